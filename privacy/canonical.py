@@ -1,0 +1,99 @@
+"""Canonical JSON and labelled digests: one value, one sequence of bytes, one digest.
+
+RFC 8785 (JSON Canonicalization Scheme) restricted to strings, integers, booleans, null, lists and objects. There are no
+floats: a measured figure travels as an integer with its unit in its name (`auc_ppm`) or as text. Integers stay inside
+±(2^53 - 1), the range RFC 8785 section 3.2.2.3 keeps exact.
+"""
+
+import hashlib
+import json
+from typing import TypeAlias
+
+from privacy.errors import Failure, Kind
+
+Value: TypeAlias = "str | int | bool | None | list[Value] | dict[str, Value]"
+
+INTEGER_MAX = 2**53 - 1
+DEPTH_MAX = 32
+
+
+class NotCanonical(Failure):
+    code = "NOT_CANONICAL"
+    kind = Kind.INVALID
+    en = "the document is not canonical JSON: {why}"
+    zh = "文档不是规范化 JSON：{why}"
+
+
+def encode(value: Value) -> bytes:
+    """The canonical UTF-8 bytes of a value.
+
+    Raises NotCanonical for floats, integers outside ±(2^53-1), lone surrogates, other types, nesting over 32.
+    """
+    out: list[str] = []
+    _write(value, out, 0)
+    return "".join(out).encode()
+
+
+def decode(data: bytes) -> Value:
+    """The value of canonical bytes. Raises NotCanonical unless the bytes are exactly what `encode` gives back."""
+    try:
+        value: Value = json.loads(data.decode())
+    except (UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise NotCanonical(why=type(error).__name__) from None
+    if encode(value) != data:
+        raise NotCanonical(why="other bytes than the canonical form")
+    return value
+
+
+def digest(label: str, value: Value) -> bytes:
+    """SHA-256(label ‖ 0x00 ‖ canonical bytes): 32 bytes. The label names what is hashed and its version."""
+    return digest_bytes(label, encode(value))
+
+
+def digest_bytes(label: str, data: bytes) -> bytes:
+    """SHA-256(label ‖ 0x00 ‖ data): 32 bytes, domain-separated by the label."""
+    return hashlib.sha256(label.encode() + b"\x00" + data).digest()
+
+
+def _write(value: Value, out: list[str], depth: int) -> None:
+    if depth > DEPTH_MAX:
+        raise NotCanonical(why=f"nested deeper than {DEPTH_MAX}")
+    if value is None or isinstance(value, bool):
+        out.append({None: "null", True: "true", False: "false"}[value])
+    elif isinstance(value, int):
+        if abs(value) > INTEGER_MAX:
+            raise NotCanonical(why="an integer beyond 2^53 - 1")
+        out.append(str(value))
+    elif isinstance(value, str):
+        out.append(_text(value))
+    elif isinstance(value, list | tuple):
+        out.append("[")
+        for i, item in enumerate(value):
+            out.append("," if i else "")
+            _write(item, out, depth + 1)
+        out.append("]")
+    elif isinstance(value, dict):
+        _write_object(value, out, depth)
+    else:
+        raise NotCanonical(why=f"a value of type {type(value).__name__}")
+
+
+def _write_object(value: dict[str, Value], out: list[str], depth: int) -> None:
+    for key in value:
+        if not isinstance(key, str):
+            raise NotCanonical(why="a key that is not text")
+        _text(key)  # a lone surrogate must fail here, before the sort
+    out.append("{")
+    # RFC 8785 section 3.2.3: properties are sorted by their UTF-16 code units
+    for i, key in enumerate(sorted(value, key=lambda k: k.encode("utf-16-be"))):
+        out.append(("," if i else "") + _text(key) + ":")
+        _write(value[key], out, depth + 1)
+    out.append("}")
+
+
+def _text(value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise NotCanonical(why="a lone surrogate") from None
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,134 @@
+"""Safe binary packing of nested values with arrays: what parties send each other and what a node keeps of a session.
+
+Layout: magic "EP1\\n", 4 bytes big-endian header length, a canonical-JSON header, then the raw segments in order. Bytes
+and arrays stand in the header as {"$b": i} and {"$a": i}; segment i's length, dtype and shape are listed under "segments".
+Nothing executable can be expressed, every length is checked, and one value has one packed form.
+"""
+
+import struct
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from privacy import canonical
+from privacy.errors import Failure, Kind
+
+Packed: TypeAlias = "str | int | bool | None | bytes | np.ndarray[Any, Any] | list[Packed] | dict[str, Packed]"
+
+MAGIC = b"EP1\n"
+HEADER_BYTES_MAX = 1 << 22
+DTYPES = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64")
+
+
+class NotPacked(Failure):
+    code = "NOT_PACKED"
+    kind = Kind.INVALID
+    en = "the packed message is malformed: {why}"
+    zh = "打包消息格式错误：{why}"
+
+
+def pack(value: Packed) -> bytes:
+    """Bytes of a nested value of text, integers, booleans, None, bytes, numeric arrays, lists and string-keyed dicts."""
+    segments: list[bytes] = []
+    table: list[canonical.Value] = []
+    tree = _strip(value, segments, table)
+    header = canonical.encode({"segments": table, "value": tree})
+    if len(header) > HEADER_BYTES_MAX:
+        raise NotPacked(why="header too large")
+    return b"".join([MAGIC, struct.pack(">I", len(header)), header, *segments])
+
+
+def unpack(data: bytes) -> Packed:
+    """The value of packed bytes. Arrays come back read-only. Raises NotPacked for anything `pack` would not write."""
+    if data[:4] != MAGIC or len(data) < 8:
+        raise NotPacked(why="not a packed message")
+    (length,) = struct.unpack(">I", data[4:8])
+    if length > HEADER_BYTES_MAX or 8 + length > len(data):
+        raise NotPacked(why="header length")
+    header = canonical.decode(data[8 : 8 + length])
+    if not isinstance(header, dict) or set(header) != {"segments", "value"} or not isinstance(header["segments"], list):
+        raise NotPacked(why="header form")
+    parts: list[bytes | np.ndarray[Any, Any]] = []
+    offset = 8 + length
+    for entry in header["segments"]:
+        part, offset = _segment(entry, data, offset)
+        parts.append(part)
+    if offset != len(data):
+        raise NotPacked(why="trailing bytes")
+    used: list[int] = []
+    value = _fill(header["value"], parts, used)
+    if used != list(range(len(parts))):
+        raise NotPacked(why="segments out of order")
+    return value
+
+
+def _strip(value: Packed, segments: list[bytes], table: list[canonical.Value]) -> canonical.Value:
+    if isinstance(value, bytes | bytearray | memoryview):
+        segments.append(bytes(value))
+        table.append({"length": len(value)})
+        return {"$b": len(segments) - 1}
+    if isinstance(value, np.ndarray):
+        if value.dtype.name not in DTYPES:
+            raise NotPacked(why=f"dtype {value.dtype.name}")
+        raw = np.ascontiguousarray(value).astype(value.dtype.newbyteorder("<"), copy=False).tobytes()
+        segments.append(raw)
+        table.append({"length": len(raw), "dtype": value.dtype.name, "shape": list(value.shape)})
+        return {"$a": len(segments) - 1}
+    if isinstance(value, np.integer):
+        return int(value)
+    if isinstance(value, list | tuple):
+        return [_strip(item, segments, table) for item in value]
+    if isinstance(value, dict):
+        if any(not isinstance(key, str) or key.startswith("$") for key in value):
+            raise NotPacked(why="a key that is not plain text")
+        return {key: _strip(value[key], segments, table) for key in sorted(value, key=lambda k: k.encode("utf-16-be"))}
+    if value is None or isinstance(value, str | int | bool):
+        return value
+    raise NotPacked(why=f"a value of type {type(value).__name__}")
+
+
+def _segment(entry: canonical.Value, data: bytes, offset: int) -> tuple[bytes | np.ndarray[Any, Any], int]:
+    if not isinstance(entry, dict) or not isinstance(length := entry.get("length"), int) or length < 0:
+        raise NotPacked(why="segment table")
+    end = offset + length
+    if end > len(data):
+        raise NotPacked(why="a segment is cut")
+    if set(entry) == {"length"}:
+        return data[offset:end], end
+    dtype, shape = entry.get("dtype"), entry.get("shape")
+    if set(entry) != {"length", "dtype", "shape"} or dtype not in DTYPES or not isinstance(shape, list):
+        raise NotPacked(why="segment table")
+    if len(shape) > 4 or any(not isinstance(n, int) or isinstance(n, bool) or n < 0 for n in shape):
+        raise NotPacked(why="array shape")
+    kind = np.dtype(str(dtype)).newbyteorder("<")
+    count = 1
+    for n in shape:
+        count *= int(n)  # type: ignore[arg-type]
+    if count * kind.itemsize != length:
+        raise NotPacked(why="array length")
+    array = np.frombuffer(data, kind, count=count, offset=offset).reshape([int(n) for n in shape])  # type: ignore[arg-type]
+    return array, end
+
+
+def _fill(value: canonical.Value, parts: list[bytes | np.ndarray[Any, Any]], used: list[int]) -> Packed:
+    if isinstance(value, list):
+        return [_fill(item, parts, used) for item in value]
+    if isinstance(value, dict):
+        mark = next(iter(value), "")
+        if mark.startswith("$"):
+            return _reference(value, mark, parts, used)
+        return {key: _fill(value[key], parts, used) for key in value}
+    return value
+
+
+def _reference(
+    value: dict[str, canonical.Value], mark: str, parts: list[bytes | np.ndarray[Any, Any]], used: list[int]
+) -> bytes | np.ndarray[Any, Any]:
+    index = value[mark]
+    if len(value) != 1 or mark not in ("$a", "$b") or not isinstance(index, int) or not 0 <= index < len(parts):
+        raise NotPacked(why="segment reference")
+    part = parts[index]
+    if isinstance(part, bytes) != (mark == "$b"):
+        raise NotPacked(why="segment kind")
+    used.append(index)
+    return part

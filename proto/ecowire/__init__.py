@@ -1,0 +1,1 @@
+"""The wire room: frames, mutual TLS, failure codes, signed documents. Knows no Flower and no database."""

@@ -1,0 +1,66 @@
+"""Mutual TLS 1.3 channels and servers, and what a certificate says of its holder.
+
+gRPC's Python API has no minimum TLS version. Its cipher list configures TLS 1.2 only, so a list of one PSK suite, which
+cannot be negotiated without a pre-shared key, leaves TLS 1.3 alone; it must be set before the first use of credentials,
+which is why this module sets it at import.
+"""
+
+import os
+
+os.environ["GRPC_SSL_CIPHER_SUITES"] = "ECDHE-PSK-CHACHA20-POLY1305"
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+
+from ecowire import limits
+
+_COMMON: list[tuple[str, Any]] = [
+    ("grpc.max_receive_message_length", limits.UNARY_BYTES_MAX + (64 << 10)),
+    ("grpc.max_send_message_length", limits.UNARY_BYTES_MAX + (64 << 10)),
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+]
+SERVER_OPTIONS = [
+    *_COMMON,
+    ("grpc.so_reuseport", 0),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 4_000),
+    ("grpc.server_handshake_timeout_ms", limits.HANDSHAKE_MILLISECONDS),
+]
+CLIENT_OPTIONS = [
+    *_COMMON,
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+    ("grpc.enable_retries", 0),
+]
+
+
+def server(threads: int) -> grpc.Server:
+    """A gRPC server with our limits. Each open stream holds one thread, so `threads` bounds nodes plus calls."""
+    return grpc.server(ThreadPoolExecutor(threads), options=SERVER_OPTIONS)
+
+
+def server_credentials(key: bytes, chain: bytes, authority: bytes | None) -> grpc.ServerCredentials:
+    """PEM in. With an authority every client must show a certificate of it; without, only the server shows one."""
+    return grpc.ssl_server_credentials([(key, chain)], authority, require_client_auth=authority is not None)
+
+
+def client(address: str, authority: bytes, key: bytes | None, chain: bytes | None, server_name: str) -> grpc.Channel:
+    """A channel to `address` ("127.0.0.1:port"); the server must show a certificate of `authority` for `server_name`."""
+    credentials = grpc.ssl_channel_credentials(authority, key, chain)
+    options = [*CLIENT_OPTIONS, ("grpc.ssl_target_name_override", server_name)]
+    return grpc.secure_channel(address, credentials, options=options)
+
+
+def peer(context: grpc.ServicerContext) -> tuple[bytes, str]:
+    """(leaf certificate PEM, TLS version) of the caller; both empty where it showed none."""
+    auth = context.auth_context()
+    leaf: Sequence[bytes] = auth.get("x509_pem_cert", [b""])
+    version: Sequence[bytes] = auth.get("ssl_tls_version", [b""])
+    return bytes(leaf[0]), bytes(version[0]).decode()

@@ -1,0 +1,11 @@
+"""Every limit of the wire, with its unit."""
+
+PROTOCOL = 1
+CHUNK_BYTES_MAX = 1 << 20
+HEAD_BYTES_MAX = 256 << 10
+BODY_BYTES_MAX = 256 << 20
+ID_BYTES_MAX = 200
+UNARY_BYTES_MAX = 4 << 20
+OPEN_MESSAGES_MAX = 64  # messages one stream may have begun and not finished
+DEADLINE_SECONDS = 30
+HANDSHAKE_MILLISECONDS = 3000

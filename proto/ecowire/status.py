@@ -1,0 +1,88 @@
+"""Failures across the wire: value → failure head → value. The one translation to gRPC status and exit code."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import grpc
+
+from privacy import canonical
+from privacy.errors import Failure, Kind
+
+GRPC_STATUS = {
+    Kind.INVALID: grpc.StatusCode.INVALID_ARGUMENT,
+    Kind.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    Kind.CONFLICT: grpc.StatusCode.FAILED_PRECONDITION,
+    Kind.REFUSED: grpc.StatusCode.PERMISSION_DENIED,
+    Kind.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
+    Kind.INTEGRITY: grpc.StatusCode.DATA_LOSS,
+}
+EXIT_CODE = {
+    Kind.INVALID: 2,
+    Kind.NOT_FOUND: 2,
+    Kind.CONFLICT: 3,
+    Kind.REFUSED: 3,
+    Kind.UNAVAILABLE: 4,
+    Kind.INTEGRITY: 5,
+}
+
+
+class Internal(Failure):
+    code = "INTERNAL"
+    kind = Kind.UNAVAILABLE
+    en = "an internal error happened there; its reference is {reference}, the detail is in that machine's own log"
+    zh = "对方发生内部错误，参考号 {reference}，详情见该机器本地日志"
+
+
+class MalformedMessage(Failure):
+    code = "MALFORMED_MESSAGE"
+    kind = Kind.INVALID
+    en = "the message is malformed: {why}"
+    zh = "消息格式错误：{why}"
+
+
+class MessageTooLarge(Failure):
+    code = "MESSAGE_TOO_LARGE"
+    kind = Kind.INVALID
+    en = "the message has {size} bytes, at most {limit} are taken"
+    zh = "消息大小 {size} 字节，超过上限 {limit}"
+
+
+class RemoteFailure(Failure):
+    """A failure that the other side reported. Its code and texts are the other side's."""
+
+    code = "REMOTE_FAILURE"
+    kind = Kind.UNAVAILABLE
+    en = "{remote_en}"
+    zh = "{remote_zh}"
+
+    def __init__(self, remote_code: str, kind: Kind, en: str, zh: str) -> None:
+        self.remote_code = remote_code
+        self.remote_kind = kind
+        super().__init__(remote_en=en, remote_zh=zh)
+
+
+def code_of(failure: Failure) -> str:
+    """The stable code to show: the other side's own for a RemoteFailure."""
+    return failure.remote_code if isinstance(failure, RemoteFailure) else failure.code
+
+
+def kind_of(failure: Failure) -> Kind:
+    return failure.remote_kind if isinstance(failure, RemoteFailure) else failure.kind
+
+
+def to_head(failure: Failure) -> dict[str, canonical.Value]:
+    """The failure as a wire head: {"code", "kind", "en", "zh"}."""
+    return {
+        "code": code_of(failure),
+        "kind": kind_of(failure).value,
+        "en": failure.message("en")[:2000],
+        "zh": failure.message("zh")[:2000],
+    }
+
+
+def from_head(head: Mapping[str, Any]) -> RemoteFailure:
+    """The RemoteFailure of a wire head. Raises MalformedMessage for anything else."""
+    texts = [head.get(name) for name in ("code", "kind", "en", "zh")]
+    if not all(isinstance(text, str) for text in texts) or texts[1] not in {k.value for k in Kind}:
+        raise MalformedMessage(why="failure head")
+    return RemoteFailure(str(texts[0])[:80], Kind(texts[1]), str(texts[2])[:2000], str(texts[3])[:2000])

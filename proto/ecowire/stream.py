@@ -1,0 +1,106 @@
+"""One message on the node's stream: value ↔ frames. The first check of every byte that arrives."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ecowire import limits
+from ecowire.status import MalformedMessage, MessageTooLarge
+from ecowire.v1 import alliance_pb2 as pb
+from privacy import canonical
+
+FAILURE = "failure"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A request or a reply. Request ids are deterministic; a reply's id is its request's id + "/r"."""
+
+    id: str
+    kind: str
+    head: dict[str, canonical.Value] = field(default_factory=dict)
+    body: bytes = b""
+    reply_to: str = ""
+
+    @property
+    def digest(self) -> bytes:
+        """32 bytes over kind, head and body: same id with another digest is a conflict."""
+        prefix = canonical.encode([self.kind, self.head])
+        return canonical.digest_bytes("ecohub/message/v1", hashlib.sha256(prefix).digest() + self.body)
+
+    def reply(self, kind: str, head: dict[str, canonical.Value], body: bytes = b"") -> "Message":
+        return Message(id=self.id + "/r", reply_to=self.id, kind=kind, head=head, body=body)
+
+
+def to_frames(message: Message) -> Iterator[pb.Frame]:
+    """The frames of a message: Begin, then chunks of at most 1 MiB."""
+    head = canonical.encode(message.head)
+    if len(head) > limits.HEAD_BYTES_MAX:
+        raise MessageTooLarge(size=len(head), limit=limits.HEAD_BYTES_MAX)
+    if len(message.body) > limits.BODY_BYTES_MAX:
+        raise MessageTooLarge(size=len(message.body), limit=limits.BODY_BYTES_MAX)
+    begin = pb.Begin(
+        id=message.id,
+        reply_to=message.reply_to,
+        kind=message.kind,
+        head=head,
+        size=len(message.body),
+        sha256=hashlib.sha256(message.body).digest(),
+    )
+    yield pb.Frame(begin=begin)
+    view = memoryview(message.body)
+    for start in range(0, len(view), limits.CHUNK_BYTES_MAX):
+        data = bytes(view[start : start + limits.CHUNK_BYTES_MAX])
+        yield pb.Frame(chunk=pb.Chunk(id=message.id, data=data))
+
+
+class Assembler:
+    """Collects one stream's inbound frames into messages; sizes capped, hashes checked.
+
+    Raises MalformedMessage or MessageTooLarge; the stream must then be closed.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[str, tuple[pb.Begin, dict[str, canonical.Value], bytearray]] = {}
+
+    def feed(self, frame: pb.Frame) -> Message | None:
+        """The message that this Begin or Chunk frame completes, if any."""
+        match frame.WhichOneof("body"):
+            case "begin":
+                return self._begin(frame.begin)
+            case "chunk":
+                return self._chunk(frame.chunk)
+        raise MalformedMessage(why="neither a begin nor a chunk")
+
+    def _begin(self, begin: pb.Begin) -> Message | None:
+        if not begin.id or len(begin.id) > limits.ID_BYTES_MAX or len(begin.reply_to) > limits.ID_BYTES_MAX:
+            raise MalformedMessage(why="message id")
+        if not begin.kind or len(begin.kind) > 64 or len(begin.sha256) != 32:
+            raise MalformedMessage(why="message header")
+        if len(begin.head) > limits.HEAD_BYTES_MAX:
+            raise MessageTooLarge(size=len(begin.head), limit=limits.HEAD_BYTES_MAX)
+        if begin.size > limits.BODY_BYTES_MAX:
+            raise MessageTooLarge(size=begin.size, limit=limits.BODY_BYTES_MAX)
+        if begin.id in self._open or len(self._open) >= limits.OPEN_MESSAGES_MAX:
+            raise MalformedMessage(why="too many open messages, or one begun twice")
+        head = canonical.decode(begin.head)
+        if not isinstance(head, dict):
+            raise MalformedMessage(why="the head is not an object")
+        self._open[begin.id] = (begin, head, bytearray())
+        return self._done(begin.id) if begin.size == 0 else None
+
+    def _chunk(self, chunk: pb.Chunk) -> Message | None:
+        if chunk.id not in self._open:
+            raise MalformedMessage(why="a chunk of no open message")
+        begin, _, body = self._open[chunk.id]
+        body += chunk.data
+        if len(chunk.data) > limits.CHUNK_BYTES_MAX or not chunk.data or len(body) > begin.size:
+            raise MalformedMessage(why="chunk length")
+        return self._done(chunk.id) if len(body) == begin.size else None
+
+    def _done(self, message_id: str) -> Message:
+        begin, head, body = self._open.pop(message_id)
+        data = bytes(body)
+        if hashlib.sha256(data).digest() != begin.sha256:
+            raise MalformedMessage(why="the body's hash differs")
+        return Message(id=begin.id, reply_to=begin.reply_to, kind=begin.kind, head=head, body=data)
