@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from privacy.errors import Failure, Kind
 
-Value: TypeAlias = "str | int | bool | None | list[Value] | dict[str, Value]"
+Value: TypeAlias = "str | int | bool | list[Value] | dict[str, Value] | None"
 
 INTEGER_MAX = 2**53 - 1
 DEPTH_MAX = 32

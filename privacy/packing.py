@@ -1,10 +1,11 @@
 """Safe binary packing of nested values with arrays: what parties send each other and what a node keeps of a session.
 
-Layout: magic "EP1\\n", 4 bytes big-endian header length, a canonical-JSON header, then the raw segments in order. Bytes
-and arrays stand in the header as {"$b": i} and {"$a": i}; segment i's length, dtype and shape are listed under "segments".
-Nothing executable can be expressed, every length is checked, and one value has one packed form.
+Layout: magic "EP1\\n", 4 bytes big-endian header length, a canonical-JSON header, then the raw segments in order.
+Bytes and arrays stand in the header as {"$b": i} and {"$a": i}; segment i's length, dtype and shape are listed under
+"segments". Nothing executable can be expressed, every length is checked, and one value has one packed form.
 """
 
+import math
 import struct
 from typing import Any, TypeAlias
 
@@ -13,7 +14,7 @@ import numpy as np
 from privacy import canonical
 from privacy.errors import Failure, Kind
 
-Packed: TypeAlias = "str | int | bool | None | bytes | np.ndarray[Any, Any] | list[Packed] | dict[str, Packed]"
+Packed: TypeAlias = "str | int | bool | bytes | np.ndarray[Any, Any] | list[Packed] | dict[str, Packed] | None"
 
 MAGIC = b"EP1\n"
 HEADER_BYTES_MAX = 1 << 22
@@ -28,7 +29,7 @@ class NotPacked(Failure):
 
 
 def pack(value: Packed) -> bytes:
-    """Bytes of a nested value of text, integers, booleans, None, bytes, numeric arrays, lists and string-keyed dicts."""
+    """Bytes of a nested value: text, integers, booleans, None, bytes, numeric arrays, lists, dicts with text keys."""
     segments: list[bytes] = []
     table: list[canonical.Value] = []
     tree = _strip(value, segments, table)
@@ -88,7 +89,8 @@ def _strip(value: Packed, segments: list[bytes], table: list[canonical.Value]) -
 
 
 def _segment(entry: canonical.Value, data: bytes, offset: int) -> tuple[bytes | np.ndarray[Any, Any], int]:
-    if not isinstance(entry, dict) or not isinstance(length := entry.get("length"), int) or length < 0:
+    length = entry.get("length") if isinstance(entry, dict) else None
+    if not isinstance(entry, dict) or not isinstance(length, int) or isinstance(length, bool) or length < 0:
         raise NotPacked(why="segment table")
     end = offset + length
     if end > len(data):
@@ -98,16 +100,14 @@ def _segment(entry: canonical.Value, data: bytes, offset: int) -> tuple[bytes | 
     dtype, shape = entry.get("dtype"), entry.get("shape")
     if set(entry) != {"length", "dtype", "shape"} or dtype not in DTYPES or not isinstance(shape, list):
         raise NotPacked(why="segment table")
-    if len(shape) > 4 or any(not isinstance(n, int) or isinstance(n, bool) or n < 0 for n in shape):
+    sides = [n for n in shape if isinstance(n, int) and not isinstance(n, bool) and n >= 0]
+    if len(shape) > 4 or len(sides) != len(shape):
         raise NotPacked(why="array shape")
     kind = np.dtype(str(dtype)).newbyteorder("<")
-    count = 1
-    for n in shape:
-        count *= int(n)  # type: ignore[arg-type]
+    count = math.prod(sides)
     if count * kind.itemsize != length:
         raise NotPacked(why="array length")
-    array = np.frombuffer(data, kind, count=count, offset=offset).reshape([int(n) for n in shape])  # type: ignore[arg-type]
-    return array, end
+    return np.frombuffer(data, kind, count=count, offset=offset).reshape(sides), end
 
 
 def _fill(value: canonical.Value, parts: list[bytes | np.ndarray[Any, Any]], used: list[int]) -> Packed:

@@ -1,6 +1,6 @@
 """Signatures over digests and messages sealed for one recipient.
 
-Signing: Ed25519 (RFC 8032). Sealing: HPKE base mode (RFC 9180) with DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM;
+Signing: Ed25519 (RFC 8032). Sealing: HPKE base mode (RFC 9180), DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM;
 the header is HPKE's `info`, so a sealed message opens only under the header it was made for. The library draws the
 ephemeral key from the operating system.
 """

@@ -27,7 +27,9 @@ def check() -> int:
     with tempfile.TemporaryDirectory() as folder:
         generate(Path(folder))
         fresh = sorted(path.relative_to(folder) for path in Path(folder).rglob("*.py*"))
-        stale = [str(p) for p in fresh if not (PROTO / p).exists() or not filecmp.cmp(Path(folder) / p, PROTO / p, False)]
+        stale = [
+            str(p) for p in fresh if not (PROTO / p).exists() or not filecmp.cmp(Path(folder) / p, PROTO / p, False)
+        ]
     print("stale: " + ", ".join(stale) if stale else "generated wire code is fresh")
     return 1 if stale else 0
 

@@ -10,7 +10,7 @@ import os
 os.environ["GRPC_SSL_CIPHER_SUITES"] = "ECDHE-PSK-CHACHA20-POLY1305"
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -52,7 +52,7 @@ def server_credentials(key: bytes, chain: bytes, authority: bytes | None) -> grp
 
 
 def client(address: str, authority: bytes, key: bytes | None, chain: bytes | None, server_name: str) -> grpc.Channel:
-    """A channel to `address` ("127.0.0.1:port"); the server must show a certificate of `authority` for `server_name`."""
+    """A channel to `address` ("127.0.0.1:port"), whose server must be `server_name` by a certificate of `authority`."""
     credentials = grpc.ssl_channel_credentials(authority, key, chain)
     options = [*CLIENT_OPTIONS, ("grpc.ssl_target_name_override", server_name)]
     return grpc.secure_channel(address, credentials, options=options)
@@ -60,7 +60,6 @@ def client(address: str, authority: bytes, key: bytes | None, chain: bytes | Non
 
 def peer(context: grpc.ServicerContext) -> tuple[bytes, str]:
     """(leaf certificate PEM, TLS version) of the caller; both empty where it showed none."""
-    auth = context.auth_context()
-    leaf: Sequence[bytes] = auth.get("x509_pem_cert", [b""])
-    version: Sequence[bytes] = auth.get("ssl_tls_version", [b""])
-    return bytes(leaf[0]), bytes(version[0]).decode()
+    auth: Mapping[str, list[bytes]] = context.auth_context()  # type: ignore[assignment]
+    leaf, version = auth.get("x509_pem_cert", [b""]), auth.get("ssl_tls_version", [b""])
+    return leaf[0], version[0].decode()
