@@ -46,7 +46,7 @@ class Header:
 
 
 def make(plain: bytes, *, header: Header, sealing_public: bytes, key: seal.SigningKey) -> bytes:
-    """Seal `plain` for the owner of the 32-byte X25519 key and sign it. Two calls give different bytes (fresh HPKE key)."""
+    """Seal `plain` for the owner of the 32-byte X25519 key and sign it. The HPKE key is fresh at every call."""
     sealed = seal.seal(plain, header.to_value(), sealing_public)
     signature = key.sign(_signed(header, sealed))
     return packing.pack({"header": header.to_value(), "sealed": sealed, "signature": signature})

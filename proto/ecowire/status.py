@@ -47,6 +47,15 @@ class MessageTooLarge(Failure):
     zh = "消息大小 {size} 字节，超过上限 {limit}"
 
 
+class IdempotencyConflict(Failure):
+    """Hub and nodes both refuse this, so it stands here."""
+
+    code = "IDEMPOTENCY_CONFLICT"
+    kind = Kind.CONFLICT
+    en = "a message with the id {id} but another content was received before"
+    zh = "编号 {id} 的消息此前已收到，但内容不同"
+
+
 class RemoteFailure(Failure):
     """A failure that the other side reported. Its code and texts are the other side's."""
 
