@@ -49,7 +49,8 @@ def make(plain: bytes, *, header: Header, sealing_public: bytes, key: seal.Signi
     """Seal `plain` for the owner of the 32-byte X25519 key and sign it. The HPKE key is fresh at every call."""
     sealed = seal.seal(plain, header.to_value(), sealing_public)
     signature = key.sign(_signed(header, sealed))
-    return packing.pack({"header": header.to_value(), "sealed": sealed, "signature": signature})
+    head: packing.Packed = {**header.to_value()}  # type: ignore[dict-item]
+    return packing.pack({"header": head, "sealed": sealed, "signature": signature})
 
 
 def read_header(envelope: bytes) -> Header:

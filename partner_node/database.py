@@ -1,0 +1,67 @@
+"""The node's SQLite file: one transaction a use case, every commit on disk before it returns.
+
+WAL with synchronous=FULL survives `kill -9` and power loss; secure_delete overwrites what is deleted, since deleted
+session rows held secrets. Writers take the lock at BEGIN IMMEDIATE, so none fails half way for want of it.
+"""
+
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import Connection, create_engine, event, select
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from partner_node.errors import StoreOtherVersion
+from partner_node.tables import SCHEMA_VERSION, Base, Schema
+
+T = TypeVar("T")
+BUSY_MILLISECONDS = 10_000
+
+
+class Database:
+    """The open database of one node process. `read` and `write` may be called from any thread."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or create. Raises StoreOtherVersion for a file of another schema version."""
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        self._engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False})
+        event.listen(self._engine, "connect", _pragmas)
+        event.listen(self._engine, "begin", _begin)
+        self._writer = self._engine.execution_options(ecohub_begin="BEGIN IMMEDIATE")
+        self.write("create tables", self._create)
+
+    def read(self, query: Callable[[Session], T]) -> T:
+        """One consistent view. What `query` returns must be values, never rows."""
+        with Session(self._engine) as session:
+            return query(session)
+
+    def write(self, name: str, change: Callable[[Session], T]) -> T:
+        """One transaction, named for the log. It commits when `change` returns and leaves nothing when it raises."""
+        with Session(self._writer, info={"name": name}) as session, session.begin():
+            return change(session)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    @staticmethod
+    def _create(session: Session) -> None:
+        Base.metadata.create_all(session.connection())
+        found = session.scalar(select(Schema.version).where(Schema.id == 1))
+        if found is None:
+            session.add(Schema(id=1, version=SCHEMA_VERSION))
+        elif found != SCHEMA_VERSION:
+            raise StoreOtherVersion(found=found, needed=SCHEMA_VERSION)
+
+
+def _pragmas(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # the driver must not begin transactions of its own
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON", f"busy_timeout={BUSY_MILLISECONDS}"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get("ecohub_begin", "BEGIN"))

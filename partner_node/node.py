@@ -1,0 +1,60 @@
+"""What every use case of the node is given, and the two forms a use case has.
+
+A *request* comes from the hub. Its handler reads and computes, and returns an `Answer`: the reply and the `write` that
+the worker runs in the one transaction which also stores the reply, before the reply leaves. A handler never writes on
+its own: a crash before the commit leaves nothing, a crash after it resends the stored bytes.
+
+A *command* comes from this node's own people over the local socket. Each module offers its requests and commands as
+two dicts; `wiring` joins them into one table each.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from sqlalchemy.orm import Session
+
+from ecowire.documents import Body, Signed
+from ecowire.stream import Message
+from partner_node import keys as node_keys
+from partner_node.database import Database
+from partner_node.outbound import Outbound
+from partner_node.settings import Settings
+from partner_node.times import Clock, Entropy
+from privacy import canonical
+
+
+def _nothing(_: Session) -> None:
+    """The write of an answer that changes no state."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A reply of kind "ok", and the state change that is committed together with it."""
+
+    head: dict[str, canonical.Value] = field(default_factory=dict)
+    body: bytes = b""
+    write: Callable[[Session], None] = _nothing
+
+
+Handler: TypeAlias = Callable[[Message], Answer]
+Command: TypeAlias = Callable[[Mapping[str, Any]], Body]
+Handlers: TypeAlias = Mapping[str, Handler]
+Commands: TypeAlias = Mapping[str, Command]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """This node: settings, keys, database, the gate outwards, clock and entropy."""
+
+    settings: Settings
+    keys: node_keys.Keys
+    database: Database
+    outbound: Outbound
+    clock: Clock
+    entropy: Entropy
+    log_key: bytes  # the hub's Ed25519 log key, pinned at enrolment
+    notify: Callable[[], None]  # wakes the sender: something new stands in the outbox
+
+    def card(self) -> Signed:
+        return self.keys.card(self.settings.partner, self.settings.name)
