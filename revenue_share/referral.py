@@ -1,0 +1,209 @@
+"""Referrals, revenue events, the two reports that carry them, and the verdict on each event.
+
+A verdict is a value with a reason code that callers inspect; nothing here raises because an event does not qualify.
+A reversal is an event of its own with a negative base, under the same windows as any other event of its kind: it lowers
+the statement's total and is marked COUNTED_REVERSAL. Where a token was referred twice the earliest referral counts, so
+that referring again never lengthens a window.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from privacy import canonical
+from privacy.errors import Failure
+from privacy.ids import ClientToken, Digest, Period, parse_client_token, parse_digest, parse_period
+from revenue_share import periods
+from revenue_share.agreement import Agreement
+from revenue_share.errors import ReportInvalid
+from revenue_share.money import AMOUNT_FEN_MAX
+
+REPORT_ROWS_MAX = 1000  # rows of one signed report: it then fits the 256 KiB head of a message
+
+_EVENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_KIND = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+class Verdict(Enum):
+    """What became of one event, or of a referral without any."""
+
+    COUNTED = "COUNTED"
+    COUNTED_REVERSAL = "COUNTED_REVERSAL"
+    NO_EVENT = "NO_EVENT"
+    UNKNOWN_TOKEN = "UNKNOWN_TOKEN"  # noqa: S105 - a reason code
+    DUPLICATE_EVENT = "DUPLICATE_EVENT"
+    WRONG_KIND = "WRONG_KIND"
+    OUTSIDE_PERIOD = "OUTSIDE_PERIOD"
+    OUTSIDE_VALIDITY = "OUTSIDE_VALIDITY"
+    BEFORE_REFERRAL = "BEFORE_REFERRAL"
+    AFTER_WINDOW = "AFTER_WINDOW"
+
+    @property
+    def counts(self) -> bool:
+        return self in (Verdict.COUNTED, Verdict.COUNTED_REVERSAL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Referral:
+    """A client introduced by the referrer, under a job-scoped token, at an instant of whole seconds."""
+
+    token: ClientToken
+    time: datetime
+
+    def to_value(self) -> dict[str, canonical.Value]:
+        return {"token": self.token, "time": periods.time_text(self.time)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevenueEvent:
+    """Income of the payer from a client: `base_minor` in minor units of the agreement's currency; negative reverses."""
+
+    id: str
+    token: ClientToken
+    kind: str
+    time: datetime
+    base_minor: int
+
+    def to_value(self) -> dict[str, canonical.Value]:
+        time = periods.time_text(self.time)
+        return {"id": self.id, "token": self.token, "kind": self.kind, "time": time, "base_minor": self.base_minor}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferralReport:
+    """What the referrer's node signs (document kind "referrals")."""
+
+    agreement: Digest
+    referrals: tuple[Referral, ...]
+
+    def to_body(self) -> dict[str, canonical.Value]:
+        return {"agreement": self.agreement, "referrals": [referral.to_value() for referral in self.referrals]}
+
+    @classmethod
+    def from_body(cls, body: Mapping[str, canonical.Value]) -> "ReferralReport":
+        """Raises ReportInvalid naming the first wrong field."""
+        _keys(body, {"agreement", "referrals"}, "referrals", "report")
+        rows = _rows(body["referrals"], "referrals")
+        referrals = tuple(_referral(row, f"referrals[{i}]") for i, row in enumerate(rows))
+        if len({referral.token for referral in referrals}) != len(referrals):
+            raise ReportInvalid(report="referrals", field="referrals", why="a token stands twice")
+        return cls(agreement=_agreement(body, "referrals"), referrals=referrals)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventReport:
+    """What the payer's node signs (document kind "events"): events of one period, bases in the named currency."""
+
+    agreement: Digest
+    period: Period
+    currency: str
+    events: tuple[RevenueEvent, ...]
+
+    def to_body(self) -> dict[str, canonical.Value]:
+        events: list[canonical.Value] = [event.to_value() for event in self.events]
+        return {"agreement": self.agreement, "period": self.period, "currency": self.currency, "events": events}
+
+    @classmethod
+    def from_body(cls, body: Mapping[str, canonical.Value]) -> "EventReport":
+        """Raises ReportInvalid naming the first wrong field."""
+        _keys(body, {"agreement", "period", "currency", "events"}, "events", "report")
+        rows = _rows(body["events"], "events")
+        events = tuple(_event(row, f"events[{i}]") for i, row in enumerate(rows))
+        if len({event.id for event in events}) != len(events):
+            raise ReportInvalid(report="events", field="events", why="an event id stands twice")
+        try:
+            period = parse_period(body["period"])
+        except Failure as error:
+            raise ReportInvalid(report="events", field="period", why=error.message()) from None
+        if not isinstance(body["currency"], str):
+            raise ReportInvalid(report="events", field="currency", why="a currency code is expected")
+        return cls(agreement=_agreement(body, "events"), period=period, currency=body["currency"], events=events)
+
+
+def first_referrals(referrals: Iterable[Referral]) -> dict[ClientToken, Referral]:
+    """The earliest referral of each token, by token."""
+    first: dict[ClientToken, Referral] = {}
+    for referral in referrals:
+        known = first.get(referral.token)
+        if known is None or referral.time < known.time:
+            first[referral.token] = referral
+    return first
+
+
+def qualify(
+    agreement: Agreement, referral: Referral | None, event: RevenueEvent, bounds: tuple[datetime, datetime]
+) -> Verdict:
+    """The verdict on one event that is no duplicate. bounds: the period's first instant and the first after it."""
+    if referral is None:
+        return Verdict.UNKNOWN_TOKEN
+    rule = agreement.rule_for(event.kind)
+    if rule is None:
+        return Verdict.WRONG_KIND
+    if not bounds[0] <= event.time < bounds[1]:
+        return Verdict.OUTSIDE_PERIOD
+    if not agreement.covers(referral.time):
+        return Verdict.OUTSIDE_VALIDITY
+    if event.time < referral.time:
+        return Verdict.BEFORE_REFERRAL
+    if event.time >= agreement.window_end(rule, referral.time):
+        return Verdict.AFTER_WINDOW
+    return Verdict.COUNTED_REVERSAL if event.base_minor < 0 else Verdict.COUNTED
+
+
+def _referral(row: Mapping[str, canonical.Value], field: str) -> Referral:
+    _keys(row, {"token", "time"}, "referrals", field)
+    return Referral(token=_token(row, "referrals", field), time=_time(row, "referrals", field))
+
+
+def _event(row: Mapping[str, canonical.Value], field: str) -> RevenueEvent:
+    _keys(row, {"id", "token", "kind", "time", "base_minor"}, "events", field)
+    for name, pattern in (("id", _EVENT_ID), ("kind", _KIND)):
+        if not isinstance(row[name], str) or not pattern.fullmatch(str(row[name])):
+            raise ReportInvalid(report="events", field=f"{field}.{name}", why="1-64 letters, digits or . _ - expected")
+    base = row["base_minor"]
+    if type(base) is not int or abs(base) > AMOUNT_FEN_MAX:
+        raise ReportInvalid(report="events", field=f"{field}.base_minor", why=f"within ±{AMOUNT_FEN_MAX} is expected")
+    return RevenueEvent(
+        id=str(row["id"]),
+        token=_token(row, "events", field),
+        kind=str(row["kind"]),
+        time=_time(row, "events", field),
+        base_minor=base,
+    )
+
+
+def _rows(value: canonical.Value, report: str) -> list[dict[str, canonical.Value]]:
+    if not isinstance(value, list) or not 1 <= len(value) <= REPORT_ROWS_MAX:
+        raise ReportInvalid(report=report, field=report, why=f"a list of 1 to {REPORT_ROWS_MAX} rows is expected")
+    rows = [row for row in value if isinstance(row, dict)]
+    if len(rows) != len(value):
+        raise ReportInvalid(report=report, field=report, why="each row is an object")
+    return rows
+
+
+def _keys(value: Mapping[str, canonical.Value], keys: set[str], report: str, field: str) -> None:
+    if set(value) != keys:
+        raise ReportInvalid(report=report, field=field, why=f"exactly {', '.join(sorted(keys))} are expected")
+
+
+def _agreement(body: Mapping[str, canonical.Value], report: str) -> Digest:
+    try:
+        return parse_digest(body["agreement"])
+    except Failure as error:
+        raise ReportInvalid(report=report, field="agreement", why=error.message()) from None
+
+
+def _token(row: Mapping[str, canonical.Value], report: str, field: str) -> ClientToken:
+    try:
+        return parse_client_token(row["token"])
+    except Failure as error:
+        raise ReportInvalid(report=report, field=f"{field}.token", why=error.message()) from None
+
+
+def _time(row: Mapping[str, canonical.Value], report: str, field: str) -> datetime:
+    try:
+        return periods.parse_time(row["time"])
+    except ValueError as error:
+        raise ReportInvalid(report=report, field=f"{field}.time", why=str(error)) from None

@@ -1,0 +1,219 @@
+"""A statement: one referrer, one period, its lines under a salted Merkle root, and the life it may lead.
+
+Leaf of a line = RFC 6962 leaf hash of (32-byte salt ‖ canonical line). The total and the referrer's name are committed
+to with salts, so what goes on a chain can't be guessed from outside. The statement's id is the digest of its body,
+which holds roots and commitments next to the figures: who knows the body can check every one of them.
+
+Rounding is the lines' (`allocation`). A negative total is carried forward: payable = max(0, total + brought forward),
+carried forward = min(0, total + brought forward); nothing is lost.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from privacy import canonical, merkle
+from privacy.ids import Digest, PartnerId, Period
+from revenue_share.agreement import Agreement
+from revenue_share.allocation import AccrualLine
+from revenue_share.errors import EventsTooMany, StatementDiffers, StatementTransition
+from revenue_share.money import Money
+
+EVENTS_MAX = 1_000_000  # lines of one statement
+SALT_BYTES = 32
+NO_DIGEST = "0" * 64
+
+
+class State(Enum):
+    """The life of a statement. DRAFT exists in the books only; from PROPOSED on the contract knows the same state."""
+
+    DRAFT = "DRAFT"
+    PROPOSED = "PROPOSED"
+    DISPUTED = "DISPUTED"
+    FINAL = "FINAL"
+    PAID = "PAID"
+    ACKED = "ACKED"
+    VOID = "VOID"
+    REVERSED = "REVERSED"
+
+
+TRANSITIONS: dict[State, frozenset[State]] = {
+    State.DRAFT: frozenset({State.PROPOSED, State.DISPUTED, State.VOID}),
+    State.PROPOSED: frozenset({State.DISPUTED, State.FINAL}),
+    State.DISPUTED: frozenset({State.PROPOSED, State.VOID}),
+    State.FINAL: frozenset({State.PAID, State.REVERSED}),
+    State.PAID: frozenset({State.ACKED, State.REVERSED}),
+    State.ACKED: frozenset({State.REVERSED}),
+    State.VOID: frozenset(),
+    State.REVERSED: frozenset(),
+}
+
+
+def check_transition(state: State, target: State) -> None:
+    """Raises StatementTransition for every arrow that is not in the table."""
+    if target not in TRANSITIONS[state]:
+        legal = ", ".join(sorted(s.value for s in TRANSITIONS[state])) or "-"
+        raise StatementTransition(state=state.value, target=target.value, legal=legal)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Salts:
+    """32 random bytes for each line and for the total."""
+
+    lines: tuple[bytes, ...]
+    total: bytes
+
+    def __post_init__(self) -> None:
+        every = (*self.lines, self.total)
+        if any(len(salt) != SALT_BYTES for salt in every) or len(set(every)) != len(every):
+            raise StatementDiffers(what="salts (32 bytes each, none twice)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a statement stands in the chain of one agreement's statements.
+
+    `previous` and `replaces` are the chain digests (EIP-712, 64 hex digits) of the statement before it and of the
+    disputed or void one it replaces; NO_DIGEST for none. `brought_forward_minor` is not positive.
+    """
+
+    sequence: int = 1
+    previous: str = NO_DIGEST
+    replaces: str = NO_DIGEST
+    brought_forward_minor: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """The canonical body of a statement, made by `build`; `id` is its digest (document kind "statement")."""
+
+    agreement: Digest
+    payer: PartnerId
+    referrer: PartnerId
+    period: Period
+    currency: str
+    place: Place
+    lines: int
+    lines_root: str
+    total_minor: int
+    payable_minor: int
+    carried_forward_minor: int
+    total_commitment: str
+    partner_commitment: str
+
+    @property
+    def body(self) -> dict[str, canonical.Value]:
+        return {
+            "kind": "statement",
+            "version": 1,
+            "agreement": self.agreement,
+            "payer": self.payer,
+            "referrer": self.referrer,
+            "period": self.period,
+            "currency": self.currency,
+            "sequence": self.place.sequence,
+            "previous": self.place.previous,
+            "replaces": self.place.replaces,
+            "lines": self.lines,
+            "lines_root": self.lines_root,
+            "total_minor": self.total_minor,
+            "brought_forward_minor": self.place.brought_forward_minor,
+            "payable_minor": self.payable_minor,
+            "carried_forward_minor": self.carried_forward_minor,
+            "total_commitment": self.total_commitment,
+            "partner_commitment": self.partner_commitment,
+        }
+
+    @property
+    def id(self) -> Digest:
+        return Digest(canonical.digest("ecohub/statement/v1", self.body).hex())
+
+    @property
+    def period_number(self) -> int:
+        """The period as yyyymm, as the contract takes it."""
+        return int(self.period.replace("-", ""))
+
+
+def build(agreement: Agreement, period: Period, place: Place, lines: Sequence[AccrualLine], salts: Salts) -> Statement:
+    """The statement of allocated lines.
+
+    Raises EventsTooMany over EVENTS_MAX lines, AmountTooLarge where the total leaves the limit, StatementDiffers where
+    there is not one salt a line or the place is impossible.
+    """
+    if len(lines) > EVENTS_MAX:
+        raise EventsTooMany(count=len(lines), limit=EVENTS_MAX)
+    if len(salts.lines) != len(lines):
+        raise StatementDiffers(what="number of salts")
+    if place.sequence < 1 or place.brought_forward_minor > 0:
+        raise StatementDiffers(what="place (sequence, brought forward)")
+    total = Money(currency=agreement.currency, minor=sum(line.amount_minor for line in lines))
+    balance = total.minor + place.brought_forward_minor
+    return Statement(
+        agreement=agreement.digest,
+        payer=agreement.payer.partner,
+        referrer=agreement.referrer.partner,
+        period=period,
+        currency=agreement.currency,
+        place=place,
+        lines=len(lines),
+        lines_root=merkle.root(leaf_hashes(lines, salts)).hex(),
+        total_minor=total.minor,
+        payable_minor=max(0, balance),
+        carried_forward_minor=min(0, balance),
+        total_commitment=total_commitment(total, salts.total),
+        partner_commitment=partner_commitment(agreement),
+    )
+
+
+def leaf_data(line: AccrualLine, salt: bytes) -> bytes:
+    """What RFC 6962 hashes for a line: 32-byte salt ‖ canonical line."""
+    return salt + canonical.encode(line.to_value())
+
+
+def leaf_hashes(lines: Sequence[AccrualLine], salts: Salts) -> list[bytes]:
+    """The leaf hashes in line order."""
+    return [merkle.leaf_hash(leaf_data(line, salt)) for line, salt in zip(lines, salts.lines, strict=True)]
+
+
+def total_commitment(total: Money, salt: bytes) -> str:
+    """64 hex digits: binds the signed total in minor units, hidden by the salt."""
+    value: canonical.Value = {"salt": salt.hex(), "total_minor": total.minor, "currency": total.currency}
+    return canonical.digest("ecohub/total-commitment/v1", value).hex()
+
+
+def partner_commitment(agreement: Agreement) -> str:
+    """64 hex digits: how the contract knows the referrer under this agreement.
+
+    Its salt is drawn from the agreement's nonce, which the parties know and the chain does not, so it is one value for
+    all statements of the agreement, and the governor can register the referrer's chain account before the first one.
+    """
+    salt = canonical.digest_bytes("ecohub/partner-salt/v1", agreement.nonce.encode())
+    value: canonical.Value = {"salt": salt.hex(), "partner": agreement.referrer.partner}
+    return canonical.digest("ecohub/partner-commitment/v1", value).hex()
+
+
+def verify(agreement: Agreement, body: canonical.Value, lines: Sequence[AccrualLine], salts: Salts) -> Statement:
+    """The statement that a disclosed body must be, rebuilt from lines and salts the caller has recomputed.
+
+    Raises StatementDiffers naming the first field that differs.
+    """
+    if not isinstance(body, dict):
+        raise StatementDiffers(what="body")
+    place = _place(body)
+    mine = build(agreement, Period(str(body.get("period"))), place, lines, salts)
+    for field, value in mine.body.items():
+        if body.get(field) != value:
+            raise StatementDiffers(what=field)
+    if set(body) != set(mine.body):
+        raise StatementDiffers(what="set of fields")
+    return mine
+
+
+def _place(body: dict[str, canonical.Value]) -> Place:
+    sequence, brought = body.get("sequence"), body.get("brought_forward_minor")
+    previous, replaces = body.get("previous"), body.get("replaces")
+    if type(sequence) is not int or type(brought) is not int or not isinstance(previous, str):
+        raise StatementDiffers(what="place (sequence, previous, brought forward)")
+    if not isinstance(replaces, str):
+        raise StatementDiffers(what="replaces")
+    return Place(sequence=sequence, previous=previous, replaces=replaces, brought_forward_minor=brought)

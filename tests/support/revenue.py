@@ -1,0 +1,90 @@
+"""Builders of agreement bodies, referrals and events for tests."""
+
+from datetime import datetime
+from typing import Any
+
+from privacy import canonical
+from privacy.ids import ClientToken, PartnerId, Period
+from privacy.seal import SealingKey, SigningKey
+from revenue_share.agreement import Agreement
+from revenue_share.periods import parse_time
+from revenue_share.referral import Referral, RevenueEvent
+from revenue_share.statement import Salts
+from tests.support.entropy import SeededEntropy
+
+PAYER = PartnerId("broker")
+REFERRER = PartnerId("platform-a")
+OCTOBER = Period("2026-10")
+
+
+def signing_key(partner: str) -> SigningKey:
+    return SigningKey(SeededEntropy(f"signing/{partner}".encode())(32))
+
+
+def sealing_key(partner: str) -> SealingKey:
+    return SealingKey(SeededEntropy(f"sealing/{partner}".encode())(32))
+
+
+def party_value(partner: str, role: str, chain: str) -> dict[str, canonical.Value]:
+    keys = {"signing": signing_key(partner).public.hex(), "sealing": sealing_key(partner).public.hex()}
+    return {"partner": partner, "role": role, **keys, "chain": chain}
+
+
+def agreement_body(**changes: Any) -> dict[str, canonical.Value]:
+    """The body of "5 % of first-month commission" between the broker and a platform."""
+    body: dict[str, canonical.Value] = {
+        "kind": "agreement",
+        "version": 1,
+        "title": "5 % of first-month commission",
+        "parties": [
+            party_value(PAYER, "payer", "0x" + "11" * 20),
+            party_value(REFERRER, "referrer", "0x" + "22" * 20),
+        ],
+        "currency": "CNY",
+        "time_zone": "Asia/Shanghai",
+        "valid_from": "2026-01-01",
+        "valid_until": "2026-12-31",
+        "attribution_days": 90,
+        "rules": [
+            {
+                "id": "first-month-commission",
+                "kind": "percent_of_base",
+                "event": "commission",
+                "rate": "1/20",
+                "months_from_referral": 1,
+            }
+        ],
+        "settlement": {"chain_id": 20260, "contract": "0x" + "33" * 20, "window_seconds": 259200},
+        "purpose": "referral revenue share",
+        "expires": "2026-12-31T00:00:00Z",
+        "nonce": "ab" * 32,
+        "disclosure": ["the referrer learns the commission of the clients it referred"],
+    }
+    return body | changes
+
+
+def agreement(**changes: Any) -> Agreement:
+    return Agreement.from_body(agreement_body(**changes))
+
+
+def token(number: int) -> ClientToken:
+    return ClientToken(f"{number:032x}")
+
+
+def referral(number: int, time: str = "2026-10-01T01:00:00Z") -> Referral:
+    return Referral(token=token(number), time=parse_time(time))
+
+
+def event(
+    event_id: str, number: int, base_minor: int, time: str = "2026-10-05T06:00:00Z", kind: str = "commission"
+) -> RevenueEvent:
+    return RevenueEvent(id=event_id, token=token(number), kind=kind, time=parse_time(time), base_minor=base_minor)
+
+
+def instant(text: str) -> datetime:
+    return parse_time(text)
+
+
+def salts(count: int, seed: bytes = b"salts") -> Salts:
+    entropy = SeededEntropy(seed)
+    return Salts(lines=tuple(entropy(32) for _ in range(count)), total=entropy(32))
