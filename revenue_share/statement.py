@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from privacy import canonical, merkle
-from privacy.ids import Digest, PartnerId, Period
+from privacy.ids import Digest, PartnerId, Period, parse_digest, parse_period
 from revenue_share.agreement import Agreement
 from revenue_share.allocation import AccrualLine
 from revenue_share.errors import EventsTooMany, StatementDiffers, StatementTransition
@@ -192,28 +192,43 @@ def partner_commitment(agreement: Agreement) -> str:
     return canonical.digest("ecohub/partner-commitment/v1", value).hex()
 
 
-def verify(agreement: Agreement, body: canonical.Value, lines: Sequence[AccrualLine], salts: Salts) -> Statement:
-    """The statement that a disclosed body must be, rebuilt from lines and salts the caller has recomputed.
+def verify(
+    agreement: Agreement,
+    period: Period,
+    place: Place,
+    body: canonical.Value,
+    lines: Sequence[AccrualLine],
+    salts: Salts,
+) -> Statement:
+    """The statement that a disclosed body must be: rebuilt from period, place, lines and salts the caller vouches for.
 
     Raises StatementDiffers naming the first field that differs.
     """
     if not isinstance(body, dict):
         raise StatementDiffers(what="body")
-    place = _place(body)
-    mine = build(agreement, Period(str(body.get("period"))), place, lines, salts)
+    mine = build(agreement, period, place, lines, salts)
     for field, value in mine.body.items():
-        if body.get(field) != value:
+        if field not in body or body[field] != value or type(body[field]) is not type(value):
             raise StatementDiffers(what=field)
     if set(body) != set(mine.body):
         raise StatementDiffers(what="set of fields")
     return mine
 
 
-def _place(body: dict[str, canonical.Value]) -> Place:
+def read_place(body: canonical.Value) -> tuple[Period, Place]:
+    """The period and the place that a disclosed body claims; the caller checks them against the statements it has.
+
+    Raises StatementDiffers where a field is missing or malformed, MalformedIdentifier for a malformed period or digest.
+    """
+    if not isinstance(body, dict):
+        raise StatementDiffers(what="body")
     sequence, brought = body.get("sequence"), body.get("brought_forward_minor")
-    previous, replaces = body.get("previous"), body.get("replaces")
-    if type(sequence) is not int or type(brought) is not int or not isinstance(previous, str):
-        raise StatementDiffers(what="place (sequence, previous, brought forward)")
-    if not isinstance(replaces, str):
-        raise StatementDiffers(what="replaces")
-    return Place(sequence=sequence, previous=previous, replaces=replaces, brought_forward_minor=brought)
+    if type(sequence) is not int or type(brought) is not int:
+        raise StatementDiffers(what="place (sequence, brought forward)")
+    place = Place(
+        sequence=sequence,
+        previous=parse_digest(body.get("previous")),
+        replaces=parse_digest(body.get("replaces")),
+        brought_forward_minor=brought,
+    )
+    return parse_period(body.get("period")), place
