@@ -129,6 +129,17 @@ class ConsentRow(Base):
     withdrawn: Mapped[str | None]
 
 
+class ConsentChangeRow(Base):
+    """An import or withdrawal of consent records. The largest number tells whether anything changed since."""
+
+    __tablename__ = "consent_change"
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    time: Mapped[str]
+    action: Mapped[str]  # "import" | "withdraw"
+    purpose: Mapped[str]
+    clients: Mapped[int]
+
+
 class AnswerRow(Base):
     """An answer of the consent desk: who was let read what, or why not."""
 

@@ -1,0 +1,152 @@
+"""The only reader of raw data. Every read takes a grant; out come only granted columns of rows with consent.
+
+Sources: CSV and CSV.gz (UTF-8), Parquet, or an SQLAlchemy URL with a table. Ids are read as text and normalised
+(privacy.normalise). Counts of what was left out are returned with what was read, never the values themselves.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from partner_node import sources
+from partner_node.errors import AlignmentTooOld, AssetUnknown, GrantRefused, NoConsent, SourceDuplicateIds
+from partner_node.grants import INSPECTION, Gate, Grant
+from partner_node.settings import Asset
+from privacy.normalise import Normalised, normalise_column
+
+Columns: TypeAlias = dict[str, np.ndarray[Any, np.dtype[np.float64]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identifiers:
+    """The distinct normalised ids of clients with consent, with the key that finds each row again."""
+
+    ids: tuple[bytes, ...]
+    row_keys: tuple[bytes, ...]
+    rejected: dict[str, int]  # rows whose id is malformed, by reason
+    duplicates: int  # rows left out because their id stood in an earlier row
+    without_consent: int
+    unknown_region: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clients:
+    """The ids of aligned clients as this partner writes them, and until when each one's consent holds."""
+
+    client_ids: tuple[str, ...]
+    until: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """What this node's own people see of a source: names and counts, no value."""
+
+    rows: int
+    types: dict[str, str]  # column -> type, in the source's order
+    missing: dict[str, int]  # column -> rows without a value
+    identifiers: int  # distinct well-formed ids
+    rejected: dict[str, int]
+    duplicates: int
+    unknown_region: int
+    consents: dict[str, int]  # purpose -> distinct ids with consent now
+
+
+class Vault:
+    """Reads the assets of one node through its consent gate."""
+
+    def __init__(self, assets: Sequence[Asset], gate: Gate) -> None:
+        self._assets = {asset.name: asset for asset in assets}
+        self._gate = gate
+
+    def identifiers(self, grant: Grant, now: datetime) -> Identifiers:
+        """All distinct ids with consent, in the source's order.
+
+        Raises GrantRefused, NoConsent, and the failures of `sources` (file, column, empty table, unreadable).
+        """
+        asset = self._asset(grant, now)
+        found = _normalised(asset, sources.load(asset))
+        consents = self._gate.consents(grant.purpose, now)
+        keys = self._gate.row_keys(found.ids)
+        kept = [(client, key) for client, key in zip(found.ids, keys, strict=True) if key in consents]
+        if not kept:
+            raise NoConsent(asset=asset.name, purpose=grant.purpose)
+        return Identifiers(
+            ids=tuple(client for client, _ in kept),
+            row_keys=tuple(key for _, key in kept),
+            rejected={reason.value: count for reason, count in found.rejected.items()},
+            duplicates=found.duplicates,
+            without_consent=len(found.ids) - len(kept),
+            unknown_region=found.unknown_region,
+        )
+
+    def features(self, grant: Grant, row_keys: Sequence[bytes], now: datetime) -> Columns:
+        """The granted columns as float64 (missing: NaN), one row for each row key, in that order.
+
+        Raises GrantRefused, AlignmentTooOld where a client is gone or has no consent now, SourceDuplicateIds,
+        SourceColumnNotNumeric, and the failures of `sources`.
+        """
+        asset = self._asset(grant, now)
+        table = sources.load(asset, grant.columns)
+        rows, _ = self._rows(asset, table, grant.purpose, row_keys, now)
+        return {name: sources.numbers(asset, table, name)[rows] for name in grant.columns}
+
+    def clients(self, grant: Grant, row_keys: Sequence[bytes], now: datetime) -> Clients:
+        """The clients behind row keys, in that order, for this partner's own result files. Raises as `features`."""
+        asset = self._asset(grant, now)
+        table = sources.load(asset)
+        rows, until = self._rows(asset, table, grant.purpose, row_keys, now)
+        texts = sources.identifiers(asset, table)
+        return Clients(client_ids=tuple(str(texts[row]) for row in rows), until=until)
+
+    def inspect(self, grant: Grant, now: datetime) -> Inspection:
+        """Counts of a whole source, under an inspection grant. Raises GrantRefused and the failures of `sources`."""
+        asset = self._checked(grant, now)
+        if grant.job != INSPECTION:
+            raise GrantRefused(why="an inspection needs a grant of its own")
+        profile = sources.profile(asset)
+        found = _normalised(asset, sources.load(asset))
+        keys = set(self._gate.row_keys(found.ids))
+        return Inspection(
+            rows=profile.rows,
+            types=profile.types,
+            missing=profile.missing,
+            identifiers=len(found.ids),
+            rejected={reason.value: count for reason, count in found.rejected.items()},
+            duplicates=found.duplicates,
+            unknown_region=found.unknown_region,
+            consents={purpose: len(keys & self._gate.consents(purpose, now).keys()) for purpose in asset.purposes},
+        )
+
+    def _asset(self, grant: Grant, now: datetime) -> Asset:
+        asset = self._checked(grant, now)
+        if grant.job == INSPECTION:
+            raise GrantRefused(why="an inspection grant reads no rows")
+        return asset
+
+    def _checked(self, grant: Grant, now: datetime) -> Asset:
+        name = grant.asset if isinstance(grant, Grant) else ""
+        self._gate.check(grant, name, now)
+        if name not in self._assets:
+            raise AssetUnknown(asset=name[:80])
+        return self._assets[name]
+
+    def _rows(
+        self, asset: Asset, table: Any, purpose: str, row_keys: Sequence[bytes], now: datetime
+    ) -> tuple[np.ndarray[Any, np.dtype[np.int64]], tuple[str, ...]]:
+        """Row numbers of the clients behind `row_keys`, and until when each one's consent holds."""
+        found = _normalised(asset, table)
+        if found.duplicates:
+            raise SourceDuplicateIds(asset=asset.name, count=found.duplicates)
+        consents = self._gate.consents(purpose, now)
+        place = dict(zip(self._gate.row_keys(found.ids), found.rows.tolist(), strict=True))
+        lost = sum(key not in place or key not in consents for key in row_keys)
+        if lost:
+            raise AlignmentTooOld(count=lost)
+        return np.array([place[key] for key in row_keys], dtype=np.int64), tuple(consents[key] for key in row_keys)
+
+
+def _normalised(asset: Asset, table: Any) -> Normalised:
+    return normalise_column(asset.id_type, sources.identifiers(asset, table))
