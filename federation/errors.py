@@ -1,0 +1,187 @@
+"""Expected failures of joint training. Facts are identifiers and counts: never a client's value, never a key."""
+
+from privacy.errors import Failure, Kind
+
+
+class PlanInvalid(Failure):
+    code = "PLAN_INVALID"
+    kind = Kind.INVALID
+    en = "the training plan's {field} is not valid: {why}"
+    zh = "训练方案的 {field} 无效：{why}"
+
+
+class HiddenAlignmentRefused(Failure):
+    code = "HIDDEN_ALIGNMENT_REFUSED"
+    kind = Kind.REFUSED
+    en = "a scorecard discloses scores, so it needs an alignment of common clients, not a hidden one ({mode})"
+    zh = "评分卡会披露得分，须使用共同客户对齐，不能使用隐藏对齐（{mode}）"
+
+
+class ColumnMissing(Failure):
+    code = "COLUMN_MISSING"
+    kind = Kind.NOT_FOUND
+    en = "column {column} is not in the table; map it or propose a plan without it"
+    zh = "数据表中没有列 {column}；请先映射该列，或提交不含该列的方案"
+
+
+class ColumnNotNumeric(Failure):
+    code = "COLUMN_NOT_NUMERIC"
+    kind = Kind.INVALID
+    en = "column {column} holds {dtype}, numbers are expected; encode it as numbers first"
+    zh = "列 {column} 的类型为 {dtype}，应为数值；请先编码为数值"
+
+
+class ColumnHasGaps(Failure):
+    code = "COLUMN_HAS_GAPS"
+    kind = Kind.INVALID
+    en = "column {column} has {count} missing or infinite values; fill them or leave the column out"
+    zh = "列 {column} 有 {count} 个缺失或无穷值；请补全或剔除该列"
+
+
+class RowsDiffer(Failure):
+    code = "ROWS_DIFFER"
+    kind = Kind.INVALID
+    en = "{what} has {found} rows, {expected} are expected"
+    zh = "{what} 有 {found} 行，应为 {expected} 行"
+
+
+class NoUsableColumns(Failure):
+    code = "NO_USABLE_COLUMNS"
+    kind = Kind.REFUSED
+    en = "none of the {count} columns may be used: each sets too few clients apart ({rare_rows} rows are needed)"
+    zh = "{count} 列均不可用：每列区分出的客户都少于 {rare_rows} 个"
+
+
+class TooFewRows(Failure):
+    code = "TOO_FEW_ROWS"
+    kind = Kind.REFUSED
+    en = "{count} {what} rows are aligned, the plan needs {minimum}"
+    zh = "对齐后的 {what} 行数为 {count}，方案要求至少 {minimum}"
+
+
+class LabelNotBinary(Failure):
+    code = "LABEL_NOT_BINARY"
+    kind = Kind.INVALID
+    en = "the label column {column} holds other values than 0 and 1"
+    zh = "标签列 {column} 含有 0 和 1 以外的值"
+
+
+class LabelTooRare(Failure):
+    code = "LABEL_TOO_RARE"
+    kind = Kind.REFUSED
+    en = "the rarer label has {count} {what} rows, {minimum} are needed: moments would point at single clients"
+    zh = "较少的一类标签在 {what} 行中只有 {count} 个，至少需要 {minimum} 个，否则统计量会指向个别客户"
+
+
+class OrderDiffers(Failure):
+    code = "ORDER_DIFFERS"
+    kind = Kind.INTEGRITY
+    en = "{partner} aligned other clients or another order; run the match again"
+    zh = "{partner} 的对齐客户或顺序不同；请重新执行求交对齐"
+
+
+class SeedCommitmentBroken(Failure):
+    code = "SEED_COMMITMENT_BROKEN"
+    kind = Kind.INTEGRITY
+    en = "{partner} opened another value than it had committed to for the joint seed"
+    zh = "{partner} 打开的联合种子与其承诺不符"
+
+
+class StepMalformed(Failure):
+    code = "STEP_MALFORMED"
+    kind = Kind.INVALID
+    en = "a training message of {partner} is malformed: {why}"
+    zh = "{partner} 的训练消息格式错误：{why}"
+
+
+class StepUnexpected(Failure):
+    code = "STEP_UNEXPECTED"
+    kind = Kind.CONFLICT
+    en = "{partner} sent {step}, which is not expected from it or was sent before"
+    zh = "{partner} 发送了 {step}，该消息不应由其发送或已发送过"
+
+
+class MomentsImplausible(Failure):
+    code = "MOMENTS_IMPLAUSIBLE"
+    kind = Kind.INTEGRITY
+    en = "the moments of {partner} cannot come from data: {why}"
+    zh = "{partner} 的统计量不可能来自真实数据：{why}"
+
+
+class WeightsRefused(Failure):
+    code = "WEIGHTS_REFUSED"
+    kind = Kind.REFUSED
+    en = "the weights from {partner} are refused, no score leaves: {why}"
+    zh = "拒绝 {partner} 给出的权重，不输出任何得分：{why}"
+
+
+class ScoresImplausible(Failure):
+    code = "SCORES_IMPLAUSIBLE"
+    kind = Kind.INTEGRITY
+    en = "the scores of {partner} are out of range; a party answered other weights than the rest"
+    zh = "{partner} 的得分超出范围；有参与方使用了不一致的权重"
+
+
+class ScoreBudgetExceeded(Failure):
+    code = "SCORE_BUDGET_EXCEEDED"
+    kind = Kind.REFUSED
+    en = "this run discloses {needed} score vectors, {spent} of {budget} are spent; only a new approval raises it"
+    zh = "本次将披露 {needed} 个得分向量，额度 {budget} 已用 {spent}；须重新审批才能提高额度"
+
+
+class TooManyColumns(Failure):
+    code = "TOO_MANY_COLUMNS"
+    kind = Kind.REFUSED
+    en = (
+        "the feature holders bring {count} columns, at most {limit} keep the encryption's guard against crafted answers"
+    )
+    zh = "特征方共有 {count} 列，最多 {limit} 列才能保证对恶意应答的防护"
+
+
+class SessionUnreadable(Failure):
+    code = "SESSION_UNREADABLE"
+    kind = Kind.INTEGRITY
+    en = "the stored training session cannot be continued: {why}"
+    zh = "已保存的训练会话无法继续：{why}"
+
+
+class NotConverged(Failure):
+    code = "NOT_CONVERGED"
+    kind = Kind.UNAVAILABLE
+    en = "logistic regression did not converge in {iterations} iterations"
+    zh = "逻辑回归在 {iterations} 次迭代内未收敛"
+
+
+class FlowerContentMalformed(Failure):
+    code = "FLOWER_CONTENT_MALFORMED"
+    kind = Kind.INVALID
+    en = "the Flower message is malformed: {why}"
+    zh = "Flower 消息格式错误：{why}"
+
+
+class PartyFailed(Failure):
+    code = "PARTY_FAILED"
+    kind = Kind.REFUSED
+    en = "{partner} ended the run in round {round}: {party_code}: {party_en}"
+    zh = "{partner} 在第 {round} 轮终止训练：{party_code}：{party_zh}"
+
+
+class RoundTimedOut(Failure):
+    code = "ROUND_TIMED_OUT"
+    kind = Kind.UNAVAILABLE
+    en = "round {round} got no answer from {partners} within {seconds} s"
+    zh = "第 {round} 轮在 {seconds} 秒内未收到 {partners} 的应答"
+
+
+class RoundReplyMalformed(Failure):
+    code = "ROUND_REPLY_MALFORMED"
+    kind = Kind.INVALID
+    en = "the answer of {partner} in round {round} is malformed: {why}"
+    zh = "{partner} 在第 {round} 轮的应答格式错误：{why}"
+
+
+class RunStalled(Failure):
+    code = "RUN_STALLED"
+    kind = Kind.INTEGRITY
+    en = "the run cannot go on after round {round}: {why}"
+    zh = "第 {round} 轮之后训练无法继续：{why}"

@@ -1,0 +1,275 @@
+"""Flower's `Grid` on two ways: in process, and over the alliance's own authenticated channel.
+
+This is the only place that touches names Flower does not publish: `TaskIdentity`, which its strategies read when they
+make a message, and `Message(metadata=…)`, which gives a message the id and the node we know it by. Both are pinned by a
+contract test. What travels is bytes of `federation.records`; the channel knows no Flower.
+"""
+
+import hashlib
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from flwr.app import Context, Error, Message, Metadata, RecordDict
+from flwr.clientapp import ClientApp
+from flwr.serverapp import Grid
+from flwr.supercore.task_identity import TaskIdentity
+
+from federation import records
+from federation.errors import FlowerContentMalformed
+from privacy import canonical
+from privacy.errors import Failure, Kind
+
+logging.getLogger("flwr").setLevel(logging.CRITICAL)  # Flower logs to stderr by default; our edges report themselves
+
+FLOWER_RUN = 1  # Flower's run number is process-wide; the real run is the digest in head and message id
+FLOWER_SERVER = 1  # Flower's number for the side that sends requests
+ERROR_FAILED = 2  # Flower's code for an application that failed
+REASON_CHARACTERS_MAX = 4_000
+
+TaskIdentity.run_id = TaskIdentity.task_id = FLOWER_RUN
+TaskIdentity.node_id = FLOWER_SERVER
+
+
+class RoundChannel(Protocol):
+    """How requests of one run reach the nodes and answers come back, durably. The hub implements it.
+
+    A message id names run, round and node. Posting one id twice with the same content is one request; an id whose
+    answer is stored is answered from the store, which is how a run goes on after a crash.
+    """
+
+    def nodes(self) -> tuple[str, ...]:
+        """The partners that take part in the run."""
+        ...
+
+    def post(self, message_id: str, node: str, head: dict[str, canonical.Value], content: bytes) -> None:
+        """Hand one request over for delivery. Head: {"run", "round", "phase"}."""
+        ...
+
+    def collect(self, message_ids: Sequence[str], timeout_seconds: float) -> dict[str, bytes | Failure]:
+        """Wait until all are answered or the time is over; answers and failures of those that are."""
+        ...
+
+
+def node_number(name: str) -> int:
+    """Flower's number of a node: the first 8 bytes of SHA-256 of its name, as a positive 63-bit integer."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 1
+
+
+def failure_message(request: Message, code: str, kind: str, en: str, zh: str) -> Message:
+    """A Flower error reply that carries an expected failure in both languages."""
+    reason = canonical.encode({"code": code[:80], "kind": kind, "en": en[:900], "zh": zh[:900]}).decode()
+    return _message(_reply_metadata(request), error=Error(ERROR_FAILED, reason))
+
+
+def read_failure(message: Message) -> dict[str, str]:
+    """{"code", "kind", "en", "zh"} of an error reply; an error of Flower itself is named by its number only."""
+    reason = message.error.reason or ""
+    try:
+        value = canonical.decode(reason.encode()) if len(reason) <= REASON_CHARACTERS_MAX else None
+    except Failure:
+        value = None
+    if isinstance(value, dict) and set(value) == {"code", "kind", "en", "zh"}:
+        texts = {name: str(text) for name, text in value.items()}
+        if texts["kind"] in {kind.value for kind in Kind}:
+            return texts
+    number = message.error.code
+    return {
+        "code": f"FLOWER_ERROR_{number}",
+        "kind": Kind.UNAVAILABLE.value,
+        "en": f"the application there failed (Flower error {number}); see that machine's own log",
+        "zh": f"对方应用执行失败（Flower 错误 {number}），详情见该机器本地日志",
+    }
+
+
+def decode(data: bytes) -> Message:
+    """The Flower message of `records.encode`'s bytes. Raises FlowerContentMalformed."""
+    parts = records.decode(data)
+    if parts.error is not None:
+        return _message(parts.metadata, error=parts.error)
+    return _message(parts.metadata, content=parts.content)
+
+
+def answer(app: ClientApp, request: bytes, node: str) -> bytes:
+    """A node's whole work on one request: decode, run the local ClientApp, encode its reply.
+
+    An expected failure becomes an error reply with code and texts; anything else is raised to the node, whose edge
+    reports it without detail. Raises FlowerContentMalformed for a request that is malformed or meant for another node.
+    """
+    message = decode(request)
+    if message.metadata.dst_node_id != node_number(node) or message.has_error():
+        raise FlowerContentMalformed(why="the request is for another node")
+    return records.encode(_run(app, message, node))
+
+
+class _BaseGrid(Grid):
+    """What both grids share: nodes by name, deterministic ids, replies in node order."""
+
+    def __init__(self, run: str, names: Iterable[str]) -> None:
+        self._run_digest = run
+        self._names = {node_number(name): name for name in names}
+
+    def set_run(self, run: Any) -> None:
+        raise NotImplementedError("a grid belongs to one run from its construction")
+
+    @property
+    def run(self) -> Any:
+        raise NotImplementedError("there is no Flower run record behind this grid")
+
+    def create_message(
+        self, content: RecordDict, message_type: str, dst_node_id: int, group_id: str, ttl: float | None = None
+    ) -> Message:
+        """A request. group_id is the round; ttl is not used, deadlines are given to `send_and_receive`."""
+        known = records.metadata(
+            run=FLOWER_RUN, source=FLOWER_SERVER, target=dst_node_id, message_id="", kind=message_type, group=group_id
+        )
+        return _message(known, content=content)
+
+    def get_node_ids(self) -> Iterable[int]:
+        return sorted(self._names)
+
+    def node_name(self, number: int) -> str:
+        """The partner behind Flower's number of a node."""
+        return self._names[number]
+
+    def _message_id(self, message: Message) -> str:
+        """`run-round-node`: a re-execution of the run makes the same ids and finds the stored answers."""
+        return f"{self._run_digest[:16]}-{message.metadata.group_id}-{self._names[message.metadata.dst_node_id]}"
+
+    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
+        """Replies sorted by node: sums of floats depend on order. Unanswered requests have no reply."""
+        return self._collect(list(self.push_messages(messages)), timeout)
+
+    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        return self._collect(list(message_ids), 0.0)
+
+    def _collect(self, message_ids: list[str], timeout: float | None) -> list[Message]:
+        raise NotImplementedError
+
+
+class LocalGrid(_BaseGrid):
+    """All parties in this process: requests run at once, in node order. For tests and for one machine's studies."""
+
+    def __init__(self, apps: Mapping[str, ClientApp], run: str) -> None:
+        super().__init__(run, apps)
+        self._apps = dict(apps)
+        self._replies: dict[str, Message] = {}
+
+    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+        ids = []
+        for message in sorted(messages, key=lambda m: int(m.metadata.dst_node_id)):
+            name, message_id = self._names[message.metadata.dst_node_id], self._message_id(message)
+            self._replies[message_id] = _run(self._apps[name], _identified(message, message_id), name)
+            ids.append(message_id)
+        return ids
+
+    def _collect(self, message_ids: list[str], timeout: float | None) -> list[Message]:
+        found = [self._replies.pop(i) for i in message_ids if i in self._replies]
+        return sorted(found, key=lambda m: int(m.metadata.src_node_id))
+
+
+class AllianceGrid(_BaseGrid):
+    """Requests as bytes over a `RoundChannel`; the ids are deterministic, so stored answers survive a crash."""
+
+    def __init__(self, channel: RoundChannel, run: str, timeout_seconds: float = 60.0) -> None:
+        super().__init__(run, channel.nodes())
+        self._channel = channel
+        self._timeout_seconds = timeout_seconds
+        self._pending: dict[str, Message] = {}
+        self.bytes_sent = 0
+        self.bytes_received = 0
+
+    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+        ids = []
+        for message in sorted(messages, key=lambda m: int(m.metadata.dst_node_id)):
+            message_id = self._message_id(message)
+            request = _identified(message, message_id)
+            content = records.encode(request)
+            self._channel.post(message_id, self._names[message.metadata.dst_node_id], self._head(message), content)
+            self._pending[message_id] = request
+            self.bytes_sent += len(content)
+            ids.append(message_id)
+        return ids
+
+    def _collect(self, message_ids: list[str], timeout: float | None) -> list[Message]:
+        wanted = [i for i in message_ids if i in self._pending]
+        answers = self._channel.collect(wanted, self._timeout_seconds if timeout is None else timeout)
+        replies = []
+        for message_id in wanted:
+            if message_id in answers:
+                replies.append(self._reply(self._pending.pop(message_id), answers[message_id]))
+        return sorted(replies, key=lambda m: int(m.metadata.src_node_id))
+
+    def _head(self, message: Message) -> dict[str, canonical.Value]:
+        group = message.metadata.group_id
+        phase = ""
+        if message.has_content() and "step" in message.content:
+            phase = str(message.content["step"].get("phase", ""))
+        return {"run": self._run_digest, "round": int(group) if group.isdecimal() else 0, "phase": phase}
+
+    def _reply(self, request: Message, data: bytes | Failure) -> Message:
+        if isinstance(data, Failure):
+            return _failed(request, data)
+        try:
+            reply = decode(data)
+        except FlowerContentMalformed as failure:
+            return _failed(request, failure)
+        self.bytes_received += len(data)
+        due, found = _reply_metadata(request), reply.metadata
+        same = ("src_node_id", "dst_node_id", "reply_to_message_id", "group_id", "message_type", "run_id")
+        if any(getattr(due, name) != getattr(found, name) for name in same):
+            return _failed(request, FlowerContentMalformed(why="a reply to another request"))
+        return reply
+
+
+def _run(app: ClientApp, request: Message, node: str) -> Message:
+    """One call of a ClientApp; expected failures become error replies."""
+    number = node_number(node)
+    context = Context(run_id=FLOWER_RUN, node_id=number, node_config={}, state=RecordDict(), run_config={})
+    try:
+        reply = app(message=request, context=context)
+    except Failure as failure:
+        return _failed(request, failure)
+    due = _reply_metadata(request)
+    if reply.has_error():
+        return _message(due, error=reply.error)
+    return _message(due, content=reply.content)
+
+
+def _failed(request: Message, failure: Failure) -> Message:
+    code = str(getattr(failure, "remote_code", failure.code))  # a failure another process reported keeps its own code
+    kind = getattr(failure, "remote_kind", failure.kind)
+    return failure_message(request, code, kind.value, failure.message("en"), failure.message("zh"))
+
+
+def _identified(message: Message, message_id: str) -> Message:
+    """The same request under the id it is known by, without a clock reading."""
+    data = message.metadata
+    known = records.metadata(
+        run=FLOWER_RUN,
+        source=FLOWER_SERVER,
+        target=data.dst_node_id,
+        message_id=message_id,
+        kind=data.message_type,
+        group=data.group_id,
+    )
+    return _message(known, content=message.content)
+
+
+def _message(known: Metadata, content: RecordDict | None = None, error: Error | None = None) -> Message:
+    make: Any = Message  # the keyword `metadata` is not in Flower's published signatures
+    made: Message = make(content=content, metadata=known) if error is None else make(error=error, metadata=known)
+    return made
+
+
+def _reply_metadata(request: Message) -> Metadata:
+    data = request.metadata
+    return records.metadata(
+        run=data.run_id,
+        source=data.dst_node_id,
+        target=data.src_node_id,
+        message_id=data.message_id + "/r",
+        kind=data.message_type,
+        group=data.group_id,
+        reply_to=data.message_id,
+    )

@@ -1,0 +1,144 @@
+"""Measures of a score against 0/1 labels, with bootstrap intervals that anyone can recompute from a digest.
+
+Every variant is measured on the same resampled test rows, so the interval of an uplift is a paired one (Efron and
+Tibshirani, An Introduction to the Bootstrap, 1993, section 13.3: percentile interval).
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+CHUNK_CELLS_MAX = 4_000_000  # resamples are counted in blocks of this many cells, 32 MB
+PERCENTILES = (2.5, 97.5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A measured figure with its 95 % percentile interval, in parts per million."""
+
+    value_ppm: int
+    low_ppm: int
+    high_ppm: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measures:
+    """One variant on the test rows. Uplifts are against the base variant, on the same resampled rows."""
+
+    auc: Estimate
+    average_precision: Estimate
+    log_loss_ppm: int
+    auc_uplift: Estimate
+    average_precision_uplift: Estimate
+
+
+def auc(label: NDArray[np.bool_], score: Floats) -> float:
+    """Area under the ROC curve: P(score of a positive > score of a negative), ties count half (mid-ranks)."""
+    return float(_Ranked(label, score).auc(np.ones((1, len(label))))[0])
+
+
+def average_precision(label: NDArray[np.bool_], score: Floats) -> float:
+    """Sum over thresholds of (recall step) times precision; equal scores share one threshold."""
+    return float(_Ranked(label, score).average_precision(np.ones((1, len(label))))[0])
+
+
+def log_loss(label: NDArray[np.bool_], score: Floats) -> float:
+    """Mean negative log likelihood of the labels under sigmoid(score), in nats; stable for large scores."""
+    sign = np.where(label, 1.0, -1.0)
+    return float(np.logaddexp(0.0, -sign * score).mean())
+
+
+def resamples(rows: int, replicates: int, seed: bytes) -> NDArray[np.int32]:
+    """(replicates, rows): how often each row is drawn, with replacement, in each replicate.
+
+    Row indices are ⌊u · rows / 2^32⌋ of 32-bit words of SHAKE-256(seed ‖ replicate), so that any implementation draws
+    the same rows; the bias of that map is below rows / 2^32.
+    """
+    counts = np.empty((replicates, rows), np.int32)
+    for replicate in range(replicates):
+        words = hashlib.shake_256(seed + replicate.to_bytes(4, "big")).digest(4 * rows)
+        drawn = (np.frombuffer(words, ">u4").astype(np.uint64) * np.uint64(rows)) >> np.uint64(32)
+        counts[replicate] = np.bincount(drawn.astype(np.int64), minlength=rows)
+    return counts
+
+
+def compare(
+    label: NDArray[np.bool_], scores: Mapping[str, Floats], base: str, replicates: int, seed: bytes
+) -> dict[str, Measures]:
+    """Measures of every variant and their uplift over `base`, all on the same rows and the same resamples.
+
+    label: (rows,); scores: (rows,) each. Replicates that drew one class only are left out of the intervals.
+    """
+    ranked = {name: _Ranked(label, score) for name, score in scores.items()}
+    whole = np.ones((1, len(label)))
+    point = {name: np.array([r.auc(whole)[0], r.average_precision(whole)[0]]) for name, r in ranked.items()}
+    drawn: dict[str, list[Floats]] = {name: [] for name in ranked}
+    counts = resamples(len(label), replicates, seed)
+    step = max(1, CHUNK_CELLS_MAX // max(1, len(label)))
+    for start in range(0, replicates, step):
+        block = counts[start : start + step]
+        positives = block[:, label].sum(axis=1)
+        usable = block[(positives > 0) & (positives < len(label))].astype(np.float64)
+        for name, r in ranked.items():
+            drawn[name].append(np.stack([r.auc(usable), r.average_precision(usable)], axis=1))
+    spread = {name: np.concatenate(parts) for name, parts in drawn.items()}
+    result = {}
+    for name in ranked:
+        own = [_estimate(point[name][i], spread[name][:, i]) for i in range(2)]
+        uplift = [_estimate(point[name][i] - point[base][i], (spread[name] - spread[base])[:, i]) for i in range(2)]
+        result[name] = Measures(
+            auc=own[0],
+            average_precision=own[1],
+            log_loss_ppm=_ppm(log_loss(label, scores[name])),
+            auc_uplift=uplift[0],
+            average_precision_uplift=uplift[1],
+        )
+    return result
+
+
+class _Ranked:
+    """A score sorted once; each resample then costs two cumulative sums over its row counts."""
+
+    def __init__(self, label: NDArray[np.bool_], score: Floats) -> None:
+        if label.shape != score.shape or label.ndim != 1 or not np.isfinite(score).all():
+            raise AssertionError("labels and scores are vectors of one length, all finite")
+        self._order = np.argsort(score, kind="stable")
+        ordered = score[self._order]
+        self._starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])  # one group per distinct score
+        self._label = label[self._order].astype(np.float64)
+
+    def _groups(self, counts: Floats) -> tuple[Floats, Floats]:
+        """(replicates, groups): positives and negatives at each distinct score, ascending."""
+        weights = counts[:, self._order]
+        positives = np.add.reduceat(weights * self._label, self._starts, axis=1)
+        negatives = np.add.reduceat(weights * (1.0 - self._label), self._starts, axis=1)
+        return positives, negatives
+
+    def auc(self, counts: NDArray[Any]) -> Floats:
+        positives, negatives = self._groups(counts)
+        below = np.cumsum(negatives, axis=1) - negatives
+        wins = (positives * (below + negatives / 2)).sum(axis=1)
+        area: Floats = wins / (positives.sum(axis=1) * negatives.sum(axis=1))
+        return area
+
+    def average_precision(self, counts: NDArray[Any]) -> Floats:
+        positives, negatives = (part[:, ::-1] for part in self._groups(counts))
+        found = np.cumsum(positives, axis=1)
+        seen = found + np.cumsum(negatives, axis=1)
+        precision = np.divide(found, seen, out=np.zeros_like(found), where=seen > 0)
+        total: Floats = (positives * precision).sum(axis=1) / positives.sum(axis=1)
+        return total
+
+
+def _estimate(value: float, drawn: Floats) -> Estimate:
+    low, high = np.percentile(drawn, PERCENTILES)
+    return Estimate(value_ppm=_ppm(value), low_ppm=_ppm(low), high_ppm=_ppm(high))
+
+
+def _ppm(value: float) -> int:
+    return round(float(value) * 1_000_000)

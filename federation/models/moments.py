@@ -1,0 +1,75 @@
+"""Model 1: the joint scorecard, solved from second moments alone.
+
+The weights solve the ridge system (XᵀX/4 + λI) w = Xᵀ(y − ½) with an unpenalised intercept: the first Newton step of
+logistic regression from zero, whose Hessian is XᵀX/4 there (Böhning 1992 bounds it everywhere). It needs no score of
+any row, and any subset of the parties can be solved from the same moments.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moments:
+    """Sums over the train rows of m columns, each column owned by one party."""
+
+    owners: tuple[str, ...]  # (m,)
+    rows: int
+    gram: Floats  # (m, m): XᵀX
+    sums: Floats  # (m,): Xᵀ1
+    target: Floats  # (m,): Xᵀ(y − ½)
+    target_sum: float  # 1ᵀ(y − ½)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solution:
+    """Weights of the chosen parties' columns, zero elsewhere."""
+
+    weights: Floats  # (m,)
+    intercept: float
+    lift: float  # what had to be added to the penalty, 0 where the moments are those of whole data
+
+
+def solve(moments: Moments, parties: Collection[str], ridge: float) -> Solution:
+    """The scorecard of a subset of the parties. ridge > 0 is λ, on standardised columns.
+
+    Suppressed cells can make XᵀX indefinite. Then the penalty is lifted by what the smallest eigenvalue lacks, which
+    keeps the solution unique and bounded; `lift` says so.
+    """
+    chosen = np.array([i for i, owner in enumerate(moments.owners) if owner in parties], dtype=np.int64)
+    size = len(chosen)
+    hessian = np.empty((size + 1, size + 1))
+    hessian[:size, :size] = moments.gram[np.ix_(chosen, chosen)] / 4
+    hessian[:size, size] = hessian[size, :size] = moments.sums[chosen] / 4
+    hessian[size, size] = moments.rows / 4
+    smallest = float(np.linalg.eigvalsh(hessian)[0])
+    # below rounding noise of the largest moment the matrix counts as semi-definite, which the penalty makes definite
+    lift = -smallest if smallest < -1e-9 * moments.rows else 0.0
+    penalty = np.full(size + 1, ridge + lift)
+    penalty[size] = 0.0
+    target = np.append(moments.target[chosen], moments.target_sum)
+    answer = np.linalg.solve(hessian + np.diag(penalty), target)
+    weights = np.zeros(len(moments.owners))
+    weights[chosen] = answer[:size]
+    return Solution(weights=weights, intercept=float(answer[size]), lift=lift)
+
+
+def from_data(values: Floats, label: NDArray[np.bool_], owners: tuple[str, ...]) -> Moments:
+    """The moments of pooled data: what the parties compute together, for whoever holds all columns.
+
+    values: (rows, m); label: (rows,).
+    """
+    centred = label.astype(np.float64) - 0.5
+    return Moments(
+        owners=owners,
+        rows=len(label),
+        gram=values.T @ values,
+        sums=values.sum(axis=0),
+        target=values.T @ centred,
+        target_sum=float(centred.sum()),
+    )

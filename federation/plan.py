@@ -1,0 +1,241 @@
+"""The training plan: what the parties approve by its digest, checked in full before anything is computed.
+
+The plan fixes the split of the aligned clients into train and test rows by a keyed hash of each client's token, so that
+no party can choose the test rows after seeing data.
+"""
+
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federation.errors import HiddenAlignmentRefused, PlanInvalid
+from privacy import canonical
+from privacy.errors import Failure
+from privacy.ids import Digest, PartnerId, parse_client_token, parse_digest, parse_partner_id
+
+PARTNERS_MAX = 64
+COLUMNS_MAX = 512  # per party
+NAME_CHARACTERS_MAX = 128
+ROWS_MAX = 10_000_000
+
+_INTEGERS = {  # field: (least, most). The floors are rules, not tastes: below them moments describe single clients.
+    "ridge_milli": (1, 1_000_000),
+    "test_ppm": (50_000, 500_000),
+    "minimum_rows": (100, ROWS_MAX),
+    "rare_rows": (20, 1_000_000),
+    "cell_minimum": (5, 1_000_000),
+    "score_step_log2": (-6, 2),
+    "bootstrap": (100, 10_000),
+    "score_budget": (1, 1_000),
+    "valid_days": (1, 3_650),
+}
+_REQUIRED = {"parties", "purpose", "expires", "nonce", "disclosure", "alignment", "model", "label", "split_salt"}
+_OPTIONAL = {"kind", "version", "title", "alignment_mode"}
+_PARTY_REQUIRED = {"partner", "role", "asset", "columns", "id_column"}
+_PARTY_OPTIONAL = {"signing", "sealing", "chain", "name", "id_type"}
+LABEL_HOLDER, FEATURE_HOLDER = "label_holder", "feature_holder"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanParty:
+    """One party's part: which columns of which asset it brings."""
+
+    partner: PartnerId
+    role: str  # LABEL_HOLDER or FEATURE_HOLDER
+    asset: str
+    id_column: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingPlan:
+    """A valid plan. `digest` is the digest of the "train" proposal, the run's name everywhere."""
+
+    digest: Digest
+    alignment: Digest
+    model: str
+    parties: tuple[PlanParty, ...]  # in partner order
+    label_column: str
+    split_salt: bytes
+    ridge_milli: int  # the ridge penalty in thousandths
+    test_ppm: int  # share of test rows in parts per million
+    minimum_rows: int  # train rows below which nothing is computed
+    rare_rows: int  # rows a column must set apart from its own most frequent value
+    cell_minimum: int  # cells of two 0/1 columns below it are suppressed
+    score_step_log2: int  # disclosed partial scores are multiples of 2^this
+    bootstrap: int  # resamples behind each interval
+    score_budget: int  # score vectors one column set may disclose over its lifetime
+    valid_days: int
+
+    @property
+    def label_holder(self) -> PartnerId:
+        return next(p.partner for p in self.parties if p.role == LABEL_HOLDER)
+
+    @property
+    def holders(self) -> tuple[PartnerId, ...]:
+        """The feature holders, in partner order."""
+        return tuple(p.partner for p in self.parties if p.role == FEATURE_HOLDER)
+
+    @property
+    def partners(self) -> tuple[PartnerId, ...]:
+        return tuple(p.partner for p in self.parties)
+
+    def party(self, partner: str) -> PlanParty:
+        """One party's part. Raises PlanInvalid for a partner that is not in the plan."""
+        for party in self.parties:
+            if party.partner == partner:
+                return party
+        raise PlanInvalid(field="parties", why=f"{partner} is not one of them")
+
+    def variants(self) -> tuple[tuple[PartnerId, ...], ...]:
+        """The solved variants as sets of feature holders: none, each alone, and all (once, if there is only one)."""
+        single: list[tuple[PartnerId, ...]] = [(h,) for h in self.holders]
+        return ((), *single) if len(single) == 1 else ((), *single, self.holders)
+
+    def score_vectors(self, holder: str) -> int:
+        """How many score vectors `holder` discloses in this run: one for each variant that includes it."""
+        return sum(holder in variant for variant in self.variants())
+
+    def test_mask(self, tokens: Sequence[str]) -> NDArray[np.bool_]:
+        """Which aligned clients are test rows."""
+        return split(tokens, self.split_salt, self.test_ppm)
+
+    @classmethod
+    def from_body(cls, body: Mapping[str, Any]) -> "TrainingPlan":
+        """The plan of a "train" proposal's body. Raises PlanInvalid (naming the field) or HiddenAlignmentRefused."""
+        if not isinstance(body, Mapping):
+            raise PlanInvalid(field="body", why="an object is expected")
+        _fields(body, _REQUIRED | set(_INTEGERS), _OPTIONAL, "body")
+        _constants(body)
+        parties = _parties(body["parties"])
+        label_column = _label(body["label"], parties)
+        numbers = {name: _integer(body[name], name, *bounds) for name, bounds in _INTEGERS.items()}
+        if numbers["rare_rows"] * 2 >= numbers["minimum_rows"]:
+            raise PlanInvalid(field="rare_rows", why="it must be below half of minimum_rows")
+        try:
+            digest = Digest(canonical.digest("ecohub/train/v1", dict(body)).hex())
+            alignment = parse_digest(body["alignment"])
+        except Failure as failure:
+            field = "body" if isinstance(failure, canonical.NotCanonical) else "alignment"
+            raise PlanInvalid(field=field, why=failure.message()) from None
+        salt = _hex(body["split_salt"], "split_salt", 16)
+        return cls(
+            digest=digest,
+            alignment=alignment,
+            model="moments",
+            parties=parties,
+            label_column=label_column,
+            split_salt=salt,
+            **numbers,
+        )
+
+
+def split(tokens: Sequence[str], salt: bytes, test_ppm: int) -> NDArray[np.bool_]:
+    """True for test rows: HMAC-SHA256(salt, token), its first 8 bytes as a fraction of 2^64, below test_ppm / 10^6."""
+    edge = (test_ppm << 64) // 1_000_000
+    first = (hmac.digest(salt, parse_client_token(token).encode(), "sha256")[:8] for token in tokens)
+    return np.fromiter((int.from_bytes(head, "big") < edge for head in first), dtype=bool, count=len(tokens))
+
+
+def order_digest(tokens: Sequence[str]) -> str:
+    """The digest of the aligned clients and their order, as 64 hex digits."""
+    return canonical.digest_bytes("ecohub/order/v1", "".join(tokens).encode()).hex()
+
+
+def _fields(value: Mapping[str, Any], required: set[str], optional: set[str], where: str) -> None:
+    missing, unknown = required - set(value), set(value) - required - optional
+    if missing:
+        raise PlanInvalid(field=where, why="missing " + ", ".join(sorted(missing)))
+    if unknown:
+        # an unknown field would be approved by people and then obeyed by nobody
+        raise PlanInvalid(field=where, why="unknown " + ", ".join(sorted(str(name)[:40] for name in unknown)))
+
+
+def _constants(body: Mapping[str, Any]) -> None:
+    for name, allowed in (("kind", ("train",)), ("version", (1,)), ("model", ("moments",))):
+        if name in body and (body[name] not in allowed or isinstance(body[name], bool)):
+            raise PlanInvalid(field=name, why=f"{allowed[0]} is expected")
+    if (mode := body.get("alignment_mode", "align")) != "align":
+        raise HiddenAlignmentRefused(mode=str(mode)[:40])
+    for name in ("purpose", "expires"):
+        _text(body[name], name, 400)
+    _hex(body["nonce"], "nonce", 8)
+    disclosure = body["disclosure"]
+    if not isinstance(disclosure, list) or not disclosure or len(disclosure) > 100:
+        raise PlanInvalid(field="disclosure", why="sentences that say who learns what are expected")
+    for sentence in disclosure:
+        _text(sentence, "disclosure", 2_000)
+
+
+def _parties(value: Any) -> tuple[PlanParty, ...]:
+    if not isinstance(value, list) or not 2 <= len(value) <= PARTNERS_MAX:
+        raise PlanInvalid(field="parties", why=f"2 to {PARTNERS_MAX} are expected")
+    parties = sorted((_party(item) for item in value), key=lambda party: party.partner)
+    names = [party.partner for party in parties]
+    if len(set(names)) != len(names):
+        raise PlanInvalid(field="parties", why="a partner is named twice")
+    if [party.role for party in parties].count(LABEL_HOLDER) != 1:
+        raise PlanInvalid(field="parties", why="exactly one label_holder is expected")
+    return tuple(parties)
+
+
+def _party(value: Any) -> PlanParty:
+    if not isinstance(value, Mapping):
+        raise PlanInvalid(field="parties", why="an object for each party is expected")
+    _fields(value, _PARTY_REQUIRED, _PARTY_OPTIONAL, "parties")
+    try:
+        partner = parse_partner_id(value["partner"])
+    except Failure as failure:
+        raise PlanInvalid(field="parties", why=failure.message()) from None
+    if value["role"] not in (LABEL_HOLDER, FEATURE_HOLDER):
+        raise PlanInvalid(field="role", why="label_holder or feature_holder is expected")
+    columns = value["columns"]
+    if not isinstance(columns, list) or not 1 <= len(columns) <= COLUMNS_MAX:
+        raise PlanInvalid(field="columns", why=f"1 to {COLUMNS_MAX} names are expected of {partner}")
+    names = tuple(_text(name, "columns", NAME_CHARACTERS_MAX) for name in columns)
+    if len(set(names)) != len(names) or value["id_column"] in names:
+        raise PlanInvalid(field="columns", why=f"a column of {partner} is named twice or is the identifier")
+    return PlanParty(
+        partner=partner,
+        role=value["role"],
+        asset=_text(value["asset"], "asset", NAME_CHARACTERS_MAX),
+        id_column=_text(value["id_column"], "id_column", NAME_CHARACTERS_MAX),
+        columns=names,
+    )
+
+
+def _label(value: Any, parties: tuple[PlanParty, ...]) -> str:
+    if not isinstance(value, Mapping):
+        raise PlanInvalid(field="label", why="an object is expected")
+    _fields(value, {"partner", "asset", "column"}, set(), "label")
+    holder = next(party for party in parties if party.role == LABEL_HOLDER)
+    column = _text(value["column"], "label", NAME_CHARACTERS_MAX)
+    if value["partner"] != holder.partner or value["asset"] != holder.asset:
+        raise PlanInvalid(field="label", why="it must be a column of the label_holder's asset")
+    if column in holder.columns or column == holder.id_column:
+        raise PlanInvalid(field="label", why="it is also a feature or the identifier")
+    return column
+
+
+def _integer(value: Any, field: str, least: int, most: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise PlanInvalid(field=field, why=f"an integer from {least} to {most} is expected")
+    return value
+
+
+def _text(value: Any, field: str, characters: int) -> str:
+    if not isinstance(value, str) or not 1 <= len(value) <= characters:
+        raise PlanInvalid(field=field, why=f"text of 1 to {characters} characters is expected")
+    return value
+
+
+def _hex(value: Any, field: str, least_bytes: int) -> bytes:
+    if not isinstance(value, str) or len(value) % 2 or not 2 * least_bytes <= len(value) <= 128:
+        raise PlanInvalid(field=field, why=f"{least_bytes} to 64 bytes as hex digits are expected")
+    if set(value) - set("0123456789abcdef"):
+        raise PlanInvalid(field=field, why="lower-case hex digits are expected")
+    return bytes.fromhex(value)

@@ -1,0 +1,137 @@
+"""What the parties of a vertical run send each other: packed, bound to the run, and checked field by field on arrival.
+
+A message is the packed dict {"protocol", "run", "kind", "content"}. The node that carries it seals and signs it; here
+the receiver checks form, run, dtype, shape, range and finiteness before anything is computed with it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federation.errors import StepMalformed
+from privacy import packing
+from privacy.packing import Packed
+
+PROTOCOL = 1
+Content: TypeAlias = dict[str, Packed]
+
+FIELDS: dict[str, frozenset[str]] = {
+    "commit": frozenset({"commitment", "order", "columns"}),  # to all: to a nonce; the order of clients; usable columns
+    "open": frozenset({"nonce", "mask_key"}),  # to all: the nonce; between holders also half of their pair's mask key
+    "hint": frozenset({"data"}),  # multiplier to encryptor, the linear products' own messages from here
+    "zero": frozenset({"data"}),
+    "zero-reply": frozenset({"data"}),
+    "zero-opened": frozenset({"data"}),
+    "zero-proof": frozenset({"data"}),
+    "vectors": frozenset({"data", "levels"}),  # levels: the encryptor's 0/1 columns, for suppressing small cells
+    "product": frozenset({"data"}),
+    "opened": frozenset({"data"}),
+    "moments": frozenset({"gram", "sums", "target", "with_label_holder", "with_holders", "suppressed"}),
+    "weights": frozenset({"weights", "announced"}),  # label holder to holder: its own rows of every variant it is in
+    "scores": frozenset({"small", "full"}),  # holder to label holder: rounded partial scores
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """A message to one other party, in clear: the node seals it."""
+
+    recipient: str
+    message: bytes
+
+
+def encode(run: str, kind: str, content: Content) -> bytes:
+    """The bytes of one message."""
+    assert set(content) == FIELDS[kind], f"fields of {kind}"
+    return packing.pack({"protocol": PROTOCOL, "run": run, "kind": kind, "content": content})
+
+
+def decode(sender: str, run: str, data: bytes) -> tuple[str, Content]:
+    """(kind, content) of a message of this run. Raises StepMalformed; the content's values are checked where used."""
+    try:
+        value = packing.unpack(data)
+    except packing.NotPacked as failure:
+        raise StepMalformed(partner=sender, why=failure.message()) from None
+    if not isinstance(value, dict) or set(value) != {"protocol", "run", "kind", "content"}:
+        raise StepMalformed(partner=sender, why="its fields")
+    if value["protocol"] != PROTOCOL or isinstance(value["protocol"], bool):
+        raise StepMalformed(partner=sender, why="another protocol version")
+    if value["run"] != run:
+        raise StepMalformed(partner=sender, why="another run")
+    kind, content = value["kind"], value["content"]
+    if not isinstance(kind, str) or kind not in FIELDS:
+        raise StepMalformed(partner=sender, why="an unknown step")
+    if not isinstance(content, dict) or set(content) != FIELDS[kind]:
+        raise StepMalformed(partner=sender, why=f"the fields of {kind}")
+    return kind, content
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Takes fields out of one sender's content; every method raises StepMalformed with the field's name."""
+
+    sender: str
+    content: Mapping[str, Packed]
+
+    def data(self, name: str, length: int | None = None) -> bytes:
+        """Bytes, of exactly `length` where given."""
+        value = self.content[name]
+        if not isinstance(value, bytes) or (length is not None and len(value) != length):
+            raise self._wrong(name)
+        return value
+
+    def text(self, name: str) -> str:
+        value = self.content[name]
+        if not isinstance(value, str):
+            raise self._wrong(name)
+        return value
+
+    def count(self, name: str, most: int) -> int:
+        value = self.content[name]
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+            raise self._wrong(name)
+        return value
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        value = self.content[name]
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise self._wrong(name)
+        return tuple(str(item) for item in value)
+
+    def mapping(self, name: str, keys: set[str]) -> dict[str, Packed]:
+        value = self.content[name]
+        if not isinstance(value, dict) or set(value) != keys:
+            raise self._wrong(name)
+        return value
+
+    def integers(self, name: str, shape: tuple[int, ...], largest: int) -> NDArray[np.int64]:
+        """An int64 array of this shape with |values| <= largest."""
+        return self.integers_of(self.content[name], name, shape, largest)
+
+    def integers_of(self, value: Packed, name: str, shape: tuple[int, ...], largest: int) -> NDArray[np.int64]:
+        array = self._array(value, name, "int64", shape)
+        if array.size and (int(array.min()) < -largest or int(array.max()) > largest):
+            raise self._wrong(name)
+        return array
+
+    def words(self, name: str, shape: tuple[int, ...]) -> NDArray[np.uint64]:
+        """A uint64 array of this shape: masked values, any of which is legal."""
+        return self._array(self.content[name], name, "uint64", shape)
+
+    def floats(self, name: str, shape: tuple[int, ...], largest: float) -> NDArray[np.float64]:
+        """A float64 array of this shape, finite, with |values| <= largest."""
+        array = self._array(self.content[name], name, "float64", shape)
+        if not np.isfinite(array).all() or (array.size and float(np.abs(array).max()) > largest):
+            raise self._wrong(name)
+        return array
+
+    def _array(self, value: Packed, name: str, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
+        if not isinstance(value, np.ndarray) or value.dtype.name != dtype or value.shape != shape:
+            raise self._wrong(name)
+        return value
+
+    def _wrong(self, name: str) -> StepMalformed:
+        return StepMalformed(partner=self.sender, why=f"its {name}")
