@@ -286,8 +286,8 @@ class ScoreBudgetSpent(Failure):
 class CheckpointRefused(Failure):
     code = "CHECKPOINT_REFUSED"
     kind = Kind.INTEGRITY
-    en = "the {log} checkpoint is refused: {why}; this node co-signs nothing until that is explained"
-    zh = "拒绝会签 {log} 检查点：{why}；在解释清楚之前本节点不再会签"
+    en = "the {log} checkpoint is not co-signed: {why}; keep this message and ask the hub's operator and the partners"
+    zh = "拒绝会签 {log} 检查点：{why}；请保留此信息并向运营方及其他伙伴核实"
 
 
 class ReceiptRefused(Failure):

@@ -22,6 +22,7 @@ from partner_node.outbound import Outbound
 from partner_node.settings import Settings
 from partner_node.times import Clock, Entropy
 from privacy import canonical
+from privacy.errors import Failure
 
 
 def _nothing(_: Session) -> None:
@@ -30,8 +31,13 @@ def _nothing(_: Session) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A reply of kind "ok", and the state change that is committed together with it."""
+    """A reply, and the state change that is committed together with it.
 
+    With `failure` the reply is a refusal that still changes state (a broken job's secrets go); a handler that changes
+    nothing just raises its failure.
+    """
+
+    failure: Failure | None = None
     head: dict[str, canonical.Value] = field(default_factory=dict)
     body: bytes = b""
     write: Callable[[Session], None] = _nothing
@@ -53,7 +59,8 @@ class Node:
     outbound: Outbound
     clock: Clock
     entropy: Entropy
-    log_key: bytes  # the hub's Ed25519 log key, pinned at enrolment
+    alliance: str  # the alliance's name and the hub's Ed25519 log key: pinned at enrolment
+    log_key: bytes
     notify: Callable[[], None]  # wakes the sender: something new stands in the outbox
 
     def card(self) -> Signed:

@@ -131,6 +131,12 @@ def settle_request(session: Session, request_id: str, *, refused: bool, head: Bo
     return request
 
 
+def mark_refused(session: Session, request_id: str, *, head: Body) -> None:
+    """The hub's answer to this request is not accepted here; `head` says why."""
+    values = {"state": "REFUSED", "reply_head": canonical.encode(head)}
+    session.execute(update(OutboxRow).where(OutboxRow.id == request_id).values(**values))
+
+
 def request_outcomes(session: Session, kind: str) -> list[tuple[str, str, Body]]:
     """(id, state, reply head or {}) of this node's requests of one kind, oldest first."""
     rows = session.scalars(select(OutboxRow).where(OutboxRow.kind == kind).order_by(OutboxRow.number))
