@@ -1,0 +1,77 @@
+"""Make a session, or take it up again after a crash: the one place that knows every kind of session."""
+
+from collections.abc import Mapping, Sequence
+
+from privacy.errors import Failure
+from privacy.psi import values
+from privacy.psi.ecdh import AlignFollower, AlignLeader, CountFollower, CountLeader
+from privacy.psi.errors import BadSetup, IdentifiersChanged
+from privacy.psi.group import Entropy, Map
+from privacy.psi.session import SEED_BYTES, Session
+from privacy.psi.values import POINTS_PER_MESSAGE, Mode, Role, Setup, State
+
+_KINDS: dict[tuple[Mode, Role], type[Session]] = {
+    (Mode.COUNT, Role.LEADER): CountLeader,
+    (Mode.COUNT, Role.FOLLOWER): CountFollower,
+    (Mode.ALIGN, Role.LEADER): AlignLeader,
+    (Mode.ALIGN, Role.FOLLOWER): AlignFollower,
+}
+
+
+def create(
+    *,
+    mode: str,
+    role: str,
+    me: str,
+    peers: Sequence[str],
+    ids: Sequence[bytes],
+    counts: Mapping[str, int],
+    context: bytes,
+    minimum: int,
+    entropy: Entropy,
+    points_per_message: int = POINTS_PER_MESSAGE,
+    map: Map = map,
+) -> Session:
+    """A fresh session with a fresh key.
+
+    mode: "count" or "align"; role: "leader" or "follower". peers: the leader names its followers (one in count), a
+    follower its leader. ids: this side's distinct normalised identifiers, 1-256 bytes each; results speak of their
+    positions. counts: the committed number of identifiers of every party of the job. context: at least 16 bytes, the
+    digest of the job and all commitments; it enters the hash to the group, so lists of two jobs never compare.
+    minimum: fewer shared clients give the outcome BELOW_MINIMUM. map: an executor's map runs the arithmetic in threads.
+    Raises BadSetup, BadIdentifiers.
+    """
+    try:
+        kind = Mode(mode), Role(role)
+    except ValueError:
+        raise BadSetup(why="mode is count or align, role is leader or follower") from None
+    setup = Setup(
+        mode=kind[0],
+        role=kind[1],
+        me=me,
+        peers=tuple(peers),
+        counts=dict(counts),
+        context=context,
+        minimum=minimum,
+        points_per_message=points_per_message,
+    )
+    state = State(started=kind[1] is Role.FOLLOWER)  # a follower has nothing to send first
+    return _KINDS[kind](setup, entropy(SEED_BYTES), tuple(ids), state, map)
+
+
+def load(data: bytes, ids: Sequence[bytes], map: Map = map) -> Session:
+    """The session that was dumped. ids: the same identifiers in the same order (not looked at once it is done).
+
+    Raises BadState for bytes that `dump` did not write, IdentifiersChanged for other identifiers.
+    """
+    setup, state, seed, identifiers = values.unpack(data)
+    kind = _KINDS[setup.mode, setup.role]
+    if state.result is not None:
+        return kind(setup, b"", (), state, map)
+    try:
+        session = kind(setup, seed, tuple(ids), state, map)
+    except Failure:
+        raise IdentifiersChanged from None
+    if session.identifiers_digest() != identifiers:
+        raise IdentifiersChanged
+    return session

@@ -1,0 +1,166 @@
+"""The values of a matching session: what was agreed, what is sent, what comes out, and the packed form of its state."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from privacy import packing
+from privacy.errors import Failure
+from privacy.psi.errors import BadSetup, BadState
+
+VERSION = 1
+IDENTIFIERS_MAX = 1 << 22
+POINTS_PER_MESSAGE = 8192
+CONTEXT_BYTES_MIN = 16
+PARTIES_MAX = 64
+
+Rows: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
+
+
+class Mode(StrEnum):
+    COUNT = "count"  # the leader learns how many clients are shared
+    ALIGN = "align"  # everybody learns the clients that all share, in one order
+
+
+class Role(StrEnum):
+    LEADER = "leader"
+    FOLLOWER = "follower"
+
+
+class Outcome(StrEnum):
+    SHARED = "shared"  # the result is here
+    BELOW_MINIMUM = "below minimum"  # fewer shared clients than agreed: no figure, no rows
+    NOT_ENTITLED = "not entitled"  # this party took part and learns nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """A message to be sealed for its recipient. Messages to one recipient must arrive in their order."""
+
+    recipient: str
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountResult:
+    outcome: Outcome
+    count: int | None  # only with SHARED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlignResult:
+    outcome: Outcome
+    rows: Rows  # own identifiers' positions (as passed to create) in the common order; empty below the minimum
+    tokens: tuple[str, ...]  # 32 hex digits each, ascending; the same at every party
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What all parties of a session agreed on, and who this one is. Raises BadSetup."""
+
+    mode: Mode
+    role: Role
+    me: str
+    peers: tuple[str, ...]  # whom this party talks to: the leader its followers, a follower its leader
+    counts: Mapping[str, int]  # committed number of distinct identifiers of every party of the job
+    context: bytes  # digest of the job and of the commitments
+    minimum: int
+    points_per_message: int = POINTS_PER_MESSAGE
+
+    def __post_init__(self) -> None:
+        if self.me in self.peers or len(set(self.peers)) != len(self.peers) or not self.peers:
+            raise BadSetup(why="peers must be other parties, each named once")
+        if not {self.me, *self.peers} <= set(self.counts) or len(self.counts) > PARTIES_MAX:
+            raise BadSetup(why="a committed count is missing for a party, or there are too many parties")
+        alone = self.mode is Mode.COUNT or self.role is Role.FOLLOWER
+        if alone and len(self.peers) != 1:
+            raise BadSetup(why=f"a {self.role} in mode {self.mode} has one peer")
+        if any(type(n) is not int or not 0 <= n <= IDENTIFIERS_MAX for n in self.counts.values()):
+            raise BadSetup(why=f"counts lie between 0 and {IDENTIFIERS_MAX}")
+        if (
+            self.minimum < 0
+            or not 1 <= self.points_per_message <= IDENTIFIERS_MAX
+            or len(self.context) < CONTEXT_BYTES_MIN
+        ):
+            raise BadSetup(why="minimum, points per message or context is out of range")
+
+
+@dataclass(slots=True)
+class State:
+    """What changes while a session runs; with Setup and seed it is all that `dump` keeps."""
+
+    started: bool = False
+    # (peer, phase) → absorbed chunks: multiplied or checked points, never a peer's identifiers
+    taken: dict[tuple[str, str], list[bytes]] = field(default_factory=dict)
+    # (peer, "sent" | "received") → running digest
+    chains: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    result: CountResult | AlignResult | None = None
+
+
+def pack(setup: Setup, state: State, seed: bytes, identifiers: bytes) -> bytes:
+    """Everything `unpack` needs to give the same four values back."""
+    return packing.pack(
+        {
+            "version": VERSION,
+            "setup": {
+                "mode": setup.mode.value,
+                "role": setup.role.value,
+                "me": setup.me,
+                "peers": list(setup.peers),
+                "counts": dict(setup.counts),
+                "context": setup.context,
+                "minimum": setup.minimum,
+                "points_per_message": setup.points_per_message,
+            },
+            "seed": seed,
+            "identifiers": identifiers,
+            "started": state.started,
+            "taken": [[peer, phase, list(chunks)] for (peer, phase), chunks in state.taken.items()],
+            "chains": [[peer, direction, digest] for (peer, direction), digest in state.chains.items()],
+            "result": _pack_result(state.result),
+        }
+    )
+
+
+def unpack(data: bytes) -> tuple[Setup, State, bytes, bytes]:
+    """(setup, state, seed, identifiers' digest) of `pack`. Raises BadState for other bytes."""
+    try:
+        value: Any = packing.unpack(data)
+        if value["version"] != VERSION:
+            raise BadState(why="another version wrote it")
+        agreed = value["setup"]
+        setup = Setup(**agreed | {name: kind(agreed[name]) for name, kind in _SETUP_TYPES.items()})
+        state = State(
+            started=value["started"],
+            taken={(peer, phase): list(chunks) for peer, phase, chunks in value["taken"]},
+            chains={(peer, direction): digest for peer, direction, digest in value["chains"]},
+            result=_unpack_result(setup.mode, value["result"]),
+        )
+        return setup, state, value["seed"], value["identifiers"]
+    except BadState:
+        raise
+    except (Failure, KeyError, TypeError, ValueError) as error:
+        raise BadState(why=type(error).__name__) from None
+
+
+_SETUP_TYPES: dict[str, Any] = {"mode": Mode, "role": Role, "peers": tuple}
+
+
+def _pack_result(result: CountResult | AlignResult | None) -> packing.Packed:
+    if result is None:
+        return None
+    if isinstance(result, CountResult):
+        return {"outcome": result.outcome.value, "count": result.count}
+    return {"outcome": result.outcome.value, "rows": result.rows, "tokens": list(result.tokens)}
+
+
+def _unpack_result(mode: Mode, value: Any) -> CountResult | AlignResult | None:
+    if value is None:
+        return None
+    outcome = Outcome(value["outcome"])
+    if mode is Mode.COUNT:
+        return CountResult(outcome=outcome, count=value["count"])
+    return AlignResult(outcome=outcome, rows=np.array(value["rows"], np.int64), tokens=tuple(value["tokens"]))
