@@ -95,6 +95,42 @@ class JournalEntry:
         return JournalEntry(id=entry_id, subject=self.subject, memo=memo, postings=postings, reverses=self.id)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer:
+    """One amount from a credited to a debited account: balanced by its form, so a table of transfers always is."""
+
+    debit: str
+    credit: str
+    asset: str
+    amount_minor: int
+
+
+def transfers(entry: JournalEntry) -> tuple[Transfer, ...]:
+    """The entry as transfers: debits are met by credits of the same asset in their order. Balances stay the same."""
+    found: list[Transfer] = []
+    credits = [(p.account, p.asset, p.amount_minor) for p in entry.postings if p.side is Side.CREDIT]
+    for debit in (p for p in entry.postings if p.side is Side.DEBIT):
+        left = debit.amount_minor
+        while left:
+            index = next(i for i, credit in enumerate(credits) if credit[1] == debit.asset and credit[2])
+            account, asset, open_minor = credits[index]
+            minor = min(left, open_minor)
+            credits[index] = (account, asset, open_minor - minor)
+            left -= minor
+            found.append(Transfer(debit=debit.account, credit=account, asset=asset, amount_minor=minor))
+    return tuple(found)
+
+
+def from_transfers(moves: Iterable[Transfer]) -> tuple[Posting, ...]:
+    """The postings of transfers, two each."""
+    pairs = [((m.debit, Side.DEBIT), (m.credit, Side.CREDIT), m.asset, m.amount_minor) for m in moves]
+    return tuple(
+        Posting(account=account, asset=asset, side=side, amount_minor=minor)
+        for debit, credit, asset, minor in pairs
+        for account, side in (debit, credit)
+    )
+
+
 def transfer(entry_id: str, subject: str, memo: str, debit: str, credit: str, asset: str, minor: int) -> JournalEntry:
     """The entry that debits one account and credits another; a negative amount swaps the sides. Zero has no entry."""
     if minor < 0:

@@ -73,23 +73,29 @@ class RevenueEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferralReport:
-    """What the referrer's node signs (document kind "referrals")."""
+    """What the referrer's node signs (document kind "referrals"). The tokens are those of the match job `alignment`."""
 
     agreement: Digest
+    alignment: Digest
     referrals: tuple[Referral, ...]
 
     def to_body(self) -> dict[str, canonical.Value]:
-        return {"agreement": self.agreement, "referrals": [referral.to_value() for referral in self.referrals]}
+        rows: list[canonical.Value] = [referral.to_value() for referral in self.referrals]
+        return {"agreement": self.agreement, "alignment": self.alignment, "referrals": rows}
 
     @classmethod
     def from_body(cls, body: Mapping[str, canonical.Value]) -> "ReferralReport":
         """Raises ReportInvalid naming the first wrong field."""
-        _keys(body, {"agreement", "referrals"}, "referrals", "report")
+        _keys(body, {"agreement", "alignment", "referrals"}, "referrals", "report")
         rows = _rows(body["referrals"], "referrals")
         referrals = tuple(_referral(row, f"referrals[{i}]") for i, row in enumerate(rows))
         if len({referral.token for referral in referrals}) != len(referrals):
             raise ReportInvalid(report="referrals", field="referrals", why="a token stands twice")
-        return cls(agreement=_agreement(body, "referrals"), referrals=referrals)
+        return cls(
+            agreement=_digest(body, "agreement", "referrals"),
+            alignment=_digest(body, "alignment", "referrals"),
+            referrals=referrals,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +125,8 @@ class EventReport:
             raise ReportInvalid(report="events", field="period", why=error.message()) from None
         if not isinstance(body["currency"], str):
             raise ReportInvalid(report="events", field="currency", why="a currency code is expected")
-        return cls(agreement=_agreement(body, "events"), period=period, currency=body["currency"], events=events)
+        agreement = _digest(body, "agreement", "events")
+        return cls(agreement=agreement, period=period, currency=body["currency"], events=events)
 
 
 def first_referrals(referrals: Iterable[Referral]) -> dict[ClientToken, Referral]:
@@ -188,11 +195,11 @@ def _keys(value: Mapping[str, canonical.Value], keys: set[str], report: str, fie
         raise ReportInvalid(report=report, field=field, why=f"exactly {', '.join(sorted(keys))} are expected")
 
 
-def _agreement(body: Mapping[str, canonical.Value], report: str) -> Digest:
+def _digest(body: Mapping[str, canonical.Value], field: str, report: str) -> Digest:
     try:
-        return parse_digest(body["agreement"])
+        return parse_digest(body[field])
     except Failure as error:
-        raise ReportInvalid(report=report, field="agreement", why=error.message()) from None
+        raise ReportInvalid(report=report, field=field, why=error.message()) from None
 
 
 def _token(row: Mapping[str, canonical.Value], report: str, field: str) -> ClientToken:

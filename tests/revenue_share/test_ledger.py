@@ -11,8 +11,10 @@ from revenue_share.ledger import (
     JournalEntry,
     Posting,
     Side,
+    from_transfers,
     payable,
     transfer,
+    transfers,
     trial_balance,
 )
 from revenue_share.money import AMOUNT_FEN_MAX
@@ -89,3 +91,19 @@ def test_the_trial_balance_is_zero_and_reversing_everything_restores_it(moves):
     undone = [entry.reversing(entry.id + "-r", "undo").become(EntryState.POSTED) for entry in entries]
     assert all(entry.reverses for entry in undone)
     assert all(balance.net_minor == 0 for balance in trial_balance(entries + undone))
+
+
+@given(st.lists(st.tuples(st.integers(1, 10**6), st.sampled_from(["CNY", "HKD"])), min_size=1, max_size=8), st.data())
+def test_an_entry_of_many_postings_is_kept_as_transfers_with_the_same_balances(debits, data):
+    postings = []
+    for minor, asset in debits:
+        postings.append(Posting(account=REVENUE_SHARE, asset=asset, side=Side.DEBIT, amount_minor=minor))
+        cut = data.draw(st.integers(0, minor))
+        for part, account in ((cut, OWED), (minor - cut, CLEARING)):
+            if part:
+                postings.append(Posting(account=account, asset=asset, side=Side.CREDIT, amount_minor=part))
+    entry = JournalEntry(id="e", subject="s", memo="m", postings=tuple(postings), state=EntryState.POSTED)
+    again = JournalEntry(
+        id="e", subject="s", memo="m", postings=from_transfers(transfers(entry)), state=EntryState.POSTED
+    )
+    assert trial_balance([again]) == trial_balance([entry])

@@ -16,6 +16,7 @@ from tests.support.revenue import OCTOBER, agreement, event, referral, token
 TERMS = agreement()
 BOUNDS = periods.period_bounds(OCTOBER, TERMS.zone)
 AGREEMENT = "cd" * 32
+ALIGNMENT = "ef" * 32
 
 
 def verdict(referred, happened, *, base=100, kind="commission", terms=TERMS, period=OCTOBER):
@@ -74,13 +75,13 @@ def test_referring_again_does_not_lengthen_the_window():
 
 
 def test_reports_round_trip():
-    referrals = ReferralReport(agreement=AGREEMENT, referrals=(referral(1), referral(2)))
+    referrals = ReferralReport(agreement=AGREEMENT, alignment=ALIGNMENT, referrals=(referral(1), referral(2)))
     events = EventReport(agreement=AGREEMENT, period=OCTOBER, currency="CNY", events=(event("e-1", 1, -5),))
     assert ReferralReport.from_body(canonical.decode(canonical.encode(referrals.to_body()))) == referrals
     assert EventReport.from_body(canonical.decode(canonical.encode(events.to_body()))) == events
 
 
-REFERRALS = {"agreement": AGREEMENT, "referrals": [referral(1).to_value()]}
+REFERRALS = {"agreement": AGREEMENT, "alignment": ALIGNMENT, "referrals": [referral(1).to_value()]}
 EVENT = event("e1", 1, 100).to_value()
 EVENTS = {"agreement": AGREEMENT, "period": "2026-10", "currency": "CNY", "events": [EVENT]}
 
@@ -89,6 +90,7 @@ EVENTS = {"agreement": AGREEMENT, "period": "2026-10", "currency": "CNY", "event
     ("change", "field"),
     [
         ({"agreement": "x"}, "agreement"),
+        ({"alignment": None}, "alignment"),
         ({"referrals": []}, "referrals"),
         ({"referrals": ["t"]}, "referrals"),
         ({"referrals": REFERRALS["referrals"] * 2}, "referrals"),
