@@ -1,10 +1,21 @@
 """What the sandbox prints: tables for people, one JSON document for machines."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from sandbox.examine.findings import Finding
+
+NOTHING_FOUND = {"en": "no findings: everything that was checked holds", "zh": "未发现问题：全部核验通过"}
+FINDINGS = {"en": ("finding", "where", "what"), "zh": ("发现", "位置", "说明")}
+HELD = {"en": ("checked and holds", "count"), "zh": ("核验通过", "数量")}
+STYLE = {"error": "bold red", "warning": "yellow"}
 
 
 def echo_counts(origin: str, folder: Path, counts: Mapping[str, int], as_json: bool) -> None:
@@ -15,3 +26,42 @@ def echo_counts(origin: str, folder: Path, counts: Mapping[str, int], as_json: b
     click.echo(f"{origin}\nwritten to {folder}")
     for name, count in counts.items():
         click.echo(f"  {name:<16} {count:>6,} clients")
+
+
+def held_table(held: Mapping[str, int], lang: str) -> "Table":
+    """What was checked and held, with counts."""
+    table = _table(HELD[lang])
+    table.columns[1].justify = "right"
+    for what, count in sorted(held.items()):
+        table.add_row(what, f"{count:,}")
+    return table
+
+
+def findings_table(findings: "Iterable[Finding]", lang: str) -> "Table | str":
+    """The findings in the order found, or the sentence that there are none."""
+    from rich.text import Text
+
+    table = _table(FINDINGS[lang])
+    for found in findings:
+        sentence = found.zh if lang == "zh" else found.en
+        table.add_row(Text(found.code, STYLE[found.severity]), Text(found.where), Text(sentence))
+    return table if table.row_count else NOTHING_FOUND[lang]
+
+
+def print_tables(*tables: "Table | str") -> None:
+    """Print tables and sentences to stdout, without colours where it is no terminal."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    for table in tables:
+        console.print(table)
+
+
+def _table(headings: tuple[str, ...]) -> "Table":
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table

@@ -18,11 +18,13 @@ Files ending in .jsonl hold one canonical JSON value a line ("\\n" after each); 
     referrals/<digest>.json         Signed "referrals" by the referrer
     statements/<id>/body.json       the statement's canonical body
     statements/<id>/lines.jsonl     {"line":{…},"salt":hex 32 bytes}: line i with the salt of its leaf
-    statements/<id>/signatures.json {"anchor":{…},"payer":hex 65 bytes,"referrer":hex 65 bytes,"state",…}
+    statements/<id>/salts.json      {"total":hex 32 bytes}: the salt of the total's commitment
+    statements/<id>/signatures.json {"payer":hex 65 bytes,"referrer":hex 65 bytes,"state"}: EIP-712 over the anchor
     chain/genesis.json              the genesis document; its digest is pinned by trust.toml
     chain/blocks.jsonl              one block a line: header, raw transactions, receipts
     chain/contract.json             {"address","artifact":sha256 of the runtime code's artifact,"chain_id"}
-    ledger/entries.jsonl            journal entries of the period
+    ledger/entries.jsonl            {"id","subject","memo","state","reverses","postings":[{"account","asset","side",
+                                    "amount_minor"}]}: journal entries of the period
 """
 
 import hashlib
