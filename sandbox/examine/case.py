@@ -1,0 +1,137 @@
+"""The case under examination: the bundle's records parsed once, the parties' trust, the sheet of findings."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from ecowire import documents, evidence
+from privacy import canonical
+from privacy.errors import Failure
+from privacy.ids import Digest
+from sandbox.examine.findings import Sheet
+from sandbox.examine.trust import Trust
+
+Object: TypeAlias = "dict[str, canonical.Value]"
+
+HUB = "hub"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A proposal of the bundle with its approvals; `where` is its file."""
+
+    where: str
+    kind: str
+    digest: Digest
+    body: Object
+    state: str
+    approvals: tuple[documents.Signed, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaf:
+    """A leaf of the audit log: its exact bytes and, where they can be read, its object."""
+
+    where: str
+    data: bytes
+    value: Object | None
+
+    def text(self, name: str) -> str:
+        """A field as text; empty where there is none."""
+        found = self.value.get(name) if self.value is not None else None
+        return found if isinstance(found, str) else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """Everything the checks share. `signed` maps a file name to the signed document in it."""
+
+    bundle: evidence.Bundle
+    trust: Trust
+    sheet: Sheet
+    proposals: dict[Digest, Proposal] = field(default_factory=dict)
+    signed: dict[str, documents.Signed] = field(default_factory=dict)
+    leaves: list[Leaf] = field(default_factory=list)
+
+    def of_kind(self, kind: str) -> Iterator[tuple[str, documents.Signed]]:
+        """(file, document) of the signed documents of one kind, in file order."""
+        return ((name, signed) for name, signed in sorted(self.signed.items()) if signed.kind == kind)
+
+    def leaf_place(self, digest: str) -> int | None:
+        """The place of the first leaf that records this digest."""
+        return next((i for i, leaf in enumerate(self.leaves) if leaf.text("digest") == digest), None)
+
+
+def open_case(bundle: evidence.Bundle, trust: Trust, sheet: Sheet) -> Case:
+    """Parse the bundle's records. What can't be read becomes a finding that names file and record."""
+    case = Case(bundle=bundle, trust=trust, sheet=sheet)
+    for folder in ("cards/", "documents/", "events/", "referrals/"):
+        for name in bundle.names(folder, ".json"):
+            signed = _signed(case, name)
+            if signed is not None:
+                case.signed[name] = signed
+                if folder != "cards/":
+                    _check_name(case, name, signed.digest)
+    for name in bundle.names("proposals/", ".json"):
+        proposal = _proposal(case, name)
+        if proposal is not None:
+            case.proposals[proposal.digest] = proposal
+            _check_name(case, name, proposal.digest)
+    for where, data, value in records(case, "audit/leaves.jsonl"):
+        case.leaves.append(Leaf(where=where, data=data, value=value))
+    return case
+
+
+def records(case: Case, name: str) -> Iterator[tuple[str, bytes, Object | None]]:
+    """(place, bytes, object) of each line of a .jsonl entry; an unreadable one is None and becomes a finding."""
+    for number, line in enumerate(evidence.lines(case.bundle.entries.get(name, b""))):
+        where = f"{name} record {number}"
+        yield where, line, decode(case, where, line)
+
+
+def decode(case: Case, where: str, data: bytes) -> Object | None:
+    """The object of canonical bytes, or None and a finding."""
+    try:
+        value = canonical.decode(data)
+    except canonical.NotCanonical as failure:
+        case.sheet.add("RECORD_UNREADABLE", where, why=failure.message())
+        return None
+    if not isinstance(value, dict):
+        case.sheet.add("RECORD_UNREADABLE", where, why="an object is expected")
+        return None
+    return value
+
+
+def parse_signed(case: Case, where: str, value: canonical.Value) -> documents.Signed | None:
+    """The signed document of a value, or None and a finding. Its signature is checked elsewhere."""
+    try:
+        return documents.parse(value)
+    except Failure as failure:
+        case.sheet.add("RECORD_UNREADABLE", where, why=failure.message())
+        return None
+
+
+def _signed(case: Case, name: str) -> documents.Signed | None:
+    value = decode(case, name, case.bundle.entries[name])
+    return None if value is None else parse_signed(case, name, value)
+
+
+def _proposal(case: Case, name: str) -> Proposal | None:
+    value = decode(case, name, case.bundle.entries[name])
+    if value is None:
+        return None
+    kind, body, state, approvals = (value.get(key) for key in ("kind", "body", "state", "approvals"))
+    if not (
+        isinstance(kind, str) and isinstance(body, dict) and isinstance(state, str) and isinstance(approvals, list)
+    ):
+        case.sheet.add("RECORD_UNREADABLE", name, why="kind, body, state and approvals are expected")
+        return None
+    found = [parse_signed(case, f"{name} approval {i}", item) for i, item in enumerate(approvals)]
+    signed = tuple(item for item in found if item is not None)
+    digest = documents.digest(kind, body)
+    return Proposal(where=name, kind=kind, digest=digest, body=body, state=state, approvals=signed)
+
+
+def _check_name(case: Case, name: str, digest: Digest) -> None:
+    if name.rsplit("/", 1)[1] != digest + ".json":
+        case.sheet.add("NAME_DIFFERS", name, digest=digest)

@@ -1,0 +1,134 @@
+"""The audit log: its leaves against the documents, the hub's checkpoints, and what the nodes co-signed.
+
+The hub can sign any tree. What it can't do is make a node's own last co-signed root fit another one: the first `size`
+leaves of the bundle must give exactly the root that each node kept (trust.toml), RFC 6962 section 2.1. Several
+co-signed sizes narrow down where a change lies.
+"""
+
+from ecowire import checkpoints, documents
+from privacy import merkle
+from privacy.errors import Failure
+from privacy.ids import Digest
+from sandbox.examine.case import HUB, Case, parse_signed, records
+from sandbox.examine.findings import Facts
+from sandbox.examine.signatures import verify
+
+AUDIT = "audit"
+STATEMENT_KIND = "statement"
+
+
+def check(case: Case) -> None:
+    """Leaves, checkpoints, co-signatures and receipts of the audit log."""
+    hashes = [merkle.leaf_hash(leaf.data) for leaf in case.leaves]
+    check_checkpoints(case, AUDIT, hashes)
+    check_cosigned(case, AUDIT, hashes)
+    _check_leaves(case)
+    _check_receipts(case, hashes)
+    _check_logged(case)
+
+
+def check_checkpoints(case: Case, log: str, hashes: list[bytes]) -> None:
+    """Every checkpoint of a log: signed by the log's key, over the root its records give; who co-signed the newest."""
+    tree = merkle.Tree(hashes)
+    newest = 0
+    for where, _, value in records(case, "audit/checkpoints.jsonl"):
+        if value is None or value.get("log") != log:
+            continue
+        try:
+            checkpoint = checkpoints.verify(value.get("note"), case.trust.log_key)
+        except Failure as failure:
+            case.sheet.add("CHECKPOINT_INVALID", where, why=failure.message())
+            continue
+        if checkpoint.origin != case.trust.log_origin(log):
+            case.sheet.add("CHECKPOINT_INVALID", where, why=f"it is of {checkpoint.origin}")
+        elif checkpoint.size > len(hashes) or tree.root(checkpoint.size) != checkpoint.root:
+            case.sheet.add("CHECKPOINT_ROOT_DIFFERS", where, log=log, size=checkpoint.size)
+        else:
+            case.sheet.holds("checkpoints")
+            newest = max(newest, checkpoint.size)
+    _check_cosignatures(case, log, tree, newest)
+
+
+def check_cosigned(case: Case, log: str, hashes: list[bytes]) -> None:
+    """The roots the nodes kept against the bundle's records."""
+    tree = merkle.Tree(hashes)
+    agreed = 0
+    for seen in sorted((c for c in case.trust.cosigned if c.log == log), key=lambda c: (c.size, c.partner)):
+        where = f"{log} log, co-signed by {seen.partner} at {seen.size}"
+        if seen.size > len(hashes):
+            case.sheet.add("LOG_TRUNCATED", where, partner=seen.partner, size=seen.size, log=log, found=len(hashes))
+        elif tree.root(seen.size) != seen.root:
+            facts: Facts = {"log": log, "partner": seen.partner, "size": seen.size}
+            case.sheet.add("LOG_REWRITTEN", where, first=agreed, last=seen.size - 1, **facts)
+        else:
+            case.sheet.holds("co-signed roots")
+            agreed = seen.size
+
+
+def _check_cosignatures(case: Case, log: str, tree: merkle.Tree, newest: int) -> None:
+    signed_newest: set[str] = set()
+    for where, _, value in records(case, "audit/cosignatures.jsonl"):
+        signed = parse_signed(case, where, value) if value is not None else None
+        if signed is None or signed.body.get("log") != log or not verify(case, where, signed):
+            continue
+        size, root = signed.body.get("size"), signed.body.get("root")
+        if type(size) is not int or not 0 <= size <= tree.size or root != tree.root(size).hex():
+            case.sheet.add("CHECKPOINT_ROOT_DIFFERS", where, log=log, size=str(size)[:20])
+            continue
+        case.sheet.holds("co-signatures")
+        if size == newest:
+            signed_newest.add(signed.signer)
+    for partner in sorted(set(case.trust.signers) - signed_newest) if newest else ():
+        case.sheet.add("COSIGNATURE_MISSING", f"{log} log", log=log, size=newest, partner=partner)
+
+
+def _check_leaves(case: Case) -> None:
+    """Each leaf stands at its index and records something that is in the bundle, or small facts of its own."""
+    known = {signed.digest for signed in case.signed.values()} | set(case.proposals)
+    known |= {approval.digest for proposal in case.proposals.values() for approval in proposal.approvals}
+    known |= {Digest(name.split("/")[1]) for name in case.bundle.names("statements/")}
+    for place, leaf in enumerate(case.leaves):
+        if leaf.value is None:
+            continue
+        if leaf.value.get("index") != place:
+            case.sheet.add("LEAF_OUT_OF_ORDER", leaf.where, index=str(leaf.value.get("index"))[:20], place=place)
+        facts, digest = leaf.value.get("facts"), leaf.text("digest")
+        own = documents.digest("facts", facts) if isinstance(facts, dict) else ""
+        if digest in known or digest == own:
+            case.sheet.holds("leaves")
+        else:
+            told: Facts = {"index": place, "kind": leaf.text("kind")[:64], "digest": digest[:64]}
+            case.sheet.add("LEAF_WITHOUT_DOCUMENT", leaf.where, **told)
+
+
+def _check_receipts(case: Case, hashes: list[bytes]) -> None:
+    for name, receipt in case.of_kind("receipt"):
+        index, leaf = receipt.body.get("index"), receipt.body.get("leaf")
+        if receipt.signer != HUB or type(index) is not int:
+            continue
+        if not 0 <= index < len(hashes) or hashes[index].hex() != leaf:
+            signer = str(receipt.body.get("signer"))[:32]
+            case.sheet.add(
+                "LEAF_DIFFERS_FROM_RECEIPT", f"audit/leaves.jsonl record {index}, {name}", index=index, signer=signer
+            )
+        else:
+            case.sheet.holds("receipts")
+
+
+def _check_logged(case: Case) -> None:
+    """Nothing in the bundle that the log does not know: proposals, approvals, reports, results, statements."""
+    logged = {leaf.text("digest") for leaf in case.leaves}
+    wanted: list[tuple[str, str, str]] = []
+    for name, signed in case.signed.items():
+        if signed.kind not in ("receipt", "card"):
+            wanted.append((name, signed.kind, signed.digest))
+    for proposal in case.proposals.values():
+        wanted.append((proposal.where, proposal.kind, proposal.digest))
+        wanted += [(proposal.where, approval.kind, approval.digest) for approval in proposal.approvals]
+    for name in case.bundle.names("statements/", "/body.json"):
+        wanted.append((name, STATEMENT_KIND, name.split("/")[1]))
+    for where, kind, digest in wanted:
+        if digest in logged:
+            case.sheet.holds("logged documents")
+        else:
+            case.sheet.add("NOT_LOGGED", where, kind=kind, digest=digest)

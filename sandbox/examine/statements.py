@@ -1,0 +1,239 @@
+"""Every statement, recomputed from what the parties signed: the referrer its referrals, the payer its events.
+
+The same pure `allocate` that hub and nodes run gives the lines; the first line that is stored differently is named with
+its index and client token. Then root, commitments and totals, and the EIP-712 signatures of both parties under the
+accounts of trust.toml.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from contracts import settlement
+from ecowire import documents
+from privacy import canonical
+from privacy.errors import Failure
+from privacy.ids import Digest, Period, parse_digest
+from revenue_share import statement
+from revenue_share.agreement import Agreement
+from revenue_share.allocation import AccrualLine, allocate
+from revenue_share.referral import EventReport, Referral, ReferralReport, RevenueEvent
+from sandbox.examine.case import Case, Object, decode, records
+from sandbox.examine.findings import Facts
+
+LINES_NAMED_MAX = 20
+VALUE_CHARACTERS_MAX = 80
+FIGURES = ("amount_minor", "base_minor", "total_minor", "payable_minor")
+Report = TypeVar("Report")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recomputed:
+    """A statement that could be recomputed: its agreement and the EIP-712 anchor its stored body stands for."""
+
+    id: str
+    where: str
+    state: str
+    agreement: Agreement
+    digest: bytes  # EIP-712, 32 bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stored:
+    where: str
+    id: str
+    body: Object
+    lines: tuple[Object | None, ...]
+    salts: tuple[bytes, ...]
+    total_salt: bytes
+    signed: Object
+
+
+def check(case: Case) -> tuple[Recomputed, ...]:
+    """Check every statement of the bundle; those that are settled on chain are returned for the chain's check."""
+    found = []
+    for name in case.bundle.names("statements/", "/body.json"):
+        stored = _read(case, name.removesuffix("/body.json"))
+        if stored is None:
+            continue
+        try:
+            made = _check_one(case, stored)
+        except Failure as failure:
+            case.sheet.add("STATEMENT_UNREADABLE", stored.where, why=failure.message())
+            continue
+        if made is not None:
+            found.append(made)
+    return tuple(found)
+
+
+def _check_one(case: Case, stored: _Stored) -> Recomputed | None:
+    proposal = case.proposals.get(Digest(str(stored.body.get("agreement"))))
+    if proposal is None or proposal.kind != "agreement":
+        case.sheet.add("AGREEMENT_MISSING", stored.where, digest=str(stored.body.get("agreement"))[:64])
+        return None
+    agreement = Agreement.from_body(proposal.body)
+    period, place = statement.read_place(stored.body)
+    referrals, events = _reports(case, agreement, period, stored.id)
+    lines = allocate(agreement, referrals, events, period)
+    _compare_lines(case, stored, lines)
+    salts = statement.Salts(lines=stored.salts, total=stored.total_salt)
+    if len(salts.lines) == len(lines):
+        made = statement.build(agreement, period, place, lines, salts)
+        _compare_body(case, stored, made.body)
+    made_anchor = anchor(stored.body)
+    _check_signatures(case, stored, agreement, made_anchor)
+    digest = settlement.digest(made_anchor, case.trust.chain_id, case.trust.contract)
+    return Recomputed(
+        id=stored.id, where=stored.where, state=str(stored.signed.get("state")), agreement=agreement, digest=digest
+    )
+
+
+def _read(case: Case, folder: str) -> _Stored | None:
+    """The stored parts of a statement, or None and findings."""
+    names = {part: f"{folder}/{part}.json" for part in ("body", "salts", "signatures")}
+    parts: dict[str, Object] = {}
+    for part, name in names.items():
+        if name not in case.bundle.entries:
+            case.sheet.add("RECORD_UNREADABLE", name, why="it is missing")
+            return None
+        value = decode(case, name, case.bundle.entries[name])
+        if value is None:
+            return None
+        parts[part] = value
+    identifier = folder.split("/")[1]
+    if (digest := documents.digest("statement", parts["body"])) != identifier:
+        case.sheet.add("NAME_DIFFERS", names["body"], digest=digest)
+    lines: list[Object | None] = []
+    salts: list[bytes] = []
+    for where, _, value in records(case, f"{folder}/lines.jsonl"):
+        line = value.get("line") if value is not None else None
+        lines.append(line if isinstance(line, dict) else None)
+        salts.append(_salt(case, where, value))
+    return _Stored(
+        where=folder,
+        id=identifier,
+        body=parts["body"],
+        lines=tuple(lines),
+        salts=tuple(salts),
+        total_salt=_salt(case, names["salts"], {"salt": parts["salts"].get("total")}),
+        signed=parts["signatures"],
+    )
+
+
+def _salt(case: Case, where: str, value: Object | None) -> bytes:
+    salt = value.get("salt") if value is not None else None
+    try:
+        return bytes.fromhex(salt) if isinstance(salt, str) else b""
+    except ValueError:
+        case.sheet.add("RECORD_UNREADABLE", where, why="a salt is 64 hex digits")
+        return b""
+
+
+def _reports(
+    case: Case, agreement: Agreement, period: Period, identifier: str
+) -> tuple[list[Referral], list[RevenueEvent]]:
+    """What the two parties had signed and the hub had logged before the statement was drawn up."""
+    drawn_up = case.leaf_place(identifier)
+    referrals: list[Referral] = []
+    events: list[RevenueEvent] = []
+    for name, signed in case.of_kind("referrals"):
+        if signed.signer == agreement.referrer.partner and _before(case, signed, drawn_up):
+            report = _read_report(case, name, signed, ReferralReport.from_body)
+            if report is not None and report.agreement == agreement.digest:
+                referrals += report.referrals
+    for name, signed in case.of_kind("events"):
+        if signed.signer == agreement.payer.partner and _before(case, signed, drawn_up):
+            income = _read_report(case, name, signed, EventReport.from_body)
+            if income is not None and (income.agreement, income.period) == (agreement.digest, period):
+                events += income.events
+    return referrals, events
+
+
+def _before(case: Case, signed: documents.Signed, drawn_up: int | None) -> bool:
+    place = case.leaf_place(signed.digest)
+    return drawn_up is None or place is None or place < drawn_up
+
+
+def _read_report(case: Case, where: str, signed: documents.Signed, read: Callable[[Object], Report]) -> Report | None:
+    try:
+        return read(signed.body)
+    except Failure as failure:
+        case.sheet.add("RECORD_UNREADABLE", where, why=failure.message())
+        return None
+
+
+def _compare_lines(case: Case, stored: _Stored, lines: tuple[AccrualLine, ...]) -> None:
+    where = f"{stored.where}/lines.jsonl"
+    if len(stored.lines) != len(lines):
+        case.sheet.add("STATEMENT_LINES_COUNT", where, stored=len(stored.lines), recomputed=len(lines))
+    named = 0
+    for line, found in zip(lines, stored.lines, strict=False):
+        value = line.to_value()
+        if found == value:
+            case.sheet.holds("statement lines")
+            continue
+        if named == LINES_NAMED_MAX:
+            break  # the first ones say enough; a shifted line makes all that follow differ
+        named += 1
+        field, was, should = _difference(found, value)
+        facts: Facts = {"index": line.index, "token": line.token, "field": field, "stored": was, "recomputed": should}
+        case.sheet.add("STATEMENT_LINE_DIFFERS", f"{where} record {line.index}", **facts)
+
+
+def _compare_body(case: Case, stored: _Stored, recomputed: Object) -> None:
+    if stored.body == recomputed:
+        case.sheet.holds("statements")
+        return
+    field, was, should = _difference(stored.body, recomputed)
+    facts = {"field": field, "stored": was, "recomputed": should}
+    case.sheet.add("STATEMENT_FIELD_DIFFERS", f"{stored.where}/body.json", **facts)
+
+
+def _difference(found: Object | None, expected: Object) -> tuple[str, str, str]:
+    """(field, stored, expected) of the first field that differs; amounts first, since they are what is fought about."""
+    if found is None:
+        return "the record", "unreadable", "readable"
+    names = sorted({*found, *expected}, key=lambda name: (name not in FIGURES, name))
+    name = next(name for name in names if found.get(name) != expected.get(name))
+    return name[:40], _show(found.get(name)), _show(expected.get(name))
+
+
+def _show(value: canonical.Value) -> str:
+    return str(value)[:VALUE_CHARACTERS_MAX]
+
+
+def anchor(body: Object) -> settlement.Anchor:
+    """The EIP-712 anchor that a statement's body stands for. Raises AnchorInvalid or StatementDiffers."""
+    period, place = statement.read_place(body)
+    texts = [body.get(name) for name in ("partner_commitment", "lines_root", "total_commitment", "agreement")]
+    partner, root, total, terms = (bytes.fromhex(parse_digest(text)) for text in texts)
+    count = body.get("lines")
+    return settlement.Anchor(
+        partner=partner,
+        sequence=place.sequence,
+        period=int(period.replace("-", "")),
+        previous=bytes.fromhex(place.previous),
+        root=root,
+        lines=count if type(count) is int else 0,
+        total=total,
+        terms=terms,
+        replaces=bytes.fromhex(place.replaces),
+    )
+
+
+def _check_signatures(case: Case, stored: _Stored, agreement: Agreement, made: settlement.Anchor) -> None:
+    for party in agreement.parties:
+        where = f"{stored.where}/signatures.json {party.role}"
+        pinned = case.trust.signers.get(party.partner)
+        if pinned is None:
+            case.sheet.add("SIGNER_UNKNOWN", where, signer=party.partner)
+            continue
+        given = stored.signed.get(party.role)
+        try:
+            signature = bytes.fromhex(given.removeprefix("0x")) if isinstance(given, str) else b""
+            settlement.verify(made, case.trust.chain_id, case.trust.contract, signature, pinned.chain)
+        except (Failure, ValueError) as error:
+            why = error.message() if isinstance(error, Failure) else "not hex"
+            case.sheet.add("STATEMENT_SIGNATURE_INVALID", where, role=party.role, partner=party.partner, why=why)
+        else:
+            case.sheet.holds("statement signatures")
