@@ -1,0 +1,281 @@
+"""Typed bindings of Settlement.vy: the anchor of a statement, its EIP-712 signatures, calldata, events and readers.
+
+Everything but the readers is pure and imports no client, so a node signs and verifies with this module alone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from eth_hash.auto import keccak
+
+from contracts import abi, artifacts
+from contracts.errors import AnchorInvalid, BadChainSignature, MalformedChainAnswer
+from contracts.keys import ZERO_ADDRESS, Address, Key, recover
+from privacy import canonical
+
+if TYPE_CHECKING:
+    from contracts.chain import Chain, Log
+
+NAME = "EcoHub Settlement"
+VERSION = "1"
+ZERO = bytes(32)
+STATES = {0: "NONE", 1: "PROPOSED", 2: "DISPUTED", 4: "FINAL", 8: "PAID", 16: "ACKED", 32: "VOID"}
+IMMUTABLES = ("DOMAIN", "GOVERNOR", "BROKER", "ARBITER", "WINDOW")
+WINDOW_SECONDS_MAX = 366 * 86400
+
+_TUPLE = "(bytes32,uint256,uint256,bytes32,bytes32,uint256,bytes32,bytes32,bytes32)"
+_STATEMENT_TYPE = keccak(
+    b"Statement(bytes32 partner,uint256 sequence,uint256 period,bytes32 previous,bytes32 root,uint256 lines,"
+    b"bytes32 total,bytes32 terms,bytes32 replaces)"
+)
+_DOMAIN_TYPE = keccak(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
+
+Fact: TypeAlias = "bytes | int | bool | str"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anchor:
+    """What the chain holds of one statement: the EIP-712 struct `Statement`. Raises AnchorInvalid when malformed."""
+
+    partner: bytes  # 32: the partner's identifier on chain, see `partner_identifier`
+    sequence: int  # counts the partner's statements from 1, without gaps
+    period: int  # yyyymm
+    previous: bytes  # 32: digest of the partner's statement before, zero for the first
+    root: bytes  # 32: RFC 6962 tree hash of the salted lines
+    lines: int  # number of lines
+    total: bytes  # 32: salted commitment to the total
+    terms: bytes  # 32: digest of the agreement
+    replaces: bytes = ZERO  # 32: digest of the disputed or void statement this one replaces
+
+    def __post_init__(self) -> None:
+        for field in ("partner", "previous", "root", "total", "terms", "replaces"):
+            value = getattr(self, field)
+            if not isinstance(value, bytes) or len(value) != 32:
+                raise AnchorInvalid(why=f"{field} must be 32 bytes")
+        if not 1 <= self.sequence < 1 << 64 or not 1 <= self.lines < 1 << 64:
+            raise AnchorInvalid(why="sequence and lines count from 1")
+        if not 2000 <= self.period // 100 <= 9999 or not 1 <= self.period % 100 <= 12:
+            raise AnchorInvalid(why="period must be yyyymm")
+        if self.partner == ZERO:
+            raise AnchorInvalid(why="partner is zero")
+        if (self.sequence == 1) != (self.previous == ZERO):
+            raise AnchorInvalid(why="only the first statement has no previous one")
+
+    def words(self) -> list[abi.Word]:
+        """The fields in the order of the struct."""
+        head: list[abi.Word] = [self.partner, self.sequence, self.period, self.previous, self.root, self.lines]
+        return [*head, self.total, self.terms, self.replaces]
+
+
+def partner_identifier(partner: str, salt: bytes) -> bytes:
+    """A partner's 32-byte identifier on chain: a digest of its id under a salt only the alliance knows."""
+    return canonical.digest("ecohub/chain-partner/v1", [salt.hex(), partner])
+
+
+def domain(chain_id: int, contract: Address) -> bytes:
+    """The EIP-712 domain separator of one deployed contract."""
+    name, version = keccak(NAME.encode()), keccak(VERSION.encode())
+    return keccak(abi.encode([_DOMAIN_TYPE, name, version, chain_id, abi.address_word(contract)]))
+
+
+def digest(anchor: Anchor, chain_id: int, contract: Address) -> bytes:
+    """The 32 bytes both parties sign (EIP-712); they also name the statement in every other call."""
+    struct = keccak(abi.encode([_STATEMENT_TYPE, *anchor.words()]))
+    return keccak(b"\x19\x01" + domain(chain_id, contract) + struct)
+
+
+def sign(anchor: Anchor, chain_id: int, contract: Address, key: bytes) -> bytes:
+    """A party's 65-byte signature of a statement. key: 32 bytes."""
+    return Key(key).sign_digest(digest(anchor, chain_id, contract))
+
+
+def verify(anchor: Anchor, chain_id: int, contract: Address, signature: bytes, address: Address) -> None:
+    """Raises BadChainSignature unless `address` signed exactly this anchor for this contract on this chain."""
+    signer = recover(digest(anchor, chain_id, contract), signature)
+    if signer != address or address == ZERO_ADDRESS:
+        raise BadChainSignature(why="it was made by another account, or over another statement, contract or chain")
+
+
+# --- calldata ---------------------------------------------------------------------------------------------------------
+
+
+def constructor_data(governor: Address, broker: Address, arbiter: Address, window_seconds: int) -> bytes:
+    """The constructor's arguments, to be appended to the artifact's bytecode."""
+    return abi.encode([*map(abi.address_word, (governor, broker, arbiter)), window_seconds])
+
+
+def set_signer_data(partner: bytes, signer: Address) -> bytes:
+    """The governor registers who signs for a partner; the zero address stops it."""
+    return abi.selector("setSigner(bytes32,address)") + abi.encode([partner, abi.address_word(signer)])
+
+
+def pause_data() -> bytes:
+    return abi.selector("pause()")
+
+
+def unpause_data() -> bytes:
+    return abi.selector("unpause()")
+
+
+def propose_data(anchor: Anchor, broker_signature: bytes, partner_signature: bytes) -> bytes:
+    """Anybody submits a statement both parties signed."""
+    tails = [abi.byte_string(broker_signature), abi.byte_string(partner_signature)]
+    return abi.selector(f"propose({_TUPLE},bytes,bytes)") + abi.encode(anchor.words(), tails)
+
+
+def dispute_data(statement: bytes, reason: bytes) -> bytes:
+    """A party objects. reason: the 32-byte digest of its signed dispute document."""
+    return abi.selector("dispute(bytes32,bytes32)") + abi.encode([statement, reason])
+
+
+def resolve_data(statement: bytes, upheld: bool, reason: bytes) -> bytes:
+    """The arbiter decides. upheld: the statement becomes void."""
+    return abi.selector("resolve(bytes32,bool,bytes32)") + abi.encode([statement, upheld, reason])
+
+
+def finalise_data(statement: bytes) -> bytes:
+    """Anybody makes a statement final after its window."""
+    return abi.selector("finalise(bytes32)") + abi.encode([statement])
+
+
+def mark_paid_data(statement: bytes, payout: bytes) -> bytes:
+    """The broker records a payment. payout: 32-byte salted commitment to the bank's reference."""
+    return abi.selector("markPaid(bytes32,bytes32)") + abi.encode([statement, payout])
+
+
+def acknowledge_paid_data(statement: bytes) -> bytes:
+    """The partner says that the payment arrived."""
+    return abi.selector("ackPaid(bytes32)") + abi.encode([statement])
+
+
+# --- events -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One decoded event: its name and its values in the order of the ABI (bytes32 as bytes, addresses checksummed)."""
+
+    name: str
+    values: tuple[tuple[str, Fact], ...]
+
+    def __getitem__(self, name: str) -> Fact:
+        return dict(self.values)[name]
+
+
+def events(logs: Sequence["Log"], contract: Address) -> tuple[Event, ...]:
+    """The settlement events among a receipt's logs, in order. Logs of other contracts are left out.
+
+    Raises MalformedChainAnswer for a log of this contract that its ABI does not know.
+    """
+    known = {
+        abi.topic(f"{entry['name']}({','.join(field['type'] for field in entry['inputs'])})"): entry
+        for entry in artifacts.load("Settlement").abi
+        if entry["type"] == "event"
+    }
+    found = []
+    for log in logs:
+        if log.address != contract:
+            continue
+        if not log.topics or log.topics[0] not in known:
+            raise MalformedChainAnswer(why="an event this contract does not have")
+        entry = known[log.topics[0]]
+        indexed = list(log.topics[1:])
+        plain = abi.words(log.data, sum(not field["indexed"] for field in entry["inputs"]))
+        if len(indexed) != sum(field["indexed"] for field in entry["inputs"]):
+            raise MalformedChainAnswer(why="an event with another number of topics")
+        values = tuple(
+            (field["name"], _value(field["type"], (indexed if field["indexed"] else plain).pop(0)))
+            for field in entry["inputs"]
+        )
+        found.append(Event(name=entry["name"], values=values))
+    return tuple(found)
+
+
+def _value(kind: str, data: bytes) -> Fact:
+    match kind:
+        case "bytes32":
+            return data
+        case "uint256":
+            return abi.integer(data)
+        case "bool":
+            return abi.boolean(data)
+        case "address":
+            return abi.address(data)
+    raise AssertionError(f"the ABI has a type this binding does not know: {kind}")
+
+
+# --- readers ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A statement on chain. `closes` (Unix seconds) is the end of its dispute window, pauses included."""
+
+    partner: bytes
+    state: str  # one of STATES; "NONE" for a digest the contract does not know
+    closes: int
+    payout: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """What a settlement contract was deployed with."""
+
+    governor: Address
+    broker: Address
+    arbiter: Address
+    window_seconds: int
+
+
+def deployment(chain: "Chain", contract: Address) -> Deployment:
+    """Reads and checks a deployed contract. Raises CodeDiffers unless its code is our artifact's, for this chain."""
+    found = artifacts.load("Settlement").check_code(chain.code(contract), len(IMMUTABLES))
+    stored = dict(zip(IMMUTABLES, found, strict=True))
+    if stored["DOMAIN"] != domain(chain.chain_id, contract):
+        raise MalformedChainAnswer(why="the contract's EIP-712 domain is another chain's or contract's")
+    return Deployment(
+        governor=abi.address(stored["GOVERNOR"]),
+        broker=abi.address(stored["BROKER"]),
+        arbiter=abi.address(stored["ARBITER"]),
+        window_seconds=abi.integer(stored["WINDOW"]),
+    )
+
+
+def state(chain: "Chain", contract: Address, statement: bytes, block: "int | str" = "latest") -> Record:
+    """The record of a statement by its digest, now or as of an earlier block (number or tag)."""
+    data = abi.selector("record(bytes32)") + abi.encode([statement])
+    partner, flag, _, _, payout = abi.words(chain.call(contract, data, block), 5)
+    if (number := abi.integer(flag)) not in STATES:
+        raise MalformedChainAnswer(why="a statement state that does not exist")
+    end = 0
+    if number:
+        data = abi.selector("closes(bytes32)") + abi.encode([statement])
+        end = abi.integer(abi.words(chain.call(contract, data, block), 1)[0])
+    return Record(partner=partner, state=STATES[number], closes=end, payout=payout)
+
+
+def last(chain: "Chain", contract: Address, partner: bytes) -> tuple[int, bytes]:
+    """(number of a partner's statements, digest of its newest); (0, zero) before the first."""
+    count = chain.call(contract, abi.selector("sequence(bytes32)") + abi.encode([partner]))
+    newest = chain.call(contract, abi.selector("last(bytes32)") + abi.encode([partner]))
+    return abi.integer(abi.words(count, 1)[0]), abi.words(newest, 1)[0]
+
+
+def signer(chain: "Chain", contract: Address, partner: bytes) -> Address:
+    """The account that signs for a partner; the zero address where none does."""
+    answer = chain.call(contract, abi.selector("signer(bytes32)") + abi.encode([partner]))
+    return abi.address(abi.words(answer, 1)[0])
+
+
+def paused(chain: "Chain", contract: Address) -> bool:
+    return abi.boolean(abi.words(chain.call(contract, abi.selector("paused()")), 1)[0])
+
+
+def proves_line(
+    chain: "Chain", contract: Address, statement: bytes, leaf: bytes, index: int, lines: int, path: Sequence[bytes]
+) -> bool:
+    """The contract's own answer whether a leaf hash stands at `index` of a statement of `lines` lines."""
+    data = abi.selector("proveLine(bytes32,bytes32,uint256,uint256,bytes32[])")
+    data += abi.encode([statement, leaf, index, lines], [abi.array(path)])
+    return abi.boolean(abi.words(chain.call(contract, data), 1)[0])

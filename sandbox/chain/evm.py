@@ -1,0 +1,320 @@
+"""The EVM behind the sandbox chain: py-evm's Shanghai rules on our store. The only module that knows py-evm.
+
+py-evm's repository is archived: it is pinned, wrapped here, and every ledger can be run again in a second EVM
+(sandbox.examine.replay). A `Ledger` is not thread-safe; its users hold `store.lock` over whatever must stay together.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import rlp
+from eth.abc import AtomicDatabaseAPI, BlockHeaderAPI
+from eth.chains.base import MiningChain
+from eth.consensus import ConsensusApplier, NoProofConsensus
+from eth.constants import BLANK_ROOT_HASH, ZERO_HASH32
+from eth.db.atomic import AtomicDBWriteBatch
+from eth.db.backends.base import BaseAtomicDB
+from eth.exceptions import Revert, VMError
+from eth.vm.forks.shanghai import ShanghaiVM
+from eth.vm.forks.shanghai.blocks import ShanghaiBlockHeader
+from eth.vm.spoof import SpoofTransaction
+from eth_hash.auto import keccak
+from eth_utils.exceptions import ValidationError
+from trie import HexaryTrie
+
+from contracts.keys import raw_address
+from contracts.transactions import Transaction
+from privacy import canonical
+from privacy.errors import Failure
+from sandbox.chain import admission, genesis
+from sandbox.chain.errors import GenesisDiffers, NotAdmitted
+from sandbox.chain.genesis import Genesis
+from sandbox.chain.store import BlockRow, LogRow, Store, TxRow
+
+CALL_GAS = 30_000_000
+_ZERO_ADDRESS = bytes(20)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallResult:
+    """A call without a transaction. `error` is "" on success, "revert" where `output` is revert data, else a name."""
+
+    output: bytes
+    error: str
+
+
+class Ledger:
+    """A chain of blocks on a store."""
+
+    def __init__(self, store: Store, begun: Genesis) -> None:
+        """Open a ledger; an empty store becomes block 0. Raises GenesisDiffers for a ledger of another genesis."""
+        self.store, self.genesis = store, begun
+        self._db = _Database(store)
+        self._rules = _rules(begun.chain_id)
+        stored = store.meta("genesis")
+        if store.head() is None:
+            self._chain = self._begin()
+        elif stored != _canonical(begun):
+            found = genesis.from_body(json.loads(stored or "null")).digest
+            raise GenesisDiffers(stored=found[:16], given=begun.digest[:16])
+        else:
+            self._chain = self._rules(self._db)
+
+    def head(self) -> BlockRow:
+        found = self.store.head()
+        assert found is not None, "a ledger has a genesis block"
+        return found
+
+    def seal(self, batch: Sequence[tuple[bytes, Transaction]], timestamp: int) -> list[Failure | None]:
+        """Run admitted transactions in order and seal those that follow their account's nonce in one block.
+
+        timestamp: Unix seconds, later than the head's. Returns, per transaction, None or why it was left out. A batch
+        of nothing seals an empty block; a batch of which nothing is left seals none.
+        """
+        assert timestamp > self.head().timestamp, "block times grow strictly"
+        outcome, kept = self._in_order(batch)
+        if kept or not batch:
+            try:
+                self._seal(kept, timestamp)
+            except ValidationError as error:
+                if len(batch) == 1:
+                    return [NotAdmitted(why=str(error)[:200])]
+                # One of them breaks a rule admission does not know: give each a block of its own to find it.
+                return [self.seal([one], timestamp + i)[0] for i, one in enumerate(batch)]
+        return outcome
+
+    def call(
+        self, to: bytes | None, data: bytes, sender: bytes, at: BlockHeaderAPI, gas: int, value: int
+    ) -> CallResult:
+        """Run a call on the state after a block, with that block's number and time."""
+        vm = self._chain.get_vm(at)
+        plain = vm.create_unsigned_transaction(
+            nonce=vm.state.get_nonce(sender), gas_price=0, gas=gas, to=to or b"", value=value, data=data
+        )
+        try:
+            computation = vm.state.apply_transaction(SpoofTransaction(plain, from_=sender))
+        except (ValidationError, VMError) as error:
+            return CallResult(output=b"", error=str(error)[:200])
+        if not computation.is_error:
+            return CallResult(output=computation.output, error="")
+        name = "revert" if isinstance(computation.error, Revert) else type(computation.error).__name__
+        return CallResult(output=computation.output, error=name)
+
+    def estimate(self, to: bytes | None, data: bytes, sender: bytes, at: BlockHeaderAPI, value: int) -> int | None:
+        """The least gas with which a call succeeds; None where it fails with any."""
+        low, high = 21_000 - 1, self.genesis.transaction_gas_max
+        if self.call(to, data, sender, at, high, value).error:
+            return None
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self.call(to, data, sender, at, middle, value).error:
+                low = middle
+            else:
+                high = middle
+        return high
+
+    def header(self, number: int) -> BlockHeaderAPI | None:
+        """The header of a sealed block, in py-evm's form."""
+        row = self.store.block(number)
+        return None if row is None else decode_header(row)
+
+    def pending(self, timestamp: int) -> BlockHeaderAPI:
+        """The header the next block would begin with."""
+        parent = decode_header(self.head())
+        return self._chain.create_header_from_parent(parent, difficulty=0).copy(timestamp=timestamp)
+
+    def state(self, at: BlockHeaderAPI) -> Any:
+        """py-evm's state after a block: get_balance, get_nonce, get_code, get_storage."""
+        return self._chain.get_vm(at).state
+
+    def proof(self, account: bytes, slots: Sequence[int], at: BlockHeaderAPI) -> tuple[list[bytes], list[list[bytes]]]:
+        """(account proof, storage proofs): the RLP nodes from the block's state root (EIP-1186)."""
+        storage = self.storage_root(account, at)
+        found = _prove(self._db, at.state_root, account)
+        return found, [_prove(self._db, storage, slot.to_bytes(32, "big")) for slot in slots]
+
+    def storage_root(self, account: bytes, at: BlockHeaderAPI) -> bytes:
+        """Root of an account's storage trie; that of the empty trie where the account does not exist."""
+        leaf = HexaryTrie(self._db, at.state_root)[keccak(account)]
+        return bytes(rlp.decode(leaf)[2]) if leaf else BLANK_ROOT_HASH
+
+    def _begin(self) -> MiningChain:
+        header = {
+            "coinbase": _ZERO_ADDRESS,
+            "difficulty": 0,
+            "extra_data": bytes.fromhex(self.genesis.digest),
+            "gas_limit": self.genesis.gas_limit,
+            "timestamp": self.genesis.timestamp,
+            "base_fee_per_gas": 0,
+        }
+        empty: dict[str, Any] = {"nonce": 0, "code": b"", "storage": {}}
+        accounts = {raw_address(account): empty | {"balance": wei} for account, wei in self.genesis.alloc}
+        chain = self._rules.from_genesis(self._db, header, accounts)
+        first = chain.get_canonical_block_header_by_number(0)
+        # Before the block: a crash between the two leaves no block, and the next start writes both again.
+        self.store.set_meta("genesis", _canonical(self.genesis))
+        self.store.commit(self._db.take(), block_row(first), (), ())
+        return self._rules(self._db)
+
+    def _in_order(
+        self, batch: Sequence[tuple[bytes, Transaction]]
+    ) -> tuple[list[Failure | None], list[tuple[bytes, Transaction]]]:
+        state = self.state(decode_header(self.head()))
+        nonces: dict[str, int] = {}
+        spent: dict[str, int] = {}
+        outcome: list[Failure | None] = []
+        kept = []
+        for raw, found in batch:
+            sender = raw_address(found.sender)
+            nonce = nonces.get(found.sender, state.get_nonce(sender))
+            try:
+                admission.in_order(found, nonce, state.get_balance(sender) - spent.get(found.sender, 0))
+            except NotAdmitted as failure:
+                outcome.append(failure)
+                continue
+            nonces[found.sender] = nonce + 1
+            spent[found.sender] = spent.get(found.sender, 0) + found.gas * found.gas_price + found.value
+            outcome.append(None)
+            kept.append((raw, found))
+        return outcome, kept
+
+    def _seal(self, kept: Sequence[tuple[bytes, Transaction]], timestamp: int) -> None:
+        chain = self._chain
+        try:
+            chain.header = self.pending(timestamp)
+            builder = chain.get_vm().get_transaction_builder()
+            decoded = [builder.decode(raw) for raw, _ in kept]
+            result, receipts, computations = chain.mine_all(decoded, mix_hash=ZERO_HASH32)
+            header = result.imported_block.header
+            assert header.base_fee_per_gas == 0, "the base fee stays zero"
+            txs, logs = _rows(header.block_number, kept, receipts, computations)
+            self.store.commit(self._db.take(), block_row(header), txs, logs)
+        except BaseException:
+            self._db.drop()
+            self._chain = self._rules(self._db)
+            raise
+
+
+def decode_header(row: BlockRow) -> BlockHeaderAPI:
+    """A stored header in py-evm's form."""
+    header: BlockHeaderAPI = rlp.decode(row.header, ShanghaiBlockHeader)
+    return header
+
+
+def block_row(header: BlockHeaderAPI) -> BlockRow:
+    return BlockRow(
+        number=header.block_number, hash=bytes(header.hash), timestamp=header.timestamp, header=rlp.encode(header)
+    )
+
+
+def receipt_fields(receipt: bytes) -> tuple[int, bytes]:
+    """(cumulative gas, bloom of 256 bytes) of a stored receipt."""
+    _, gas, bloom, _ = rlp.decode(receipt)
+    return int.from_bytes(gas, "big"), bytes(bloom)
+
+
+class _Database(BaseAtomicDB):  # type: ignore[misc]
+    """py-evm's view of the store: writes wait here until `take` hands them over for the block's SQL transaction."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._waiting: dict[bytes, bytes | None] = {}
+
+    def take(self) -> dict[bytes, bytes | None]:
+        """What was written since the last block."""
+        waiting, self._waiting = self._waiting, {}
+        return waiting
+
+    def drop(self) -> None:
+        """Forget what was written since the last block."""
+        self._waiting = {}
+
+    def _find(self, key: bytes) -> bytes | None:
+        key = bytes(key)
+        return self._waiting[key] if key in self._waiting else self._store.get(key)
+
+    def __getitem__(self, key: bytes) -> bytes:
+        if (value := self._find(key)) is None:
+            raise KeyError(key)
+        return value
+
+    def __setitem__(self, key: bytes, value: bytes) -> None:
+        self._waiting[bytes(key)] = bytes(value)
+
+    def __delitem__(self, key: bytes) -> None:
+        self[key]  # a missing key must raise KeyError
+        self._waiting[bytes(key)] = None
+
+    def _exists(self, key: bytes) -> bool:
+        return self._find(key) is not None
+
+    @contextmanager
+    def atomic_batch(self) -> Iterator[AtomicDatabaseAPI]:
+        with AtomicDBWriteBatch._commit_unless_raises(self) as batch:
+            yield batch
+
+
+def _rules(number: int) -> Any:
+    """The chain class: Shanghai from block 0, no proof of work, a constant gas limit."""
+
+    class SandboxChain(MiningChain):  # type: ignore[misc]
+        chain_id = number
+        vm_configuration = ConsensusApplier(NoProofConsensus).amend_vm_configuration(((0, ShanghaiVM),))
+
+        def create_header_from_parent(self, parent_header: BlockHeaderAPI, **fields: Any) -> BlockHeaderAPI:
+            fields["gas_limit"] = parent_header.gas_limit
+            return super().create_header_from_parent(parent_header, **fields)
+
+    return SandboxChain
+
+
+def _rows(
+    number: int, kept: Sequence[tuple[bytes, Transaction]], receipts: Sequence[Any], computations: Sequence[Any]
+) -> tuple[list[TxRow], list[LogRow]]:
+    txs: list[TxRow] = []
+    logs: list[LogRow] = []
+    before = 0
+    for position, ((raw, found), receipt, computation) in enumerate(zip(kept, receipts, computations, strict=True)):
+        tx_hash = bytes.fromhex(found.hash[2:])
+        txs.append(
+            TxRow(
+                hash=tx_hash,
+                number=number,
+                position=position,
+                sender=raw_address(found.sender),
+                recipient=raw_address(found.to) if found.to else None,
+                status=int(computation.is_success),
+                gas_used=receipt.gas_used - before,
+                contract=computation.msg.storage_address if computation.msg.is_create else None,
+                raw=raw,
+                receipt=receipt.encode(),
+            )
+        )
+        before = receipt.gas_used
+        for log in receipt.logs:
+            topics = [topic.to_bytes(32, "big") for topic in log.topics]
+            logs.append(
+                LogRow(
+                    number=number,
+                    log_index=len(logs),
+                    position=position,
+                    address=log.address,
+                    topic0=topics[0] if topics else None,
+                    topics=b"".join(topics),
+                    data=log.data,
+                    tx=tx_hash,
+                )
+            )
+    return txs, logs
+
+
+def _prove(db: _Database, root: bytes, key: bytes) -> list[bytes]:
+    nodes = HexaryTrie(db, root).get_proof(keccak(key))
+    return [rlp.encode(node) for node in nodes]
+
+
+def _canonical(begun: Genesis) -> str:
+    return canonical.encode(begun.to_body()).decode()
