@@ -53,7 +53,7 @@ contracts-check: setup
 	@$(BIN)/python -P -m contracts.build --check
 
 bench: setup  ## measured figures: make bench NAME=linear
-	@$(BIN)/python -P -m benchmarks $(NAME)
+	@$(BIN)/python -m benchmarks $(NAME)
 
 lock:
 	@requirements/lock.sh

@@ -1,0 +1,24 @@
+"""`python -m benchmarks NAME`: run one benchmark; without a name, list them."""
+
+import importlib
+import sys
+
+NAMES = {
+    "linear": "plain matrix times encrypted vector, beside per-element Paillier",
+    "matching": "private set intersection, engine ecdh",
+}
+
+
+def main() -> int:
+    """0 after a benchmark; 2 with the list where the name is missing or unknown."""
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    if name not in NAMES:
+        print("make bench NAME=…, one of:")
+        print("\n".join(f"  {known:10} {what}" for known, what in NAMES.items()))
+        return 2
+    importlib.import_module(f"benchmarks.{name}").run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
