@@ -88,7 +88,7 @@ class DigestDiffers(Failure):
 
 
 class ProposalInvalid(Failure):
-    code = "PROPOSAL_INVALID"
+    code = "PROPOSAL_MALFORMED"
     kind = Kind.INVALID
     en = "the proposal is malformed: {why}"
     zh = "任务提案格式错误：{why}"
@@ -137,7 +137,7 @@ class JobExpired(Failure):
 
 
 class AlreadyDecided(Failure):
-    code = "ALREADY_DECIDED"
+    code = "ANSWERED_OTHERWISE"
     kind = Kind.CONFLICT
     en = "{job} was already answered with {decision}"
     zh = "任务 {job} 已答复：{decision}"
@@ -239,13 +239,6 @@ class ConsentFileInvalid(Failure):
     kind = Kind.INVALID
     en = "line {line} of the consent file: {why}; nothing was imported"
     zh = "授权文件第 {line} 行：{why}；未导入任何记录"
-
-
-class MatchInputChanged(Failure):
-    code = "MATCH_INPUT_CHANGED"
-    kind = Kind.CONFLICT
-    en = "the clients with consent changed since this node committed to them: propose the job again"
-    zh = "自本节点提交承诺后，可用客户集合已变化：请重新发起任务"
 
 
 class CommitmentsDiffer(Failure):

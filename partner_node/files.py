@@ -1,0 +1,46 @@
+"""Files this node writes for its own people: readable by their owner only, whole or not at all."""
+
+import csv
+import io
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from partner_node.errors import FileExists
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A new CSV file (RFC 4180). Text that a spreadsheet would take for a formula gets an apostrophe. FileExists."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(header)
+    writer.writerows([_guarded(cell) for cell in row] for row in rows)
+    write_new(path, out.getvalue().encode())
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Write a file of mode 0600 that did not exist. Raises FileExists."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise FileExists(file=str(path)) from None
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Put a file of mode 0600 in place of any earlier one, on disk before its name appears."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = path.with_name(path.name + ".part")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(draft, path)
+
+
+def _guarded(cell: str) -> str:
+    return "'" + cell if cell.startswith(_FORMULA) else cell

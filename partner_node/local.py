@@ -1,0 +1,116 @@
+"""The node's Unix socket: its own people's commands, guarded by file permissions (mode 0600).
+
+One JSON request line {"command", ...arguments}, one JSON reply line {"ok": true, "result": {...}} or
+{"ok": false, "failure": {"code", "kind", "en", "zh"}}. Each connection serves one request.
+"""
+
+import json
+import logging
+import os
+import socket
+import socketserver
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ecowire import status
+from ecowire.documents import Body
+from ecowire.status import Internal, MalformedMessage, MessageTooLarge
+from partner_node.errors import NodeNotRunning, SocketPathTooLong, UnknownCommand
+from partner_node.node import Commands
+from partner_node.times import Entropy
+from privacy.errors import Failure
+
+log = logging.getLogger(__name__)
+LINE_BYTES_MAX = 64 << 20
+PATH_BYTES_MAX = 100  # sun_path has 108 bytes on Linux, 104 elsewhere
+READ_SECONDS = 30.0
+ANSWER_SECONDS = 600.0  # check-data reads whole sources
+
+
+class LocalServer(socketserver.ThreadingUnixStreamServer):
+    """Serves `commands` at `path`. Close with `shutdown` and `server_close`, which removes the socket."""
+
+    daemon_threads = True
+
+    def __init__(self, path: Path, commands: Commands, entropy: Entropy) -> None:
+        """Raises SocketPathTooLong. A socket that a killed node left behind is replaced."""
+        check_path(path)
+        path.unlink(missing_ok=True)
+        self._path = path
+        self.commands = commands
+        self.entropy = entropy
+        before = os.umask(0o177)  # the socket must never exist with wider rights, not even for a moment
+        try:
+            super().__init__(str(path), _Handler)
+        finally:
+            os.umask(before)
+
+    def server_close(self) -> None:
+        super().server_close()
+        self._path.unlink(missing_ok=True)
+
+    def answer(self, line: bytes) -> dict[str, Any]:
+        """The reply to one request line."""
+        try:
+            return {"ok": True, "result": self._run(line)}
+        except Failure as failure:
+            return {"ok": False, "failure": status.to_head(failure)}
+        except Exception:
+            reference = self.entropy(6).hex()
+            log.exception("internal error %s in a local command", reference)
+            return {"ok": False, "failure": status.to_head(Internal(reference=reference))}
+
+    def _run(self, line: bytes) -> Body:
+        try:
+            arguments = json.loads(line)
+        except (ValueError, RecursionError):
+            raise MalformedMessage(why="a command is one line of JSON") from None
+        if not isinstance(arguments, dict) or not isinstance(arguments.get("command"), str):
+            raise MalformedMessage(why='a command is an object with "command"')
+        command = self.commands.get(arguments["command"])
+        if command is None:
+            raise UnknownCommand(command=arguments["command"][:80])
+        return command(arguments)
+
+
+class _Handler(socketserver.StreamRequestHandler):
+    server: LocalServer
+    timeout = READ_SECONDS
+
+    def handle(self) -> None:
+        line = self.rfile.readline(LINE_BYTES_MAX + 1)
+        if len(line) > LINE_BYTES_MAX:
+            failure = MessageTooLarge(size=len(line), limit=LINE_BYTES_MAX)
+            reply: dict[str, Any] = {"ok": False, "failure": status.to_head(failure)}
+        else:
+            reply = self.server.answer(line)
+        self.wfile.write(json.dumps(reply, ensure_ascii=False).encode() + b"\n")
+
+
+def call(path: Path, command: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Run a command on the node behind a socket. Raises NodeNotRunning, or the node's own failure (RemoteFailure)."""
+    check_path(path)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(ANSWER_SECONDS)
+        try:
+            connection.connect(str(path))
+            connection.sendall(json.dumps({**arguments, "command": command}).encode() + b"\n")
+            with connection.makefile("rb") as lines:
+                line = lines.readline()
+        except OSError:
+            raise NodeNotRunning(socket=str(path)) from None
+    if not line:
+        raise NodeNotRunning(socket=str(path))
+    reply = json.loads(line)
+    if not reply["ok"]:
+        raise status.from_head(reply["failure"])
+    result: dict[str, Any] = reply["result"]
+    return result
+
+
+def check_path(path: Path) -> None:
+    """Raises SocketPathTooLong where the operating system could not bind the path."""
+    length = len(os.fsencode(path))
+    if length > PATH_BYTES_MAX:
+        raise SocketPathTooLong(length=length)

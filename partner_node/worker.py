@@ -1,0 +1,136 @@
+"""Answers the hub's requests one by one, and sends this node's own.
+
+For each request: a stored reply is sent again; otherwise its handler computes, and ONE transaction stores the handler's
+new state together with the reply, before the reply leaves. So a crash before the commit leaves nothing behind and
+nothing left the house; a crash after it resends the very bytes. An unknown exception becomes INTERNAL with a reference;
+the detail stays in the local log.
+"""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+
+from sqlalchemy.orm import Session
+
+from ecowire import status
+from ecowire.status import IdempotencyConflict, Internal
+from ecowire.stream import FAILURE, Message
+from partner_node import store, times
+from partner_node.errors import UnknownRequest
+from partner_node.node import Answer, Handlers, Node
+from partner_node.outbox import Outbox
+from privacy.errors import Failure
+
+log = logging.getLogger(__name__)
+OK = "ok"
+
+
+class Worker:
+    """One thread of work. `deliver`, `welcome`, `ack` and `wake` may be called from any thread and only queue."""
+
+    def __init__(
+        self,
+        node: Node,
+        handlers: Handlers,
+        outbox: Outbox,
+        *,
+        send: Callable[[Message], bool],
+        acknowledge: Callable[[str], bool],
+    ) -> None:
+        self._node = node
+        self._handlers = handlers
+        self._outbox = outbox
+        self._send = send
+        self._acknowledge = acknowledge
+        self._tasks: queue.Queue[Callable[[], None] | None] = queue.Queue()
+        self._lock = threading.Lock()
+        self._queued: set[str] = set()  # requests that wait or run: a repeat of one of them is dropped
+        self._sent: set[str] = set()  # own requests sent on this connection
+
+    def deliver(self, message: Message) -> None:
+        """Queue an arrival: the hub's answer to an own request, or a request."""
+        if message.reply_to:
+            self._tasks.put(lambda: self._settle(message))
+            return
+        with self._lock:
+            if message.id in self._queued:
+                return
+            self._queued.add(message.id)
+        self._tasks.put(lambda: self._work(message))
+
+    def welcome(self) -> None:
+        """A new connection: everything unanswered is sent again."""
+        self._sent.clear()
+        self.wake()
+
+    def wake(self) -> None:
+        """Something new may stand in the outbox."""
+        self._tasks.put(self._send_requests)
+
+    def ack(self, reply_id: str) -> None:
+        self._tasks.put(lambda: self._node.database.write("ack", lambda s: store.acknowledge(s, reply_id)))
+
+    def close(self) -> None:
+        self._tasks.put(None)
+
+    def run(self) -> None:
+        """Work until `close`. A task that fails leaves its request unanswered: the hub asks again."""
+        while (task := self._tasks.get()) is not None:
+            try:
+                task()
+            except Exception:
+                log.exception("a task of the worker failed")
+
+    def handle(self, request: Message) -> Message:
+        """The reply to a request, stored before it is returned."""
+        try:
+            known = self._node.database.read(lambda session: store.stored_reply(session, request))
+        except IdempotencyConflict as failure:
+            return request.reply(FAILURE, status.to_head(failure))
+        if known is not None:
+            return known
+        answer = self._answer(request)
+        if answer.failure is not None:
+            reply = request.reply(FAILURE, status.to_head(answer.failure))
+            log.warning("%s %s: %s", request.kind, request.id, answer.failure)
+        else:
+            reply = request.reply(OK, answer.head, answer.body)
+        now = times.to_text(self._node.clock())
+
+        def commit(session: Session) -> None:
+            answer.write(session)
+            store.keep_reply(session, request, reply, now)
+
+        self._node.database.write(request.kind, commit)
+        return reply
+
+    def _answer(self, request: Message) -> Answer:
+        try:
+            handler = self._handlers.get(request.kind)
+            if handler is None:
+                raise UnknownRequest(request=request.kind[:40])
+            return handler(request)
+        except Failure as failure:
+            return Answer(failure=failure)
+        except Exception:
+            reference = self._node.entropy(6).hex()
+            log.exception("internal error %s in %s %s", reference, request.kind, request.id)
+            return Answer(failure=Internal(reference=reference))
+
+    def _work(self, request: Message) -> None:
+        try:
+            reply = self.handle(request)
+        finally:
+            with self._lock:
+                self._queued.discard(request.id)
+        self._send(self._node.outbound.message(reply))
+
+    def _settle(self, reply: Message) -> None:
+        self._outbox.settle(reply)
+        self._acknowledge(reply.id)
+
+    def _send_requests(self) -> None:
+        for request in self._outbox.pending():
+            if request.id not in self._sent and self._send(self._node.outbound.message(request)):
+                self._sent.add(request.id)
