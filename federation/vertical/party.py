@@ -1,0 +1,244 @@
+"""What both roles of a vertical run share: the checked table, the joint seed, and the encrypted products.
+
+A party encrypts for those after it and multiplies what those before it encrypted: the label holder comes first, then
+the feature holders in partner order. One upload of an encryptor serves all who multiply it.
+"""
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federation import features
+from federation.errors import OrderDiffers, RowsDiffer, SeedCommitmentBroken, StepMalformed, TooFewRows
+from federation.features import Table
+from federation.plan import TrainingPlan, order_digest
+from federation.vertical.messages import Content, Outgoing, Reader
+from federation.vertical.session import Session, Step, Taken, needs, only
+from privacy import canonical, linear
+from privacy.linear.errors import BadNonce
+from privacy.packing import Packed
+from privacy.ring import Entropy
+
+MASK_KEY_BYTES = 32
+
+
+class Party(Session):
+    """Base of LabelHolder and FeatureHolder."""
+
+    _STATE: ClassVar[tuple[str, ...]] = ("nonce", "commitments", "names", "mask_halves", "joint", "products")
+    role: ClassVar[str]
+
+    def __init__(self, plan: TrainingPlan, me: str, table: Table, entropy: Entropy) -> None:
+        """Check the table against the plan and prepare the columns; nothing is drawn yet.
+
+        Raises TooFewRows, RowsDiffer and the failures of `features.prepare`.
+        """
+        assert plan.party(me).role == self.role, "the session is for this party's role"
+        if (distinct := len(set(table.tokens))) != len(table.tokens):
+            raise RowsDiffer(what="the set of client tokens", found=distinct, expected=len(table.tokens))
+        self._plan, self._table, self._entropy = plan, table, entropy
+        self._test = plan.test_mask(table.tokens)
+        self._train = ~self._test
+        self._rows = int(self._train.sum())
+        if self._rows < plan.minimum_rows:
+            raise TooFewRows(count=self._rows, what="train", minimum=plan.minimum_rows)
+        self._prepared = features.prepare(table.columns, plan.party(me).columns, self._train, plan.rare_rows)
+        self._matrix = np.ascontiguousarray(self._prepared.values[self._train])
+        self._line = (plan.label_holder, *plan.holders)
+        self._others = tuple(partner for partner in self._line if partner != me)
+        self.nonce = b""
+        self.commitments: dict[str, bytes] = {}
+        self.names: dict[str, list[str]] = {me: list(self._prepared.names)}  # usable columns by party
+        self.mask_halves: dict[str, bytes] = {}  # "to <holder>" and "from <holder>"
+        self.joint = b""
+        self.products: dict[str, NDArray[np.int64]] = {}  # by encryptor: exact (vectors, own columns)
+        self._encryptor: linear.Encryptor | None = None
+        self._multipliers: dict[str, linear.Multiplier] = {}
+        super().__init__(plan.digest, me, order_digest(table.tokens))
+
+    def _dump_parts(self) -> dict[str, Packed]:
+        multipliers: dict[str, Packed] = {name: one.dump() for name, one in self._multipliers.items()}
+        return {"encryptor": self._encryptor.dump() if self._encryptor else None, "multipliers": multipliers}
+
+    def _restore_parts(self, parts: dict[str, Any]) -> None:
+        if parts["encryptor"] is not None:
+            self._encryptor = linear.Encryptor.load(parts["encryptor"], *self._link(self._me), self._entropy)
+        for name, data in parts["multipliers"].items():
+            agreed, seed, context = self._link(name)
+            self._multipliers[name] = linear.Multiplier.load(
+                data, agreed, seed, self._me, self._matrix, context, self._entropy
+            )
+
+    def _table_of_steps(self) -> list[Step]:
+        everyone = self._others
+        steps = [
+            Step(name="commit", phase="seed", act=self._commit),
+            Step(name="open", phase="seed", needs=needs("commit", everyone), after=("commit",), act=self._open),
+            Step(name="seed", phase="hints", needs=needs("open", everyone), after=("open",), act=self._seed),
+        ]
+        return [*steps, *self._encryptor_steps(), *self._multiplier_steps(), *self._role_steps()]
+
+    def _role_steps(self) -> list[Step]:
+        raise NotImplementedError
+
+    def _encryptor_steps(self) -> list[Step]:
+        receivers = self._receivers(self._me)
+        if not receivers:
+            return []
+        steps = [Step(name="zero", phase="hints", needs=needs("hint", receivers), after=("seed",), act=self._zero)]
+        for peer in receivers:
+            reply, proof, product = needs("zero-reply", [peer]), needs("zero-proof", [peer]), needs("product", [peer])
+            steps += [
+                Step(name=f"zero-opened {peer}", phase="zero test", needs=reply, after=("zero",), act=self._decrypt),
+                Step(
+                    name=f"zero-verified {peer}",
+                    phase="zero test",
+                    needs=proof,
+                    after=(f"zero-opened {peer}",),
+                    act=self._verify,
+                ),
+                Step(name=f"opened {peer}", phase="products", needs=product, after=("vectors",), act=self._decrypt),
+            ]
+        verified = tuple(f"zero-verified {peer}" for peer in receivers)
+        steps.append(Step(name="vectors", phase="products", after=verified, act=self._encrypt))
+        return steps
+
+    def _multiplier_steps(self) -> list[Step]:
+        steps = []
+        for peer in self._encryptors():
+            names = [f"{name} {peer}" for name in ("zero-reply", "zero-proof", "product", "multiplied")]
+            kinds = ("zero", "zero-opened", "vectors", "opened")
+            acts = (self._multiply, self._prove, self._multiply, self._unmask)
+            phases = ("zero test", "zero test", "products", "products")
+            before = "seed"
+            for name, kind, act, phase in zip(names, kinds, acts, phases, strict=True):
+                steps.append(Step(name=name, phase=phase, needs=((kind, peer),), after=(before,), act=act))
+                before = name
+        return steps
+
+    # --- the joint seed --------------------------------------------------------------------------------------------
+
+    def _commit(self, _: Taken) -> list[Outgoing]:
+        self.nonce = self._entropy(linear.NONCE_BYTES)
+        own: list[Packed] = [*self.names[self._me]]
+        content: Content = {"commitment": linear.commit(self.nonce), "order": self._order, "columns": own}
+        return self._send("commit", self._others, content)
+
+    def _open(self, taken: Taken) -> list[Outgoing]:
+        for (_, sender), reader in taken.items():
+            if reader.text("order") != self._order:
+                raise OrderDiffers(partner=sender)
+            self.commitments[sender] = reader.data("commitment", 32)
+            names, agreed = reader.texts("columns"), self._plan.party(sender).columns
+            if not names or [name for name in agreed if name in names] != list(names):
+                raise StepMalformed(partner=sender, why="columns that the plan does not name, or out of order")
+            self.names[sender] = list(names)
+        out = []
+        for peer in self._others:
+            half = b""
+            if self._me in self._plan.holders and peer in self._plan.holders:
+                half = self.mask_halves[f"to {peer}"] = self._entropy(MASK_KEY_BYTES)
+            out += self._send("open", [peer], {"nonce": self.nonce, "mask_key": half})
+        return out
+
+    def _seed(self, taken: Taken) -> list[Outgoing]:
+        nonces = {self._me: self.nonce}
+        for (_, sender), reader in taken.items():
+            nonces[sender] = reader.data("nonce")
+            between = self._me in self._plan.holders and sender in self._plan.holders
+            self.mask_halves[f"from {sender}"] = reader.data("mask_key", MASK_KEY_BYTES if between else 0)
+            try:
+                linear.verify_commitment(self.commitments[sender], nonces[sender])
+            except BadNonce:
+                raise SeedCommitmentBroken(partner=sender) from None
+        self.joint = linear.joint_seed([nonces[partner] for partner in self._line])
+        if self._receivers(self._me):
+            self._encryptor = linear.Encryptor(*self._link(self._me), self._entropy)
+        out = []
+        for peer in self._encryptors():
+            agreed, seed, context = self._link(peer)
+            one = linear.Multiplier(agreed, seed, self._me, self._matrix, context, self._entropy)
+            self._multipliers[peer] = one
+            out += self._send("hint", [peer], {"data": one.hint()})
+        return out
+
+    # --- encrypted products ------------------------------------------------------------------------------------------
+
+    def _vectors(self) -> NDArray[np.int64]:
+        """What this party encrypts: its columns over the train rows, (vectors, rows)."""
+        return np.ascontiguousarray(self._matrix.T)
+
+    def _zero(self, taken: Taken) -> list[Outgoing]:
+        encryptor = self._the_encryptor()
+        for (_, sender), reader in taken.items():
+            encryptor.take_hint(sender, reader.data("data"))
+        return self._send("zero", self._receivers(self._me), {"data": encryptor.zero_test()})
+
+    def _decrypt(self, taken: Taken) -> list[Outgoing]:
+        kind, sender, reader = only(taken)
+        answer = self._the_encryptor().decrypt(sender, reader.data("data"))
+        return self._send("zero-opened" if kind == "zero-reply" else "opened", [sender], {"data": answer})
+
+    def _verify(self, taken: Taken) -> list[Outgoing]:
+        for (_, sender), reader in taken.items():
+            self._the_encryptor().verify_zero(sender, reader.data("data"))
+        return []
+
+    def _encrypt(self, _: Taken) -> list[Outgoing]:
+        levels = features.binary_levels(self._matrix)
+        rows = [[index, *level] for index, level in levels.items()]
+        content: Content = {
+            "data": self._the_encryptor().encrypt(self._vectors()),
+            "levels": np.array(rows, dtype=np.int64).reshape(len(rows), 4),
+        }
+        return self._send("vectors", self._receivers(self._me), content)
+
+    def _multiply(self, taken: Taken) -> list[Outgoing]:
+        kind, sender, reader = only(taken)
+        if kind == "vectors":
+            self._take_levels(sender, reader)
+        answer = self._multipliers[sender].multiply(reader.data("data"))
+        return self._send("zero-reply" if kind == "zero" else "product", [sender], {"data": answer})
+
+    def _take_levels(self, sender: str, reader: Reader) -> None:
+        raise NotImplementedError
+
+    def _prove(self, taken: Taken) -> list[Outgoing]:
+        _, sender, reader = only(taken)
+        return self._send("zero-proof", [sender], {"data": self._multipliers[sender].prove(reader.data("data"))})
+
+    def _unmask(self, taken: Taken) -> list[Outgoing]:
+        _, sender, reader = only(taken)
+        self.products[sender] = self._multipliers[sender].open(reader.data("data"))
+        return []
+
+    # --- helpers ---------------------------------------------------------------------------------------------------
+
+    def _receivers(self, encryptor: str) -> tuple[str, ...]:
+        """The parties that multiply what `encryptor` encrypts."""
+        return tuple(self._line[self._line.index(encryptor) + 1 :])
+
+    def _encryptors(self) -> tuple[str, ...]:
+        """The parties whose vectors this one multiplies."""
+        return tuple(self._line[: self._line.index(self._me)])
+
+    def _link(self, encryptor: str) -> tuple[linear.Parameters, bytes, bytes]:
+        """(parameters, seed, context) of one encryptor's products: rule f, nothing of one link fits another."""
+        vectors = len(self.names[encryptor]) + (encryptor == self._plan.label_holder)
+        receivers = self._receivers(encryptor)
+        agreed = linear.parameters(
+            self._rows,
+            max(len(self.names[receiver]) for receiver in receivers),
+            features.VALUE_MAX,
+            features.VALUE_MAX,
+            messages=vectors,
+            holders=len(receivers),
+        )
+        seed = canonical.digest_bytes("ecohub/linear-seed/v1", self.joint + encryptor.encode())
+        context = canonical.encode({"run": self._plan.digest, "order": self._order, "encryptor": encryptor})
+        return agreed, seed, context
+
+    def _the_encryptor(self) -> linear.Encryptor:
+        assert self._encryptor is not None, "the seed step makes the encryptor"
+        return self._encryptor

@@ -1,0 +1,194 @@
+"""What a vertical run leaves at each party. Figures are integers with their unit in the name, so they can be signed."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federation.features import Prepared
+from federation.metrics import Estimate, Measures
+from privacy import canonical, packing
+from privacy.canonical import Value
+
+DECILES = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelPart:
+    """One party's share of the full model: how its columns are scaled, and their weights."""
+
+    partner: str
+    columns: tuple[str, ...]
+    wide: tuple[str, ...]  # columns taken as signed log1p before scaling
+    means: NDArray[np.float64]
+    deviations: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    intercept: float  # 0 but for the label holder
+
+    def encode(self) -> bytes:
+        """Packed bytes; what `digest` is taken over and what a node keeps."""
+        columns: list[packing.Packed] = [*self.columns]
+        wide: list[packing.Packed] = [*self.wide]
+        return packing.pack(
+            {
+                "partner": self.partner,
+                "columns": columns,
+                "wide": wide,
+                "means": self.means,
+                "deviations": self.deviations,
+                "weights": self.weights,
+                "intercept": np.array([self.intercept]),
+            }
+        )
+
+    @property
+    def digest(self) -> str:
+        return canonical.digest_bytes("ecohub/model-part/v1", self.encode()).hex()
+
+
+def model_part(partner: str, prepared: Prepared, weights: NDArray[np.float64], intercept: float = 0.0) -> ModelPart:
+    return ModelPart(
+        partner=partner,
+        columns=prepared.names,
+        wide=prepared.wide,
+        means=prepared.means,
+        deviations=prepared.deviations,
+        weights=np.array(weights, dtype=np.float64),
+        intercept=intercept,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disclosed:
+    """One score vector a holder showed the label holder. Masked: only its sum with the other holders' was shown."""
+
+    holder: str
+    columns_digest: str
+    rows: int
+    step_log2: int
+    variant: tuple[str, ...]
+    masked: bool
+
+    def to_value(self) -> dict[str, Value]:
+        return {
+            "holder": self.holder,
+            "columns_digest": self.columns_digest,
+            "rows": self.rows,
+            "step_log2": self.step_log2,
+            "variant": list(self.variant),
+            "masked": self.masked,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """One solved scorecard on the test rows: the label holder with these feature holders."""
+
+    holders: tuple[str, ...]
+    columns: int
+    measures: Measures
+    lift_ppm: int  # what suppression forced onto the ridge penalty, 0 as a rule
+
+    def to_value(self) -> dict[str, Value]:
+        m = self.measures
+        return {
+            "holders": list(self.holders),
+            "columns": self.columns,
+            "auc": _estimate(m.auc),
+            "average_precision": _estimate(m.average_precision),
+            "log_loss_ppm": m.log_loss_ppm,
+            "auc_uplift": _estimate(m.auc_uplift),
+            "average_precision_uplift": _estimate(m.average_precision_uplift),
+            "lift_ppm": self.lift_ppm,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelMatrix:
+    """The full model's score of every aligned client. Decile 10 holds the highest scores, ties in row order."""
+
+    tokens: tuple[str, ...]
+    scores: NDArray[np.float64]  # log-odds
+    deciles: NDArray[np.int8]  # 1..10
+    test: NDArray[np.bool_]  # rows the model was measured on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelResult:
+    """What the label holder has. `matrix` and `part` stay at its node; `record()` may be signed and shown."""
+
+    run: str
+    train_rows: int
+    test_rows: int
+    test_positives: int
+    variants: tuple[Variant, ...]  # alone first, all holders last
+    matrix: LabelMatrix
+    part: ModelPart
+    weights_digests: dict[str, str]  # by holder: of the weights of every variant it is in; own: of the model part
+    columns: dict[str, tuple[str, ...]]  # used, by party
+    dropped: dict[str, tuple[str, ...]]  # planned and not used, by party
+    own_reasons: dict[str, str]  # why own columns were dropped
+    suppressed_cells: int
+    disclosed: tuple[Disclosed, ...]
+
+    @property
+    def model_digest(self) -> str:
+        digests: Value = dict(self.weights_digests)
+        return canonical.digest("ecohub/model/v1", {"run": self.run, "weights": digests}).hex()
+
+    def record(self) -> dict[str, Value]:
+        """The model record: canonical, free of client data."""
+        return {
+            "run": self.run,
+            "model_digest": self.model_digest,
+            "train_rows": self.train_rows,
+            "test_rows": self.test_rows,
+            "test_positives": self.test_positives,
+            "variants": [variant.to_value() for variant in self.variants],
+            "weights_digests": dict(self.weights_digests),
+            "columns": {partner: list(names) for partner, names in self.columns.items()},
+            "dropped": {partner: list(names) for partner, names in self.dropped.items()},
+            "suppressed_cells": self.suppressed_cells,
+            "disclosed": [one.to_value() for one in self.disclosed],
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HolderResult:
+    """What a feature holder has. `part` and `reasons` stay at its node; `record()` may be signed and shown."""
+
+    run: str
+    partner: str
+    part: ModelPart
+    weights_digest: str  # of the weights of every variant it is in
+    reasons: dict[str, str]  # why own columns were dropped
+    suppressed_cells: int
+    disclosed: tuple[Disclosed, ...]
+    spent: int  # score vectors of this column set over its lifetime, this run included
+
+    def record(self) -> dict[str, Value]:
+        """The holder's own record: canonical, free of client data."""
+        dropped: list[Value] = [*sorted(self.reasons)]
+        return {
+            "run": self.run,
+            "partner": self.partner,
+            "weights_digest": self.weights_digest,
+            "columns": list(self.part.columns),
+            "dropped": dropped,
+            "suppressed_cells": self.suppressed_cells,
+            "disclosed": [one.to_value() for one in self.disclosed],
+            "spent": self.spent,
+        }
+
+
+def deciles(scores: NDArray[np.float64]) -> NDArray[np.int8]:
+    """1..10 by rank, 10 the highest; equal scores are ranked in row order."""
+    ranks = np.empty(len(scores), np.int64)
+    ranks[np.argsort(scores, kind="stable")] = np.arange(len(scores))
+    tenths: NDArray[Any] = 1 + ranks * DECILES // len(scores)
+    return tenths.astype(np.int8)
+
+
+def _estimate(estimate: Estimate) -> dict[str, Value]:
+    return {"value_ppm": estimate.value_ppm, "low_ppm": estimate.low_ppm, "high_ppm": estimate.high_ppm}
