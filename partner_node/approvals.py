@@ -44,11 +44,14 @@ Review = Callable[[Body], None]
 
 
 class Approvals:
-    """`reviews`: for each kind of job, a check of its body that raises before a person can approve what can't run."""
+    """`reviews`: for each kind of job, a check of its body that raises before a person can approve what can't run.
 
-    def __init__(self, node: Node, reviews: Mapping[str, Review]) -> None:
+    The modules that take part in jobs need these approvals and give the reviews, so wiring fills the table afterwards.
+    """
+
+    def __init__(self, node: Node) -> None:
         self._node = node
-        self._reviews = reviews
+        self.reviews: dict[str, Review] = {}
 
     def handlers(self) -> Handlers:
         return {"proposal": self.receive}
@@ -111,7 +114,6 @@ class Approvals:
             approval=approval,
         )
         kept = node.database.write("decide", lambda session: _keep_decision(session, made))
-        node.notify()
         return {"job": kept.digest, "decision": kept.decision, "person": kept.person, "time": kept.time}
 
     def require_all(self, job: object, approvals: object) -> Proposal:
@@ -196,7 +198,7 @@ class Approvals:
         _check_time(proposal, now)
         self._check_own_keys(proposal.body, proposal.digest)
         self._check_peer_keys(proposal.body)
-        self._reviews[proposal.kind](proposal.body)
+        self.reviews[proposal.kind](proposal.body)
 
     def _check_own_keys(self, body: Body, digest: str) -> None:
         own = self._node.card().body

@@ -47,7 +47,6 @@ class Catalogue:
         signed = documents.sign("assets", body, node.settings.partner, node.keys.signing)
         request = Message(id=f"assets/{signed.digest}", kind="assets", head={"assets": signed.to_value()})
         node.database.write("publish", lambda session: store.enqueue(session, request, now))
-        node.notify()
         return {"digest": signed.digest, "assets": entries}
 
     def check_data(self, arguments: Mapping[str, Any]) -> Body:

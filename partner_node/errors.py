@@ -45,6 +45,13 @@ class NotEnrolled(Failure):
     zh = "本节点尚无联盟证书：请运行 `ecohub partner enrol 邀请码`"
 
 
+class AuthorityMissing(Failure):
+    code = "AUTHORITY_MISSING"
+    kind = Kind.NOT_FOUND
+    en = "the alliance's CA certificate {file} is missing: get it from the operator over a channel you trust"
+    zh = "缺少联盟 CA 证书 {file}：请通过可信渠道向运营方获取"
+
+
 class AuthorityDiffers(Failure):
     code = "AUTHORITY_DIFFERS"
     kind = Kind.INTEGRITY
@@ -330,3 +337,10 @@ class HubRefused(Failure):
     kind = Kind.UNAVAILABLE
     en = "the hub at {address} can't be reached ({why}); `ecohub doctor` tells more"
     zh = "无法连接枢纽 {address}（{why}）；可运行 `ecohub doctor` 查看原因"
+
+
+class ConfirmationNeeded(Failure):
+    code = "CONFIRMATION_NEEDED"
+    kind = Kind.INVALID
+    en = "nothing was done: read the above and repeat with --yes"
+    zh = "尚未执行：请阅读以上内容后加 --yes 重试"

@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 import socketserver
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +33,14 @@ class LocalServer(socketserver.ThreadingUnixStreamServer):
 
     daemon_threads = True
 
-    def __init__(self, path: Path, commands: Commands, entropy: Entropy) -> None:
-        """Raises SocketPathTooLong. A socket that a killed node left behind is replaced."""
+    def __init__(self, path: Path, commands: Commands, entropy: Entropy, after: Callable[[], None]) -> None:
+        """`after` is called when a command was run. A killed node's socket is replaced. Raises SocketPathTooLong."""
         check_path(path)
         path.unlink(missing_ok=True)
         self._path = path
         self.commands = commands
         self.entropy = entropy
+        self.after = after
         before = os.umask(0o177)  # the socket must never exist with wider rights, not even for a moment
         try:
             super().__init__(str(path), _Handler)
@@ -71,7 +72,9 @@ class LocalServer(socketserver.ThreadingUnixStreamServer):
         command = self.commands.get(arguments["command"])
         if command is None:
             raise UnknownCommand(command=arguments["command"][:80])
-        return command(arguments)
+        result = command(arguments)
+        self.after()
+        return result
 
 
 class _Handler(socketserver.StreamRequestHandler):

@@ -61,7 +61,6 @@ class Node:
     entropy: Entropy
     alliance: str  # the alliance's name and the hub's Ed25519 log key: pinned at enrolment
     log_key: bytes
-    notify: Callable[[], None]  # wakes the sender: something new stands in the outbox
 
     def card(self) -> Signed:
         return self.keys.card(self.settings.partner, self.settings.name)

@@ -143,6 +143,12 @@ def request_outcomes(session: Session, kind: str) -> list[tuple[str, str, Body]]
     return [(row.id, row.state, _object(row.reply_head) if row.reply_head else {}) for row in rows]
 
 
+def refused_requests(session: Session) -> list[tuple[str, Body]]:
+    """(id, failure head) of requests that were refused, oldest first."""
+    rows = session.scalars(select(OutboxRow).where(OutboxRow.state == "REFUSED").order_by(OutboxRow.number))
+    return [(row.id, _object(row.reply_head) if row.reply_head else {}) for row in rows]
+
+
 def outbox_counts(session: Session) -> dict[str, int]:
     rows = session.execute(select(OutboxRow.state, func.count()).group_by(OutboxRow.state))
     return {row[0]: row[1] for row in rows}

@@ -125,6 +125,7 @@ class Worker:
             with self._lock:
                 self._queued.discard(request.id)
         self._send(self._node.outbound.message(reply))
+        self._send_requests()  # a request's state change may have put something into the outbox
 
     def _settle(self, reply: Message) -> None:
         self._outbox.settle(reply)

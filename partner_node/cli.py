@@ -1,0 +1,279 @@
+"""`ecohub partner`: a partner's own node. Commands talk to the running node over its local socket.
+
+`init`, `enrol`, `run`, `card` and `keys show` work without it.
+"""
+
+import getpass
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import click
+
+from partner_node import enrolment, files, keys, wiring
+from partner_node.cli_common import Cli, options
+from privacy import seal
+
+
+@click.group()
+@options
+def partner(cli: Cli) -> None:
+    """A partner's own node: enrol, publish, approve, check, sign."""
+
+
+@partner.command()
+@options
+def init(cli: Cli) -> None:
+    """Make this node's folder and keys."""
+    settings = cli.settings()
+    enrolment.init(settings, wiring.entropy)
+    card = keys.load(settings.keys).card(settings.partner, settings.name)
+    cli.show(
+        {"folder": str(settings.folder), "card": card.to_value()},
+        lambda: cli.say(
+            f"keys of {settings.partner} are in {settings.keys}; next: ecohub partner enrol INVITE",
+            f"{settings.partner} 的密钥已生成于 {settings.keys}；下一步：ecohub partner enrol 邀请码",
+        ),
+    )
+
+
+@partner.command()
+@click.argument("invite")
+@options
+def enrol(cli: Cli, invite: str) -> None:
+    """Get this node's certificate for a one-time INVITE of the operator."""
+    member = enrolment.enrol(cli.settings(), invite)
+    cli.show(
+        {"alliance": member.alliance, "log_key": member.log_key.hex()},
+        lambda: cli.say(
+            f"enrolled in {member.alliance}; next: ecohub partner run",
+            f"已加入 {member.alliance}；下一步：ecohub partner run",
+        ),
+    )
+
+
+@partner.command()
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")
+@options
+def run(cli: Cli, log_level: str) -> None:
+    """Run the node until it is told to stop (SIGTERM or Ctrl-C). It dials out and listens on nothing but its socket."""
+    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    wiring.run(cli.settings())
+
+
+@partner.command()
+@options
+def status(cli: Cli) -> None:
+    """Connection, open requests, running jobs."""
+    cli.show(cli.call("status"))
+
+
+@partner.command()
+@options
+def publish(cli: Cli) -> None:
+    """Publish the data assets of the settings: schema, classes, bands; never a row."""
+    found = cli.call("publish")
+    columns = ("asset", "rows", "columns", "purposes")
+    rows = [(a["name"], a["rows"], len(a["columns"]), ", ".join(a["purposes"])) for a in found["assets"]]
+    cli.show(found, lambda: cli.table(columns, rows))
+
+
+@partner.command("check-data")
+@click.argument("asset", required=False)
+@options
+def check_data(cli: Cli, asset: str | None) -> None:
+    """Count rows, rejected ids, missing values and consents of ASSET or all assets."""
+    found = cli.call("check-data", asset=asset)
+
+    def human() -> None:
+        for report in found["assets"]:
+            cli.table((report["name"], ""), [(k, _line(v)) for k, v in report.items() if k != "name"])
+
+    cli.show(found, human)
+
+
+@partner.command()
+@click.argument("job", required=False)
+@options
+def jobs(cli: Cli, job: str | None) -> None:
+    """All proposals, or one JOB in full with what stands in the way of approving it."""
+    if job is not None:
+        found = cli.call("job", job=job)
+        cli.show(found, lambda: _describe(cli, found))
+        return
+    found = cli.call("jobs")
+    columns = ("job", "kind", "purpose", "parties", "expires", "decision")
+    rows = [
+        (j["job"][:16], j["kind"], j["purpose"], ", ".join(j["parties"]), j["expires"], j["decision"])
+        for j in found["jobs"]
+    ]
+    cli.show(found, lambda: cli.table(columns, rows))
+
+
+@partner.command()
+@click.argument("job")
+@click.option("--person", default=getpass.getuser, help="who approves, in the signed approval (default: login name)")
+@click.option("--yes", is_flag=True, help="approve exactly this digest; without it the job is only shown")
+@options
+def approve(cli: Cli, job: str, person: str, yes: bool) -> None:
+    """Approve exactly this JOB (digest, or its first 8 digits or more)."""
+    found = cli.call("job", job=job)
+    cli.confirm(yes, found, lambda: _describe(cli, found))
+    cli.show(cli.call("approve", job=found["job"], person=person))
+
+
+@partner.command()
+@click.argument("job")
+@click.option("--person", default=getpass.getuser, help="who refuses, in the signed answer (default: login name)")
+@click.option("--reason", default="", help="why, for the other parties")
+@options
+def refuse(cli: Cli, job: str, person: str, reason: str) -> None:
+    """Refuse a JOB."""
+    cli.show(cli.call("refuse", job=job, person=person, reason=reason))
+
+
+@partner.command()
+@click.option("--out", type=click.Path(path_type=Path), help="write it to a new file")
+@options
+def card(cli: Cli, out: Path | None) -> None:
+    """This node's card, for the other partners to check and pin."""
+    settings = cli.settings()
+    value = keys.load(settings.keys).card(settings.partner, settings.name).to_value()
+    text = json.dumps(value, ensure_ascii=False)
+    if out is None:
+        click.echo(text)
+    else:
+        files.write_new(out, text.encode() + b"\n")
+
+
+@partner.command()
+@click.argument("cards", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--replace", is_flag=True, help="in place of another card of the same partner")
+@options
+def pin(cli: Cli, cards: tuple[Path, ...], replace: bool) -> None:
+    """Trust the keys in these CARD files, after checking them with their owners over another channel."""
+    pinned = []
+    for path in cards:
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            raise click.BadParameter(f"{path} is not a card") from None
+        pinned.append(cli.call("pin", card=value, replace=replace))
+    rows = [(item["partner"], item["name"], item["digest"][:16]) for item in pinned]
+    cli.show({"pinned": pinned}, lambda: cli.table(("partner", "name", "card"), rows))
+
+
+@partner.command()
+@options
+def quota(cli: Cli) -> None:
+    """Score vectors disclosed over this node's lifetime."""
+    found = cli.call("quota")
+    columns = ("asset", "columns", "label holder", "disclosed")
+    rows = [(q["asset"], q["columns"][:16], q["label_holder"], q["disclosed"]) for q in found["score_vectors"]]
+    cli.show(found, lambda: cli.table(columns, rows))
+
+
+@partner.group()
+def consent() -> None:
+    """Consent records: client x purpose x until, kept without the client's id."""
+
+
+@consent.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--id-type", default="resident_id", help="how client_id is written in the file")
+@options
+def consent_import(cli: Cli, file: Path, id_type: str) -> None:
+    """Take over records of a CSV FILE (client_id,purpose,until), all or none."""
+    cli.show(cli.call("consent.import", file=str(file.resolve()), id_type=id_type))
+
+
+@consent.command("show")
+@click.option("--client", help="one client's records instead of counts")
+@click.option("--id-type", default="resident_id")
+@options
+def consent_show(cli: Cli, client: str | None, id_type: str) -> None:
+    """Counts by purpose, or one client's records."""
+    cli.show(cli.call("consent.show", client_id=client, id_type=id_type))
+
+
+@consent.command("withdraw")
+@click.argument("client")
+@click.option("--purpose", help="only this purpose; without it all of them")
+@click.option("--id-type", default="resident_id")
+@options
+def consent_withdraw(cli: Cli, client: str, purpose: str | None, id_type: str) -> None:
+    """End a CLIENT's consent. The client enters no further job; a running match must be proposed again."""
+    cli.show(cli.call("consent.withdraw", client_id=client, purpose=purpose, id_type=id_type))
+
+
+@partner.group("keys")
+def keys_group() -> None:
+    """This node's keys."""
+
+
+@keys_group.command("show")
+@options
+def keys_show(cli: Cli) -> None:
+    """Public keys and their ids."""
+    settings = cli.settings()
+    own = keys.load(settings.keys)
+    public = {"signing": own.signing.public, "sealing": own.sealing.public}
+    found: dict[str, Any] = {name: {"id": seal.key_id(key), "public": key.hex()} for name, key in public.items()}
+    cli.show({"partner": settings.partner, **found, "chain": own.chain.address})
+
+
+@partner.group()
+def trust() -> None:
+    """What this party vouches for towards an examiner."""
+
+
+@trust.command("export")
+@click.option("--out", type=click.Path(path_type=Path), help="write it to a new file")
+@options
+def trust_export(cli: Cli, out: Path | None) -> None:
+    """This party's part of trust.toml: own keys, CA, log key, genesis, last co-signed checkpoints."""
+    found = cli.call("trust.export")
+    if out is not None:
+        files.write_new(out, found["toml"].encode())
+    cli.show(found, lambda: click.echo(found["toml"] if out is None else str(out)))
+
+
+@partner.group()
+def alignment() -> None:
+    """The common clients of a finished match."""
+
+
+@alignment.command("export")
+@click.argument("job")
+@click.argument("file", type=click.Path(path_type=Path))
+@options
+def alignment_export(cli: Cli, job: str, file: Path) -> None:
+    """Write position, token and client id of JOB's common clients to a new CSV FILE on this machine."""
+    cli.show(cli.call("alignment.export", job=job, file=str(file.resolve())))
+
+
+def _describe(cli: Cli, found: dict[str, Any]) -> None:
+    """A job as a person must see it before answering: digest, purpose, parties, who learns what."""
+    body = found["body"]
+    rows: list[tuple[str, object]] = [
+        ("job", found["job"]),
+        ("kind", found["kind"]),
+        ("purpose", body["purpose"]),
+        ("expires", found["expires"]),
+        ("decision", found["decision"]),
+    ]
+    rows += [(f"party {p['partner']}", ", ".join(_part(p))) for p in body["parties"]]
+    rows += [("discloses", sentence) for sentence in body.get("disclosure", [])]
+    if found["blocked"] is not None:
+        rows.append(("blocked", f"{found['blocked']['code']}: {found['blocked'][cli.lang]}"))
+    cli.table(("", ""), rows)
+
+
+def _part(party: dict[str, Any]) -> list[str]:
+    shown = [f"{name} {party[name]}" for name in ("role", "asset", "id_column") if name in party]
+    return [*shown, *([f"{len(party['columns'])} columns"] if "columns" in party else [])]
+
+
+def _line(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)

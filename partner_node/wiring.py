@@ -1,0 +1,139 @@
+"""Builds a node from its settings and runs it: the one place that reads the clock and the system's entropy."""
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from partner_node import enrolment, keys, upkeep
+from partner_node.approvals import Approvals
+from partner_node.audit import Witness
+from partner_node.catalogue import Catalogue
+from partner_node.consent import ConsentDesk
+from partner_node.database import Database
+from partner_node.local import LocalServer
+from partner_node.matching import Matching
+from partner_node.node import Command, Commands, Handler, Handlers, Node
+from partner_node.office import Office
+from partner_node.outbound import Outbound, Tap
+from partner_node.outbox import Outbox
+from partner_node.rpc import Deliver, HubLink, Identity
+from partner_node.settings import Settings
+from partner_node.times import Clock, Entropy
+from partner_node.vault import Vault
+from partner_node.worker import Worker
+
+log = logging.getLogger(__name__)
+V = TypeVar("V", Handler, Command)
+
+
+def clock() -> datetime:
+    return datetime.now(UTC)  # noqa: TID251 - the root's one clock
+
+
+def entropy(count: int) -> bytes:
+    return os.urandom(count)  # noqa: TID251 - the root's one entropy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """A node that is built and not yet running."""
+
+    node: Node
+    handlers: Handlers
+    commands: Commands
+    worker: Worker
+    link: HubLink
+
+
+def build(settings: Settings, *, tap: Tap | None = None, now: Clock = clock, random: Entropy = entropy) -> Parts:
+    """All parts of a node. Raises NotEnrolled, and the failures of key files and database."""
+    own = keys.load(settings.keys)
+    member = enrolment.membership(settings)
+    node = Node(
+        settings=settings,
+        keys=own,
+        database=Database(settings.database),
+        outbound=Outbound(signing=own.signing, tap=tap),
+        clock=now,
+        entropy=random,
+        alliance=member.alliance,
+        log_key=member.log_key,
+    )
+    desk = ConsentDesk(settings=settings, database=node.database, secret=random(32), client_key=own.consent)
+    vault = Vault(settings.assets, desk.gate)
+    witness = Witness(node)
+    jobs = Approvals(node)
+    matching = Matching(node, jobs, desk, vault)
+    catalogue = Catalogue(node, desk, vault)
+    jobs.reviews.update({"match": matching.review})
+    handlers = join(jobs.handlers(), matching.handlers(), witness.handlers())
+
+    worker: Worker
+    link = HubLink(
+        Identity(
+            address=settings.hub,
+            authority=enrolment.read_authority(settings),
+            key=own.tls,
+            certificate=keys.certificate(settings.keys),
+            partner=settings.partner,
+        ),
+        Deliver(
+            welcome=lambda: worker.welcome(),
+            message=lambda message: worker.deliver(message),
+            ack=lambda reply_id: worker.ack(reply_id),
+        ),
+        random,
+    )
+    worker = Worker(node, handlers, Outbox(node, witness), send=link.send, acknowledge=link.ack)
+    office = Office(node, desk, lambda: link.state)
+    commands = join(jobs.commands(), matching.commands(), witness.commands(), catalogue.commands(), office.commands())
+    return Parts(node=node, handlers=handlers, commands=commands, worker=worker, link=link)
+
+
+def join(*tables: Mapping[str, V]) -> dict[str, V]:
+    """One table of several; a name that two modules claim is a bug."""
+    joined: dict[str, V] = {}
+    for table in tables:
+        assert not joined.keys() & table.keys(), f"claimed twice: {joined.keys() & table.keys()}"
+        joined.update(table)
+    return joined
+
+
+def run(settings: Settings, tap: Tap | None = None) -> None:
+    """Run the node until SIGTERM or SIGINT: the local socket, the link to the hub, and the worker on this thread."""
+    parts = build(settings, tap=tap)
+    stop = threading.Event()
+    server = LocalServer(settings.socket, parts.commands, parts.node.entropy, parts.worker.wake)
+
+    def close(*_: object) -> None:
+        stop.set()
+        parts.link.close()
+        parts.worker.close()
+
+    previous = {number: signal.signal(number, close) for number in (signal.SIGTERM, signal.SIGINT)}
+    threads = [
+        threading.Thread(target=server.serve_forever, name="local", daemon=True),
+        threading.Thread(target=parts.link.run, name="link", daemon=True),
+        threading.Thread(
+            target=upkeep.run, args=(parts.node.database, parts.node.clock, stop), name="upkeep", daemon=True
+        ),
+    ]
+    for thread in threads:
+        thread.start()
+    log.info("node of %s: socket %s, hub %s", settings.partner, settings.socket, settings.hub)
+    try:
+        parts.worker.run()
+    finally:
+        close()
+        server.shutdown()
+        server.server_close()
+        for thread in threads:
+            thread.join(5)
+        parts.node.database.close()
+        for number, handler in previous.items():
+            signal.signal(number, handler)
