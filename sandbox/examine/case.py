@@ -11,7 +11,7 @@ from privacy.ids import Digest
 from sandbox.examine.findings import Sheet
 from sandbox.examine.trust import Trust
 
-Object: TypeAlias = "dict[str, canonical.Value]"
+Object: TypeAlias = dict[str, canonical.Value]
 
 HUB = "hub"
 

@@ -35,6 +35,7 @@ class Recomputed:
     where: str
     state: str
     agreement: Agreement
+    partner: bytes  # the referrer's identifier on chain, 32 bytes
     digest: bytes  # EIP-712, 32 bytes
 
 
@@ -84,7 +85,12 @@ def _check_one(case: Case, stored: _Stored) -> Recomputed | None:
     _check_signatures(case, stored, agreement, made_anchor)
     digest = settlement.digest(made_anchor, case.trust.chain_id, case.trust.contract)
     return Recomputed(
-        id=stored.id, where=stored.where, state=str(stored.signed.get("state")), agreement=agreement, digest=digest
+        id=stored.id,
+        where=stored.where,
+        state=str(stored.signed.get("state")),
+        agreement=agreement,
+        partner=made_anchor.partner,
+        digest=digest,
     )
 
 

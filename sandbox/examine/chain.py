@@ -1,0 +1,116 @@
+"""The settlement chain: the genesis the parties pinned, blocks linked, run again in a second EVM, states compared
+with the statements, hashes with the checkpoints that the nodes co-signed.
+
+What the contract holds at the end is read from the second EVM, never from the first one's results.
+"""
+
+import json
+from datetime import UTC, datetime
+
+from contracts import abi, artifacts, settlement
+from contracts.keys import Address
+from privacy import merkle
+from privacy.errors import Failure
+from sandbox.chain import genesis
+from sandbox.examine import blocks as exported
+from sandbox.examine import logs
+from sandbox.examine.blocks import Block
+from sandbox.examine.case import Case
+from sandbox.examine.replay import Replay, ReplayBlock, replay
+from sandbox.examine.statements import Recomputed
+
+CHAIN = "chain"
+GENESIS = "chain/genesis.json"
+# where the books are ahead of the chain or silent about it, nothing can be compared
+NOT_ON_CHAIN = ("DRAFT", "VOID", "REVERSED")
+
+
+def check(case: Case, settled: tuple[Recomputed, ...]) -> None:
+    """Check the chain of the bundle against trust and the recomputed statements."""
+    data = case.bundle.entries.get(GENESIS, b"")
+    digest = exported.genesis_digest(data)
+    if digest != case.trust.genesis:
+        case.sheet.add("CHAIN_OTHER_GENESIS", GENESIS, found=digest or "none")
+        return
+    case.sheet.holds("genesis")
+    found = exported.read(case)
+    hashes = [merkle.leaf_hash(block.hash) for block in found]
+    logs.check_checkpoints(case, CHAIN, hashes)
+    logs.check_cosigned(case, CHAIN, hashes)
+    evm = _replay(case, genesis.from_body(json.loads(data)), found)
+    if evm is not None:
+        _check_contract(case, evm, settled)
+        for one in settled:
+            _check_state(case, evm, one)
+        _check_foreign(case, found, settled)
+
+
+def _replay(case: Case, begun: genesis.Genesis, found: list[Block]) -> Replay | None:
+    """The second EVM after all blocks, each transaction's outcome compared with its receipt; None where it stopped."""
+    again = [
+        ReplayBlock(
+            number=block.number, time=datetime.fromtimestamp(block.timestamp, UTC), transactions=block.transactions
+        )
+        for block in found[1:]
+    ]
+    try:
+        done, evm = replay(begun, again)
+    except Failure as failure:
+        case.sheet.add("CHAIN_BROKEN", exported.NAME, why=failure.message())
+        return None
+    stored = [(block, i) for block in found for i in range(len(block.transactions))]
+    for result, (block, i) in zip(done, stored, strict=True):
+        where = f"{exported.NAME} record {block.number} transaction {i}"
+        if result.succeeded != block.succeeded[i]:
+            case.sheet.add("CHAIN_REPLAY_DIFFERS", where, what="its outcome")
+        elif result.logs != block.logs[i]:
+            case.sheet.add("CHAIN_REPLAY_DIFFERS", where, what="its events")
+        else:
+            case.sheet.holds("transactions replayed")
+    return evm
+
+
+def _check_contract(case: Case, evm: Replay, settled: tuple[Recomputed, ...]) -> None:
+    """The pinned contract holds our code, made for this chain, with the payer's own account as the broker's."""
+    contract = case.trust.contract
+    names = settlement.IMMUTABLES
+    found = artifacts.load("Settlement").check_code(evm.code(contract), len(names))
+    stored = dict(zip(names, found, strict=True))
+    if stored["DOMAIN"] != settlement.domain(case.trust.chain_id, contract):
+        case.sheet.add("CHAIN_BROKEN", "contract", why="its EIP-712 domain is another chain's or contract's")
+    for one in settled:
+        payer, referrer = one.agreement.payer.partner, one.agreement.referrer.partner
+        pairs = ((payer, abi.address(stored["BROKER"])), (referrer, _signer(evm, contract, one.partner)))
+        for partner, account in pairs:
+            pinned = case.trust.signers.get(partner)
+            if pinned is not None and pinned.chain != account:
+                case.sheet.add("KEY_NOT_PINNED", "contract", key="chain", partner=partner)
+            else:
+                case.sheet.holds("accounts on chain")
+
+
+def _check_state(case: Case, evm: Replay, one: Recomputed) -> None:
+    record = abi.words(evm.call(case.trust.contract, abi.selector("record(bytes32)") + one.digest), 5)
+    state = settlement.STATES.get(abi.integer(record[1]), "UNKNOWN")
+    expected = "NONE" if one.state in NOT_ON_CHAIN else one.state
+    if state == expected or one.state in NOT_ON_CHAIN:
+        case.sheet.holds("statements on chain")
+    else:
+        case.sheet.add("STATEMENT_NOT_ON_CHAIN", one.where, state=one.state, found=state)
+
+
+def _check_foreign(case: Case, found: list[Block], settled: tuple[Recomputed, ...]) -> None:
+    known = {one.digest for one in settled}
+    for block in found:
+        for i, receipt in enumerate(block.logs):
+            for event in settlement.events(receipt, case.trust.contract):
+                if event.name == "Proposed" and event["digest"] not in known:
+                    where = f"{exported.NAME} record {block.number} transaction {i}"
+                    digest = event["digest"]
+                    assert isinstance(digest, bytes)
+                    case.sheet.add("CHAIN_EVENT_UNKNOWN", where, digest=digest.hex())
+
+
+def _signer(evm: Replay, contract: Address, partner: bytes) -> Address:
+    answer = evm.call(contract, abi.selector("signer(bytes32)") + partner)
+    return abi.address(abi.words(answer, 1)[0])
