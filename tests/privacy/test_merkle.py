@@ -119,6 +119,21 @@ def test_spoiled_consistency_proof_is_refused(size: int) -> None:
             refused(merkle.verify_consistency, -1, ROOTS[old], size, ROOTS[size], proof)
 
 
+@pytest.mark.parametrize(("index", "size", "said_index", "said_size"), [(1, 2, 0, 1), (3, 4, 1, 2), (3, 4, 2, 3)])
+def test_inclusion_in_a_shallower_tree_is_refused(index: int, size: int, said_index: int, said_size: int) -> None:
+    proof = merkle.inclusion_proof(LEAVES[:size], index)
+    refused(merkle.verify_inclusion, ROOTS[size], said_size, said_index, LEAVES[index], proof)
+
+
+@pytest.mark.parametrize(
+    ("old", "size", "said_old", "said_size"),
+    [(7, 8, 3, 4), (7, 8, 6, 7), (7, 8, 10, 11), (1, 1, 1, 2), (1, 1, 2, 4), (2, 4, 2, 8)],
+)
+def test_consistency_under_sizes_that_lie_is_refused(old: int, size: int, said_old: int, said_size: int) -> None:
+    proof = merkle.consistency_proof(LEAVES[:size], old)
+    refused(merkle.verify_consistency, said_old, ROOTS[old], said_size, ROOTS[size], proof)
+
+
 def test_inner_node_never_passes_for_a_leaf() -> None:
     proof = merkle.inclusion_proof(LEAVES[:4], 0)
     inner = merkle.node_hash(LEAVES[0], LEAVES[1])

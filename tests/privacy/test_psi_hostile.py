@@ -11,7 +11,8 @@ from privacy.errors import Failure
 from privacy.psi import errors, group
 from privacy.psi.wire import Listing
 from tests.privacy.test_psi_group import HOSTILE
-from tests.support.matching import Alliance, clients, records_of, rewritten
+from tests.support.entropy import SeededEntropy
+from tests.support.matching import CONTEXT, Alliance, clients, records_of, rewritten
 
 SETS = {"broker": clients(1, 2, 3, 4, 5), "bank": clients(3, 4, 5, 6), "platform": clients(2, 3, 4, 9)}
 PAIR = {name: SETS[name] for name in ("broker", "bank")}
@@ -168,6 +169,28 @@ def test_reflected_messages_and_two_leaders_are_refused() -> None:
     assert rival.sessions["bank"].setup.counts == counts
     with pytest.raises(errors.WrongRole):
         leader.receive("bank", rival.sessions["bank"].start()[0].message)
+
+
+def test_answer_before_the_start_is_refused() -> None:
+    """A leader taken back to before its start (state lost) must start again, not skip ahead."""
+    run = paused("count", 1)
+    _, _, answer = waiting(run)
+    twin = psi.create(
+        mode="count",
+        role="leader",
+        me="broker",
+        peers=["bank"],
+        ids=PAIR["broker"],
+        counts={name: len(ids) for name, ids in PAIR.items()},
+        context=CONTEXT,
+        minimum=0,
+        entropy=SeededEntropy(b"broker"),
+    )
+    assert twin.phase == "start"
+    with pytest.raises(errors.WrongPhase):
+        twin.receive("bank", answer)
+    assert twin.start() == Alliance("count", PAIR).sessions["broker"].start()
+    assert twin.receive("bank", answer) == []
 
 
 def test_nothing_is_taken_after_the_end() -> None:
