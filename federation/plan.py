@@ -65,7 +65,7 @@ class TrainingPlan:
     test_ppm: int  # share of test rows in parts per million
     minimum_rows: int  # train rows below which nothing is computed
     rare_rows: int  # rows a column must set apart from its own most frequent value
-    cell_minimum: int  # cells of two 0/1 columns below it are suppressed
+    cell_minimum: int  # cells of the table of two 0/1 columns below it are not shown exactly
     score_step_log2: int  # disclosed partial scores are multiples of 2^this
     bootstrap: int  # resamples behind each interval
     score_budget: int  # score vectors one column set may disclose over its lifetime
