@@ -74,12 +74,9 @@ class Cli:
 def options(command: F) -> F:
     """Give a command --config, --json and --lang, and a `Cli` as its first argument."""
 
-    @click.option("--config", type=click.Path(path_type=Path), help=f"node.toml (also {ENVIRONMENT})")
-    @click.option("--json", "as_json", is_flag=True, help="one JSON document")
-    @click.option("--lang", type=click.Choice(["en", "zh"]), help="language of messages (also ECOHUB_LANG)")
-    @click.pass_context
     @functools.wraps(command)
-    def wrapped(ctx: click.Context, config: Path | None, as_json: bool, lang: str | None, **arguments: Any) -> Any:
+    def wrapped(config: Path | None, as_json: bool, lang: str | None, **arguments: Any) -> Any:
+        ctx = click.get_current_context()
         outer = ctx.find_object(Cli)
         given = config or (outer.config if outer else None) or Path(os.environ.get(ENVIRONMENT, CONFIG))
         language = lang or (outer.lang if outer else None) or os.environ.get("ECOHUB_LANG", "en")
@@ -87,4 +84,13 @@ def options(command: F) -> F:
         ctx.obj = cli
         return command(cli, **arguments)
 
+    for option in reversed(_OPTIONS):
+        wrapped = option(wrapped)
     return wrapped  # type: ignore[return-value]
+
+
+_OPTIONS = (
+    click.option("--config", type=click.Path(path_type=Path), help=f"node.toml (also {ENVIRONMENT})"),
+    click.option("--json", "as_json", is_flag=True, help="one JSON document"),
+    click.option("--lang", type=click.Choice(["en", "zh"]), help="language of messages (also ECOHUB_LANG)"),
+)

@@ -1,0 +1,217 @@
+"""Nodes of a small alliance in one process: real settings, keys, certificates, databases and sources; no network."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from ecowire import documents
+from ecowire.documents import Body
+from ecowire.stream import FAILURE, Message
+from partner_node import enrolment, keys, wiring
+from partner_node import settings as node_settings
+from partner_node.outbound import Tap
+from privacy import canonical, seal
+from tests.support.entropy import SeededEntropy
+
+START = datetime(2026, 10, 1, 8, 0, tzinfo=UTC)
+PURPOSE = "joint profile"
+LOG_KEY = seal.SigningKey(b"\x11" * 32)
+ALLIANCE = "harbour"
+
+
+def resident_id(number: int) -> str:
+    """A well-formed resident id (GB 11643) of a region that does not exist."""
+    body = f"99{number // 1000 % 10000:04d}19800101{number % 1000:03d}"
+    weights = [pow(2, 17 - i, 11) for i in range(17)]
+    return body + "10X98765432"[sum(w * int(d) for w, d in zip(weights, body, strict=True)) % 11]
+
+
+class MovableClock:
+    """A clock that tests move."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+class TestAuthority:
+    """A certificate authority for tests: issues what the hub's would."""
+
+    __test__ = False
+
+    def __init__(self, name: str = ALLIANCE) -> None:
+        self.name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, name)])
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.certificate = self._build(self.name, self.key.public_key(), START, 3650).add_extension(
+            x509.BasicConstraints(ca=True, path_length=0), critical=True
+        )
+        self.root = self.certificate.sign(self.key, hashes.SHA256())
+        self.pem = self.root.public_bytes(serialization.Encoding.PEM)
+
+    def issue(self, public: Any, name: str, role: str, start: datetime = START, days: int = 90) -> bytes:
+        """A PEM certificate for a key: CN=name, OU=role; as a server it answers to "hub" and "localhost"."""
+        subject = x509.Name(
+            [
+                x509.NameAttribute(NameOID.ORGANIZATION_NAME, ALLIANCE),
+                x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, role),
+                x509.NameAttribute(NameOID.COMMON_NAME, name),
+            ]
+        )
+        names = x509.SubjectAlternativeName([x509.DNSName("hub"), x509.DNSName("localhost")])
+        built = self._build(subject, public, start, days).add_extension(names, critical=False)
+        return built.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+    def _build(self, subject: x509.Name, public: Any, start: datetime, days: int) -> x509.CertificateBuilder:
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self.name)
+            .public_key(public)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(start - timedelta(days=1))
+            .not_valid_after(start + timedelta(days=days))
+        )
+
+
+@dataclass
+class TestNode:
+    """One node with what a test needs at hand."""
+
+    __test__ = False
+
+    partner: str
+    folder: Path
+    parts: wiring.Parts
+    clock: MovableClock
+    seen: list[tuple[str, bytes]] = field(default_factory=list)
+
+    def command(self, name: str, **arguments: Any) -> Any:
+        return self.parts.commands[name]({**arguments, "command": name})
+
+    def ask(self, request: Message) -> Message:
+        """What the hub would get back."""
+        return self.parts.worker.handle(request)
+
+    def card(self) -> documents.Signed:
+        return self.parts.node.card()
+
+    def reopened(self) -> "TestNode":
+        """The node after a restart: the same files, a new process's secrets."""
+        self.parts.node.database.close()
+        return open_node(self.partner, self.folder, self.clock, self.seen)
+
+
+def make_node(
+    folder: Path, partner: str, csv: str, *, columns: dict[str, str], clock: MovableClock, authority: TestAuthority
+) -> TestNode:
+    """A node with one asset "clients" in a CSV file, enrolled in the test alliance."""
+    home = folder / partner
+    home.mkdir()
+    (home / "clients.csv").write_text(csv)
+    (home / "ca.pem").write_bytes(authority.pem)
+    listed = "\n".join(f'"{name}" = "{kind}"' for name, kind in columns.items())
+    (home / "node.toml").write_text(
+        f'[node]\npartner = "{partner}"\nname = "{partner.title()}"\ndir = "data"\nhub = "127.0.0.1:1"\n'
+        f'enrol = "127.0.0.1:1"\nauthority = "ca.pem"\n[chain]\nchain_id = 1337\n[[asset]]\nname = "clients"\n'
+        f'source = "clients.csv"\nid_column = "client_id"\nid_type = "resident_id"\npurposes = ["{PURPOSE}"]\n'
+        f"[asset.columns]\n{listed}\n"
+    )
+    settings = node_settings.load(home / "node.toml")
+    enrolment.init(settings, SeededEntropy(partner.encode()))
+    public = serialization.load_pem_private_key(keys.load(settings.keys).tls, None).public_key()
+    (settings.keys / "tls.pem").write_bytes(authority.issue(public, partner, "node"))
+    member = {"alliance": ALLIANCE, "log_key": LOG_KEY.public.hex()}
+    (settings.keys / "alliance.json").write_bytes(canonical.encode(member))
+    return open_node(partner, home, clock, [])
+
+
+def open_node(partner: str, home: Path, clock: MovableClock, seen: list[tuple[str, bytes]]) -> TestNode:
+    tap: Tap = lambda kind, plain: seen.append((kind, plain))  # noqa: E731
+    parts = wiring.build(node_settings.load(home / "node.toml"), tap=tap, now=clock)
+    return TestNode(partner=partner, folder=home, parts=parts, clock=clock, seen=seen)
+
+
+def clients_csv(numbers: range | list[int], column: str = "SPEND") -> str:
+    """client_id and one numeric column."""
+    rows = [f"{resident_id(n)},{n % 7 + 0.5}" for n in numbers]
+    return "\n".join([f"client_id,{column}", *rows]) + "\n"
+
+
+def consent(node: TestNode, numbers: range | list[int], *, until: str = "2027-01-01", purpose: str = PURPOSE) -> None:
+    """Import consent of these clients."""
+    path = node.folder / "consent.csv"
+    rows = [f"{resident_id(n)},{purpose},{until}" for n in numbers]
+    path.write_text("\n".join(["client_id,purpose,until", *rows]) + "\n")
+    node.command("consent.import", file=str(path))
+
+
+def pin_all(nodes: list[TestNode]) -> None:
+    for node in nodes:
+        for other in nodes:
+            if other is not node:
+                node.command("pin", card=json.loads(other.card().encode()))
+
+
+def match_body(nodes: list[TestNode], *, mode: str = "align", minimum: int = 1, **changes: Any) -> Body:
+    """A match job that the first node leads."""
+    parties: list[canonical.Value] = []
+    for i, node in enumerate(nodes):
+        card = node.card().body
+        parties.append(
+            {
+                "partner": node.partner,
+                "role": "follower" if i else "leader",
+                "asset": "clients",
+                "id_column": "client_id",
+                **{name: card[name] for name in ("signing", "sealing", "chain")},
+            }
+        )
+    body: Body = {
+        "mode": mode,
+        "engine": "ecdh",
+        "normaliser": 1,
+        "id_type": "resident_id",
+        "minimum": minimum,
+        "parties": parties,
+        "purpose": PURPOSE,
+        "expires": "2026-10-08T00:00:00+00:00",
+        "nonce": "00" * 16,
+        "disclosure": ["all parties learn their common clients"],
+    }
+    return {**body, **changes}
+
+
+def propose(nodes: list[TestNode], kind: str, body: Body) -> str:
+    """Send a proposal to every party; the job's digest."""
+    digest = documents.digest(kind, body)
+    for node in nodes:
+        reply = node.ask(
+            Message(
+                id=f"{digest[:16]}-proposal-{node.partner}",
+                kind="proposal",
+                head={"kind": kind, "digest": digest, "body": body},
+            )
+        )
+        assert reply.kind != FAILURE, reply.head
+    return digest
+
+
+def approve(nodes: list[TestNode], job: str) -> list[canonical.Value]:
+    """Everybody approves; the signed approvals as the hub hands them over."""
+    for node in nodes:
+        node.command("approve", job=job, person="privacy officer")
+    return [approval_of(node, job) for node in nodes]
+
+
+def approval_of(node: TestNode, job: str) -> canonical.Value:
+    (found,) = [m for m in node.parts.worker._outbox.pending() if m.id == f"approval/{job}"]
+    return found.head["approval"]
