@@ -38,25 +38,23 @@ class Solution:
 def solve(moments: Moments, parties: Collection[str], ridge: float) -> Solution:
     """The scorecard of a subset of the parties. ridge > 0 is λ, on standardised columns.
 
-    Suppressed cells can make XᵀX indefinite. Then the penalty is lifted by what the smallest eigenvalue lacks, which
-    keeps the solution unique and bounded; `lift` says so.
+    Moments that were not shown exactly can make the centred matrix indefinite. Then the penalty is lifted by what its
+    smallest eigenvalue lacks, which keeps the solution unique; `lift` says so.
     """
     chosen = np.array([i for i, owner in enumerate(moments.owners) if owner in parties], dtype=np.int64)
-    size = len(chosen)
-    hessian = np.empty((size + 1, size + 1))
-    hessian[:size, :size] = moments.gram[np.ix_(chosen, chosen)] / 4
-    hessian[:size, size] = hessian[size, :size] = moments.sums[chosen] / 4
-    hessian[size, size] = moments.rows / 4
-    smallest = float(np.linalg.eigvalsh(hessian)[0])
-    # below rounding noise of the largest moment the matrix counts as semi-definite, which the penalty makes definite
+    sums, target = moments.sums[chosen], moments.target[chosen]
+    # the unpenalised intercept is eliminated first: what is left are the moments about the mean
+    centred = (moments.gram[np.ix_(chosen, chosen)] - np.outer(sums, sums) / moments.rows) / 4
+    smallest = float(np.linalg.eigvalsh(centred)[0]) if len(chosen) else 0.0
+    # above the rounding noise of the largest moment the matrix counts as semi-definite, which the penalty makes definite
     lift = -smallest if smallest < -1e-9 * moments.rows else 0.0
-    penalty = np.full(size + 1, ridge + lift)
-    penalty[size] = 0.0
-    target = np.append(moments.target[chosen], moments.target_sum)
-    answer = np.linalg.solve(hessian + np.diag(penalty), target)
+    answer = np.linalg.solve(
+        centred + (ridge + lift) * np.eye(len(chosen)), target - sums * (moments.target_sum / moments.rows)
+    )
     weights = np.zeros(len(moments.owners))
-    weights[chosen] = answer[:size]
-    return Solution(weights=weights, intercept=float(answer[size]), lift=lift)
+    weights[chosen] = answer
+    intercept = (4 * moments.target_sum - float(sums @ answer)) / moments.rows
+    return Solution(weights=weights, intercept=intercept, lift=lift)
 
 
 def from_data(values: Floats, label: NDArray[np.bool_], owners: tuple[str, ...]) -> Moments:

@@ -1,0 +1,134 @@
+"""Columns become small integers by rules of the train rows; columns that single out few clients are dropped."""
+
+import numpy as np
+import pytest
+
+from federation.errors import (
+    ColumnHasGaps,
+    ColumnMissing,
+    ColumnNotNumeric,
+    LabelNotBinary,
+    LabelTooRare,
+    NoUsableColumns,
+    RowsDiffer,
+)
+from federation.features import VALUE_MAX, binary_levels, prepare, prepare_label
+
+ROWS = 600
+TRAIN = np.arange(ROWS) % 3 > 0
+DRAW = np.random.default_rng(1)
+NORMAL = DRAW.normal(size=ROWS)
+AMOUNT = np.expm1(np.abs(DRAW.normal(size=ROWS)) * 5) * np.where(NORMAL > 0, 1, -1)
+
+
+def first_of(mask: np.ndarray, count: int) -> np.ndarray:
+    """0/1, with `count` ones on the first rows of the mask."""
+    column = np.zeros(ROWS)
+    column[np.flatnonzero(mask)[:count]] = 1
+    return column
+
+
+def test_values_are_standardised_on_the_train_rows_alone() -> None:
+    moved = np.where(TRAIN, NORMAL, NORMAL + 3.0)
+    found = prepare({"a": moved}, ["a"], TRAIN, 50)
+    expected = (moved - moved[TRAIN].mean()) / moved[TRAIN].std()
+    assert np.abs(found.scaled[:, 0] - expected).max() <= 0.5 / 256
+    assert abs(found.scaled[TRAIN, 0].mean()) < 1e-3
+    assert found.values.dtype == np.int64
+    assert (found.names, found.wide, found.dropped) == (("a",), (), {})
+
+
+def test_wide_columns_are_taken_as_signed_logarithms() -> None:
+    found = prepare({"a": AMOUNT, "b": NORMAL}, ["a", "b"], TRAIN, 50)
+    logs = np.sign(AMOUNT) * np.log1p(np.abs(AMOUNT))
+    expected = (logs - logs[TRAIN].mean()) / logs[TRAIN].std()
+    assert found.wide == ("a",)
+    assert np.abs(found.scaled[:, 0] - expected).max() <= 0.5 / 256
+
+
+def test_whether_a_column_is_wide_is_decided_on_the_train_rows() -> None:
+    large_in_test = np.where(TRAIN, NORMAL, NORMAL * 1000)
+    assert prepare({"a": large_in_test}, ["a"], TRAIN, 50).wide == ()
+
+
+def test_far_values_are_clipped_and_counted() -> None:
+    heavy = NORMAL.copy()
+    heavy[0] = 99.0
+    found = prepare({"a": heavy}, ["a"], np.ones(ROWS, bool), 50)
+    assert found.values.max() == VALUE_MAX
+    assert found.clipped == 1
+
+
+def test_numbers_of_any_kind_are_taken() -> None:
+    table = {"b": NORMAL > 0, "i": np.rint(NORMAL * 9).astype(np.int32), "f": NORMAL.astype(np.float32)}
+    assert prepare(table, ["f", "b", "i"], TRAIN, 50).names == ("f", "b", "i")
+
+
+@pytest.mark.parametrize(
+    ("column", "word"),
+    [
+        (np.full(ROWS, 7.0), "constant"),
+        (first_of(~TRAIN, 100), "constant"),  # it varies in the test rows only
+        (first_of(TRAIN, 49), "sets only 49"),
+        (1 - first_of(TRAIN, 49), "sets only 49"),
+        (NORMAL + 1e-7 * first_of(TRAIN, 49), "differs from kept in only 49"),
+        (-NORMAL + 1e-7 * first_of(TRAIN, 20), "complements kept in only 20"),
+        (np.where(first_of(TRAIN, 20) > 0, 1e9, 0) + 1e-9 * NORMAL, "sets only"),  # rounding leaves 20 rows apart
+    ],
+)
+def test_a_column_that_singles_out_few_clients_is_dropped_with_its_reason(column: np.ndarray, word: str) -> None:
+    found = prepare({"kept": NORMAL, "rare": column}, ["kept", "rare"], TRAIN, 50)
+    assert found.names == ("kept",)
+    assert word in found.dropped["rare"]
+
+
+def test_a_column_at_the_limit_is_kept() -> None:
+    assert prepare({"a": first_of(TRAIN, 50)}, ["a"], TRAIN, 50).names == ("a",)
+
+
+def test_without_a_usable_column_nothing_is_computed() -> None:
+    with pytest.raises(NoUsableColumns):
+        prepare({"a": np.zeros(ROWS)}, ["a"], TRAIN, 50)
+
+
+@pytest.mark.parametrize(
+    ("column", "failure"),
+    [
+        (np.array(["x"] * ROWS), ColumnNotNumeric),
+        (np.array([None] * ROWS, dtype=object), ColumnNotNumeric),
+        (np.where(NORMAL > 2, np.nan, NORMAL), ColumnHasGaps),
+        (np.where(NORMAL > 2, np.inf, NORMAL), ColumnHasGaps),
+        (NORMAL[:-1], RowsDiffer),
+        (NORMAL.reshape(2, -1), RowsDiffer),
+    ],
+)
+def test_a_column_that_is_not_one_number_a_client_is_refused(column: np.ndarray, failure: type[Exception]) -> None:
+    with pytest.raises(failure) as caught:
+        prepare({"a": column}, ["a"], TRAIN, 50)
+    assert "column a" in str(caught.value)
+
+
+def test_a_column_that_is_not_there_is_named() -> None:
+    with pytest.raises(ColumnMissing, match="income"):
+        prepare({"a": NORMAL}, ["income"], TRAIN, 50)
+
+
+def test_the_label_is_zero_and_one_with_enough_of_both() -> None:
+    label = prepare_label((NORMAL > 0).astype(float), "y", TRAIN, 50)
+    assert (label == (NORMAL > 0)).all()
+    with pytest.raises(LabelNotBinary):
+        prepare_label(NORMAL, "y", TRAIN, 50)
+    with pytest.raises(LabelTooRare, match="49 train"):
+        prepare_label(first_of(TRAIN, 49) + first_of(~TRAIN, 9), "y", TRAIN, 50)
+    with pytest.raises(LabelTooRare, match="0 test"):
+        prepare_label(first_of(TRAIN, 60), "y", TRAIN, 50)
+
+
+def test_two_valued_columns_are_found_with_their_counts() -> None:
+    table = {"flag": first_of(TRAIN, 120), "score": NORMAL}
+    values = prepare(table, ["flag", "score"], TRAIN, 50).values[TRAIN]
+    levels = binary_levels(values)
+    assert set(levels) == {0}
+    low, high, count = levels[0]
+    assert count == 120
+    assert set(np.unique(values[:, 0])) == {low, high}

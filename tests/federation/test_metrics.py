@@ -1,0 +1,79 @@
+"""Measures agree with scikit-learn, ties included; intervals follow from a digest and are paired."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import log_loss as sklearn_log_loss
+
+from federation.metrics import auc, average_precision, compare, log_loss, resamples
+
+
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("seed", range(5))
+def test_measures_agree_with_scikit_learn(seed: int, ties: bool) -> None:
+    draw = np.random.default_rng(seed)
+    label = draw.random(400) < 0.3
+    score = draw.normal(size=400) + label
+    score = np.rint(score * 2) / 2 if ties else score
+    assert auc(label, score) == pytest.approx(roc_auc_score(label, score), abs=1e-12)
+    assert average_precision(label, score) == pytest.approx(average_precision_score(label, score), abs=1e-12)
+    chance = 1 / (1 + np.exp(-score))
+    assert log_loss(label, score) == pytest.approx(sklearn_log_loss(label, chance), abs=1e-12)
+
+
+def test_a_constant_score_is_worth_a_coin() -> None:
+    label = np.arange(10) < 4
+    assert auc(label, np.zeros(10)) == 0.5
+    assert average_precision(label, np.zeros(10)) == pytest.approx(0.4)
+
+
+def test_large_scores_do_not_overflow() -> None:
+    assert log_loss(np.array([True, False]), np.array([-1e4, 1e4])) == pytest.approx(1e4)
+
+
+def test_resamples_are_draws_with_replacement_from_the_seed() -> None:
+    counts = resamples(250, 40, b"seed")
+    assert (counts.sum(axis=1) == 250).all()
+    assert (counts == resamples(250, 40, b"seed")).all()
+    assert (counts != resamples(250, 40, b"other")).any()
+    assert counts[:, :125].sum() == pytest.approx(40 * 125, rel=0.05)
+    assert 0.33 < (counts == 0).mean() < 0.41  # (1 - 1/n)^n = 0.368 of the rows stay out
+
+
+def test_counted_resamples_equal_rows_drawn_one_by_one() -> None:
+    draw = np.random.default_rng(3)
+    label, score = draw.random(80) < 0.4, np.rint(draw.normal(size=80) * 3)
+    counts = resamples(80, 20, b"x")
+    expected = []
+    for row in counts:
+        drawn = np.repeat(np.arange(80), row)
+        expected.append(roc_auc_score(label[drawn], score[drawn]))
+    found = compare(label, {"base": score}, "base", 20, b"x")["base"].auc
+    low, high = np.percentile(expected, [2.5, 97.5])
+    assert found.low_ppm == pytest.approx(low * 1e6, abs=1)
+    assert found.high_ppm == pytest.approx(high * 1e6, abs=1)
+
+
+def test_the_uplift_is_measured_on_the_same_rows() -> None:
+    draw = np.random.default_rng(4)
+    label = draw.random(500) < 0.4
+    base = draw.normal(size=500) + 0.8 * label
+    better = base + 0.4 * label
+    found = compare(label, {"base": base, "better": better, "same": base}, "base", 300, b"x")
+    same, uplift = found["same"].auc_uplift, found["better"].auc_uplift
+    assert (same.value_ppm, same.low_ppm, same.high_ppm) == (0, 0, 0)
+    assert uplift.value_ppm == pytest.approx(found["better"].auc.value_ppm - found["base"].auc.value_ppm, abs=1)
+    assert 0 < uplift.low_ppm < uplift.value_ppm < uplift.high_ppm
+    own = found["better"].auc
+    assert uplift.high_ppm - uplift.low_ppm < own.high_ppm - own.low_ppm  # pairing takes the common spread out
+
+
+def test_a_resample_of_one_class_is_left_out() -> None:
+    label = np.arange(40) < 1
+    found = compare(label, {"base": np.arange(40.0)[::-1].copy()}, "base", 100, b"x")["base"].auc
+    assert (found.value_ppm, found.low_ppm) == (1_000_000, 1_000_000)
+
+
+def test_scores_that_are_not_finite_are_a_bug() -> None:
+    with pytest.raises(AssertionError):
+        auc(np.array([True, False]), np.array([np.nan, 0.0]))
