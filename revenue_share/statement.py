@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from privacy import canonical, merkle
-from privacy.ids import Digest, PartnerId, Period, parse_digest, parse_period
+from privacy.ids import Digest, PartnerId, Period, parse_digest, parse_partner_id, parse_period
 from revenue_share.agreement import Agreement
 from revenue_share.allocation import AccrualLine
 from revenue_share.errors import EventsTooMany, StatementDiffers, StatementTransition
@@ -220,15 +220,45 @@ def read_place(body: canonical.Value) -> tuple[Period, Place]:
 
     Raises StatementDiffers where a field is missing or malformed, MalformedIdentifier for a malformed period or digest.
     """
+    claimed = from_body(body)
+    return claimed.period, claimed.place
+
+
+def from_body(body: canonical.Value) -> Statement:
+    """The statement that a body claims to be: its form is checked, its figures are not (`verify` does that).
+
+    Raises StatementDiffers naming the first field that is missing, unknown or malformed, or MalformedIdentifier.
+    """
     if not isinstance(body, dict):
         raise StatementDiffers(what="body")
-    sequence, brought = body.get("sequence"), body.get("brought_forward_minor")
-    if type(sequence) is not int or type(brought) is not int:
-        raise StatementDiffers(what="place (sequence, brought forward)")
     place = Place(
-        sequence=sequence,
+        sequence=_int(body, "sequence"),
         previous=parse_digest(body.get("previous")),
         replaces=parse_digest(body.get("replaces")),
-        brought_forward_minor=brought,
+        brought_forward_minor=_int(body, "brought_forward_minor"),
     )
-    return parse_period(body.get("period")), place
+    claimed = Statement(
+        agreement=parse_digest(body.get("agreement")),
+        payer=parse_partner_id(body.get("payer")),
+        referrer=parse_partner_id(body.get("referrer")),
+        period=parse_period(body.get("period")),
+        currency=str(body.get("currency")),
+        place=place,
+        lines=_int(body, "lines"),
+        lines_root=parse_digest(body.get("lines_root")),
+        total_minor=_int(body, "total_minor"),
+        payable_minor=_int(body, "payable_minor"),
+        carried_forward_minor=_int(body, "carried_forward_minor"),
+        total_commitment=parse_digest(body.get("total_commitment")),
+        partner_commitment=parse_digest(body.get("partner_commitment")),
+    )
+    if claimed.body != body or body["version"] is True:
+        raise StatementDiffers(what="kind, version, currency or set of fields")
+    return claimed
+
+
+def _int(body: dict[str, canonical.Value], name: str) -> int:
+    value = body.get(name)
+    if type(value) is not int:
+        raise StatementDiffers(what=name)
+    return value

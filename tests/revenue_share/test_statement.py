@@ -73,6 +73,10 @@ def test_verify_refuses_other_shapes(body):
         verify(body)
 
 
+def test_a_claimed_statement_is_read_back():
+    assert statement.from_body(MADE.body) == MADE
+
+
 def test_the_claimed_place_is_read():
     assert statement.read_place(MADE.body) == (OCTOBER, Place())
 
@@ -87,6 +91,12 @@ def test_the_claimed_place_is_read():
         MADE.body | {"previous": None},
         MADE.body | {"replaces": "0x"},
         MADE.body | {"period": "2026-00"},
+        MADE.body | {"version": 2},
+        MADE.body | {"version": True},
+        MADE.body | {"kind": "invoice"},
+        MADE.body | {"note": ""},
+        MADE.body | {"currency": 156},
+        MADE.body | {"payer": "The Broker"},
     ],
 )
 def test_a_malformed_place(body):

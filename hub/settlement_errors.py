@@ -1,0 +1,130 @@
+"""Failures of the hub's settlement use cases."""
+
+from privacy.errors import Failure, Kind
+
+
+class AgreementUnknown(Failure):
+    code = "AGREEMENT_UNKNOWN"
+    kind = Kind.NOT_FOUND
+    en = "there is no agreement {agreement}; `ecohub finance agreement show` lists them"
+    zh = "不存在协议 {agreement}；可用 `ecohub finance agreement show` 查看列表"
+
+
+class AgreementNotActive(Failure):
+    code = "AGREEMENT_NOT_ACTIVE"
+    kind = Kind.CONFLICT
+    en = "the agreement {agreement} is {state}; both parties must have approved it"
+    zh = "协议 {agreement} 当前为 {state}；须双方均已同意"
+
+
+class AgreementOtherContract(Failure):
+    code = "AGREEMENT_OTHER_CONTRACT"
+    kind = Kind.REFUSED
+    en = "the agreement settles in {found}, this hub's settings name {expected}"
+    zh = "协议约定的结算合约为 {found}，本枢纽配置为 {expected}"
+
+
+class NotInThisRole(Failure):
+    code = "NOT_IN_THIS_ROLE"
+    kind = Kind.REFUSED
+    en = "{partner} is not the {role} of agreement {agreement}"
+    zh = "{partner} 不是协议 {agreement} 的 {role}"
+
+
+class ReportRepeats(Failure):
+    code = "REPORT_REPEATS"
+    kind = Kind.CONFLICT
+    en = "{count} {what} of this report were reported before; nothing was taken, report only new ones"
+    zh = "本次报告中有 {count} 个 {what} 此前已上报；未接收任何内容，请只上报新增部分"
+
+
+class TokensNotReferred(Failure):
+    code = "TOKENS_NOT_REFERRED"
+    kind = Kind.REFUSED
+    en = "{count} events name clients that were not referred under this agreement; nothing was taken"
+    zh = "有 {count} 个事件所指客户未在本协议下转介；未接收任何内容"
+
+
+class PeriodClosed(Failure):
+    code = "PERIOD_CLOSED"
+    kind = Kind.CONFLICT
+    en = "the period {period} was closed by statement {statement}, which is {state}; dispute it to open it again"
+    zh = "期间 {period} 已由结算单 {statement}（{state}）关账；如需重开请对其提出异议"
+
+
+class PeriodNotOver(Failure):
+    code = "PERIOD_NOT_OVER"
+    kind = Kind.CONFLICT
+    en = "the period {period} ends at {end}; close it after that"
+    zh = "期间 {period} 于 {end} 结束，请在此之后关账"
+
+
+class NothingToClose(Failure):
+    code = "NOTHING_TO_CLOSE"
+    kind = Kind.NOT_FOUND
+    en = "no active agreement has referrals or events for {period}"
+    zh = "{period} 期间没有任何有效协议的转介或收入事件"
+
+
+class EarlierStatementOpen(Failure):
+    code = "EARLIER_STATEMENT_OPEN"
+    kind = Kind.CONFLICT
+    en = "the statement {statement} of {period} is {state}; settle it first, each statement follows the one before"
+    zh = "{period} 的结算单 {statement} 仍为 {state}；结算单逐张衔接，请先完成该单"
+
+
+class StatementUnknown(Failure):
+    code = "STATEMENT_UNKNOWN"
+    kind = Kind.NOT_FOUND
+    en = "there is no statement {statement}; `ecohub finance statements` lists them"
+    zh = "不存在结算单 {statement}；可用 `ecohub finance statements` 查看列表"
+
+
+class StatementAmbiguous(Failure):
+    code = "STATEMENT_AMBIGUOUS"
+    kind = Kind.INVALID
+    en = "{prefix} fits more than one statement; give more digits (at least 8)"
+    zh = "{prefix} 对应多张结算单；请给出更多位数（至少 8 位）"
+
+
+class StatementNotConfirmed(Failure):
+    code = "STATEMENT_NOT_CONFIRMED"
+    kind = Kind.CONFLICT
+    en = "the statement {statement} is not yet confirmed by {missing}"
+    zh = "结算单 {statement} 尚未获得 {missing} 确认"
+
+
+class StatementNotOpen(Failure):
+    code = "STATEMENT_NOT_OPEN"
+    kind = Kind.CONFLICT
+    en = "the statement {statement} is {state}; it can be confirmed or disputed only as a draft, before it is settled"
+    zh = "结算单 {statement} 当前为 {state}；仅可在草稿阶段（结算前）确认或提出异议"
+
+
+class AlreadyConfirmed(Failure):
+    code = "ALREADY_CONFIRMED"
+    kind = Kind.CONFLICT
+    en = "{partner} has confirmed the statement {statement} with another document before"
+    zh = "{partner} 已用另一份文件确认过结算单 {statement}"
+
+
+class ChainDisagrees(Failure):
+    code = "CHAIN_DISAGREES"
+    kind = Kind.INTEGRITY
+    en = "chain and books disagree on statement {statement}: {what} is {chain} on the chain, {books} in the books; \
+settlement stops until this is explained"
+    zh = "结算单 {statement} 链上与账簿不一致：{what} 链上为 {chain}，账簿为 {books}；查明原因前停止结算"
+
+
+class SettleDone(Failure):
+    code = "NOTHING_TO_SETTLE"
+    kind = Kind.CONFLICT
+    en = "the statement {statement} is {state}; there is no further chain step for it"
+    zh = "结算单 {statement} 当前为 {state}，没有后续链上步骤"
+
+
+class NothingToPay(Failure):
+    code = "NOTHING_TO_PAY"
+    kind = Kind.NOT_FOUND
+    en = "no final statement of {period} has an amount to pay"
+    zh = "{period} 没有需付款的终结结算单"

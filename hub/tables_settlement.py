@@ -1,0 +1,274 @@
+"""The tables of settlement. What the books promise is also a constraint or a trigger here.
+
+A journal entry is a set of transfers (debited account, credited account, positive amount), so no row and no sum of rows
+can be out of balance. Transfers, lines, reports and signatures can't be changed or removed; an entry leaves PENDING once.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    DDL,
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    String,
+    Table,
+    UniqueConstraint,
+    event,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from hub.tables import DIGEST, PARTNER, STATE, Base, one_of
+
+PERIOD = String(7)
+STATES = ("DRAFT", "PROPOSED", "DISPUTED", "FINAL", "PAID", "ACKED", "VOID", "REVERSED")
+ENDED = "state IN ('VOID', 'REVERSED')"
+
+
+class ReportRow(Base):
+    """A signed report of referrals or events, with the hub's receipt for it."""
+
+    __tablename__ = "report"
+    digest: Mapped[str] = mapped_column(DIGEST, primary_key=True)
+    number: Mapped[int] = mapped_column(unique=True)  # order of arrival
+    kind: Mapped[str] = mapped_column(STATE)
+    agreement: Mapped[str] = mapped_column(DIGEST, ForeignKey("proposal.digest"), index=True)
+    partner: Mapped[str] = mapped_column(PARTNER, ForeignKey("partner.id"))
+    period: Mapped[str] = mapped_column(PERIOD)  # empty for referrals
+    document: Mapped[str]
+    receipt: Mapped[str]
+    received_at: Mapped[datetime]
+    __table_args__ = (one_of("kind", "referrals", "events"),)
+
+
+class ReferredRow(Base):
+    """A token is referred once under an agreement."""
+
+    __tablename__ = "referred"
+    agreement: Mapped[str] = mapped_column(DIGEST, ForeignKey("proposal.digest"), primary_key=True)
+    token: Mapped[str] = mapped_column(String(32), primary_key=True)
+    report: Mapped[str] = mapped_column(DIGEST, ForeignKey("report.digest"))
+
+
+class ReportedEventRow(Base):
+    """An event is reported once under an agreement."""
+
+    __tablename__ = "reported_event"
+    agreement: Mapped[str] = mapped_column(DIGEST, ForeignKey("proposal.digest"), primary_key=True)
+    event: Mapped[str] = mapped_column(String(64), primary_key=True)
+    report: Mapped[str] = mapped_column(DIGEST, ForeignKey("report.digest"))
+
+
+class StatementRow(Base):
+    __tablename__ = "statement"
+    id: Mapped[str] = mapped_column(DIGEST, primary_key=True)
+    number: Mapped[int] = mapped_column(unique=True)  # order of drafting
+    agreement: Mapped[str] = mapped_column(DIGEST, ForeignKey("proposal.digest"))
+    period: Mapped[str] = mapped_column(PERIOD, index=True)
+    state: Mapped[str] = mapped_column(STATE)
+    body: Mapped[str]  # canonical JSON
+    total_salt: Mapped[str] = mapped_column(DIGEST)
+    anchor: Mapped[str] = mapped_column(DIGEST, unique=True)  # EIP-712 digest: its name on the chain
+    closes_at: Mapped[datetime | None]  # end of the dispute window, from the chain
+    created_at: Mapped[datetime]
+    changed_at: Mapped[datetime]
+    __table_args__ = (
+        one_of("state", *STATES),
+        # one living statement for an agreement and period
+        Index(
+            "uq_statement_living",
+            "agreement",
+            "period",
+            unique=True,
+            sqlite_where=text(f"NOT ({ENDED})"),
+            postgresql_where=text(f"NOT ({ENDED})"),
+        ),
+    )
+
+
+class LineRow(Base):
+    __tablename__ = "statement_line"
+    statement: Mapped[str] = mapped_column(DIGEST, ForeignKey("statement.id"), primary_key=True)
+    index: Mapped[int] = mapped_column("line_index", primary_key=True, autoincrement=False)
+    line: Mapped[str]  # canonical JSON
+    salt: Mapped[str] = mapped_column(DIGEST)
+
+
+class ConfirmationRow(Base):
+    """A party's EIP-712 signature, inside the document its node signed; at most one a party."""
+
+    __tablename__ = "confirmation"
+    statement: Mapped[str] = mapped_column(DIGEST, ForeignKey("statement.id"), primary_key=True)
+    partner: Mapped[str] = mapped_column(PARTNER, ForeignKey("partner.id"), primary_key=True)
+    signature: Mapped[str] = mapped_column(String(132))  # 0x and 65 bytes
+    document: Mapped[str]
+    receipt: Mapped[str]
+    received_at: Mapped[datetime]
+
+
+class DisputeRow(Base):
+    __tablename__ = "dispute"
+    digest: Mapped[str] = mapped_column(DIGEST, primary_key=True)
+    statement: Mapped[str] = mapped_column(DIGEST, ForeignKey("statement.id"), index=True)
+    partner: Mapped[str] = mapped_column(PARTNER, ForeignKey("partner.id"))
+    document: Mapped[str]
+    receipt: Mapped[str]
+    received_at: Mapped[datetime]
+
+
+class EntryRow(Base):
+    __tablename__ = "journal_entry"
+    id: Mapped[str] = mapped_column(String(100), primary_key=True)
+    number: Mapped[int] = mapped_column(unique=True)
+    subject: Mapped[str] = mapped_column(DIGEST, index=True)
+    memo: Mapped[str]
+    state: Mapped[str] = mapped_column(STATE)
+    reverses: Mapped[str | None] = mapped_column(ForeignKey("journal_entry.id"), unique=True)  # reversed at most once
+    created_at: Mapped[datetime]
+    decided_at: Mapped[datetime | None]
+    __table_args__ = (one_of("state", "PENDING", "POSTED", "VOIDED"),)
+
+
+class TransferRow(Base):
+    __tablename__ = "journal_transfer"
+    entry: Mapped[str] = mapped_column(ForeignKey("journal_entry.id"), primary_key=True)
+    index: Mapped[int] = mapped_column("transfer_index", primary_key=True, autoincrement=False)
+    debit: Mapped[str] = mapped_column(String(80))
+    credit: Mapped[str] = mapped_column(String(80))
+    asset: Mapped[str] = mapped_column(String(10))
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+    __table_args__ = (
+        CheckConstraint("amount_minor > 0 AND amount_minor <= 1000000000000000", name="amount"),
+        CheckConstraint("debit <> credit", name="accounts"),
+    )
+
+
+class IntentRow(Base):
+    """A chain transaction: stored signed before it is sent; its outcome stored with its consequences."""
+
+    __tablename__ = "chain_intent"
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    kind: Mapped[str] = mapped_column(STATE)
+    statement: Mapped[str] = mapped_column(DIGEST, ForeignKey("statement.id"))
+    sender: Mapped[str] = mapped_column(String(42))
+    nonce: Mapped[int] = mapped_column(BigInteger)
+    raw: Mapped[bytes]
+    transaction: Mapped[str] = mapped_column(String(66), unique=True)
+    state: Mapped[str] = mapped_column(STATE)
+    error: Mapped[str] = mapped_column(default="")
+    block: Mapped[int | None] = mapped_column(BigInteger)
+    created_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    __table_args__ = (
+        one_of("kind", "propose", "finalise", "dispute"),
+        one_of("state", "OPEN", "DONE", "FAILED"),
+        # a step of a statement is under way or done once; a failed one may be tried again under the same nonce
+        Index(
+            "uq_chain_intent_step",
+            "statement",
+            "kind",
+            unique=True,
+            sqlite_where=text("state <> 'FAILED'"),
+            postgresql_where=text("state <> 'FAILED'"),
+        ),
+        Index(
+            "uq_chain_intent_nonce",
+            "sender",
+            "nonce",
+            unique=True,
+            sqlite_where=text("state <> 'FAILED'"),
+            postgresql_where=text("state <> 'FAILED'"),
+        ),
+    )
+
+
+class PaymentFileRow(Base):
+    __tablename__ = "payment_file"
+    digest: Mapped[str] = mapped_column(DIGEST, primary_key=True)  # SHA-256 of the file
+    period: Mapped[str] = mapped_column(PERIOD)
+    number: Mapped[int]  # of this period, from 1
+    data: Mapped[bytes]
+    created_at: Mapped[datetime]
+    __table_args__ = (UniqueConstraint("period", "number"),)
+
+
+class PaymentRow(Base):
+    """A statement stands in one payment file: it can't be paid twice."""
+
+    __tablename__ = "payment"
+    statement: Mapped[str] = mapped_column(DIGEST, ForeignKey("statement.id"), primary_key=True)
+    file: Mapped[str] = mapped_column(DIGEST, ForeignKey("payment_file.digest"))
+    end_to_end_id: Mapped[str] = mapped_column(String(35), unique=True)
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+
+
+APPEND_ONLY = (
+    *("report", "referred", "reported_event", "statement_line", "confirmation", "dispute"),
+    *("journal_transfer", "payment_file", "payment"),
+)
+
+_SQLITE_KEEP = """
+CREATE TRIGGER {table}_no_{verb} BEFORE {verb} ON {table}
+BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END
+"""
+_SQLITE_ENTRY = (
+    """
+CREATE TRIGGER journal_entry_no_delete BEFORE DELETE ON journal_entry
+BEGIN SELECT RAISE(ABORT, 'journal_entry is append-only'); END
+""",
+    """
+CREATE TRIGGER journal_entry_once BEFORE UPDATE ON journal_entry
+WHEN OLD.state <> 'PENDING' OR NEW.id <> OLD.id OR NEW.subject <> OLD.subject OR NEW.memo <> OLD.memo
+  OR NEW.number <> OLD.number OR NEW.reverses IS NOT OLD.reverses OR NEW.created_at <> OLD.created_at
+BEGIN SELECT RAISE(ABORT, 'a journal entry is posted or voided once'); END
+""",
+)
+_POSTGRES_FUNCTIONS = (
+    """
+CREATE OR REPLACE FUNCTION ecohub_append_only() RETURNS trigger AS $$
+BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END $$ LANGUAGE plpgsql
+""",
+    """
+CREATE OR REPLACE FUNCTION ecohub_entry_once() RETURNS trigger AS $$
+BEGIN
+  IF OLD.state <> 'PENDING' OR (NEW.id, NEW.subject, NEW.memo, NEW.number, NEW.reverses, NEW.created_at)
+     IS DISTINCT FROM (OLD.id, OLD.subject, OLD.memo, OLD.number, OLD.reverses, OLD.created_at) THEN
+    RAISE EXCEPTION 'a journal entry is posted or voided once';
+  END IF;
+  RETURN NEW;
+END $$ LANGUAGE plpgsql
+""",
+)
+
+
+def triggers(dialect: str, table: str) -> tuple[str, ...]:
+    """The statements that guard one table, for its creation here and in migrations. dialect: "sqlite", "postgresql"."""
+    if table not in (*APPEND_ONLY, "journal_entry"):
+        return ()
+    if dialect == "sqlite":
+        if table == "journal_entry":
+            return _SQLITE_ENTRY
+        return tuple(_SQLITE_KEEP.format(table=table, verb=verb) for verb in ("UPDATE", "DELETE"))
+    if table == "journal_entry":
+        return (
+            *_POSTGRES_FUNCTIONS,
+            f"CREATE TRIGGER {table}_keep BEFORE DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION ecohub_append_only()",
+            f"CREATE TRIGGER {table}_once BEFORE UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION ecohub_entry_once()",
+        )
+    return (
+        _POSTGRES_FUNCTIONS[0],
+        f"CREATE TRIGGER {table}_keep BEFORE UPDATE OR DELETE ON {table} "
+        "FOR EACH ROW EXECUTE FUNCTION ecohub_append_only()",
+    )
+
+
+def _guard(table: Table, connection: Any, **_: Any) -> None:
+    for statement in triggers(connection.dialect.name, table.name):
+        connection.execute(DDL(statement.replace("%", "%%")))
+
+
+for _name in (*APPEND_ONLY, "journal_entry"):
+    event.listen(Base.metadata.tables[_name], "after_create", _guard)
