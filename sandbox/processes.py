@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeAlias
 
 from privacy.errors import Failure, Kind
 
@@ -24,6 +24,7 @@ READY_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 15.0
 COMMAND_SECONDS_MAX = 600.0
 POLL_SECONDS = 0.05
+Entropy: TypeAlias = Callable[[int], bytes]
 LOG_TAIL_CHARACTERS = 2000
 
 
