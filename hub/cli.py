@@ -1,0 +1,162 @@
+"""`ecohub hub`: run the hub (on its own machine), and administer it (as an operator, from anywhere)."""
+
+import logging
+import os
+from pathlib import Path
+
+import click
+
+from hub import client, founding, settings, wiring
+from hub.authority import generate_key, make_request, private_pem
+from hub.cli_common import Cli, options
+from hub.records import Head
+from hub.store import migrate as migrate_store
+
+ENVIRONMENT = "ECOHUB_HUB"
+
+
+@click.group()
+@options
+def hub(cli: Cli) -> None:
+    """Run and administer the hub."""
+
+
+@hub.command()
+@click.option("--dir", "folder", type=click.Path(path_type=Path), required=True, help="the hub's new folder")
+@click.option("--alliance", required=True, help="name of the alliance")
+@click.option("--listen", default="127.0.0.1:7443", show_default=True, help="host:port for nodes and people")
+@click.option("--enrol", default="127.0.0.1:7444", show_default=True, help="host:port for enrolment")
+@click.option("--operator", default="operator", show_default=True, help="name of the first operator")
+@click.option("--database", default="", help="SQLAlchemy URL; default: SQLite in the folder")
+@click.option("--chain-endpoint", default="", help="JSON-RPC URL of the settlement chain")
+@click.option("--chain-id", default=0, type=click.IntRange(min=0))
+@click.option("--contract", default="", help="address of the settlement contract")
+@options
+def init(
+    cli: Cli,
+    folder: Path,
+    alliance: str,
+    listen: str,
+    enrol: str,
+    operator: str,
+    database: str,
+    chain_endpoint: str,
+    chain_id: int,
+    contract: str,
+) -> None:
+    """Found a hub: keys, CA, database, and the first operator's certificate."""
+    plan = founding.Plan(
+        folder=folder,
+        alliance=alliance,
+        listen=listen,
+        enrol=enrol,
+        operator=operator,
+        database=database,
+        chain_endpoint=chain_endpoint,
+        chain_id=chain_id,
+        contract=contract,
+    )
+    made = founding.found(plan, wiring.system_clock, wiring.system_entropy)
+    cli.show(
+        {
+            "settings": str(made.settings),
+            "authority": str(made.authority),
+            "person": str(made.person),
+            "submitter": made.submitter,
+            "log_key": made.log_key,
+        },
+        lambda: cli.say(
+            f"the hub is in {folder}; next: ecohub hub serve --config {made.settings}\n"
+            f"the operator's certificate: {made.person}\n"
+            f"give the CA to partners: {made.authority}\n"
+            f"the chain must admit this sender: {made.submitter}",
+            f"枢纽已建于 {folder}；下一步：ecohub hub serve --config {made.settings}\n"
+            f"运营人员证书：{made.person}\n"
+            f"请将 CA 证书交给合作伙伴：{made.authority}\n"
+            f"链须准许该账户发送交易：{made.submitter}",
+        ),
+    )
+
+
+@hub.command()
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")
+@options
+def serve(cli: Cli, log_level: str) -> None:
+    """Run the hub until it is told to stop (SIGTERM or Ctrl-C)."""
+    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    wiring.serve(settings.load(_file(cli)))
+
+
+@hub.command()
+@options
+def migrate(cli: Cli) -> None:
+    """Bring the hub's database to the schema of this program."""
+    migrate_store(settings.load(_file(cli)).database)
+    cli.show({"migrated": True}, lambda: cli.say("the database is up to date", "数据库已是最新"))
+
+
+@hub.command()
+@click.argument("partner")
+@options
+def invite(cli: Cli, partner: str) -> None:
+    """Make a one-time invite for a partner's node. It is shown once: hand it over on another way."""
+    made, _ = cli.call("invite", {"partner": partner})
+    text_en = f"invite for {partner}, until {made['expires']}: {made['invite']}"
+    cli.show(made, lambda: cli.say(text_en, f"{partner} 的邀请码（有效至 {made['expires']}）：{made['invite']}"))
+
+
+@hub.command()
+@click.argument("name")
+@click.argument("role", type=click.Choice(["operator", "data", "finance", "regulator"]))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="the person's new folder")
+@options
+def certify(cli: Cli, name: str, role: str, out: Path) -> None:
+    """Make a person's key and certificate with a role. The key is made here and never leaves this machine."""
+    me = client.load(cli.config)
+    key = generate_key(wiring.system_entropy)
+    made, _ = cli.call("certify", {"name": name, "role": role, "csr": make_request(key, name).decode()})
+    path = founding.write_person(out, me.hub, me.authority, private_pem(key), str(made["certificate"]).encode())
+    cli.show({"person": str(path), "role": role, "expires": made["expires"]})
+
+
+@hub.command()
+@click.option("--partner", help="a partner: all its node certificates, and its open jobs end")
+@click.option("--serial", help="one certificate by its serial number (hex)")
+@click.option("--reason", required=True)
+@click.option("--yes", is_flag=True, help="do it")
+@options
+def revoke(cli: Cli, partner: str | None, serial: str | None, reason: str, yes: bool) -> None:
+    """Revoke a partner or one certificate: refused from the next call on, open streams within two seconds."""
+    if (partner is None) == (serial is None):
+        raise click.UsageError("give either --partner or --serial")
+    head: Head = {"partner": partner} if partner else {"serial": serial}
+    cli.confirm(yes, {"would_revoke": partner or serial, "reason": reason})
+    made, _ = cli.call("revoke", {**head, "reason": reason})
+    cli.show(made)
+
+
+@hub.command()
+@options
+def checkpoint(cli: Cli) -> None:
+    """Sign both logs as they stand and collect the connected nodes' co-signatures."""
+    made, _ = cli.call("checkpoint")
+    rows = [(c["log"], c["size"], c["root"][:16], ", ".join(c["cosigned"])) for c in made["checkpoints"]]
+    columns = [
+        cli.word("log", "日志"),
+        cli.word("size", "记录数"),
+        cli.word("root", "树根"),
+        cli.word("co-signed by", "共签方"),
+    ]
+    cli.show(made, lambda: cli.table(columns, rows))
+
+
+@hub.command()
+@options
+def status(cli: Cli) -> None:
+    """Who I am to the hub, and which nodes are connected."""
+    cli.show(cli.call("whoami")[0])
+
+
+def _file(cli: Cli) -> Path:
+    return cli.config or Path(os.environ.get(ENVIRONMENT, founding.SETTINGS))

@@ -1,0 +1,98 @@
+"""What the commands of `hub`, `data` and `finance` share: options, the call to the hub, output for people or machines.
+
+Expected errors are raised; the root command prints them as `CODE: sentence` and gives the exit code of their kind.
+"""
+
+import functools
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from hub import client
+from hub.records import Head
+from privacy.errors import Failure, Kind
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class ConfirmationNeeded(Failure):
+    code = "NOT_CONFIRMED"
+    kind = Kind.REFUSED
+    en = "nothing was done; add --yes to do what is shown above"
+    zh = "未执行任何操作；确认上述内容后请加 --yes"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cli:
+    """One command's context. `config`: hub.toml for commands on the hub's machine, person.toml for calls to the hub."""
+
+    config: Path | None
+    as_json: bool
+    lang: str
+
+    def call(self, command: str, head: Head | None = None, *, key: str = "") -> tuple[dict[str, Any], bytes]:
+        """Call the hub as this person. A fresh key is made where the command changes something and none is given."""
+        key = key or os.urandom(16).hex()  # noqa: TID251 - a command line is a root
+        answer, body = client.call(client.load(self.config), command, head, idempotency_key=key)
+        return dict(answer), body
+
+    def word(self, en: str, zh: str) -> str:
+        return zh if self.lang == "zh" else en
+
+    def say(self, en: str, zh: str) -> None:
+        """A sentence for people; machines read the document instead."""
+        if not self.as_json:
+            click.echo(self.word(en, zh))
+
+    def show(self, document: Mapping[str, Any], human: Callable[[], None] | None = None) -> None:
+        """Print a result: one JSON document on one line, or `human()`, or name and value a line."""
+        if self.as_json:
+            click.echo(json.dumps(document, ensure_ascii=False))
+        elif human is not None:
+            human()
+        else:
+            for name, value in document.items():
+                click.echo(f"{name}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]], title: str | None = None) -> None:
+        """A table on the terminal."""
+        table = Table(*columns, title=title, title_justify="left")
+        for row in rows:
+            table.add_row(*("-" if cell is None else str(cell) for cell in row))
+        Console().print(table)
+
+    def confirm(self, yes: bool, document: Mapping[str, Any], human: Callable[[], None] | None = None) -> None:
+        """Show what would happen. Raises ConfirmationNeeded without --yes."""
+        if not yes:
+            self.show(document, human)
+            raise ConfirmationNeeded
+
+
+def options(command: F) -> F:
+    """Give a command --config, --json and --lang, before or after its name, and a `Cli` as its first argument."""
+
+    @click.option(
+        "--config", type=click.Path(path_type=Path), help=f"person.toml (also {client.ENVIRONMENT}), or hub.toml"
+    )
+    @click.option("--json", "as_json", is_flag=True, help="one JSON document")
+    @click.option("--lang", type=click.Choice(["en", "zh"]), help="language of messages (also ECOHUB_LANG)")
+    @click.pass_context
+    @functools.wraps(command)
+    def wrapped(ctx: click.Context, /, config: Path | None, as_json: bool, lang: str | None, **arguments: Any) -> Any:
+        outer = ctx.find_object(Cli)
+        cli = Cli(
+            config=config or (outer.config if outer else None),
+            as_json=as_json or bool(outer and outer.as_json),
+            lang=lang or (outer.lang if outer else None) or os.environ.get("ECOHUB_LANG", "en"),
+        )
+        ctx.obj = cli
+        return command(cli, **arguments)
+
+    return wrapped  # type: ignore[return-value]

@@ -1,0 +1,16 @@
+"""Alembic's environment: runs the revisions on the connection that `hub.store.migrate` hands over."""
+
+from alembic import context
+
+from hub import tables, tables_settlement  # the settlement tables join the same metadata
+
+connection = context.config.attributes["connection"]
+context.configure(
+    connection=connection,
+    target_metadata=tables.Base.metadata,
+    compare_type=True,
+)
+with context.begin_transaction():
+    context.run_migrations()
+
+__all__ = ["tables", "tables_settlement"]

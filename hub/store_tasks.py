@@ -1,0 +1,191 @@
+"""Repository of requests: what the hub asked the nodes, and which commands from outside were carried out."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from hub.records import Done, Head, PhaseCost, Task
+from hub.tables import CommandRow, TaskRow
+from privacy import canonical
+from privacy.ids import PartnerId
+
+OPEN, ANSWERED, FAILED, WITHDRAWN = "OPEN", "ANSWERED", "FAILED", "WITHDRAWN"
+
+
+class TaskStore:
+    """Durable requests with their answers."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def add(self, task: Task) -> None:
+        """Add an open task; its number is given by the database."""
+        row = TaskRow(
+            id=task.id,
+            node=task.node,
+            job=task.job,
+            kind=task.kind,
+            phase=task.phase,
+            head=canonical.encode(task.head).decode(),
+            body=task.body,
+            digest=task.digest,
+            state=OPEN,
+            created_at=task.created_at,
+            bytes_down=task.bytes_down,
+        )
+        self._session.add(row)
+        self._session.flush()
+
+    def get(self, task_id: str) -> Task | None:
+        row = self._session.scalars(select(TaskRow).where(TaskRow.id == task_id)).one_or_none()
+        return _task(row) if row else None
+
+    def settled(self, ids: Sequence[str]) -> tuple[str, ...]:
+        """Those of the given tasks that are no longer open."""
+        query = select(TaskRow.id).where(TaskRow.id.in_(ids), TaskRow.state != OPEN)
+        return tuple(self._session.scalars(query))
+
+    def open_ids(self, node: str, after: int) -> tuple[tuple[int, str], ...]:
+        """(number, id) of the node's open tasks that are newer than `after`, oldest first."""
+        query = (
+            select(TaskRow.number, TaskRow.id)
+            .where(TaskRow.node == node, TaskRow.state == OPEN, TaskRow.number > after)
+            .order_by(TaskRow.number)
+        )
+        return tuple((number, task_id) for number, task_id in self._session.execute(query).all())
+
+    def of_job(self, job: str, *, kind: str | None = None, handled: bool | None = None) -> tuple[Task, ...]:
+        """The tasks of a job, oldest first. Bodies are read too: keep jobs' bodies dropped once they are handled."""
+        query = select(TaskRow).where(TaskRow.job == job).order_by(TaskRow.number)
+        if kind is not None:
+            query = query.where(TaskRow.kind == kind)
+        if handled is not None:
+            query = query.where(TaskRow.handled.is_(handled))
+        return tuple(_task(row) for row in self._session.scalars(query))
+
+    def count(self, job: str, *, kind: str, node: str | None = None, state: str | None = None) -> int:
+        query = select(func.count()).select_from(TaskRow).where(TaskRow.job == job, TaskRow.kind == kind)
+        if node is not None:
+            query = query.where(TaskRow.node == node)
+        if state is not None:
+            query = query.where(TaskRow.state == state)
+        return int(self._session.scalars(query).one())
+
+    def answer(
+        self, task_id: str, *, state: str, head: Head, body: bytes, digest: str, now: datetime, size: int
+    ) -> Task:
+        """Store an open task's answer; the request's body is not needed any more."""
+        row = self._session.scalars(select(TaskRow).where(TaskRow.id == task_id)).one()
+        assert row.state == OPEN and state in (ANSWERED, FAILED), "only an open task is answered"
+        row.state, row.reply_head, row.reply_body = state, canonical.encode(head).decode(), body
+        row.reply_digest, row.answered_at, row.bytes_up, row.body = digest, now, size, None
+        self._session.flush()
+        return _task(row)
+
+    def mark_handled(self, task_id: str, *, phase: str | None = None, keep_body: bool = False) -> None:
+        """The answer's consequences are written; its body goes unless it is kept."""
+        row = self._session.scalars(select(TaskRow).where(TaskRow.id == task_id)).one()
+        row.handled = True
+        row.phase = phase or row.phase
+        row.reply_body = row.reply_body if keep_body else None
+        self._session.flush()
+
+    def withdraw(self, job: str) -> None:
+        """The job has ended: its open requests are not sent again, and no body is kept."""
+        closed = update(TaskRow).where(TaskRow.job == job)
+        self._session.execute(closed.where(TaskRow.state == OPEN).values(state=WITHDRAWN))
+        self._session.execute(closed.values(body=None, reply_body=None))
+
+    def costs(self, job: str) -> tuple[PhaseCost, ...]:
+        """Requests, bytes and duration for each phase and node of a job, in the order the phases began."""
+        began = func.min(TaskRow.created_at)
+        query = (
+            select(
+                TaskRow.phase,
+                TaskRow.node,
+                func.count(),
+                func.sum(TaskRow.bytes_down),
+                func.sum(TaskRow.bytes_up),
+                began,
+                func.max(TaskRow.answered_at),
+            )
+            .where(TaskRow.job == job)
+            .group_by(TaskRow.phase, TaskRow.node)
+            .order_by(began, TaskRow.phase, TaskRow.node)
+        )
+        return tuple(
+            PhaseCost(
+                phase=phase,
+                node=PartnerId(node),
+                tasks=count,
+                bytes_down=int(down or 0),
+                bytes_up=int(up or 0),
+                started_at=start,
+                ended_at=end,
+            )
+            for phase, node, count, down, up, start, end in self._session.execute(query).all()
+        )
+
+    def done(self, actor: str, key: str) -> Done | None:
+        """The answer given to this actor's command with this key, if any."""
+        row = self._session.get(CommandRow, (actor, key))
+        return _done(row) if row else None
+
+    def add_done(self, done: Done) -> None:
+        self._session.add(
+            CommandRow(
+                actor=done.actor,
+                key=done.key,
+                name=done.name,
+                digest=done.digest,
+                reply_kind=done.reply_kind,
+                reply_head=canonical.encode(done.reply_head).decode(),
+                reply_body=done.reply_body,
+                done_at=done.done_at,
+            )
+        )
+        self._session.flush()
+
+
+def _head(text: str) -> Head:
+    value = canonical.decode(text.encode())
+    assert isinstance(value, dict)
+    return value
+
+
+def _task(row: TaskRow) -> Task:
+    return Task(
+        number=row.number,
+        id=row.id,
+        node=PartnerId(row.node),
+        job=row.job,
+        kind=row.kind,
+        phase=row.phase,
+        head=_head(row.head),
+        body=row.body,
+        digest=row.digest,
+        state=row.state,
+        handled=row.handled,
+        created_at=row.created_at,
+        bytes_down=row.bytes_down,
+        answered_at=row.answered_at,
+        reply_head=None if row.reply_head is None else _head(row.reply_head),
+        reply_body=row.reply_body,
+        reply_digest=row.reply_digest,
+        bytes_up=row.bytes_up,
+    )
+
+
+def _done(row: CommandRow) -> Done:
+    return Done(
+        actor=row.actor,
+        key=row.key,
+        name=row.name,
+        digest=row.digest,
+        reply_kind=row.reply_kind,
+        reply_head=_head(row.reply_head),
+        reply_body=row.reply_body,
+        done_at=row.done_at,
+    )

@@ -1,0 +1,119 @@
+"""Requests to the nodes: durable, delivered at least once, answered once.
+
+A task's id is deterministic, so posting it again is the same task (or a bug, if its content differs). It stays OPEN
+and is sent again at every connection of its node until the answer is stored; only then is the answer acknowledged.
+"""
+
+from datetime import datetime
+
+from ecowire import limits, status
+from ecowire.stream import FAILURE, Message
+from hub.records import Head, Task
+from hub.store import Transaction
+from hub.store_tasks import ANSWERED, FAILED, OPEN
+from privacy import canonical
+from privacy.errors import Failure, Kind
+from privacy.ids import PartnerId
+
+
+class AnswerOfOther(Failure):
+    code = "ANSWER_OF_OTHER_NODE"
+    kind = Kind.REFUSED
+    en = "{node} answered the request {task}, which was not sent to it"
+    zh = "{node} 应答了并非发给它的请求 {task}"
+
+
+class AnswerWithoutRequest(Failure):
+    code = "ANSWER_WITHOUT_REQUEST"
+    kind = Kind.NOT_FOUND
+    en = "there is no request {task} to answer"
+    zh = "不存在可应答的请求 {task}"
+
+
+class NotRepeatable(Failure):
+    code = "RUN_NOT_REPEATABLE"
+    kind = Kind.INTEGRITY
+    en = "the request {task} was made again with another content; the run can't be resumed and has ended"
+    zh = "请求 {task} 重新生成后内容不同；任务无法续跑，已终止"
+
+
+def post(
+    tx: Transaction,
+    now: datetime,
+    *,
+    task_id: str,
+    node: PartnerId,
+    kind: str,
+    head: Head,
+    body: bytes = b"",
+    job: str = "",
+    phase: str = "",
+) -> bool:
+    """Ask a node something; False where the same was asked before. The node is told after the commit.
+
+    Raises NotRepeatable where this id was posted with another content.
+    """
+    assert len(task_id) <= limits.ID_BYTES_MAX - 2, "room for the reply's id"
+    digest = Message(id=task_id, kind=kind, head=head, body=body).digest.hex()
+    known = tx.tasks.get(task_id)
+    if known is not None:
+        if known.digest != digest or known.node != node:
+            raise NotRepeatable(task=task_id)
+        return False
+    size = len(body) + len(canonical.encode(head))
+    tx.tasks.add(
+        Task(
+            number=0,
+            id=task_id,
+            node=node,
+            job=job,
+            kind=kind,
+            phase=phase or kind,
+            head=head,
+            body=body,
+            digest=digest,
+            state=OPEN,
+            handled=False,
+            created_at=now,
+            bytes_down=size,
+        )
+    )
+    tx.signal("node", node)
+    return True
+
+
+def answer(tx: Transaction, now: datetime, node: str, message: Message) -> tuple[Task, bool]:
+    """Store a node's answer: (task as it now is, whether it was new and wanted).
+
+    A repeat, an answer to a withdrawn request, another answer than the first: nothing changes, the first answer stands.
+    Raises AnswerWithoutRequest, AnswerOfOther, or MalformedMessage for a failure answer of the wrong form.
+    """
+    task = tx.tasks.get(message.reply_to)
+    if task is None:
+        raise AnswerWithoutRequest(task=message.reply_to[:80])
+    if task.node != node:
+        raise AnswerOfOther(node=node, task=task.id)
+    if message.kind == FAILURE:
+        status.from_head(message.head)
+    if task.state != OPEN:
+        return task, False
+    state = FAILED if message.kind == FAILURE else ANSWERED
+    size = len(message.body) + len(canonical.encode(message.head))
+    task = tx.tasks.answer(
+        task.id,
+        state=state,
+        head=message.head,
+        body=message.body,
+        digest=message.digest.hex(),
+        now=now,
+        size=size,
+    )
+    tx.signal("task", task.id)
+    if task.job:
+        tx.signal("job", task.job)
+    return task, True
+
+
+def failure_of(task: Task) -> Failure:
+    """The failure that a FAILED task's node answered."""
+    return status.from_head(task.reply_head or {})
