@@ -11,7 +11,8 @@ FUNCTION_LINES_MAX = 70
 
 def sources() -> list[Path]:
     found = [path for room in ROOMS for path in (ROOT / room).rglob("*.py")]
-    return [path for path in found if not path.stem.endswith(("_pb2", "_pb2_grpc"))]
+    # generated code and migrations, which list every table once and are never edited, are not for reading top to bottom
+    return [p for p in found if not p.stem.endswith(("_pb2", "_pb2_grpc")) and "migrations" not in p.parts]
 
 
 def test_files_stay_within_their_budget() -> None:
@@ -25,6 +26,6 @@ def test_functions_stay_within_their_budget() -> None:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 lines = (node.end_lineno or node.lineno) - node.lineno + 1
-                if lines > FUNCTION_LINES_MAX and "migrations" not in str(path):
+                if lines > FUNCTION_LINES_MAX:
                     long[f"{path.relative_to(ROOT)}:{node.name}"] = lines
     assert not long
