@@ -169,8 +169,11 @@ def pin(cli: Cli, cards: tuple[Path, ...], replace: bool) -> None:
 def quota(cli: Cli) -> None:
     """Score vectors disclosed over this node's lifetime."""
     found = cli.call("quota")
-    columns = ("asset", "columns", "label holder", "disclosed")
-    rows = [(q["asset"], q["columns"][:16], q["label_holder"], q["disclosed"]) for q in found["score_vectors"]]
+    columns = ("run", "asset", "columns", "label holder", "disclosed")
+    rows = [
+        (q["run"][:16], q["asset"], len(q["columns"]), q["label_holder"], q["disclosed"])
+        for q in found["score_vectors"]
+    ]
     cli.show(found, lambda: cli.table(columns, rows))
 
 

@@ -146,7 +146,7 @@ class ConsentDesk:
             raise PurposeNotOffered(asset=asset, purpose=purpose)
         named = _named_columns(body, self._settings.partner, asset)
         for column in columns:
-            _check_column(offered, column, named)
+            check_column(offered, column, named)
         return purpose, expires
 
     def _approved(self, job: str) -> tuple[Mapping[str, Any], str]:
@@ -228,7 +228,8 @@ def _named_columns(body: Mapping[str, Any], partner: str, asset: str) -> set[str
     raise NotAParty(job=f"the asset {asset} of the job")
 
 
-def _check_column(asset: Asset, column: str, named: set[str]) -> None:
+def check_column(asset: Asset, column: str, named: set[str]) -> None:
+    """Raises ColumnNotOffered: not in the settings, class C3, or not named by the job."""
     if column not in asset.columns:
         raise ColumnNotOffered(asset=asset.name, column=column, why="it is not in this node's settings")
     if asset.columns[column] == "C3":

@@ -262,6 +262,13 @@ class StepOutOfPlace(Failure):
     zh = "任务 {job} 在本节点处于第 {expected} 步，请求为第 {found} 步"
 
 
+class JobOver(Failure):
+    code = "JOB_OVER"
+    kind = Kind.CONFLICT
+    en = "the job {job} is over at this node and can't begin again: propose it anew"
+    zh = "任务 {job} 在本节点已结束，不能重新开始：请重新发起"
+
+
 class AlignmentMissing(Failure):
     code = "ALIGNMENT_MISSING"
     kind = Kind.NOT_FOUND
@@ -274,13 +281,6 @@ class AlignmentTooOld(Failure):
     kind = Kind.CONFLICT
     en = "{count} aligned clients are no longer there or have no consent now: match again before training"
     zh = "{count} 个对齐客户已不存在或不再授权：请重新匹配后再训练"
-
-
-class ScoreBudgetSpent(Failure):
-    code = "SCORE_BUDGET_SPENT"
-    kind = Kind.REFUSED
-    en = "score vectors of {asset} for {label_holder}: {spent} disclosed, {wanted} more wanted, {budget} approved"
-    zh = "资产 {asset} 对 {label_holder} 已披露评分向量 {spent} 个，还需 {wanted} 个，批准上限 {budget}"
 
 
 class CheckpointRefused(Failure):

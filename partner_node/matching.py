@@ -5,7 +5,7 @@ match.step    envelopes in, envelopes out. The session (privacy.psi) is loaded, 
               its secrets are deleted, an alignment is kept here, and a signed result with a count goes to the hub.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from ecowire import documents
 from ecowire.documents import Body, Signed
 from ecowire.status import MalformedMessage
 from ecowire.stream import Message
+from federation.plan import order_digest
 from partner_node import approvals, files, relay, sessions, store, times
 from partner_node.approvals import Approvals
 from partner_node.arguments import text
@@ -92,11 +93,16 @@ class Matching:
             raise PurposeNotOffered(asset=asset.name, purpose=str(body["purpose"]))
 
     def start(self, request: Message) -> Answer:
-        """Commit to this side's ids. Raises what `Approvals.require_all`, the desk and the vault raise."""
+        """Commit to this side's ids, once.
+
+        Raises JobOver, StepOutOfPlace, and what `Approvals.require_all`, the desk and the vault raise.
+        """
         proposal = self._jobs.require_all(request.head.get("job"), request.head.get("approvals"))
         if proposal.kind != "match":
             raise ProposalInvalid(why="it is no match")
         self.review(proposal.body)
+        if self._node.database.read(lambda session: sessions.load(session, proposal.digest)) is not None:
+            raise StepOutOfPlace(job=proposal.digest[:16], expected=0, found="start")
         found = self._identifiers(proposal)
         salt = self._node.entropy(SALT_BYTES)
         root = psi.commitment(found.ids, salt)
@@ -124,7 +130,8 @@ class Matching:
             return self._advance(proposal, state, request)
         except Failure as failure:
             self._read = None
-            return Answer(failure=failure, write=lambda session: sessions.close(session, proposal.digest))
+            now = times.to_text(self._node.clock())
+            return Answer(failure=failure, write=lambda session: sessions.end(session, proposal.digest, now))
 
     def export(self, arguments: Mapping[str, Any]) -> Body:
         """Write an alignment as CSV (position, token, client_id) for this node's own people.
@@ -201,7 +208,7 @@ class Matching:
         self._read = None
 
         def keep(transaction: Session) -> None:
-            sessions.close(transaction, proposal.digest)
+            sessions.end(transaction, proposal.digest, now)
             sessions.keep_alignment(transaction, proposal.digest, aligned)
             kept = Result(job=proposal.digest, kind="match", document=signed, file=None, time=now)
             store.keep_result(transaction, kept)
@@ -286,8 +293,3 @@ class Matching:
         if not isinstance(asset, str):
             raise MalformedMessage(why="a party's asset")
         return asset
-
-
-def order_digest(tokens: Sequence[str]) -> str:
-    """64 hex digits over the tokens in the common order: what a training over this alignment binds its messages to."""
-    return canonical.digest_bytes("ecohub/match-order/v1", "".join(tokens).encode()).hex()

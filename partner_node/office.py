@@ -64,13 +64,14 @@ class Office:
         return self._node.database.read(body)
 
     def quota(self, _: Mapping[str, Any]) -> Body:
-        """Score vectors disclosed over this node's lifetime, by asset, column set and label holder."""
-        lines = self._node.database.read(sessions.budget_lines)
+        """Score vectors disclosed over this node's lifetime, run by run. Any overlap of columns shares one budget."""
+        lines = self._node.database.read(sessions.ledger)
         return {
             "score_vectors": [
                 {
+                    "run": line.run,
                     "asset": line.asset,
-                    "columns": line.columns,
+                    "columns": [*sorted(line.columns)],
                     "label_holder": line.label_holder,
                     "disclosed": line.count,
                 }

@@ -1,13 +1,17 @@
 """What running jobs keep between two requests: state, envelope counters, alignments, disclosed score vectors."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
+from partner_node.errors import JobOver
 from partner_node.tables import AlignedRow, ScoreVectorRow, SequenceRow, SessionRow
+from privacy import canonical
 from privacy.ids import ClientToken, Digest
+
+OVER = "over"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,18 +34,22 @@ class Aligned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spent:
-    """Score vectors disclosed to one label holder over one set of columns of one asset."""
+    """Score vectors that one run disclosed to a label holder over some columns of an asset."""
 
+    run: Digest
     asset: str
-    columns: str
+    columns: frozenset[str]
     label_holder: str
     count: int
 
 
 def load(session: Session, job: str) -> JobSession | None:
+    """A job's state, or None where it has not begun here. Raises JobOver."""
     row = session.get(SessionRow, job)
     if row is None:
         return None
+    if row.kind == OVER:
+        raise JobOver(job=job[:16])
     return JobSession(job=Digest(row.job), kind=row.kind, step=row.step, state=row.state)
 
 
@@ -50,13 +58,13 @@ def save(session: Session, value: JobSession, now: str) -> None:
 
 
 def running(session: Session) -> list[JobSession]:
-    rows = session.scalars(select(SessionRow).order_by(SessionRow.job))
+    rows = session.scalars(select(SessionRow).where(SessionRow.kind != OVER).order_by(SessionRow.job))
     return [JobSession(job=Digest(row.job), kind=row.kind, step=row.step, state=row.state) for row in rows]
 
 
-def close(session: Session, job: str) -> None:
-    """Delete a job's state with its secrets. The envelope counters stay: an ended job takes no further envelope."""
-    session.execute(delete(SessionRow).where(SessionRow.job == job))
+def end(session: Session, job: str, now: str) -> None:
+    """Delete a job's state with its secrets. It can't begin again here: fresh keys under one job would tell more."""
+    session.merge(SessionRow(job=job, kind=OVER, step=0, state=b"", updated=now))
 
 
 def next_sequence(session: Session, job: str, peer: str, *, outward: bool) -> int:
@@ -82,33 +90,51 @@ def alignment(session: Session, job: str) -> list[Aligned]:
     return [Aligned(token=ClientToken(token), row_key=key) for token, key in session.execute(query)]
 
 
-def spent(session: Session, asset: str, columns: str, label_holder: str, *, other_than: str = "") -> int:
-    """Score vectors disclosed so far to this label holder over these columns, by other runs than the named one."""
-    query = select(func.coalesce(func.sum(ScoreVectorRow.count), 0)).where(
-        ScoreVectorRow.asset == asset,
-        ScoreVectorRow.columns == columns,
-        ScoreVectorRow.label_holder == label_holder,
-        ScoreVectorRow.run != other_than,
-    )
-    return int(session.scalar(query) or 0)
+def spent(session: Session, asset: str, columns: Iterable[str], label_holder: str, *, other_than: str) -> int:
+    """Score vectors disclosed to this label holder by other runs over any of these columns.
+
+    Every overlap counts: a label holder that varies the columns a little gets no fresh budget.
+    """
+    wanted = set(columns)
+    lines = [line for line in ledger(session) if line.asset == asset and line.label_holder == label_holder]
+    return sum(line.count for line in lines if line.run != other_than and line.columns & wanted)
 
 
-def spend(session: Session, run: str, value: Spent, now: str) -> None:
-    """Book a run's score vectors; a run is booked once, a second booking replaces the first."""
-    session.merge(
-        ScoreVectorRow(
-            run=run,
+def spend(session: Session, value: Spent, now: str) -> None:
+    """Book a run's score vectors before any is shown; a run is booked once."""
+    if session.get(ScoreVectorRow, value.run) is None:
+        row = ScoreVectorRow(
+            run=value.run,
             asset=value.asset,
-            columns=value.columns,
+            columns=canonical.encode([*sorted(value.columns)]),
             label_holder=value.label_holder,
             count=value.count,
             time=now,
         )
-    )
+        session.add(row)
 
 
-def budget_lines(session: Session) -> list[Spent]:
-    """Totals for each (asset, columns, label holder)."""
-    keys = (ScoreVectorRow.asset, ScoreVectorRow.columns, ScoreVectorRow.label_holder)
-    rows = session.execute(select(*keys, func.sum(ScoreVectorRow.count)).group_by(*keys).order_by(*keys))
-    return [Spent(asset=a, columns=c, label_holder=h, count=int(n)) for a, c, h, n in rows]
+def release(session: Session, run: str) -> None:
+    """Take a booking back; only for a run that ended before it showed any score."""
+    session.execute(delete(ScoreVectorRow).where(ScoreVectorRow.run == run))
+
+
+def ledger(session: Session) -> list[Spent]:
+    """Every booking, oldest first."""
+    rows = session.scalars(select(ScoreVectorRow).order_by(ScoreVectorRow.time, ScoreVectorRow.run))
+    return [
+        Spent(
+            run=Digest(row.run),
+            asset=row.asset,
+            columns=frozenset(_names(row.columns)),
+            label_holder=row.label_holder,
+            count=row.count,
+        )
+        for row in rows
+    ]
+
+
+def _names(data: bytes) -> list[str]:
+    value = canonical.decode(data)
+    assert isinstance(value, list), "columns are stored as a list"
+    return [str(name) for name in value]

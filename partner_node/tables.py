@@ -154,12 +154,12 @@ class AnswerRow(Base):
 
 
 class ScoreVectorRow(Base):
-    """Score vectors disclosed to a label holder over one set of columns: a lifetime ledger."""
+    """Score vectors that a run disclosed to a label holder over these columns: a lifetime ledger, booked in advance."""
 
     __tablename__ = "score_vector"
     run: Mapped[str] = mapped_column(primary_key=True)
     asset: Mapped[str]
-    columns: Mapped[str]  # digest of the sorted column names
+    columns: Mapped[bytes]  # canonical JSON list of names, sorted
     label_holder: Mapped[str]
     count: Mapped[int]
     time: Mapped[str]

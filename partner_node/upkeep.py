@@ -21,7 +21,7 @@ def drop_expired(database: Database, now: datetime) -> int:
     def apply(session: Session) -> int:
         gone = [item.job for item in sessions.running(session) if _is_over(session, item.job, times.to_text(now))]
         for job in gone:
-            sessions.close(session, job)
+            sessions.end(session, job, times.to_text(now))
         return len(gone)
 
     return database.write("drop expired sessions", apply)

@@ -24,6 +24,7 @@ from partner_node.outbox import Outbox
 from partner_node.rpc import Deliver, HubLink, Identity
 from partner_node.settings import Settings
 from partner_node.times import Clock, Entropy
+from partner_node.training import Training
 from partner_node.vault import Vault
 from partner_node.worker import Worker
 
@@ -69,9 +70,10 @@ def build(settings: Settings, *, tap: Tap | None = None, now: Clock = clock, ran
     witness = Witness(node)
     jobs = Approvals(node)
     matching = Matching(node, jobs, desk, vault)
+    training = Training(node, jobs, desk, vault)
     catalogue = Catalogue(node, desk, vault)
-    jobs.reviews.update({"match": matching.review})
-    handlers = join(jobs.handlers(), matching.handlers(), witness.handlers())
+    jobs.reviews.update({"match": matching.review, "train": training.review})
+    handlers = join(jobs.handlers(), matching.handlers(), training.handlers(), witness.handlers())
 
     worker: Worker
     link = HubLink(

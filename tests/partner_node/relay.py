@@ -1,0 +1,92 @@
+"""What the hub does for running jobs, between nodes of one process: relays envelopes and rounds, stores nothing."""
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from ecowire import envelopes, status
+from ecowire.stream import FAILURE, Message
+from privacy import canonical, packing
+from privacy.errors import Failure
+from tests.partner_node.alliance import TestNode
+
+
+class MatchRelay:
+    """The hub's part in a match: commitments, then envelopes by recipient. `restart`: nodes reopen before each step."""
+
+    def __init__(self, nodes: list[TestNode], job: str, approvals: list[Any], *, restart: bool = False) -> None:
+        self.nodes = {node.partner: node for node in nodes}
+        self.leader = nodes[0].partner
+        self.job, self.restart = job, restart
+        self.boxes: dict[str, deque[bytes]] = {node.partner: deque() for node in nodes}
+        self.steps = dict.fromkeys(self.nodes, 0)
+        self.results: dict[str, Any] = {}
+        self.commitments = [self._start(node, approvals) for node in nodes]
+
+    def _start(self, node: TestNode, approvals: list[Any]) -> Any:
+        head = {"job": self.job, "approvals": approvals}
+        reply = node.ask(Message(id=f"{self.job[:16]}-start-{node.partner}", kind="match.start", head=head))
+        assert reply.kind != FAILURE, reply.head
+        return reply.head["commitment"]
+
+    def request(self, partner: str, body: list[bytes]) -> Message:
+        step = self.steps[partner]
+        head = {"job": self.job, "commitments": self.commitments, "sequence": step}
+        return Message(
+            id=f"{self.job[:16]}-step-{step}-{partner}", kind="match.step", head=head, body=packing.pack(list(body))
+        )
+
+    def step(self, partner: str) -> Message:
+        """One request to a party, with all envelopes that wait for it."""
+        box = self.boxes[partner]
+        request = self.request(partner, list(box))
+        box.clear()
+        if self.restart:
+            self.nodes[partner] = self.nodes[partner].reopened()
+        reply = self.nodes[partner].ask(request)
+        if reply.kind == FAILURE:
+            return reply
+        self.steps[partner] += 1
+        sealed = packing.unpack(reply.body)
+        assert isinstance(sealed, list)
+        for envelope in sealed:
+            assert isinstance(envelope, bytes)
+            self.boxes[envelopes.read_header(envelope).recipient].append(envelope)
+        if reply.head["done"]:
+            self.results[partner] = reply.head["result"]
+        return reply
+
+    def run(self) -> dict[str, Any]:
+        """The signed results by party."""
+        self.step(self.leader)
+        while waiting := [name for name, box in self.boxes.items() if box]:
+            for name in waiting:
+                reply = self.step(name)
+                assert reply.kind != FAILURE, reply.head
+        return self.results
+
+
+class DirectChannel:
+    """federation.grid.RoundChannel that asks the nodes at once. `restart`: nodes reopen before each request."""
+
+    def __init__(self, nodes: Sequence[TestNode], approvals: list[canonical.Value], *, restart: bool = False) -> None:
+        self.by_name = {node.partner: node for node in nodes}
+        self.approvals = approvals
+        self.restart = restart
+        self.requests: list[tuple[str, Message]] = []
+        self.answers: dict[str, bytes | Failure] = {}
+
+    def nodes(self) -> tuple[str, ...]:
+        return tuple(self.by_name)
+
+    def post(self, message_id: str, node: str, head: dict[str, canonical.Value], content: bytes) -> None:
+        full = {**head, "approvals": self.approvals} if head["round"] == 1 else head
+        request = Message(id=message_id, kind="flower", head=full, body=content)
+        self.requests.append((node, request))
+        if self.restart:
+            self.by_name[node] = self.by_name[node].reopened()
+        reply = self.by_name[node].ask(request)
+        self.answers[message_id] = status.from_head(reply.head) if reply.kind == FAILURE else reply.body
+
+    def collect(self, message_ids: Sequence[str], timeout_seconds: float) -> dict[str, bytes | Failure]:
+        return {message_id: self.answers[message_id] for message_id in message_ids}

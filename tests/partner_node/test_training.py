@@ -1,0 +1,231 @@
+"""Training at the nodes: Flower's ServerApp runs as at the hub, over a channel that asks the nodes directly."""
+
+import random
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet
+import pytest
+from flwr.app import Context, RecordDict
+
+from ecowire import documents
+from ecowire.documents import Body
+from ecowire.stream import Message
+from federation import apps, grid
+from federation.errors import PartyFailed
+from federation.plan import TrainingPlan
+from partner_node import sessions, store
+from tests.partner_node import alliance
+from tests.partner_node.alliance import MovableClock, TestAuthority, TestNode
+from tests.partner_node.relay import DirectChannel, MatchRelay
+
+CLIENTS = 700
+COLUMNS = {"broker": ("AGE", "RISK", "Y"), "bank": ("SAVING", "INCOME"), "platform": ("SPEND", "TRAVEL")}
+
+
+def table(partner: str) -> str:
+    """Columns that depend on a client's hidden taste for investing, so that each party adds something."""
+    rows = [",".join(["client_id", *COLUMNS[partner]])]
+    for n in range(CLIENTS):
+        source = random.Random(n)
+        taste = source.gauss(0, 1)
+        noise = random.Random(f"{partner}{n}")
+        values = [round(taste + noise.gauss(0, 1.5), 4) for _ in COLUMNS[partner]]
+        cells = [str(value) for value in values]
+        if partner == "broker":
+            cells[-1] = str(int(taste + source.gauss(0, 0.7) > 0))
+        rows.append(",".join([alliance.resident_id(n), *cells]))
+    return "\n".join(rows) + "\n"
+
+
+@pytest.fixture
+def aligned(tmp_path: Path) -> tuple[list[TestNode], str]:
+    """Broker, bank and platform after an alignment of all 700 clients; the match's digest."""
+    clock, authority = MovableClock(), TestAuthority()
+    nodes = []
+    for name, columns in COLUMNS.items():
+        classes = dict.fromkeys(columns, "C2")
+        node = alliance.make_node(tmp_path, name, table(name), columns=classes, clock=clock, authority=authority)
+        alliance.consent(node, range(CLIENTS))
+        nodes.append(node)
+    alliance.pin_all(nodes)
+    match = alliance.propose(nodes, "match", alliance.match_body(nodes))
+    MatchRelay(nodes, match, alliance.approve(nodes, match)).run()
+    return nodes, match
+
+
+def plan_body(nodes: list[TestNode], match: str, **changes: Any) -> Body:
+    parties: list[Any] = []
+    for node in nodes:
+        card = node.card().body
+        label_holder = node.partner == "broker"
+        parties.append(
+            {
+                "partner": node.partner,
+                "role": "label_holder" if label_holder else "feature_holder",
+                "asset": "clients",
+                "id_column": "client_id",
+                "columns": [name for name in COLUMNS[node.partner] if name != "Y"],
+                **{name: card[name] for name in ("signing", "sealing", "chain")},
+            }
+        )
+    return {
+        "parties": parties,
+        "purpose": alliance.PURPOSE,
+        "expires": "2026-10-08T00:00:00+00:00",
+        "nonce": "00" * 16,
+        "disclosure": ["the broker learns a score of each common client"],
+        "alignment": match,
+        "model": "moments",
+        "label": {"partner": "broker", "asset": "clients", "column": "Y"},
+        "split_salt": "11" * 16,
+        "ridge_milli": 1000,
+        "test_ppm": 300000,
+        "minimum_rows": 200,
+        "rare_rows": 50,
+        "cell_minimum": 10,
+        "score_step_log2": -4,
+        "bootstrap": 200,
+        "score_budget": 4,
+        "valid_days": 30,
+        **changes,
+    }
+
+
+def run(nodes: list[TestNode], body: Body, *, restart: bool = False) -> tuple[DirectChannel, dict[str, Any]]:
+    """Propose, approve, train; the channel and every party's signed result."""
+    job = alliance.propose(nodes, "train", body)
+    return train(nodes, body, DirectChannel(nodes, alliance.approve(nodes, job), restart=restart))
+
+
+def train(nodes: list[TestNode], body: Body, channel: DirectChannel) -> tuple[DirectChannel, dict[str, Any]]:
+    results: dict[str, Any] = {}
+    app = apps.make_server_app(TrainingPlan.from_body(body), lambda _: None, results.update, clock=lambda: 0.0)
+    context = Context(run_id=1, node_id=1, node_config={}, state=RecordDict(), run_config={})
+    app(grid=grid.AllianceGrid(channel, documents.digest("train", body)), context=context)
+    return channel, results
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_run_leaves_a_label_matrix_at_the_label_holder_alone(
+    aligned: tuple[list[TestNode], str], restart: bool
+) -> None:
+    nodes, match = aligned
+    body = plan_body(nodes, match)
+    channel, results = run(nodes, body, restart=restart)
+    for name, value in results.items():
+        signed = documents.parse(value, kind="train-result")
+        signed.verify(channel.by_name[name].parts.node.keys.signing.public)
+    record = results["broker"]["body"]["record"]
+    best, alone = record["variants"][-1], record["variants"][0]
+    assert best["auc"]["value_ppm"] > alone["auc"]["value_ppm"]
+    files = {name: list(node.parts.node.settings.results.glob("*.parquet")) for name, node in channel.by_name.items()}
+    assert [len(found) for found in files.values()] == [1, 0, 0]
+    matrix = pyarrow.parquet.read_table(files["broker"][0])
+    assert matrix.column_names == [
+        "client_id",
+        "token",
+        "score",
+        "decile",
+        "model",
+        "valid_until",
+        "purpose",
+        "consent_until",
+    ]
+    assert set(matrix["client_id"].to_pylist()) == {alliance.resident_id(n) for n in range(CLIENTS)}
+    assert set(matrix["valid_until"].to_pylist()) == {"2026-10-31T08:00:00+00:00"}
+    assert set(matrix["model"].to_pylist()) == {record["model_digest"]}
+    assert files["broker"][0].stat().st_mode & 0o777 == 0o600
+
+
+def test_nothing_of_a_run_is_kept_but_its_result(aligned: tuple[list[TestNode], str]) -> None:
+    nodes, match = aligned
+    body = plan_body(nodes, match)
+    run(nodes, body)
+    for node in nodes:
+        assert node.parts.node.database.read(sessions.running) == []
+        result = node.parts.node.database.read(lambda s: store.result(s, documents.digest("train", body)))
+        assert result is not None
+        assert result.kind == "train"
+
+
+def test_a_repeated_round_gets_the_same_bytes(aligned: tuple[list[TestNode], str]) -> None:
+    nodes, match = aligned
+    channel, _ = run(nodes, plan_body(nodes, match))
+    for name, request in channel.requests:
+        assert channel.by_name[name].ask(request).body == channel.answers[request.id]
+
+
+def test_an_ended_run_does_not_begin_again(aligned: tuple[list[TestNode], str]) -> None:
+    nodes, match = aligned
+    channel, _ = run(nodes, plan_body(nodes, match))
+    name, first = channel.requests[0]
+    again = Message(id="another id", kind="flower", head=first.head, body=first.body)
+    assert channel.by_name[name].ask(again).head["code"] == "JOB_OVER"
+
+
+def test_score_vectors_are_booked_over_the_lifetime(aligned: tuple[list[TestNode], str]) -> None:
+    nodes, match = aligned
+    run(nodes, plan_body(nodes, match))
+    (line,) = nodes[1].command("quota")["score_vectors"]
+    assert line["disclosed"] == 2
+    assert nodes[0].command("quota")["score_vectors"] == []
+    run(nodes, plan_body(nodes, match, nonce="01" * 16))
+    with pytest.raises(PartyFailed, match="SCORE_BUDGET_EXCEEDED|score"):
+        run(nodes, plan_body(nodes, match, nonce="02" * 16))
+    assert sum(line["disclosed"] for line in nodes[1].command("quota")["score_vectors"]) == 4
+
+
+def test_a_run_that_broke_before_the_scores_books_nothing(aligned: tuple[list[TestNode], str]) -> None:
+    nodes, match = aligned
+    body = plan_body(nodes, match)
+    job = alliance.propose(nodes, "train", body)
+    approvals = alliance.approve(nodes, job)
+    nodes[2].command("consent.withdraw", client_id=alliance.resident_id(3))
+    with pytest.raises(PartyFailed, match="ALIGNMENT_NOT_CURRENT|no longer"):
+        train(nodes, body, DirectChannel(nodes, approvals))
+    assert nodes[2].command("quota")["score_vectors"] == []
+    assert nodes[2].parts.node.database.read(sessions.running) == []
+
+
+def test_columns_beyond_the_plan_or_of_class_c3_are_refused_at_approval(aligned: tuple[list[TestNode], str]) -> None:
+    nodes, match = aligned
+    body = plan_body(nodes, match)
+    parties = [dict(party) for party in body["parties"]]  # type: ignore[union-attr,arg-type]
+    parties[1]["columns"] = ["SAVING", "PASSWORD"]
+    job = alliance.propose(nodes, "train", {**body, "parties": parties})  # type: ignore[dict-item]
+    assert nodes[1].command("job", job=job)["blocked"]["code"] == "COLUMN_NOT_OFFERED"
+
+
+def test_without_everybodys_approval_no_round_is_answered(aligned: tuple[list[TestNode], str]) -> None:
+    nodes, match = aligned
+    body = plan_body(nodes, match)
+    job = alliance.propose(nodes, "train", body)
+    approvals = alliance.approve(nodes, job)
+    with pytest.raises(PartyFailed, match="NOT_APPROVED|not approved"):
+        train(nodes, body, DirectChannel(nodes, approvals[:2]))
+
+
+def test_an_expired_plan_is_not_trained(aligned: tuple[list[TestNode], str]) -> None:
+    nodes, match = aligned
+    body = plan_body(nodes, match)
+    job = alliance.propose(nodes, "train", body)
+    approvals = alliance.approve(nodes, job)
+    nodes[0].clock.now += timedelta(days=30)
+    with pytest.raises(PartyFailed, match="JOB_EXPIRED|expired"):
+        train(nodes, body, DirectChannel(nodes, approvals))
+
+
+def test_no_value_of_a_row_passes_the_gate(aligned: tuple[list[TestNode], str]) -> None:
+    nodes, match = aligned
+    run(nodes, plan_body(nodes, match))
+    for node in nodes:
+        text = (node.folder / "clients.csv").read_text().splitlines()[1:]
+        plains = [plain for _, plain in node.seen]
+        assert any(kind == "envelope/train" for kind, _ in node.seen)
+        for line in text[:50]:
+            client, *values = line.split(",")
+            assert not any(client.encode() in plain for plain in plains)
+            long = [value for value in values if len(value) > 4]
+            assert not any(value.encode() in plain for plain in plains for value in long)
