@@ -59,6 +59,13 @@ class MalformedTransaction(Failure):
     zh = "交易格式错误：{why}"
 
 
+class BlockInvalid(Failure):
+    code = "CHAIN_BLOCK_INVALID"
+    kind = Kind.INTEGRITY
+    en = "block {number} of the chain does not hold: {why}"
+    zh = "链上区块 {number} 校验不通过：{why}"
+
+
 class ArtifactInvalid(Failure):
     code = "ARTIFACT_INVALID"
     kind = Kind.INTEGRITY

@@ -2,7 +2,14 @@
 
 from contracts import transactions
 from contracts.transactions import Transaction
-from sandbox.chain.errors import ForeignChain, GasOutOfRange, InsufficientFunds, NonceOutOfOrder, SenderNotAllowed
+from sandbox.chain.errors import (
+    FeeNotZero,
+    ForeignChain,
+    GasOutOfRange,
+    InsufficientFunds,
+    NonceOutOfOrder,
+    SenderNotAllowed,
+)
 from sandbox.chain.genesis import Genesis
 
 _GAS_BASE, _GAS_CREATE, _GAS_ZERO, _GAS_BYTE, _GAS_INITCODE_WORD = 21_000, 32_000, 4, 16, 2
@@ -12,13 +19,15 @@ def admit(raw: bytes, genesis: Genesis) -> Transaction:
     """The checks that need no state; returns the decoded transaction.
 
     Raises MalformedTransaction (size, type, form, replay protection, high s, signature), ForeignChain,
-    SenderNotAllowed, GasOutOfRange.
+    SenderNotAllowed, FeeNotZero, GasOutOfRange.
     """
     found = transactions.decode(raw)
     if found.chain_id != genesis.chain_id:
         raise ForeignChain(found=found.chain_id, expected=genesis.chain_id)
     if found.sender not in genesis.senders:
         raise SenderNotAllowed(sender=found.sender)
+    if found.gas_price:
+        raise FeeNotZero(price=found.gas_price)
     least, most = intrinsic_gas(found), genesis.transaction_gas_max
     if found.gas < least:
         raise GasOutOfRange(why="intrinsic gas too low", gas=found.gas, least=least, most=most)
@@ -32,7 +41,7 @@ def in_order(found: Transaction, nonce: int, balance: int) -> None:
     if found.nonce != nonce:
         why = "nonce too low" if found.nonce < nonce else "nonce too high"
         raise NonceOutOfOrder(why=why, expected=nonce, found=found.nonce)
-    if found.gas * found.gas_price + found.value > balance:
+    if found.value > balance:
         raise InsufficientFunds(sender=found.sender)
 
 

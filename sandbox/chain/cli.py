@@ -1,10 +1,8 @@
 """`ecohub sandbox chain …`: run the chain's process, check a ledger, deploy and govern the settlement contract."""
 
 import json
-import sys
 import time
 from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,29 +11,12 @@ import click
 from contracts import artifacts, keys, settlement
 from contracts.chain import Chain
 from contracts.errors import AnchorInvalid
-from ecowire.status import EXIT_CODE
-from privacy.errors import Failure
 from sandbox.chain import genesis
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
-
-
-def _failures_exit(command: Command) -> Command:
-    """An expected failure becomes one line `CODE: message` on standard error and the exit code of its kind."""
-
-    @wraps(command)
-    def run(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return command(*args, **kwargs)
-        except Failure as failure:
-            lang = (click.get_current_context().obj or {}).get("lang", "en")
-            click.echo(f"{failure.code}: {failure.message(lang)}", err=True)
-            sys.exit(EXIT_CODE[failure.kind])
-
-    return run  # type: ignore[return-value]
 
 
 @click.group()
@@ -54,7 +35,6 @@ def chain(context: click.Context, lang: str) -> None:
 @click.option("--sender", "senders", multiple=True, required=True, help="account whose transactions are taken; repeat")
 @click.option("--timestamp", type=int, help="Unix seconds of block 0 (default: now)")
 @click.option("--gas-limit", type=int, default=genesis.GAS_LIMIT, show_default=True)
-@_failures_exit
 def init(folder: Path, chain_id: int, senders: tuple[str, ...], timestamp: int | None, gas_limit: int) -> None:
     """Write the genesis file of a new chain and print its digest."""
     from sandbox.chain.serve import GENESIS
@@ -76,7 +56,6 @@ def init(folder: Path, chain_id: int, senders: tuple[str, ...], timestamp: int |
 @click.option("--read-only-port", type=int, help="second listener that takes no transactions")
 @click.option("--test-clock", is_flag=True, help="allow the clock to be moved (tests and demos only)")
 @click.option("--batch-seconds", type=click.FloatRange(0, 5), default=0.0, help="let transactions share a block")
-@_failures_exit
 def serve(folder: Path, port: int, read_only_port: int | None, test_clock: bool, batch_seconds: float) -> None:
     """Serve a chain on 127.0.0.1 until SIGTERM; says in one JSON line when it is ready."""
     from sandbox.chain.serve import Options, run
@@ -94,7 +73,6 @@ def serve(folder: Path, port: int, read_only_port: int | None, test_clock: bool,
 
 @chain.command()
 @click.option("--dir", "folder", type=FOLDER, required=True)
-@_failures_exit
 def verify(folder: Path) -> None:
     """Run all blocks of a stopped chain again and compare everything stored."""
     from sandbox.chain.serve import opened
@@ -118,7 +96,6 @@ def _endpoint(command: Command) -> Command:
 @chain.command()
 @_endpoint
 @click.argument("seconds", type=int)
-@_failures_exit
 def advance(endpoint: str, chain_id: int, seconds: int) -> None:
     """Move the clock of a chain that was started with --test-clock."""
     _print({"time": Chain(endpoint, chain_id).advance_time(seconds).isoformat()})
@@ -131,7 +108,6 @@ def advance(endpoint: str, chain_id: int, seconds: int) -> None:
 @click.option("--arbiter", required=True, help="the arbiter's account; neither party's")
 @click.option("--window-seconds", type=click.IntRange(1, settlement.WINDOW_SECONDS_MAX), required=True)
 @click.option("--output", type=FILE, help="also write the JSON to this file")
-@_failures_exit
 def deploy_settlement(
     endpoint: str, chain_id: int, key: Path, broker: str, arbiter: str, window_seconds: int, output: Path | None
 ) -> None:
@@ -161,7 +137,6 @@ def deploy_settlement(
 @click.option("--contract", required=True)
 @click.option("--partner", required=True, help="the partner's identifier on chain: 64 hex digits")
 @click.option("--signer", required=True, help="its signing account; the zero address stops it from settling")
-@_failures_exit
 def set_signer(endpoint: str, chain_id: int, key: Path, contract: str, partner: str, signer: str) -> None:
     """The governor registers the account that signs for a partner."""
     identifier = _identifier(partner)

@@ -73,6 +73,12 @@ class SenderNotAllowed(NotAdmitted):
     zh = "发送账户 {sender} 不在创世文件的许可名单中"
 
 
+class FeeNotZero(NotAdmitted):
+    code = "TRANSACTION_FEE"
+    en = "gas price {price}: this chain knows no fees, give 0"
+    zh = "燃料价格 {price}：本链不收费用，应为 0"
+
+
 class GasOutOfRange(NotAdmitted):
     code = "TRANSACTION_GAS"
     en = "{why}: {gas} gas is given, {least} to {most} is possible"
@@ -95,5 +101,5 @@ class NonceOutOfOrder(NotAdmitted):
 
 class InsufficientFunds(NotAdmitted):
     code = "TRANSACTION_FUNDS"
-    en = "insufficient funds for gas * price + value of {sender}"
-    zh = "账户 {sender} 余额不足以支付燃料与转账"
+    en = "insufficient funds for the value sent by {sender}"
+    zh = "账户 {sender} 余额不足以转账"

@@ -176,7 +176,7 @@ class Ledger:
                 outcome.append(failure)
                 continue
             nonces[found.sender] = nonce + 1
-            spent[found.sender] = spent.get(found.sender, 0) + found.gas * found.gas_price + found.value
+            spent[found.sender] = spent.get(found.sender, 0) + found.value
             outcome.append(None)
             kept.append((raw, found))
         return outcome, kept
