@@ -292,7 +292,7 @@ def _check_assets(body: Head) -> None:
             raise AssetsNotValid(why="an asset is named twice")
         names.add(str(asset["name"]))
         columns = asset.get("columns")
-        if not isinstance(columns, dict) or not columns:
+        if not isinstance(columns, dict):
             raise AssetsNotValid(why="an asset needs its columns")
         # JR/T 0171-2020: a column without a class must not be offered
         if any(not isinstance(cls, str) or cls not in COLUMN_CLASSES for cls in columns.values()):

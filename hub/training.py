@@ -246,7 +246,7 @@ def _complete(services: Services, tx: Transaction, digest: Digest, outcome: Resu
         return  # cancelled or expired in the moment of its end
     kept = [_result(services, tx, job, party, outcome.get(party), now) for party in job.parties]
     holder = next(str(p["partner"]) for p in job.party_bodies if p["role"] == "label_holder")
-    model = next(document.body.get("model_digest") for document in kept if document.signer == holder)
+    model = next(_record(document).get("model_digest") for document in kept if document.signer == holder)
     body: documents.Body = {
         "run": job.digest,
         "model": job.body["model"],
@@ -269,11 +269,19 @@ def _result(
         raise TrainResultInvalid(node=node, why="it is missing")
     document = documents.parse(value, kind=RESULT)
     party = next(p for p in job.party_bodies if p["partner"] == node)
-    if document.signer != node or document.body.get("run") != job.digest:
+    if document.signer != node or document.body.get("job") != job.digest:
         raise TrainResultInvalid(node=node, why="it is signed by another party or for another run")
     document.verify(bytes.fromhex(str(party["signing"])))
     proposals.keep_document(services, tx, job, document, now)
     return document
+
+
+def _record(document: documents.Signed) -> Head:
+    """The model record inside a party's result: figures and digests, no client data."""
+    record = document.body.get("record")
+    if not isinstance(record, dict):
+        raise TrainResultInvalid(node=document.signer, why="it holds no record")
+    return record
 
 
 def _round(progress: "Progress") -> Head:

@@ -134,6 +134,7 @@ def serve(settings: Settings) -> None:
     def on_signal(_number: int, _frame: FrameType | None) -> None:
         stop.set()
 
+    (settings.dir / "hub.ready").unlink(missing_ok=True)  # a hub that was killed leaves one behind
     running = start(settings)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)

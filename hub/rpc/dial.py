@@ -13,6 +13,7 @@ from privacy import canonical
 from privacy.errors import Failure, Kind
 
 SERVER_NAME = "hub"
+CONNECT_SECONDS = 5.0
 BODY_BYTES_MAX = limits.BODY_BYTES_MAX
 
 
@@ -40,10 +41,19 @@ def call(
     request = pb.Request(command=command, head=encoded, idempotency_key=idempotency_key)
     with channel.client(address, authority, key, certificate, SERVER_NAME) as connection:
         stub = alliance_pb2_grpc.AllianceStub(connection)  # type: ignore[no-untyped-call]
+        _await_connection(connection)
         try:
             return _collect(stub.Call(request, timeout=seconds))
         except grpc.RpcError as error:
             raise explain(error, address) from None
+
+
+def _await_connection(connection: grpc.Channel) -> None:
+    """Give a hub that is just starting a moment; if it stays away, the call itself says why."""
+    try:
+        grpc.channel_ready_future(connection).result(timeout=CONNECT_SECONDS)
+    except grpc.FutureTimeoutError:
+        return
 
 
 def _collect(parts: Iterator[pb.Part]) -> tuple[Head, bytes]:

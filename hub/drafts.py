@@ -1,0 +1,146 @@
+"""Drafts of proposals: what a person gave, completed from the directory and with defaults; no I/O.
+
+Nothing here decides anything: the hub checks the body, every node checks it again, and people approve its digest.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from hub import times
+from hub.records import Head
+from privacy.errors import Failure, Kind
+
+Entropy = Callable[[int], bytes]
+
+EXPIRES_HOURS = 72
+NONCE_BYTES = 16
+ALL_COLUMNS = "*"
+
+MATCH_DEFAULTS: Head = {"mode": "count", "engine": "ecdh", "normaliser": 1, "id_type": "resident_id", "minimum": 100}
+TRAIN_DEFAULTS: Head = {
+    "model": "moments",
+    "ridge_milli": 1000,
+    "test_ppm": 300_000,
+    "minimum_rows": 200,
+    "rare_rows": 50,
+    "cell_minimum": 10,
+    "score_step_log2": -4,
+    "bootstrap": 1000,
+    "score_budget": 100,
+    "valid_days": 90,
+}
+
+
+class DraftIncomplete(Failure):
+    code = "DRAFT_INCOMPLETE"
+    kind = Kind.INVALID
+    en = "the proposal can't be drafted: {why}"
+    zh = "无法起草提案：{why}"
+
+
+class Directory:
+    """The partners and their published assets, as the hub's `partners` command gives them."""
+
+    def __init__(self, listed: Sequence[Mapping[str, Any]]) -> None:
+        self._partners = {str(item["partner"]): item for item in listed}
+
+    def asset(self, partner: str, name: str | None = None) -> Mapping[str, Any]:
+        """A partner's published asset; its only one where no name is given. Raises DraftIncomplete."""
+        found = self._partners.get(partner)
+        if found is None:
+            raise DraftIncomplete(why=f"there is no partner {partner}; `ecohub data partners` lists them")
+        published = found["assets"]
+        assets = published["body"]["assets"] if published else []
+        chosen = [asset for asset in assets if name in (None, asset["name"])]
+        if len(chosen) != 1:
+            offered = ", ".join(asset["name"] for asset in assets) or "nothing"
+            raise DraftIncomplete(why=f"name one asset of {partner}; it has published: {offered}")
+        asset: Mapping[str, Any] = chosen[0]
+        return asset
+
+
+def match(given: Mapping[str, Any], directory: Directory, now: datetime, entropy: Entropy) -> Head:
+    """The body of a match job. Parties need "partner" and "role"; asset, id column and the rest are completed."""
+    body = {**MATCH_DEFAULTS, **given}
+    parties = [_party(party, directory) for party in _parties(given)]
+    for party in parties:
+        party.setdefault("role", "leader" if party is parties[0] else "follower")
+    body["parties"] = parties
+    body.setdefault("disclosure", _match_disclosure(body))
+    return _common(body, now, entropy)
+
+
+def train(given: Mapping[str, Any], directory: Directory, now: datetime, entropy: Entropy) -> Head:
+    """The body of a training plan. A party's columns default to all it publishes in classes C1 and C2.
+
+    Raises DraftIncomplete without an alignment and a label {"partner", "column"}.
+    """
+    body = {**TRAIN_DEFAULTS, **given}
+    label = given.get("label")
+    if not isinstance(given.get("alignment"), str) or not isinstance(label, Mapping) or not label.get("column"):
+        raise DraftIncomplete(why="an alignment and a label with partner and column are needed")
+    parties = []
+    for party in _parties(given):
+        made = _party(party, directory)
+        holds_label = made["partner"] == label.get("partner")
+        made.setdefault("role", "label_holder" if holds_label else "feature_holder")
+        asset = directory.asset(made["partner"], made["asset"])
+        without = {asset["id_column"], label["column"] if holds_label else None}
+        if made.setdefault("columns", ALL_COLUMNS) == ALL_COLUMNS:
+            made["columns"] = [n for n, cls in asset["columns"].items() if cls != "C3" and n not in without]
+        if holds_label:
+            body["label"] = {"asset": made["asset"], **label}
+        parties.append(made)
+    body["parties"] = parties
+    body.setdefault("split_salt", entropy(NONCE_BYTES).hex())
+    body.setdefault("disclosure", _train_disclosure(body))
+    return _common(body, now, entropy)
+
+
+def _parties(given: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    listed = given.get("parties")
+    if not isinstance(listed, list) or len(listed) < 2 or not all(isinstance(party, Mapping) for party in listed):
+        raise DraftIncomplete(why="at least two parties are needed")
+    return listed
+
+
+def _party(party: Mapping[str, Any], directory: Directory) -> dict[str, Any]:
+    asset = directory.asset(str(party.get("partner")), party.get("asset"))
+    return {"asset": asset["name"], "id_column": asset["id_column"], **party}
+
+
+def _common(body: dict[str, Any], now: datetime, entropy: Entropy) -> Head:
+    if not body.get("purpose"):
+        raise DraftIncomplete(why="a purpose is needed; consent is given for purposes")
+    body.setdefault("expires", times.iso(now + timedelta(hours=EXPIRES_HOURS)))
+    body.setdefault("nonce", entropy(NONCE_BYTES).hex())
+    return body
+
+
+def _match_disclosure(body: Mapping[str, Any]) -> list[str]:
+    leader = next(p["partner"] for p in body["parties"] if p["role"] == "leader")
+    others = ", ".join(p["partner"] for p in body["parties"] if p["role"] != "leader")
+    lines = ["Every party learns how many identifiers each other party brought, as committed."]
+    if body["mode"] == "count":
+        lines.append(f"{leader} learns how many clients it shares with {others}, or that they are below the minimum.")
+        lines.append(f"The hub learns this count as {leader} reports it. Nobody learns who is shared.")
+    else:
+        lines.append("Every party learns which of its own clients all parties share, in one order under tokens.")
+        lines.append(f"{leader} also learns its overlap with each single party ({others}).")
+        lines.append("The hub learns the number of common clients as reported.")
+    lines.append("The hub relays sealed messages; it learns their sizes and times, not their content.")
+    return lines
+
+
+def _train_disclosure(body: Mapping[str, Any]) -> list[str]:
+    label = body["label"]["partner"]
+    holders = ", ".join(p["partner"] for p in body["parties"] if p["partner"] != label)
+    step = body["score_step_log2"]
+    return [
+        f"{label} learns moments of the columns of {holders} with its label, its columns and each other's, "
+        f"cells under {body['cell_minimum']} suppressed.",
+        f"{label} learns rounded partial scores (multiples of 2^{step}) of the aligned clients from {holders}.",
+        f"{holders} learn the weights of their own columns; nobody else learns a row of theirs.",
+        "The hub learns the signed figures of the results, sizes and times; it relays sealed messages.",
+    ]
