@@ -97,7 +97,7 @@ class SettlementStore:
     def add_report(
         self, agreement: str, period: str, document: Signed, receipt: Signed, names: Sequence[str], now: datetime
     ) -> None:
-        """Keep a report with the tokens (referrals) or event ids (events) in it; the caller checked them with `known`."""
+        """Keep a report with its tokens (referrals) or event ids (events), which the caller checked with `known`."""
         row = ReportRow(
             digest=document.digest,
             number=self._next(ReportRow),

@@ -1,14 +1,14 @@
 """The tables of settlement. What the books promise is also a constraint or a trigger here.
 
-A journal entry is a set of transfers (debited account, credited account, positive amount), so no row and no sum of rows
-can be out of balance. Transfers, lines, reports and signatures can't be changed or removed; an entry leaves PENDING once.
+A journal entry is a set of transfers (debited account, credited account, positive amount), so no row and no sum of
+rows can be out of balance. Transfers, lines, reports and signatures can't be changed or removed; an entry leaves
+PENDING once.
 """
 
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
-    DDL,
     BigInteger,
     CheckConstraint,
     ForeignKey,
@@ -267,7 +267,7 @@ def triggers(dialect: str, table: str) -> tuple[str, ...]:
 
 def _guard(table: Table, connection: Any, **_: Any) -> None:
     for statement in triggers(connection.dialect.name, table.name):
-        connection.execute(DDL(statement.replace("%", "%%")))
+        connection.exec_driver_sql(statement)
 
 
 for _name in (*APPEND_ONLY, "journal_entry"):

@@ -1,0 +1,234 @@
+"""A statement's way over the chain: propose, wait for the window, finalise; and the books with it.
+
+Before every step the chain is asked what it holds, and it must be what the books say: state, place, accounts, window.
+Any difference stops settlement as an integrity failure; the one legal difference is what the parties and the arbiter do
+on the chain themselves (dispute, resolve), which the books follow. The journal entry is posted in the same transaction
+that writes the FINAL outcome.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from contracts import settlement as chain_settlement
+from contracts.chain import Chain, Receipt
+from contracts.errors import WindowOpen
+from contracts.keys import Address, parse_address
+from ecowire import codec_settlement
+from hub import settlement_terms as terms
+from hub import times
+from hub.chain_outbox import ChainOutbox
+from hub.identity import Caller
+from hub.records import Head
+from hub.services import Reply, Services, only
+from hub.settlement_errors import ChainDisagrees, SettleDone, StatementNotConfirmed, StatementNotOpen
+from hub.store import Transaction
+from hub.store_ledger import Intent, LedgerStore
+from hub.store_settlement import SettlementStore, StatementRecord
+from revenue_share.agreement import Agreement
+from revenue_share.ledger import EntryState
+from revenue_share.statement import State, Statement
+
+PROPOSE, FINALISE = "propose", "finalise"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One statement with its terms and its confirmations, as read in one transaction."""
+
+    record: StatementRecord
+    made: Statement
+    agreement: Agreement
+    signatures: dict[str, bytes]
+    proposed: bool
+
+    @property
+    def contract(self) -> Address:
+        return parse_address(self.agreement.contract)
+
+    @property
+    def digest(self) -> bytes:
+        return bytes.fromhex(self.record.anchor)
+
+
+def settle(services: Services, caller: Caller, now: datetime, head: Head) -> Reply:
+    """Do a statement's next legal chain step and answer with its new state.
+
+    A step that a crash or an unreachable chain interrupted is finished first, and is then the step of this call. Raises
+    StatementNotConfirmed, WindowOpen (with its end), SettleDone, StatementNotOpen (disputed), ChainDisagrees, and the
+    failures of the chain.
+    """
+    only(head, "statement")
+    found = services.store.read("settle.find", lambda tx: terms.get(tx, head.get("statement")))
+    chain = services.chain()
+    outbox = _outbox(services, chain)
+    outbox.resume()
+    case = services.store.read("settle.case", lambda tx: _case(tx, terms.get(tx, found.id)))
+    case = _follow(services, chain, case)
+    agree(chain, case)
+    if case.record.state == found.state:
+        _step(outbox, chain, case)
+        case = services.store.read("settle.case", lambda tx: _case(tx, terms.get(tx, found.id)))
+        agree(chain, case)
+    closes = times.iso(case.record.closes_at) if case.record.closes_at else None
+    state: Head = {"statement": found.id, "state": case.record.state, "closes": closes, "anchor": case.record.anchor}
+    return Reply(head=state)
+
+
+def _step(outbox: ChainOutbox, chain: Chain, case: Case) -> None:
+    match State(case.record.state):
+        case State.DRAFT:
+            _propose(outbox, case)
+        case State.PROPOSED:
+            _finalise(outbox, chain, case)
+        case State.DISPUTED | State.VOID:
+            raise StatementNotOpen(statement=case.record.id[:16], state=case.record.state)
+        case State.FINAL | State.PAID | State.ACKED | State.REVERSED:
+            raise SettleDone(statement=case.record.id[:16], state=case.record.state)
+
+
+def resume(services: Services) -> int:
+    """Go on with chain transactions that a crash interrupted; gives how many there were. For the hub's start-up.
+
+    Raises ChainUnavailable and the like where the chain does not answer: then the next `settle` resumes.
+    """
+    return _outbox(services, services.chain()).resume() if unfinished(services) else 0
+
+
+def unfinished(services: Services) -> bool:
+    """Whether any chain transaction was decided and has no outcome yet."""
+    return bool(services.store.read("chain.open", lambda tx: LedgerStore(tx.session).intents(state="OPEN")))
+
+
+def outcome(services: Services, tx: Transaction, intent: Intent, receipt: Receipt, now: datetime) -> None:
+    """Write what a sealed transaction means: state, leaf, journal, announcement. Raises ChainDisagrees."""
+    record = terms.get(tx, intent.statement)
+    agreement = terms.active(tx, record.agreement)
+    wanted = {PROPOSE: "Proposed", FINALISE: "Finalised"}[intent.kind]
+    found = [
+        event
+        for event in chain_settlement.events(receipt.logs, parse_address(agreement.contract))
+        if event.name == wanted and event["digest"] == bytes.fromhex(record.anchor)
+    ]
+    if len(found) != 1:
+        raise ChainDisagrees(statement=record.id[:16], what="event", chain=str(len(found)), books=f"one {wanted}")
+    facts: Head = {"transaction": receipt.transaction, "block": receipt.block, "anchor": record.anchor}
+    if intent.kind == PROPOSE:
+        closes = found[0]["closes"]
+        assert isinstance(closes, int), "the ABI gives closes as a number"
+        closes_at = datetime.fromtimestamp(closes, UTC)
+        terms.move(services, tx, record, State.PROPOSED, now, {**facts, "closes": times.iso(closes_at)}, closes_at)
+    else:
+        terms.move(services, tx, record, State.FINAL, now, facts)
+        LedgerStore(tx.session).decide(record.id, EntryState.POSTED, now)
+    state = State.PROPOSED if intent.kind == PROPOSE else State.FINAL
+    terms.announce(tx, agreement, record, state.value, now)
+
+
+def agree(chain: Chain, case: Case) -> None:
+    """Raises ChainDisagrees unless contract and statement are on the chain what agreement and books say."""
+    deployment = chain_settlement.deployment(chain, case.contract)
+    partner = bytes.fromhex(case.made.partner_commitment)
+    signer = chain_settlement.signer(chain, case.contract, partner)
+    terms_of = case.agreement
+    _same(case, "broker account", deployment.broker, parse_address(terms_of.payer.chain))
+    _same(case, "window in seconds", str(deployment.window_seconds), str(terms_of.window_seconds))
+    _same(case, "referrer account", signer, parse_address(terms_of.referrer.chain))
+    record = chain_settlement.state(chain, case.contract, case.digest)
+    expected = case.record.state if case.proposed else "NONE"
+    _same(case, "state", record.state, expected)
+    if case.record.state == State.DRAFT.value:
+        count, newest = chain_settlement.last(chain, case.contract, partner)
+        place = case.made.place
+        _same(case, "statements before", str(count), str(place.sequence - 1))
+        _same(case, "last statement", newest.hex(), place.previous)
+    if record.state == "PROPOSED" and case.record.closes_at is not None:
+        closes = datetime.fromtimestamp(record.closes, UTC)
+        if closes < case.record.closes_at:  # a pause makes it later, nothing makes it earlier
+            _same(case, "window's end", times.iso(closes), times.iso(case.record.closes_at))
+
+
+def _same(case: Case, what: str, chain: str, books: str) -> None:
+    if chain != books:
+        raise ChainDisagrees(statement=case.record.id[:16], what=what, chain=chain, books=books)
+
+
+def _follow(services: Services, chain: Chain, case: Case) -> Case:
+    """Take over what parties and arbiter did on the chain with a proposed statement: dispute and its resolution."""
+    if not case.proposed or case.record.state not in (State.PROPOSED.value, State.DISPUTED.value):
+        return case
+    found = chain_settlement.state(chain, case.contract, case.digest)
+    target = {"PROPOSED": State.PROPOSED, "DISPUTED": State.DISPUTED, "VOID": State.VOID}.get(found.state)
+    if target is None or target.value == case.record.state:
+        return case
+    closes_at = datetime.fromtimestamp(found.closes, UTC) if target is State.PROPOSED else None
+    now = services.clock()
+
+    def body(tx: Transaction) -> Case:
+        record = terms.get(tx, case.record.id)
+        if record.state == case.record.state:
+            if (record.state, target) == (State.PROPOSED.value, State.VOID):
+                terms.move(services, tx, record, State.DISPUTED, now, {"by": "chain"})
+                record = terms.get(tx, record.id)
+            terms.move(services, tx, record, target, now, {"by": "chain"}, closes_at)
+            if target is State.VOID:
+                LedgerStore(tx.session).decide(record.id, EntryState.VOIDED, now)
+            terms.announce(tx, case.agreement, record, target.value, now)
+        return _case(tx, terms.get(tx, record.id))
+
+    return services.store.run("settle.follow", body)
+
+
+def _propose(outbox: ChainOutbox, case: Case) -> None:
+    _require_confirmed(case)
+    payer, referrer = case.agreement.payer.partner, case.agreement.referrer.partner
+    anchor = codec_settlement.anchor(case.made)
+    data = chain_settlement.propose_data(anchor, case.signatures[payer], case.signatures[referrer])
+
+    def check(tx: Transaction) -> None:
+        now = terms.get(tx, case.record.id)
+        if now.state != State.DRAFT.value:  # disputed since we looked
+            raise StatementNotOpen(statement=now.id[:16], state=now.state)
+
+    outbox.submit(PROPOSE, case.record.id, case.contract, data, check)
+
+
+def _finalise(outbox: ChainOutbox, chain: Chain, case: Case) -> None:
+    closes = chain_settlement.state(chain, case.contract, case.digest).closes
+    head_time = chain.head_time()
+    if head_time.timestamp() < closes:
+        end = times.iso(datetime.fromtimestamp(closes, UTC))
+        raise WindowOpen(reason=f"it ends at {end}, the chain's time is {times.iso(head_time)}")
+
+    def check(tx: Transaction) -> None:
+        now = terms.get(tx, case.record.id)
+        if now.state != State.PROPOSED.value:
+            raise StatementNotOpen(statement=now.id[:16], state=now.state)
+
+    outbox.submit(FINALISE, case.record.id, case.contract, chain_settlement.finalise_data(case.digest), check)
+
+
+def _require_confirmed(case: Case) -> None:
+    missing = [party.partner for party in case.agreement.parties if party.partner not in case.signatures]
+    if missing:
+        raise StatementNotConfirmed(statement=case.record.id[:16], missing=", ".join(missing))
+
+
+def _case(tx: Transaction, record: StatementRecord) -> Case:
+    confirmed = SettlementStore(tx.session).confirmations(record.id)
+    return Case(
+        record=record,
+        made=terms.value_of(record),
+        agreement=terms.active(tx, record.agreement),
+        signatures={item.partner: bytes.fromhex(item.signature[2:]) for item in confirmed},
+        proposed=terms.on_chain(tx, record),
+    )
+
+
+def _outbox(services: Services, chain: Chain) -> ChainOutbox:
+    return ChainOutbox(
+        store=services.store,
+        chain=chain,
+        key=services.submitter().secret,
+        clock=services.clock,
+        outcome=lambda tx, intent, receipt, now: outcome(services, tx, intent, receipt, now),
+    )

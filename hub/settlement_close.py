@@ -1,0 +1,191 @@
+"""Closing a period: reports become accrual lines, lines a statement, the statement a pending entry and two tasks.
+
+All in one transaction. The statement goes out sealed to each party with everything needed to compute it again. A
+disputed draft is made void by the next close, together with its pending entry; its replacement takes the same place. A
+statement that was made void on the chain is followed by its replacement, which names it.
+"""
+
+from datetime import datetime
+
+from contracts import settlement as chain_settlement
+from contracts.keys import parse_address
+from ecowire import codec_settlement
+from ecowire.codec_settlement import Disclosure
+from hub import settlement_terms as terms
+from hub import tasks, times
+from hub.identity import Caller
+from hub.records import Head
+from hub.services import Reply, Services, only
+from hub.settlement_errors import EarlierStatementOpen, NothingToClose, PeriodClosed, PeriodNotOver
+from hub.store import Transaction
+from hub.store_ledger import LedgerStore
+from hub.store_settlement import Report, SettlementStore, StatementRecord
+from privacy import canonical
+from privacy.ids import Period, parse_period
+from revenue_share import ledger, periods, statement
+from revenue_share.agreement import Agreement
+from revenue_share.allocation import AccrualLine, allocate
+from revenue_share.ledger import EntryState
+from revenue_share.referral import EventReport, ReferralReport
+from revenue_share.statement import NO_DIGEST, Place, Salts, State, Statement
+
+STATEMENT_TASK = "settlement.statement"
+SETTLED = tuple(state.value for state in (State.FINAL, State.PAID, State.ACKED, State.REVERSED))
+
+
+def close(services: Services, tx: Transaction, caller: Caller, now: datetime, head: Head) -> Reply:
+    """Draft the statements of a period, of one agreement where given.
+
+    Raises PeriodNotOver, PeriodClosed, EarlierStatementOpen, AgreementUnknown, AgreementNotActive, NothingToClose.
+    """
+    only(head, "period", "agreement")
+    period = parse_period(head.get("period"))
+    if head.get("agreement"):
+        made = [_draft(services, tx, terms.active(tx, head["agreement"]), period, now)]
+    else:
+        made = [_draft(services, tx, agreement, period, now) for agreement in _closable(tx, period)]
+    drafted = [record for record in made if record is not None]
+    if not drafted:
+        raise NothingToClose(period=period)
+    return Reply(head={"period": period, "statements": [_line(record) for record in drafted]})
+
+
+def _closable(tx: Transaction, period: Period) -> list[Agreement]:
+    """Active agreements that have no living statement of the period yet, or a disputed one."""
+    books = SettlementStore(tx.session)
+    found = []
+    for agreement in terms.all_active(tx):
+        living = books.living(agreement.digest, period)
+        if living is None or living.state == State.DISPUTED.value:
+            found.append(agreement)
+    return found
+
+
+def _draft(
+    services: Services, tx: Transaction, agreement: Agreement, period: Period, now: datetime
+) -> StatementRecord | None:
+    end = periods.period_bounds(period, agreement.zone)[1]
+    if now < end:
+        raise PeriodNotOver(period=period, end=times.iso(end))
+    books = SettlementStore(tx.session)
+    old = books.living(agreement.digest, period)
+    if old is not None and old.state != State.DISPUTED.value:
+        raise PeriodClosed(period=period, statement=old.id[:16], state=old.state)
+    place = _place(tx, agreement, period, old)
+    referred = books.reports(agreement.digest, "referrals")
+    income = books.reports(agreement.digest, "events", period)
+    lines = _lines(agreement, period, referred, income)
+    if not lines:
+        return None
+    if old is not None:
+        terms.move(services, tx, old, State.VOID, now, {"replaced": True})
+        LedgerStore(tx.session).decide(old.id, EntryState.VOIDED, now)
+    salts = Salts(lines=tuple(services.entropy(32) for _ in lines), total=services.entropy(32))
+    made = statement.build(agreement, period, place, lines, salts)
+    record = _keep(services, tx, agreement, made, lines, salts, now)
+    disclosure = Disclosure(
+        body=made.body,
+        lines=tuple(line.to_value() for line in lines),
+        salts=salts,
+        events=tuple(report.document for report in income),
+        referrals=tuple(report.document for report in referred),
+    )
+    for party in agreement.parties:
+        tasks.post(
+            tx,
+            now,
+            task_id=task_id(record, party.partner),
+            node=party.partner,
+            kind=STATEMENT_TASK,
+            head={"statement": made.id, "agreement": agreement.digest},
+            body=codec_settlement.sealed_for(disclosure, party.partner, party.sealing),
+        )
+    return record
+
+
+def task_id(record: StatementRecord, partner: str) -> str:
+    """The id of the request that brings a statement to a party's node."""
+    return f"statement-{record.id}-{partner}"
+
+
+def _lines(
+    agreement: Agreement, period: Period, referred: tuple[Report, ...], income: tuple[Report, ...]
+) -> tuple[AccrualLine, ...]:
+    referrals = [r for report in referred for r in ReferralReport.from_body(report.document.body).referrals]
+    events = [e for report in income for e in EventReport.from_body(report.document.body).events]
+    return allocate(agreement, referrals, events, period)
+
+
+def _place(tx: Transaction, agreement: Agreement, period: Period, old: StatementRecord | None) -> Place:
+    """After the agreement's last statement that the chain knows, whose balance it brings forward.
+
+    Raises EarlierStatementOpen while another period's statement is not settled: its digest and balance are not certain.
+    """
+    last: StatementRecord | None = None
+    brought, replaces = 0, NO_DIGEST
+    for record in SettlementStore(tx.session).statements(agreement=agreement.digest):
+        on_chain = terms.on_chain(tx, record)
+        if not on_chain and (record.state == State.VOID.value or record == old):
+            continue
+        if record.state not in SETTLED and record.state != State.VOID.value:
+            raise EarlierStatementOpen(statement=record.id[:16], period=record.period, state=record.state)
+        last = record
+        if record.state != State.VOID.value:
+            brought, replaces = terms.value_of(record).carried_forward_minor, NO_DIGEST
+        elif record.period == period:
+            replaces = record.anchor
+    if last is None:
+        return Place()
+    sequence = terms.value_of(last).place.sequence + 1
+    return Place(sequence=sequence, previous=last.anchor, replaces=replaces, brought_forward_minor=brought)
+
+
+def _keep(
+    services: Services,
+    tx: Transaction,
+    agreement: Agreement,
+    made: Statement,
+    lines: tuple[AccrualLine, ...],
+    salts: Salts,
+    now: datetime,
+) -> StatementRecord:
+    books = SettlementStore(tx.session)
+    anchor = codec_settlement.anchor(made)
+    record = StatementRecord(
+        id=made.id,
+        number=books.next_statement_number(),
+        agreement=agreement.digest,
+        period=made.period,
+        state=State.DRAFT.value,
+        body=made.body,
+        total_salt=salts.total,
+        anchor=chain_settlement.digest(anchor, agreement.chain_id, parse_address(agreement.contract)).hex(),
+        closes_at=None,
+        created_at=now,
+        changed_at=now,
+    )
+    books.add_statement(record, [(line.to_value(), salt) for line, salt in zip(lines, salts.lines, strict=True)])
+    if made.total_minor:
+        memo = f"revenue share {made.period}"
+        account = ledger.payable(made.referrer)
+        entry = ledger.transfer(
+            f"accrual-{made.id}", made.id, memo, ledger.REVENUE_SHARE, account, made.currency, made.total_minor
+        )
+        LedgerStore(tx.session).add_entry(entry, now)
+    facts: Head = {"agreement": agreement.digest, "period": made.period, "lines": made.lines}
+    services.log.append(tx, now, "statement", made.id, digest=made.id, facts=facts)
+    return record
+
+
+def _line(record: StatementRecord) -> canonical.Value:
+    body = record.body
+    return {
+        "statement": record.id,
+        "agreement": record.agreement,
+        "referrer": body["referrer"],
+        "state": record.state,
+        "lines": body["lines"],
+        "currency": body["currency"],
+        "total_minor": body["total_minor"],
+        "payable_minor": body["payable_minor"],
+    }

@@ -1,0 +1,124 @@
+"""What every settlement use case looks up first: an active agreement, a statement, and what was announced of it."""
+
+from datetime import datetime
+
+from contracts.settlement import Anchor
+from ecowire import codec_settlement
+from hub import proposals, tasks
+from hub.records import Head, Partner
+from hub.services import FINANCE, Services
+from hub.settlement_errors import (
+    AgreementNotActive,
+    AgreementOtherContract,
+    AgreementUnknown,
+    NotInThisRole,
+    StatementAmbiguous,
+    StatementUnknown,
+)
+from hub.store import Transaction
+from hub.store_ledger import DONE, LedgerStore
+from hub.store_settlement import SettlementStore, StatementRecord
+from privacy import canonical
+from revenue_share import statement
+from revenue_share.agreement import Agreement, Party
+
+FINAL_TASK = "settlement.final"
+
+
+def check(services: Services, tx: Transaction, now: datetime, body: Head) -> None:
+    """The check of a proposed agreement: its own form, and that it settles in this alliance's contract.
+
+    Raises AgreementInvalid, RuleKindUnknown, AgreementOtherContract.
+    """
+    agreement = Agreement.from_body(body)
+    configured = services.settings.chain
+    found, expected = (agreement.chain_id, agreement.contract), (configured.chain_id, configured.contract)
+    if found != expected:
+        raise AgreementOtherContract(found=f"{found[1]} ({found[0]})", expected=f"{expected[1] or '-'} ({expected[0]})")
+
+
+KIND = proposals.JobKind(roles=(FINANCE,), check=check)
+
+
+def active(tx: Transaction, digest: object) -> Agreement:
+    """The approved agreement of this digest (or an unambiguous prefix). Raises AgreementUnknown, AgreementNotActive."""
+    try:
+        proposal = proposals.get(tx, digest)
+    except proposals.ProposalUnknown:
+        raise AgreementUnknown(agreement=str(digest)[:64]) from None
+    if proposal.kind != proposals.AGREEMENT:
+        raise AgreementUnknown(agreement=str(digest)[:64])
+    if proposal.state != proposals.APPROVED:
+        raise AgreementNotActive(agreement=proposal.digest[:16], state=proposal.state)
+    return Agreement.from_body(proposal.body)
+
+
+def all_active(tx: Transaction) -> list[Agreement]:
+    """All approved agreements, oldest first."""
+    found = tx.jobs.proposals(kind=proposals.AGREEMENT, states=(proposals.APPROVED,))
+    return [Agreement.from_body(proposal.body) for proposal in found]
+
+
+def in_role(agreement: Agreement, partner: Partner, role: str) -> Party:
+    """The party of this role, if the partner is it. Raises NotInThisRole."""
+    party = agreement.party(partner.id)
+    if party is None or party.role != role:
+        raise NotInThisRole(partner=partner.id, role=role, agreement=agreement.digest[:16])
+    return party
+
+
+def get(tx: Transaction, prefix: object) -> StatementRecord:
+    """The statement of an id or an unambiguous prefix of at least 8 digits. Raises StatementUnknown, …Ambiguous."""
+    books = SettlementStore(tx.session)
+    known = isinstance(prefix, str) and 8 <= len(prefix) <= 64 and not set(prefix) - set("0123456789abcdef")
+    found = books.find(str(prefix)) if known else ()
+    if not found:
+        raise StatementUnknown(statement=str(prefix)[:64])
+    if len(found) > 1:
+        raise StatementAmbiguous(prefix=str(prefix))
+    record = books.statement(found[0])
+    assert record is not None
+    return record
+
+
+def value_of(record: StatementRecord) -> statement.Statement:
+    """The stored body as a value. Its digest is its id, or the database was changed behind our back."""
+    made = statement.from_body(record.body)
+    assert made.id == record.id, f"the stored statement {record.id[:16]} is not what its id says"
+    return made
+
+
+def move(
+    services: Services,
+    tx: Transaction,
+    record: StatementRecord,
+    target: statement.State,
+    now: datetime,
+    facts: Head | None = None,
+    closes_at: datetime | None = None,
+) -> None:
+    """The one way a statement changes state: checked against the table, with a leaf. Raises StatementTransition."""
+    statement.check_transition(statement.State(record.state), target)
+    SettlementStore(tx.session).set_state(record, target.value, now, closes_at)
+    told: Head = {"state": target.value, **(facts or {})}
+    services.log.append(tx, now, f"statement.{target.value.lower()}", record.id, facts=told)
+
+
+def announce(tx: Transaction, agreement: Agreement, record: StatementRecord, state: str, now: datetime) -> None:
+    """Tell both parties' nodes what became of a statement, with the chain transactions so far."""
+    sealed = [i.transaction for i in LedgerStore(tx.session).intents(statement=record.id, state=DONE)]
+    transactions: list[canonical.Value] = [*sealed]
+    for party in agreement.parties:
+        head: Head = {"statement": record.id, "state": state, "transactions": transactions}
+        task_id = f"statement-{record.id[:32]}-{state.lower()}-{party.partner}"
+        tasks.post(tx, now, task_id=task_id, node=party.partner, kind=FINAL_TASK, head=head)
+
+
+def on_chain(tx: Transaction, record: StatementRecord) -> bool:
+    """Whether the chain has taken this statement: it then has a place there, whatever became of it."""
+    return any(i.kind == "propose" for i in LedgerStore(tx.session).intents(statement=record.id, state=DONE))
+
+
+def anchor_of(record: StatementRecord) -> Anchor:
+    """The stored statement's anchor."""
+    return codec_settlement.anchor(value_of(record))
