@@ -4,7 +4,7 @@ from datetime import datetime
 
 from ecowire import documents
 from ecowire.stream import Message
-from hub import matching, proposals, times, training
+from hub import matching, proposals, settlement, times, training
 from hub.identity import Caller, require_role
 from hub.proposals import JobKind
 from hub.records import Head, Partner, PhaseCost, Proposal
@@ -12,7 +12,7 @@ from hub.services import ANY, DATA, FINANCE, Command, HeadInvalid, NodeHandler, 
 from hub.store import Transaction
 from privacy import canonical
 
-KINDS: dict[str, JobKind] = {"match": matching.KIND, "train": training.KIND}
+KINDS: dict[str, JobKind] = {"match": matching.KIND, "train": training.KIND, "agreement": settlement.KIND}
 
 
 def propose(services: Services, tx: Transaction, caller: Caller, now: datetime, head: Head) -> Reply:

@@ -14,7 +14,7 @@ import grpc
 
 from contracts import keys as chain_keys
 from contracts.chain import Chain
-from hub import authority, jobs, matching, partners, training, witness
+from hub import authority, jobs, matching, partners, settlement, training, witness
 from hub.audit import Log
 from hub.dispatch import AnswerHandler
 from hub.engine import Engine
@@ -36,13 +36,16 @@ COMMANDS: Mapping[str, Command] = {
     **partners.COMMANDS,
     **jobs.COMMANDS,
     **witness.COMMANDS,
+    **settlement.COMMANDS,
 }
 NODE_REQUESTS: Mapping[str, NodeHandler] = {
     **partners.NODE_REQUESTS,
     **jobs.NODE_REQUESTS,
+    **settlement.NODE_REQUESTS,
 }
 ANSWERS: Mapping[str, AnswerHandler] = {
     **witness.ANSWERS,
+    **settlement.ANSWERS,
 }
 
 
@@ -122,6 +125,7 @@ def start(settings: Settings, clock: Clock = system_clock, entropy: Entropy = sy
     alliance, listen = servers.alliance(services, switch, COMMANDS, entropy(8).hex(), key, certificate)
     enrolment, enrol = servers.enrolment(services, key, certificate)
     engine.start()
+    threading.Thread(target=settlement.resume_at_start, args=(services,), name="chain-resume", daemon=True).start()
     alliance.start()
     enrolment.start()
     return Running(services, listen, enrol, engine, switch, runs, (alliance, enrolment))
