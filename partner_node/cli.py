@@ -1,6 +1,7 @@
 """`ecohub partner`: a partner's own node. Commands talk to the running node over its local socket.
 
-`init`, `enrol`, `run`, `card` and `keys show` work without it.
+`init`, `enrol`, `run`, `card`, `keys show` work without it. What only `init`, `enrol` and `run` need is imported there:
+a node has Flower, gRPC and a database to load, and the other commands are called often.
 """
 
 import getpass
@@ -11,7 +12,7 @@ from typing import Any
 
 import click
 
-from partner_node import enrolment, files, keys, wiring
+from partner_node import files, keys
 from partner_node.cli_common import Cli, options
 from privacy import seal
 
@@ -26,6 +27,8 @@ def partner(cli: Cli) -> None:
 @options
 def init(cli: Cli) -> None:
     """Make this node's folder and keys."""
+    from partner_node import enrolment, wiring
+
     settings = cli.settings()
     enrolment.init(settings, wiring.entropy)
     card = keys.load(settings.keys).card(settings.partner, settings.name)
@@ -43,6 +46,8 @@ def init(cli: Cli) -> None:
 @options
 def enrol(cli: Cli, invite: str) -> None:
     """Get this node's certificate for a one-time INVITE of the operator."""
+    from partner_node import enrolment
+
     member = enrolment.enrol(cli.settings(), invite)
     cli.show(
         {"alliance": member.alliance, "log_key": member.log_key.hex()},
@@ -58,6 +63,8 @@ def enrol(cli: Cli, invite: str) -> None:
 @options
 def run(cli: Cli, log_level: str) -> None:
     """Run the node until it is told to stop (SIGTERM or Ctrl-C). It dials out and listens on nothing but its socket."""
+    from partner_node import wiring
+
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     wiring.run(cli.settings())
 

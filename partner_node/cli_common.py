@@ -13,10 +13,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from rich.console import Console
-from rich.table import Table
 
-from partner_node import local
+from partner_node import local_client
 from partner_node import settings as node_settings
 from partner_node.errors import ConfirmationNeeded
 from partner_node.settings import Settings
@@ -40,7 +38,7 @@ class Cli:
 
     def call(self, command: str, **arguments: Any) -> dict[str, Any]:
         """Run a command on the running node. Raises NodeNotRunning, or the node's own failure."""
-        return local.call(self.settings().socket, command, arguments)
+        return local_client.call(self.settings().socket, command, arguments)
 
     def say(self, en: str, zh: str) -> None:
         """A sentence for people; machines read the document instead."""
@@ -59,6 +57,10 @@ class Cli:
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """A table on the terminal."""
+        # a tenth of a second that machines need not spend
+        from rich.console import Console
+        from rich.table import Table
+
         table = Table(*columns)
         for row in rows:
             table.add_row(*("-" if cell is None else str(cell) for cell in row))

@@ -7,25 +7,23 @@ One JSON request line {"command", ...arguments}, one JSON reply line {"ok": true
 import json
 import logging
 import os
-import socket
 import socketserver
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ecowire import status
 from ecowire.documents import Body
 from ecowire.status import Internal, MalformedMessage, MessageTooLarge
-from partner_node.errors import NodeNotRunning, SocketPathTooLong, UnknownCommand
+from partner_node.errors import UnknownCommand
+from partner_node.local_client import check_path
 from partner_node.node import Commands
 from partner_node.times import Entropy
 from privacy.errors import Failure
 
 log = logging.getLogger(__name__)
 LINE_BYTES_MAX = 64 << 20
-PATH_BYTES_MAX = 100  # sun_path has 108 bytes on Linux, 104 elsewhere
 READ_SECONDS = 30.0
-ANSWER_SECONDS = 600.0  # check-data reads whole sources
 
 
 class LocalServer(socketserver.ThreadingUnixStreamServer):
@@ -89,31 +87,3 @@ class _Handler(socketserver.StreamRequestHandler):
         else:
             reply = self.server.answer(line)
         self.wfile.write(json.dumps(reply, ensure_ascii=False).encode() + b"\n")
-
-
-def call(path: Path, command: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Run a command on the node behind a socket. Raises NodeNotRunning, or the node's own failure (RemoteFailure)."""
-    check_path(path)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(ANSWER_SECONDS)
-        try:
-            connection.connect(str(path))
-            connection.sendall(json.dumps({**arguments, "command": command}).encode() + b"\n")
-            with connection.makefile("rb") as lines:
-                line = lines.readline()
-        except OSError:
-            raise NodeNotRunning(socket=str(path)) from None
-    if not line:
-        raise NodeNotRunning(socket=str(path))
-    reply = json.loads(line)
-    if not reply["ok"]:
-        raise status.from_head(reply["failure"])
-    result: dict[str, Any] = reply["result"]
-    return result
-
-
-def check_path(path: Path) -> None:
-    """Raises SocketPathTooLong where the operating system could not bind the path."""
-    length = len(os.fsencode(path))
-    if length > PATH_BYTES_MAX:
-        raise SocketPathTooLong(length=length)
