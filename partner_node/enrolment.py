@@ -39,7 +39,7 @@ def init(settings: Settings, entropy: Entropy) -> None:
 def enrol(settings: Settings, invite: str) -> Membership:
     """Get this node's certificate. Repeating it with the same invite and keys gives the same certificate.
 
-    Raises the hub's refusal (RemoteFailure), HubRefused, AuthorityDiffers, and the failures of the key files.
+    Raises the hub's refusal (RemoteFailure), HubNotReached, AuthorityDiffers, and the failures of the key files.
     """
     own = keys.load(settings.keys)
     card = own.card(settings.partner, settings.name).encode()

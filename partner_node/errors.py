@@ -332,8 +332,8 @@ class FileExists(Failure):
     zh = "文件 {file} 已存在，不会覆盖"
 
 
-class HubRefused(Failure):
-    code = "HUB_UNREACHABLE"
+class HubNotReached(Failure):
+    code = "HUB_NOT_REACHED"
     kind = Kind.UNAVAILABLE
     en = "the hub at {address} can't be reached ({why}); `ecohub doctor` tells more"
     zh = "无法连接枢纽 {address}（{why}）；可运行 `ecohub doctor` 查看原因"

@@ -18,7 +18,7 @@ from ecowire import channel, limits, status
 from ecowire.stream import Assembler, Message, to_frames
 from ecowire.v1 import alliance_pb2 as pb
 from ecowire.v1 import alliance_pb2_grpc, enrolment_pb2, enrolment_pb2_grpc
-from partner_node.errors import HubRefused
+from partner_node.errors import HubNotReached
 from partner_node.times import Entropy
 from privacy import canonical
 from privacy.errors import Failure
@@ -97,7 +97,7 @@ class HubLink:
         while not self._stop.is_set():
             try:
                 self._serve()
-                failure: Failure = HubRefused(address=self._identity.address, why="the stream ended")
+                failure: Failure = HubNotReached(address=self._identity.address, why="the stream ended")
             except grpc.RpcError as error:
                 failure = explain(error, self._identity.address)
             except Failure as error:
@@ -152,7 +152,7 @@ class HubLink:
 
 
 def hello(identity: Identity, *, timeout_seconds: float = limits.DEADLINE_SECONDS) -> str:
-    """Say hello on a stream of its own and hang up; the alliance's name. Raises the hub's refusal, or HubRefused."""
+    """Say hello on a stream of its own and hang up; the alliance's name. Raises the hub's refusal, or HubNotReached."""
     with channel.client(
         identity.address, identity.authority, identity.key, identity.certificate, SERVER_NAME
     ) as connection:
@@ -161,7 +161,7 @@ def hello(identity: Identity, *, timeout_seconds: float = limits.DEADLINE_SECOND
         try:
             frame = next(iter(call))
         except StopIteration:
-            raise HubRefused(address=identity.address, why="the stream ended without a welcome") from None
+            raise HubNotReached(address=identity.address, why="the stream ended without a welcome") from None
         except grpc.RpcError as error:
             raise explain(error, identity.address) from None
         finally:
@@ -175,7 +175,7 @@ def enrol(
 ) -> enrolment_pb2.EnrolReply:
     """Enrol over the enrolment port: the hub shows its certificate, this side only the invite.
 
-    Returns the reply with certificate, authority and alliance. Raises the hub's refusal, or HubRefused.
+    Returns the reply with certificate, authority and alliance. Raises the hub's refusal, or HubNotReached.
     """
     request = enrolment_pb2.EnrolRequest(invite=invite, csr=csr, card=card, idempotency_key=idempotency_key)
     with channel.client(address, authority, None, None, SERVER_NAME) as connection:
@@ -195,7 +195,7 @@ def explain(error: grpc.RpcError, address: str) -> Failure:
     try:
         return _refusal(details.encode())
     except Failure:
-        return HubRefused(address=address, why=f"{error.code().name}: {details[:200]}")
+        return HubNotReached(address=address, why=f"{error.code().name}: {details[:200]}")
 
 
 def _connect(connection: grpc.Channel, frames: Iterator[pb.Frame], timeout_seconds: float | None) -> Any:
