@@ -50,9 +50,9 @@ class Encryptor:
         Raises MalformedProductMessage, ForeignProductMessage, InputOutOfRange when more holders come than agreed.
         """
         hint_bound = wire.holder_binding(self._common, holder)
-        _, _, columns, body = wire.read(message, (MessageKind.HINT,), hint_bound)
+        _, sequence, columns, body = wire.read(message, (MessageKind.HINT,), hint_bound)
         p, ring = self._parameters, self._parameters.ring
-        if not CHECK_COLUMNS < columns <= p.columns + CHECK_COLUMNS:
+        if sequence != 0 or not CHECK_COLUMNS < columns <= p.columns + CHECK_COLUMNS:
             raise MalformedProductMessage(why=f"{columns} columns where {p.columns} and the checks are agreed")
         wire.expect(body, columns * ring.degree * ring.coefficient_bytes)
         bound = wire.after_hint(hint_bound, message)

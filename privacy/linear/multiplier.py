@@ -75,7 +75,7 @@ class Multiplier:
         return message
 
     def multiply(self, message: bytes) -> bytes:
-        """The reply to encrypted vectors: a padded number of Z_q a vector and column, for a zero test also a commitment.
+        """The reply to encrypted vectors: a padded number of Z_q a vector and column; for a zero test a commitment too.
 
         Raises ProductOutOfOrder before the hint, after an EncryptorCheated, or for a sequence that is not larger than
         every earlier one; MessagesSpent; MalformedProductMessage or ForeignProductMessage.

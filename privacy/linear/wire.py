@@ -1,9 +1,10 @@
 """Messages of the encrypted product: one fixed header and a body of exact length.
 
-Header (big-endian): magic "ELP1", kind (1), binding (32), sequence (8), count (4), body length (8), SHA-256 of the
-body (32). The binding is a digest of parameters, joint seed and the caller's context, for a holder's own messages
-also of its name and hint: a message of another training, seed, shape, holder or hint is refused. The header is
-compared, not signed: messages travel in sealed and signed envelopes, and the body digest only finds accidents.
+Header (big-endian): magic "ELP1", kind (1 byte), binding (32), sequence (8), count (4), body length (8), and SHA-256 of
+all that and the body (32). The binding is a digest of parameters, joint seed and the caller's context; for a holder's
+own messages also of its name, and after the hint of the hint: a message of another training, seed, shape, holder or
+hint is refused. Nothing here is a signature: messages travel in sealed and signed envelopes, and the digest only finds
+accidents.
 """
 
 import hashlib
@@ -18,7 +19,8 @@ from privacy.linear.parameters import Parameters
 from privacy.ring import SEED_BYTES, Ints
 
 MAGIC = b"ELP1"
-HEADER = struct.Struct(">4sB32sQIQ32s")
+FIELDS = struct.Struct(">4sB32sQIQ")
+HEADER = struct.Struct(">4sB32sQIQ32s")  # the fields and the digest
 NONCE_BYTES = 32
 SALT_BYTES = 32
 SEQUENCE_MAX = 1 << 53
@@ -84,7 +86,8 @@ def after_hint(hint_bound: bytes, hint: bytes) -> bytes:
 
 def frame(kind: MessageKind, bound: bytes, sequence: int, count: int, body: bytes) -> bytes:
     """A whole message."""
-    return HEADER.pack(MAGIC, kind, bound, sequence, count, len(body), hashlib.sha256(body).digest()) + body
+    fields = FIELDS.pack(MAGIC, kind, bound, sequence, count, len(body))
+    return fields + _digest(fields, body) + body
 
 
 def read(message: bytes, kinds: tuple[MessageKind, ...], bound: bytes) -> tuple[MessageKind, int, int, memoryview]:
@@ -105,8 +108,8 @@ def read(message: bytes, kinds: tuple[MessageKind, ...], bound: bytes) -> tuple[
     body = memoryview(message)[HEADER.size :]
     if sequence > SEQUENCE_MAX or count < 1 or length != len(body):
         raise MalformedProductMessage(why="header numbers")
-    if hashlib.sha256(body).digest() != digest:
-        raise MalformedProductMessage(why="the body is not the one of its header")
+    if _digest(message[: FIELDS.size], body) != digest:
+        raise MalformedProductMessage(why="its digest is another")
     return MessageKind(kind), sequence, count, body
 
 
@@ -133,6 +136,12 @@ def unpack_plain(body: memoryview, shape: tuple[int, int], plain_bits: int) -> I
 def pad_commitment(bound: bytes, sequence: int, salt: bytes, tops: bytes) -> bytes:
     """The salted commitment of a zero test to the top bits of the pads: 32 bytes."""
     return canonical.digest_bytes("ecohub linear pads v1", bound + sequence.to_bytes(8, "big") + salt + tops)
+
+
+def _digest(fields: bytes, body: bytes | memoryview) -> bytes:
+    state = hashlib.sha256(fields)
+    state.update(body)
+    return state.digest()
 
 
 def _check_nonce(nonce: bytes) -> None:
