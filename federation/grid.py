@@ -134,6 +134,7 @@ class _BaseGrid(Grid):
 
     def _message_id(self, message: Message) -> str:
         """`run-round-node`: a re-execution of the run makes the same ids and finds the stored answers."""
+        assert message.metadata.group_id, "the group id is the round; without it two requests would share one id"
         return f"{self._run_digest[:16]}-{message.metadata.group_id}-{self._names[message.metadata.dst_node_id]}"
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:

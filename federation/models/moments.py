@@ -46,7 +46,7 @@ def solve(moments: Moments, parties: Collection[str], ridge: float) -> Solution:
     # the unpenalised intercept is eliminated first: what is left are the moments about the mean
     centred = (moments.gram[np.ix_(chosen, chosen)] - np.outer(sums, sums) / moments.rows) / 4
     smallest = float(np.linalg.eigvalsh(centred)[0]) if len(chosen) else 0.0
-    # above the rounding noise of the largest moment the matrix counts as semi-definite, which the penalty makes definite
+    # within the rounding noise of the largest moment the matrix counts as semi-definite; the penalty makes it definite
     lift = -smallest if smallest < -1e-9 * moments.rows else 0.0
     answer = np.linalg.solve(
         centred + (ridge + lift) * np.eye(len(chosen)), target - sums * (moments.target_sum / moments.rows)

@@ -55,7 +55,14 @@ class Party(Session):
         self.products: dict[str, NDArray[np.int64]] = {}  # by encryptor: exact (vectors, own columns)
         self._encryptor: linear.Encryptor | None = None
         self._multipliers: dict[str, linear.Multiplier] = {}
-        super().__init__(plan.digest, me, order_digest(table.tokens))
+        super().__init__(plan.digest, me, order_digest(table.tokens), self._digest_of_table())
+
+    def _digest_of_table(self) -> str:
+        """Of everything the session computes from: the prepared values and, where there is one, the label."""
+        label = b"" if self._table.label is None else np.asarray(self._table.label, dtype="<f8").tobytes()
+        values = np.ascontiguousarray(self._prepared.values, dtype="<i8").tobytes()
+        names = canonical.encode([*self._prepared.names])
+        return canonical.digest_bytes("ecohub/training-table/v1", names + values + label).hex()
 
     def _dump_parts(self) -> dict[str, Packed]:
         multipliers: dict[str, Packed] = {name: one.dump() for name, one in self._multipliers.items()}

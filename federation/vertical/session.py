@@ -51,9 +51,9 @@ class Session:
 
     _STATE: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, run: str, me: str, order: str) -> None:
-        """run: the plan's digest; order: the digest of the aligned clients."""
-        self._run, self._me, self._order = run, me, order
+    def __init__(self, run: str, me: str, order: str, table_digest: str) -> None:
+        """run: the plan's digest; order: the digest of the aligned clients; table_digest: of the own rows as used."""
+        self._run, self._me, self._order, self._table_digest = run, me, order, table_digest
         self._inbox: dict[Needed, Content] = {}
         self._seen: set[Needed] = set()
         self._fired: list[str] = []
@@ -99,6 +99,7 @@ class Session:
                 "run": self._run,
                 "me": self._me,
                 "order": self._order,
+                "table": self._table_digest,
                 "fired": [*self._fired],
                 "seen": seen,
                 "inbox": inbox,
@@ -108,7 +109,7 @@ class Session:
         )
 
     def restore(self, data: bytes) -> Self:
-        """Put a fresh session where `dump` was taken. Raises SessionUnreadable for another run, party or order."""
+        """Put a fresh session where `dump` was taken. Raises SessionUnreadable for another run, party or table."""
         assert not self._fired, "only a fresh session is restored"
         try:
             value: Any = packing.unpack(data)
@@ -118,6 +119,8 @@ class Session:
             raise SessionUnreadable(why="another version")
         if (value["run"], value["me"], value["order"]) != (self._run, self._me, self._order):
             raise SessionUnreadable(why="it belongs to another run, party or order of clients")
+        if value["table"] != self._table_digest:
+            raise SessionUnreadable(why="the table's rows are others than when the session began")
         for name in self._STATE:
             setattr(self, name, value["state"][name])
         self._fired = list(value["fired"])

@@ -77,7 +77,7 @@ def synthetic(rows: int = 2000, seed: int = 5) -> tuple[Tables, dict[str, list[s
             "score": raw[:, 1],
             "visits": np.floor(np.abs(raw[:, 2]) * 3).astype(np.int64),
             "flag": (raw[:, 3] > 0.5).astype(np.int8),
-            "uncommon": raw[:, 4] > 2.2 - 0.2 * index,
+            "uncommon": raw[:, 4] > 1.6 - 0.2 * index,
             "level": np.rint(raw[:, 5]),
         }
     odds = hidden @ np.array([1.2, -0.9, 0.8]) - 0.4
