@@ -55,6 +55,7 @@ class World:
         self.chain_port, self.read_port, self.hub_port, self.enrol_port = free_ports(4)
         self.contract = ""
         self.genesis = ""
+        self.invites: dict[str, str] = {}  # used ones: worth nothing any more, which the demo shows
         self.processes: dict[str, Process] = {}
         ports = ["--port", str(self.chain_port), "--read-only-port", str(self.read_port)]
         self._add(
@@ -165,6 +166,7 @@ class World:
         """The operator's invite, handed over, used once by the node."""
         invite = self.person("operator", "hub", "invite", partner).check().json["invite"]
         self.partner(partner, "enrol", invite).check()
+        self.invites[partner] = invite
         self.partner(partner, "card", "--out", str(self.handed / f"card-{partner}.json")).check()
 
     def certify(self, role: str) -> None:

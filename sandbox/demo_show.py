@@ -1,0 +1,126 @@
+"""How the demo looks: a line a step while it runs, and the summary at the end."""
+
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.status import Status
+from rich.table import Table
+from rich.text import Text
+
+from sandbox.demo_story import Step, Story
+
+PPM = 1_000_000
+
+
+class Screen:
+    """Progress on the terminal; plain lines where it is none; nothing where silent."""
+
+    def __init__(self, *, silent: bool) -> None:
+        self._console = Console(highlight=False, quiet=silent)
+        self._status: Status | None = None
+
+    def title(self, origin: str, folder: Path) -> None:
+        """What runs, on which data, where."""
+        self._console.print(Text("EcoHub: an alliance of four, end to end", style="bold"))
+        self._console.print(Text(f"data: {origin}"))
+        self._console.print(Text(f"folder: {folder}\n"))
+
+    def step(self, step: Step) -> None:
+        """A step that begins (no seconds yet) or has ended."""
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+        if step.seconds == 0:
+            self._status = self._console.status(f"{step.number}  {step.title} …")
+            self._status.start()
+            return
+        cost = f"{step.seconds:6.1f} s" + (f"  {step.bytes / 1e6:7.2f} MB" if step.bytes else "")
+        self._console.print(Text.assemble((f"{step.number}  {step.title}", "bold"), f"  {cost}"))
+        for line in step.lines:
+            self._console.print(Text(f"     {line}"))
+
+    def summary(self, summary: dict[str, Any]) -> None:
+        """The tables at the end."""
+        self._console.print()
+        self._console.print(_learned(summary))
+        self._console.print(_scorecards(summary))
+        self._console.print(_costs(summary))
+        money = summary["money"]
+        self._console.print(
+            Text(
+                f"settled: {money['statements']} statement of {money['lines']} lines, CNY {money['total_minor'] / 100:,.2f}"
+            )
+        )
+        self._console.print(Text(f"checked by the examiner: {summary['checks']:,} things hold, no finding"))
+        for attack in summary["attacks"]:
+            self._console.print(Text(f"attack found: {attack['what']} -> {attack['named']}"))
+        for name, path in summary["files"].items():
+            self._console.print(Text(f"{name}: {path}"), soft_wrap=True)
+
+
+def summary(story: Story) -> dict[str, Any]:
+    """The stable JSON document of a demo that went through."""
+    facts = story.facts
+    return {
+        "data": story.data.origin,
+        "synthetic": story.data.synthetic,
+        "period": story.period,
+        "steps": [
+            {"number": s.number, "title": s.title, "seconds": round(s.seconds, 2), "bytes": s.bytes, "lines": s.lines}
+            for s in story.steps
+        ],
+        "learned": [{"who": who, "what": what} for who, what in story.learned],
+        "aligned_clients": len(facts["tokens"]),
+        "variants": facts["record"]["variants"],
+        "pooled": facts["pooled"],
+        "model_digest": facts["record"]["model_digest"],
+        "money": facts["money"],
+        "checks": facts["checks"],
+        "attacks": facts["attacks"],
+        "files": facts["files"],
+    }
+
+
+def _learned(summary: dict[str, Any]) -> Table:
+    table = _table("who learned what", "who", "what")
+    for item in summary["learned"]:
+        table.add_row(item["who"], item["what"])
+    return table
+
+
+def _scorecards(summary: dict[str, Any]) -> Table:
+    table = _table(
+        "joint profile, the same test rows for all", "scorecard", "AUC [95 %]", "average precision", "AUC uplift"
+    )
+    for variant in summary["variants"]:
+        cells = [_estimate(variant[name]) for name in ("auc", "average_precision", "auc_uplift")]
+        table.add_row(" + ".join(["broker", *variant["holders"]]), *cells)
+    pooled = summary["pooled"]
+    for name, figure in (
+        ("same model, pooled rows", "same_model_auc_ppm"),
+        ("logistic regression, pooled", "logistic_auc_ppm"),
+    ):
+        table.add_row(name, f"{pooled[figure] / PPM:.4f}", "", "")
+    return table
+
+
+def _costs(summary: dict[str, Any]) -> Table:
+    table = _table("cost", "step", "seconds", "relayed bytes")
+    for step in summary["steps"]:
+        table.add_row(step["title"], f"{step['seconds']:.1f}", f"{step['bytes']:,}" if step["bytes"] else "")
+    table.add_row("all", f"{sum(step['seconds'] for step in summary['steps']):.1f}", "")
+    return table
+
+
+def _estimate(value: dict[str, int]) -> str:
+    point, low, high = (value[name] / PPM for name in ("value_ppm", "low_ppm", "high_ppm"))
+    return f"{point:.4f} [{low:.4f}, {high:.4f}]"
+
+
+def _table(title: str, *headings: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table
