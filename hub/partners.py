@@ -140,6 +140,7 @@ def enrol(services: Services, tx: Transaction, now: datetime, code: str, csr: by
             tx.members.revoke_certificate(old.fingerprint, "replaced at a new enrolment")
     tx.members.add_certificate(certificate)
     tx.members.put_partner(_partner(card, now))
+    tx.jobs.add_document("", card, now)  # a later card replaces it in the directory, not in the evidence
     tx.members.use_invite(found.code_hash, now, key, certificate.fingerprint)
     facts: Head = {"certificate": certificate.fingerprint, "signing": str(card.body["signing"])}
     services.log.append(tx, now, "card", found.partner, digest=card.digest, facts=facts)

@@ -19,11 +19,16 @@ class SettingsInvalid(Failure):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChainSettings:
-    """Where the settlement chain answers. `contract` is empty until the contract is deployed."""
+    """Where the settlement chain answers. `contract` is empty until the contract is deployed.
+
+    kind: "sandbox" exports its own blocks and genesis; "standard" is any other endpoint, whose blocks are rebuilt from
+    the standard methods.
+    """
 
     endpoint: str = ""
     chain_id: int = 0
     contract: str = ""
+    kind: str = "sandbox"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +71,8 @@ def load(path: Path) -> Settings:
     for name in ("alliance", "listen", "enrol"):
         if not hub.get(name):
             raise SettingsInvalid(file=str(path), why=f"[hub] {name} is missing")
+    if chain.get("kind", "sandbox") not in ("sandbox", "standard"):
+        raise SettingsInvalid(file=str(path), why="[chain] kind is sandbox or standard")
     base = path.resolve().parent
     hub["dir"] = base / str(hub.get("dir", "."))
     database = _database(str(hub.get("database", "sqlite:///hub.db")), hub["dir"])
