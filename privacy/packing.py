@@ -46,7 +46,10 @@ def unpack(data: bytes) -> Packed:
     (length,) = struct.unpack(">I", data[4:8])
     if length > HEADER_BYTES_MAX or 8 + length > len(data):
         raise NotPacked(why="header length")
-    header = canonical.decode(data[8 : 8 + length])
+    try:
+        header = canonical.decode(data[8 : 8 + length])
+    except canonical.NotCanonical as failure:
+        raise NotPacked(why=failure.message()) from None
     if not isinstance(header, dict) or set(header) != {"segments", "value"} or not isinstance(header["segments"], list):
         raise NotPacked(why="header form")
     parts: list[bytes | np.ndarray[Any, Any]] = []
