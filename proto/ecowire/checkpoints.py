@@ -60,9 +60,10 @@ def _parse(note: object) -> tuple[Checkpoint, list[tuple[str, bytes]]]:
     lines = text.split("\n")
     if not gap or not tail.endswith("\n") or len(lines) != 3 or not lines[0]:
         raise MalformedMessage(why="a checkpoint note's lines")
-    if not lines[1].isascii() or not lines[1].isdecimal() or str(int(lines[1])) != lines[1] or len(lines[1]) > 15:
+    size = lines[1]
+    if not size.isascii() or not size.isdecimal() or len(size) > 15 or str(int(size)) != size:
         raise MalformedMessage(why="a checkpoint's size")
-    checkpoint = Checkpoint(origin=lines[0], size=int(lines[1]), root=_base64(lines[2], 32))
+    checkpoint = Checkpoint(origin=lines[0], size=int(size), root=_base64(lines[2], 32))
     return checkpoint, [_signature(line) for line in tail[:-1].split("\n")]
 
 
