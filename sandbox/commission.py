@@ -1,7 +1,7 @@
 """`ecohub sandbox commission`: seeded referrals of a platform and a month of commission events at the broker.
 
 Two CSV files, as the two institutions would have them, each in its own terms:
-referrals.csv `client_id,time` · events.csv `client_id,time,kind,amount,event_id` (amount in integer fen). Times carry
+referrals.csv `client_id,time` · events.csv `client_id,time,kind,amount,event_id` (amount in yuan: "12.34"). Times carry
 the offset of Asia/Shanghai. Some referred clients have no event, some trade only after their first month, some before
 they were referred. events_repeated.csv repeats one event's id with another amount: a node must refuse it.
 """
@@ -9,6 +9,7 @@ they were referred. events_repeated.csv repeats one event's id with another amou
 import csv
 import gzip
 import io
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -87,12 +88,18 @@ def write(folder: Path, rows: tuple[list[Referral], list[Event]]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     header = ("client_id", "time", "kind", "amount", "event_id")
     _write(folder / "referrals.csv", ("client_id", "time"), referrals)
-    _write(folder / "events.csv", header, events)
     client, time, kind, amount, event_id = events[0]
-    _write(folder / "events_repeated.csv", header, [*events, (client, time, kind, amount + 100, event_id)])
+    repeated = [*events, (client, time, kind, amount + 100, event_id)]
+    _write(folder / "events.csv", header, [_in_yuan(event) for event in events])
+    _write(folder / "events_repeated.csv", header, [_in_yuan(event) for event in repeated])
 
 
-def _write(path: Path, header: tuple[str, ...], rows: list[Referral] | list[Event]) -> None:
+def _in_yuan(event: Event) -> tuple[str, ...]:
+    client, time, kind, fen, event_id = event
+    return client, time, kind, f"{fen // 100}.{fen % 100:02d}", event_id
+
+
+def _write(path: Path, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(header)
