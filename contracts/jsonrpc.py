@@ -10,6 +10,9 @@ from urllib.parse import urlsplit
 from contracts.errors import ChainUnavailable, MalformedChainAnswer
 
 ANSWER_BYTES_MAX = 64 << 20
+DEPTH_MAX = 64
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_BRACKET = re.compile(rb"[\[{\]}]")
 
 
 class RpcError(Exception):
@@ -46,8 +49,8 @@ class Client:
             body = json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": parameters}).encode()
             data = self._post(body)
         try:
-            answer = json.loads(data)
-        except (ValueError, RecursionError):
+            answer = loads(data)
+        except ValueError:
             raise MalformedChainAnswer(why="it is not JSON") from None
         if not isinstance(answer, dict) or answer.get("id") != number:
             raise MalformedChainAnswer(why="it answers another request")
@@ -83,6 +86,21 @@ class Client:
             self._connection.close()
             raise ChainUnavailable(endpoint=self._endpoint, why=f"HTTP status {answer.status}")
         return data
+
+
+def loads(data: bytes) -> Any:
+    """The value of JSON from outside. Raises ValueError where it is none or nests deeper than DEPTH_MAX.
+
+    The depth is counted first: some EVM libraries raise Python's recursion limit so far that the parser would overflow
+    the stack of the process instead of raising RecursionError.
+    """
+    if data.count(b"[") + data.count(b"{") > DEPTH_MAX:
+        depth = 0
+        for bracket in _BRACKET.finditer(_STRING.sub(b"", data)):
+            depth += 1 if bracket[0] in (b"[", b"{") else -1
+            if depth > DEPTH_MAX:
+                raise ValueError(f"nested deeper than {DEPTH_MAX}")
+    return json.loads(data)
 
 
 def _error(error: Any) -> RpcError:

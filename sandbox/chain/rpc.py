@@ -7,6 +7,7 @@ import traceback
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from contracts.jsonrpc import loads
 from privacy.errors import Failure
 from sandbox.chain.hexes import BadParameters, data
 from sandbox.chain.methods import CallFailed, Methods, Reverted, UnknownMethod
@@ -15,6 +16,7 @@ HOST = "127.0.0.1"
 BODY_BYTES_MAX = 1 << 20
 BATCH_MAX = 100
 IDLE_SECONDS = 60
+STOP_POLL_SECONDS = 0.05
 
 
 class Server:
@@ -24,7 +26,9 @@ class Server:
         handler = type("Handler", (_Handler,), {"methods": methods})
         self._http = _Http((HOST, port), handler)
         self.port: int = self._http.server_address[1]
-        self._thread = threading.Thread(target=self._http.serve_forever, name=f"rpc-{self.port}", daemon=True)
+        self._thread = threading.Thread(
+            target=self._http.serve_forever, args=(STOP_POLL_SECONDS,), name=f"rpc-{self.port}", daemon=True
+        )
         self._thread.start()
 
     @property
@@ -61,8 +65,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._reply(413, _failure(None, -32600, f"at most {BODY_BYTES_MAX} bytes are taken"))
         body = self.rfile.read(int(length))
         try:
-            request = json.loads(body)
-        except (ValueError, RecursionError):
+            request = loads(body)
+        except ValueError:
             return self._reply(200, _failure(None, -32700, "it is not JSON"))
         if not isinstance(request, list):
             return self._reply(200, respond(self.methods, request))
