@@ -239,6 +239,12 @@ def receipts(session: Session) -> list[Signed]:
     return [documents.decode(data, kind="receipt") for data in rows]
 
 
+def receipt_arrivals(session: Session) -> list[tuple[Signed, str]]:
+    """Receipts with the time each came in."""
+    rows = session.execute(select(ReceiptRow.document, ReceiptRow.received))
+    return [(documents.decode(data, kind="receipt"), received) for data, received in rows]
+
+
 def keep_result(session: Session, result: Result) -> None:
     session.merge(
         ResultRow(
