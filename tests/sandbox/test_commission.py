@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import re
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -46,7 +47,9 @@ def test_the_command_writes_both_sides_files_and_one_with_a_repeated_id(tmp_path
     arguments = [str(tmp_path / "party.csv.gz"), "--period", "2026-10", "--out", str(tmp_path / "out")]
     result = CliRunner().invoke(commission.commission, arguments)
     assert result.exit_code == 0, result.output
-    rows = {path.stem: list(csv.DictReader(path.open())) for path in (tmp_path / "out").iterdir()}
+    rows = {path.stem: list(csv.DictReader(path.read_text().splitlines())) for path in (tmp_path / "out").iterdir()}
     assert len(rows["referrals"]) == 240
     repeated = [row["event_id"] for row in rows["events_repeated"]]
     assert len(repeated) == len(rows["events"]) + 1 == len(set(repeated)) + 1
+    # in yuan with two decimals: the form that the payer's node reads
+    assert all(re.fullmatch(r"[0-9]+\.[0-9]{2}", row["amount"]) for row in rows["events"])
