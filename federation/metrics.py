@@ -7,13 +7,12 @@ Tibshirani, An Introduction to the Bootstrap, 1993, section 13.3: percentile int
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-CHUNK_CELLS_MAX = 4_000_000  # resamples are counted in blocks of this many cells, 32 MB
+CHUNK_CELLS_MAX = 500_000  # resamples are counted in blocks of this many cells, 4 MB
 PERCENTILES = (2.5, 97.5)
 
 
@@ -39,12 +38,12 @@ class Measures:
 
 def auc(label: NDArray[np.bool_], score: Floats) -> float:
     """Area under the ROC curve: P(score of a positive > score of a negative), ties count half (mid-ranks)."""
-    return float(_Ranked(label, score).auc(np.ones((1, len(label))))[0])
+    return float(_Ranked(label, score).measure(np.ones((len(label), 1)))[0, 0])
 
 
 def average_precision(label: NDArray[np.bool_], score: Floats) -> float:
     """Sum over thresholds of (recall step) times precision; equal scores share one threshold."""
-    return float(_Ranked(label, score).average_precision(np.ones((1, len(label))))[0])
+    return float(_Ranked(label, score).measure(np.ones((len(label), 1)))[1, 0])
 
 
 def log_loss(label: NDArray[np.bool_], score: Floats) -> float:
@@ -53,17 +52,17 @@ def log_loss(label: NDArray[np.bool_], score: Floats) -> float:
     return float(np.logaddexp(0.0, -sign * score).mean())
 
 
-def resamples(rows: int, replicates: int, seed: bytes) -> NDArray[np.int32]:
-    """(replicates, rows): how often each row is drawn, with replacement, in each replicate.
+def resamples(rows: int, replicates: int, seed: bytes, first: int = 0) -> NDArray[np.int64]:
+    """(rows, replicates): how often each row is drawn, with replacement, in replicates first, first + 1, …
 
     Row indices are ⌊u · rows / 2^32⌋ of 32-bit words of SHAKE-256(seed ‖ replicate), so that any implementation draws
     the same rows; the bias of that map is below rows / 2^32.
     """
-    counts = np.empty((replicates, rows), np.int32)
-    for replicate in range(replicates):
-        words = hashlib.shake_256(seed + replicate.to_bytes(4, "big")).digest(4 * rows)
+    counts = np.empty((rows, replicates), np.int64)
+    for column in range(replicates):
+        words = hashlib.shake_256(seed + (first + column).to_bytes(4, "big")).digest(4 * rows)
         drawn = (np.frombuffer(words, ">u4").astype(np.uint64) * np.uint64(rows)) >> np.uint64(32)
-        counts[replicate] = np.bincount(drawn.astype(np.int64), minlength=rows)
+        counts[:, column] = np.bincount(drawn.astype(np.int64), minlength=rows)
     return counts
 
 
@@ -75,22 +74,20 @@ def compare(
     label: (rows,); scores: (rows,) each. Replicates that drew one class only are left out of the intervals.
     """
     ranked = {name: _Ranked(label, score) for name, score in scores.items()}
-    whole = np.ones((1, len(label)))
-    point = {name: np.array([r.auc(whole)[0], r.average_precision(whole)[0]]) for name, r in ranked.items()}
+    point = {name: r.measure(np.ones((len(label), 1)))[:, 0] for name, r in ranked.items()}
     drawn: dict[str, list[Floats]] = {name: [] for name in ranked}
-    counts = resamples(len(label), replicates, seed)
-    step = max(1, CHUNK_CELLS_MAX // max(1, len(label)))
-    for start in range(0, replicates, step):
-        block = counts[start : start + step]
-        positives = block[:, label].sum(axis=1)
-        usable = block[(positives > 0) & (positives < len(label))].astype(np.float64)
+    step = max(1, CHUNK_CELLS_MAX // len(label))
+    for first in range(0, replicates, step):
+        block = resamples(len(label), min(step, replicates - first), seed, first)
+        positives = block[label].sum(axis=0)
+        usable = block[:, (positives > 0) & (positives < len(label))].astype(np.float64)
         for name, r in ranked.items():
-            drawn[name].append(np.stack([r.auc(usable), r.average_precision(usable)], axis=1))
-    spread = {name: np.concatenate(parts) for name, parts in drawn.items()}
+            drawn[name].append(r.measure(usable))
+    spread = {name: np.concatenate(parts, axis=1) for name, parts in drawn.items()}
     result = {}
     for name in ranked:
-        own = [_estimate(point[name][i], spread[name][:, i]) for i in range(2)]
-        uplift = [_estimate(point[name][i] - point[base][i], (spread[name] - spread[base])[:, i]) for i in range(2)]
+        own = [_estimate(point[name][i], spread[name][i]) for i in range(2)]
+        uplift = [_estimate(point[name][i] - point[base][i], (spread[name] - spread[base])[i]) for i in range(2)]
         result[name] = Measures(
             auc=own[0],
             average_precision=own[1],
@@ -112,27 +109,19 @@ class _Ranked:
         self._starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])  # one group per distinct score
         self._label = label[self._order].astype(np.float64)
 
-    def _groups(self, counts: Floats) -> tuple[Floats, Floats]:
-        """(replicates, groups): positives and negatives at each distinct score, ascending."""
-        weights = counts[:, self._order]
-        positives = np.add.reduceat(weights * self._label, self._starts, axis=1)
-        negatives = np.add.reduceat(weights * (1.0 - self._label), self._starts, axis=1)
-        return positives, negatives
-
-    def auc(self, counts: NDArray[Any]) -> Floats:
-        positives, negatives = self._groups(counts)
-        below = np.cumsum(negatives, axis=1) - negatives
-        wins = (positives * (below + negatives / 2)).sum(axis=1)
-        area: Floats = wins / (positives.sum(axis=1) * negatives.sum(axis=1))
-        return area
-
-    def average_precision(self, counts: NDArray[Any]) -> Floats:
-        positives, negatives = (part[:, ::-1] for part in self._groups(counts))
-        found = np.cumsum(positives, axis=1)
-        seen = found + np.cumsum(negatives, axis=1)
-        precision = np.divide(found, seen, out=np.zeros_like(found), where=seen > 0)
-        total: Floats = (positives * precision).sum(axis=1) / positives.sum(axis=1)
-        return total
+    def measure(self, counts: Floats) -> Floats:
+        """(2, replicates): AUC and average precision under row counts (rows, replicates)."""
+        weights = counts[self._order]
+        positive = np.add.reduceat(weights * self._label[:, None], self._starts, axis=0)
+        everyone = np.add.reduceat(weights, self._starts, axis=0)
+        below, up_to = np.cumsum(everyone - positive, axis=0), np.cumsum(positive, axis=0)
+        total, negatives = up_to[-1], below[-1]
+        wins = (positive * (below - (everyone - positive) / 2)).sum(axis=0)
+        # from each distinct score upwards: positives found among all who are there
+        found = total - up_to + positive
+        there = found + negatives - below + (everyone - positive)
+        precision = np.divide(found, there, out=np.zeros_like(found), where=there > 0)
+        return np.stack([wins / (total * negatives), (positive * precision).sum(axis=0) / total])
 
 
 def _estimate(value: float, drawn: Floats) -> Estimate:

@@ -1,4 +1,4 @@
-"""A whole run through Flower's ServerApp and ClientApps: in process, over bytes, killed and resumed, refused by name."""
+"""A run through Flower's ServerApp and ClientApps: in process, over bytes, killed and resumed, refused by name."""
 
 from collections.abc import Callable
 from typing import Any

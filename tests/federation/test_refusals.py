@@ -361,6 +361,19 @@ def test_a_message_before_the_start_is_kept() -> None:
     assert [decode("bank", PLAN.digest, out.message)[0] for out in sent] == ["commit", "commit", "open", "open"]
 
 
+def test_a_product_message_fits_one_run_and_one_encryptor_only() -> None:
+    """Rule f: run, order and encryptor are bound in every product message; a replay elsewhere is refused."""
+    kept: dict[str, Content] = {}
+
+    def keep(content: Content, _: str) -> Content:
+        kept["hint"] = content
+        return content
+
+    pump(PLAN, TABLES, tamper=altered("hint", "platform", keep))  # the last of its hints goes to the bank
+    with pytest.raises(linear.errors.ForeignProductMessage):
+        pump(PLAN, TABLES, tamper=altered("hint", "platform", lambda content, _: kept["hint"]))
+
+
 # --- what is stored ---------------------------------------------------------------------------------------------------
 
 

@@ -70,11 +70,14 @@ def test_it_equals_pooled_training_on_seeded_data(
 
 @pytest.mark.real_data
 def test_it_equals_pooled_training_on_real_households() -> None:
-    """Through Flower's own ServerApp and ClientApps, with sealed envelopes."""
+    """Through Flower's own ServerApp and ClientApps, with sealed envelopes.
+
+    Scores in steps of 2^-5: on 700 test rows, steps of 2^-4 move the AUC of one split in thirty by more than 0.001.
+    """
     from tests.federation.test_apps import run_locally
 
     tables, columns = households(data_folder("scf2022"))
-    plan = TrainingPlan.from_body(body(columns, bootstrap=1000))
+    plan = TrainingPlan.from_body(body(columns, bootstrap=1000, score_step_log2=-5))
     nodes = {partner: Node(plan, partner, tables[partner]) for partner in plan.partners}
     finished, progress = run_locally(plan, nodes)
     result = nodes["broker"].session.result()
