@@ -5,7 +5,6 @@ What the contract holds at the end is read from the second EVM, never from the f
 """
 
 import json
-from datetime import UTC, datetime
 
 from contracts import abi, artifacts, settlement
 from contracts.keys import Address
@@ -34,7 +33,7 @@ def check(case: Case, settled: tuple[Recomputed, ...]) -> None:
         return
     case.sheet.holds("genesis")
     found = exported.read(case)
-    hashes = [merkle.leaf_hash(block.hash) for block in found]
+    hashes = [merkle.leaf_hash(block.header.hash) for block in found]
     logs.check_checkpoints(case, CHAIN, hashes)
     logs.check_cosigned(case, CHAIN, hashes)
     evm = _replay(case, genesis.from_body(json.loads(data)), found)
@@ -48,9 +47,7 @@ def check(case: Case, settled: tuple[Recomputed, ...]) -> None:
 def _replay(case: Case, begun: genesis.Genesis, found: list[Block]) -> Replay | None:
     """The second EVM after all blocks, each transaction's outcome compared with its receipt; None where it stopped."""
     again = [
-        ReplayBlock(
-            number=block.number, time=datetime.fromtimestamp(block.timestamp, UTC), transactions=block.transactions
-        )
+        ReplayBlock(number=block.header.number, time=block.header.time, transactions=block.transactions)
         for block in found[1:]
     ]
     try:
@@ -60,10 +57,10 @@ def _replay(case: Case, begun: genesis.Genesis, found: list[Block]) -> Replay | 
         return None
     stored = [(block, i) for block in found for i in range(len(block.transactions))]
     for result, (block, i) in zip(done, stored, strict=True):
-        where = f"{exported.NAME} record {block.number} transaction {i}"
-        if result.succeeded != block.succeeded[i]:
+        where = f"{block.where} transaction {i}"
+        if result.succeeded != block.receipts[i].succeeded:
             case.sheet.add("CHAIN_REPLAY_DIFFERS", where, what="its outcome")
-        elif result.logs != block.logs[i]:
+        elif result.logs != block.receipts[i].logs:
             case.sheet.add("CHAIN_REPLAY_DIFFERS", where, what="its events")
         else:
             case.sheet.holds("transactions replayed")
@@ -102,13 +99,11 @@ def _check_state(case: Case, evm: Replay, one: Recomputed) -> None:
 def _check_foreign(case: Case, found: list[Block], settled: tuple[Recomputed, ...]) -> None:
     known = {one.digest for one in settled}
     for block in found:
-        for i, receipt in enumerate(block.logs):
-            for event in settlement.events(receipt, case.trust.contract):
-                if event.name == "Proposed" and event["digest"] not in known:
-                    where = f"{exported.NAME} record {block.number} transaction {i}"
-                    digest = event["digest"]
-                    assert isinstance(digest, bytes)
-                    case.sheet.add("CHAIN_EVENT_UNKNOWN", where, digest=digest.hex())
+        for i, receipt in enumerate(block.receipts):
+            for event in settlement.events(receipt.logs, case.trust.contract):
+                digest = event["digest"] if event.name == "Proposed" else None
+                if isinstance(digest, bytes) and digest not in known:
+                    case.sheet.add("CHAIN_EVENT_UNKNOWN", f"{block.where} transaction {i}", digest=digest.hex())
 
 
 def _signer(evm: Replay, contract: Address, partner: bytes) -> Address:

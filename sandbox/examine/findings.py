@@ -123,9 +123,9 @@ CATALOGUE: dict[str, tuple[str, str, str]] = {
         "在第二个 EVM 中重放，{what} 不一致",
     ),
     "CHAIN_EVENT_UNKNOWN": (
-        ERROR,
-        "the chain settled a statement that the bundle does not hold: {digest}",
-        "链上结算了证据包中不存在的结算单：{digest}",
+        WARNING,
+        "the chain holds a statement that the bundle does not, perhaps of another period: {digest}",
+        "链上有证据包未包含的结算单（可能属于其他期间）：{digest}",
     ),
     "AUTHORITY_DIFFERS": (ERROR, "the alliance's certificate authority is another one", "联盟证书机构与固定值不同"),
     "JOURNAL_UNBALANCED": (
