@@ -48,11 +48,8 @@ class Screen:
         self._console.print(_scorecards(summary))
         self._console.print(_costs(summary))
         money = summary["money"]
-        self._console.print(
-            Text(
-                f"settled: {money['statements']} statement of {money['lines']} lines, CNY {money['total_minor'] / 100:,.2f}"
-            )
-        )
+        total = f"CNY {money['total_minor'] / 100:,.2f}"
+        self._console.print(Text(f"settled: {money['statements']} statement, {money['lines']} lines, {total}"))
         self._console.print(Text(f"checked by the examiner: {summary['checks']:,} things hold, no finding"))
         for attack in summary["attacks"]:
             self._console.print(Text(f"attack found: {attack['what']} -> {attack['named']}"))
@@ -100,7 +97,7 @@ def _scorecards(summary: dict[str, Any]) -> Table:
     pooled = summary["pooled"]
     for name, figure in (
         ("same model, pooled rows", "same_model_auc_ppm"),
-        ("logistic regression, pooled", "logistic_auc_ppm"),
+        ("logistic regression, pooled rows", "logistic_auc_ppm"),
     ):
         table.add_row(name, f"{pooled[figure] / PPM:.4f}", "", "")
     return table
