@@ -8,10 +8,12 @@ from sandbox.chain.errors import (
     GasOutOfRange,
     InsufficientFunds,
     NonceOutOfOrder,
+    NotAdmitted,
     SenderNotAllowed,
 )
 from sandbox.chain.genesis import Genesis
 
+INITCODE_BYTES_MAX = 49_152  # EIP-3860
 _GAS_BASE, _GAS_CREATE, _GAS_ZERO, _GAS_BYTE, _GAS_INITCODE_WORD = 21_000, 32_000, 4, 16, 2
 
 
@@ -19,7 +21,7 @@ def admit(raw: bytes, genesis: Genesis) -> Transaction:
     """The checks that need no state; returns the decoded transaction.
 
     Raises MalformedTransaction (size, type, form, replay protection, high s, signature), ForeignChain,
-    SenderNotAllowed, FeeNotZero, GasOutOfRange.
+    SenderNotAllowed, FeeNotZero, GasOutOfRange, NotAdmitted (EIP-3860).
     """
     found = transactions.decode(raw)
     if found.chain_id != genesis.chain_id:
@@ -28,6 +30,8 @@ def admit(raw: bytes, genesis: Genesis) -> Transaction:
         raise SenderNotAllowed(sender=found.sender)
     if found.gas_price:
         raise FeeNotZero(price=found.gas_price)
+    if found.to is None and len(found.data) > INITCODE_BYTES_MAX:
+        raise NotAdmitted(why=f"a deployment's code has at most {INITCODE_BYTES_MAX} bytes")
     least, most = intrinsic_gas(found), genesis.transaction_gas_max
     if found.gas < least:
         raise GasOutOfRange(why="intrinsic gas too low", gas=found.gas, least=least, most=most)

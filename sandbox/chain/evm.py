@@ -79,7 +79,7 @@ class Ledger:
         if kept or not batch:
             try:
                 self._seal(kept, timestamp)
-            except ValidationError as error:
+            except (ValidationError, VMError) as error:
                 if len(batch) == 1:
                     return [NotAdmitted(why=str(error)[:200])]
                 # One of them breaks a rule admission does not know: give each a block of its own to find it.

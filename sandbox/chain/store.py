@@ -11,18 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _SCHEMA = """
-create table if not exists meta(key text primary key, value text not null) without rowid;
-create table if not exists kv(key blob primary key, value blob not null) without rowid;
+create table if not exists meta(key text primary key, value text not null) strict, without rowid;
+create table if not exists kv(key blob primary key, value blob not null) strict, without rowid;
 create table if not exists block(
-    number integer primary key, hash blob not null unique, timestamp integer not null, header blob not null);
+    number integer primary key, hash blob not null unique, timestamp integer not null, header blob not null) strict;
 create table if not exists tx(
     hash blob primary key, number integer not null references block(number), position integer not null,
     sender blob not null, recipient blob, status integer not null, gas_used integer not null, contract blob,
-    raw blob not null, receipt blob not null, unique(number, position)) without rowid;
+    raw blob not null, receipt blob not null, unique(number, position)) strict, without rowid;
 create table if not exists log(
     number integer not null references block(number), log_index integer not null, position integer not null,
     address blob not null, topic0 blob, topics blob not null, data blob not null, tx blob not null,
-    primary key(number, log_index)) without rowid;
+    primary key(number, log_index)) strict, without rowid;
 create index if not exists log_by_address on log(address, topic0, number);
 create index if not exists log_by_tx on log(tx);
 """

@@ -4,6 +4,7 @@ It finds any row that was altered and the others not; a history that was rewritt
 which the checkpoints that partners co-signed give away.
 """
 
+import sqlite3
 from collections.abc import Callable, Sequence
 
 from privacy.errors import Failure
@@ -15,8 +16,17 @@ from sandbox.chain.store import BlockRow, LogRow, Store, TxRow
 
 def verify(ledger: Ledger, progress: Callable[[int], None] = lambda number: None) -> int:
     """Re-execute all blocks; returns their number. Raises LedgerAltered at the first difference."""
-    stored = ledger.store
     again = Ledger(Store(None), ledger.genesis)
+    try:
+        return _verify(ledger, again, progress)
+    except sqlite3.DatabaseError as error:
+        raise LedgerAltered(what=f"file ({error})", number=again.head().number) from None
+    finally:
+        again.store.close()
+
+
+def _verify(ledger: Ledger, again: Ledger, progress: Callable[[int], None]) -> int:
+    stored = ledger.store
     end = ledger.head().number
     for number in range(end + 1):
         row = stored.block(number)
@@ -27,7 +37,6 @@ def verify(ledger: Ledger, progress: Callable[[int], None] = lambda number: None
         _compare(again.store, stored, number)
         progress(number)
     _compare_entries(again.store.entries(), stored.entries(), end)
-    again.store.close()
     return end + 1
 
 
