@@ -145,6 +145,7 @@ class Store:
 
 def _once(connection: Connection, fn: Callable[[Transaction], T], *, commit: bool) -> tuple[T, list[Signal]]:
     with Session(connection, expire_on_commit=False) as session:
+        session.connection()  # begin now: a writer holds the lock before its body runs
         tx = Transaction(session)
         try:
             result = fn(tx)
