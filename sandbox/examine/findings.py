@@ -133,6 +133,11 @@ CATALOGUE: dict[str, tuple[str, str, str]] = {
         "entry {entry} does not balance by {minor} minor units",
         "分录 {entry} 借贷差额 {minor}",
     ),
+    "JOURNAL_DIFFERS": (
+        ERROR,
+        "the journal holds {posted} minor units as payable for statement {statement}, its lines give {total}",
+        "账簿中结算单 {statement} 的应付为 {posted}，按明细应为 {total}",
+    ),
     "CHECK_STOPPED": (
         ERROR,
         "a check could not be finished over this content: {why}; what it would have found is not known",

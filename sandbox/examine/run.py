@@ -52,9 +52,9 @@ def examine(data: bytes, trust: Trust) -> Report:
     case = open_case(bundle, trust, sheet)
     _guard(case, "signatures", lambda: signatures.check(case))
     _guard(case, "audit log", lambda: logs.check(case))
-    _guard(case, "ledger", lambda: ledger.check(case))
     settled: list[statements.Recomputed] = []
     _guard(case, "statements", lambda: settled.extend(statements.check(case)))
+    _guard(case, "journal", lambda: ledger.check(case, tuple(settled)))
     _guard(case, "chain", lambda: chain.check(case, tuple(settled)))
     return Report(alliance=bundle.alliance, period=bundle.period, findings=tuple(sheet.findings), held=dict(sheet.held))
 

@@ -36,6 +36,7 @@ class Recomputed:
     state: str
     agreement: Agreement
     partner: bytes  # the referrer's identifier on chain, 32 bytes
+    total_minor: int  # as recomputed
     digest: bytes  # EIP-712, 32 bytes
 
 
@@ -90,6 +91,7 @@ def _check_one(case: Case, stored: _Stored) -> Recomputed | None:
         state=str(stored.signed.get("state")),
         agreement=agreement,
         partner=made_anchor.partner,
+        total_minor=sum(line.amount_minor for line in lines),
         digest=digest,
     )
 

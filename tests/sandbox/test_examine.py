@@ -129,6 +129,14 @@ def unbalance(books: Books) -> None:
     posting["amount_minor"] = 1
 
 
+def lower_the_entry(books: Books) -> None:
+    postings = books.journal[0]["postings"]
+    assert isinstance(postings, list)
+    for posting in postings:
+        assert isinstance(posting, dict)
+        posting["amount_minor"] = 1
+
+
 def cut_chain(books: Books) -> None:
     books.blocks.pop()
 
@@ -161,6 +169,7 @@ def forge_cosignature(books: Books) -> None:
         (swap_signatures, "STATEMENT_SIGNATURE_INVALID"),
         (hide_report, "LEAF_WITHOUT_DOCUMENT"),
         (unbalance, "JOURNAL_UNBALANCED"),
+        (lower_the_entry, "JOURNAL_DIFFERS"),
         (cut_chain, "LOG_TRUNCATED"),
         (alter_receipt, "CHAIN_BROKEN"),
         (other_genesis, "CHAIN_OTHER_GENESIS"),
