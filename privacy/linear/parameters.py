@@ -10,7 +10,7 @@ from functools import cache
 
 from privacy import canonical
 from privacy.linear.errors import ParametersImpossible
-from privacy.ring import ERROR_MAX, ERROR_VARIANCE, EXACT_BITS, TABLE_MODULUS_BITS_MAX, Ring, fft_error
+from privacy.ring import ERROR_MAX, ERROR_VARIANCE, EXACT_BITS, MODULUS_BITS_MAX, Ring, fft_error
 
 CHECK_COLUMNS = 5  # secret random combinations of the columns
 CHECK_WEIGHT_MAX = (
@@ -18,7 +18,6 @@ CHECK_WEIGHT_MAX = (
 )
 ZERO_VECTORS = 4  # vectors of a zero test, each under its own key
 FAILURE_LOG2_MAX = -40.0  # chance that any opened value of the whole training is off by one
-SMALL_DEGREE_MODULUS_BITS_MAX = 104  # house rule below the table's 109 at N = 4096, whose margin to 128 bit is thin
 UNIFORM_NORM = 0.62  # a uniform balanced digit has root mean square 2^(w-1) / sqrt 3 = 0.577 * 2^(w-1); asserted
 
 ROWS_MAX = 1 << 20
@@ -82,7 +81,7 @@ class Parameters:
 def parameters(n: int, columns: int, x_max: int, r_max: int, messages: int, holders: int = 1) -> Parameters:
     """The smallest parameters for an (n, columns) matrix with |X| <= x_max and vectors with |r| <= r_max.
 
-    Raises ParametersImpossible when a limit is exceeded or no ring of the table is large enough.
+    Raises ParametersImpossible when a limit is exceeded or no ring of the tables is large enough.
     """
     limits = (
         ("rows", n, ROWS_MAX),
@@ -99,12 +98,12 @@ def parameters(n: int, columns: int, x_max: int, r_max: int, messages: int, hold
     if plain_bits > 62:
         raise ParametersImpossible(why=f"a product needs {plain_bits} bits, 62 are possible")
     why = ""
-    for degree, table_bits in TABLE_MODULUS_BITS_MAX.items():
+    for degree, modulus_bits_max in MODULUS_BITS_MAX.items():
         noise = _expected_carries_log2(n, columns, x_max, messages, holders, degree)
         modulus_bits = 8 * math.ceil((plain_bits + math.ceil(noise - FAILURE_LOG2_MAX)) / 8)
         digit_bits = _digit_bits(n, x_max, degree, modulus_bits)
-        if modulus_bits > (SMALL_DEGREE_MODULUS_BITS_MAX if degree == 4096 else table_bits):
-            why = f"N = {degree} holds {table_bits} bits, {modulus_bits} are needed"
+        if modulus_bits > modulus_bits_max:
+            why = f"N = {degree} holds {modulus_bits_max} bits, {modulus_bits} are needed"
         elif (columns + CHECK_COLUMNS) * plain_bits * holders > degree:
             # what crafted hints could read of one key, all holders together, stays well under its N * 1.58 bits
             why = f"{holders} holders x {columns} columns x {plain_bits} bits exceed N = {degree}"
@@ -157,7 +156,7 @@ def _digit_bits(n: int, x_max: int, degree: int, modulus_bits: int) -> int:
 def _assert_sound(p: Parameters) -> None:
     """The rules every parameter set meets, checked on the finished value rather than trusted from its derivation."""
     assert p.failure_log2 <= FAILURE_LOG2_MAX, "off-by-one over the whole training at most 2^-40"
-    assert p.modulus_bits <= TABLE_MODULUS_BITS_MAX[p.degree], "modulus within the table's limit"
+    assert p.modulus_bits <= MODULUS_BITS_MAX[p.degree], "modulus within the limit for 128 bit"
     assert 2 * p.rows * p.x_max * p.r_max < 1 << p.plain_bits, "every true product fits modulo t"
     assert ((p.rows * p.x_max + p.degree) << p.digit_bits) <= 1 << EXACT_BITS, "sums of digits are exact in float64"
     worst = ERROR_MAX * (p.rows * CHECK_WEIGHT_MAX * p.columns * p.x_max + 2 * p.degree)

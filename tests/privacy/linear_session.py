@@ -16,6 +16,7 @@ from privacy.ring import Ints
 from tests.support.entropy import SeededEntropy
 
 CONTEXT = b"order digest and run"
+SMALL = {"x_max": 1, "r_max": 1}  # N = 4096: the fastest parameters
 SEED = linear.joint_seed([b"a" * 32, b"b" * 32])
 
 
@@ -95,6 +96,11 @@ def ready(
     return Session(p, matrices, SeededEntropy(entropy_seed)).take_hints().prove()
 
 
+def small_session(messages: int = 8) -> Session:
+    """A ready session of one holder with 200 rows and 3 columns."""
+    return ready({"bank": random_matrix(200, 3, 1)}, **SMALL, messages=messages)
+
+
 def reframed(message: bytes, body: bytes, *, count: int | None = None, sequence: int | None = None) -> bytes:
     """The message with another body under a fitting header: what a party that lies sends, rather than a bad line."""
     _, kind, bound, old_sequence, old_count, _, _ = wire.HEADER.unpack_from(message)
@@ -104,6 +110,11 @@ def reframed(message: bytes, body: bytes, *, count: int | None = None, sequence:
 
 def body_of(message: bytes) -> bytearray:
     return bytearray(message[wire.HEADER.size :])
+
+
+def opened_values(message: bytes) -> Ints:
+    _, _, _, _, count, _, _ = wire.HEADER.unpack_from(message)
+    return np.frombuffer(bytes(body_of(message)), "<i8").reshape(count, -1)
 
 
 def known_answers() -> dict[str, object]:

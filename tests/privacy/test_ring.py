@@ -134,6 +134,13 @@ def test_the_error_bound_holds_for_extreme_inputs(degree: int) -> None:
     assert bound < 64 * 2**20 * error  # and it is a bound of this order, not a vacuous one
 
 
+def test_the_limits_are_below_both_tables() -> None:
+    for degree, limit in ring_module.MODULUS_BITS_MAX.items():
+        assert limit <= ring_module.STANDARD_2018_MODULUS_BITS_MAX[degree]
+        assert limit <= ring_module.GUIDELINES_2024_MODULUS_BITS_MAX[degree]
+    assert ring_module.MODULUS_BITS_MAX[4096] == 104
+
+
 def test_rings_outside_the_table_cannot_be_made() -> None:
     for degree, modulus_bits in ((4096, 112), (8192, 224), (16384, 440), (2048, 48), (8192, 130)):
         with pytest.raises(AssertionError):
