@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from partner_node import files, keys
+from partner_node import cli_settlement, files, keys
 from partner_node.cli_common import Cli, options
 from privacy import seal
 
@@ -21,6 +21,10 @@ from privacy import seal
 @options
 def partner(cli: Cli) -> None:
     """A partner's own node: enrol, publish, approve, check, sign."""
+
+
+for _group in cli_settlement.GROUPS:
+    partner.add_command(_group)
 
 
 @partner.command()

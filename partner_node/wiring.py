@@ -23,6 +23,7 @@ from partner_node.outbound import Outbound, Tap
 from partner_node.outbox import Outbox
 from partner_node.rpc import Deliver, HubLink, Identity
 from partner_node.settings import Settings
+from partner_node.settlement import Settlement
 from partner_node.times import Clock, Entropy
 from partner_node.training import Training
 from partner_node.vault import Vault
@@ -72,8 +73,11 @@ def build(settings: Settings, *, tap: Tap | None = None, now: Clock = clock, ran
     matching = Matching(node, jobs, desk, vault)
     training = Training(node, jobs, desk, vault)
     catalogue = Catalogue(node, desk, vault)
-    jobs.reviews.update({"match": matching.review, "train": training.review})
-    handlers = join(jobs.handlers(), matching.handlers(), training.handlers(), witness.handlers())
+    settlement = Settlement(node, desk.gate)
+    jobs.reviews.update({"match": matching.review, "train": training.review, "agreement": settlement.review})
+    handlers = join(
+        jobs.handlers(), matching.handlers(), training.handlers(), witness.handlers(), settlement.handlers()
+    )
 
     worker: Worker
     link = HubLink(
@@ -93,7 +97,14 @@ def build(settings: Settings, *, tap: Tap | None = None, now: Clock = clock, ran
     )
     worker = Worker(node, handlers, Outbox(node, witness), send=link.send, acknowledge=link.ack)
     office = Office(node, desk, lambda: link.state)
-    commands = join(jobs.commands(), matching.commands(), witness.commands(), catalogue.commands(), office.commands())
+    commands = join(
+        jobs.commands(),
+        matching.commands(),
+        witness.commands(),
+        catalogue.commands(),
+        settlement.commands(),
+        office.commands(),
+    )
     return Parts(node=node, handlers=handlers, commands=commands, worker=worker, link=link)
 
 

@@ -1,0 +1,133 @@
+"""`ecohub partner referrals | events | statement`: reports and statements of this node."""
+
+import getpass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from partner_node.cli_common import Cli, options
+
+LINES_SHOWN_MAX = 20
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.group()
+def referrals() -> None:
+    """Clients this partner referred."""
+
+
+@referrals.command("report")
+@click.argument("file", type=FILE)
+@click.option("--agreement", required=True, help="its digest, or the first 8 digits or more")
+@click.option("--alignment", help="the match job whose tokens are used; needed where this node holds several")
+@click.option("--id-type", default="resident_id", show_default=True)
+@options
+def referrals_report(cli: Cli, file: Path, agreement: str, alignment: str | None, id_type: str) -> None:
+    """Report referrals of a CSV FILE (client_id,time) by token. Clients outside the alignment are not sent."""
+    found = cli.call(
+        "referrals.report", file=str(file.resolve()), agreement=agreement, alignment=alignment, id_type=id_type
+    )
+    cli.show(found)
+
+
+@click.group()
+def events() -> None:
+    """Revenue events of referred clients."""
+
+
+@events.command("report")
+@click.argument("file", type=FILE)
+@click.option("--agreement", required=True, help="its digest, or the first 8 digits or more")
+@click.option("--period", required=True, help="month in the agreement's time zone, YYYY-MM")
+@click.option("--id-type", default="resident_id", show_default=True)
+@options
+def events_report(cli: Cli, file: Path, agreement: str, period: str, id_type: str) -> None:
+    """Report a month's events of a CSV FILE (client_id,time,kind,amount,event_id); only of referred clients."""
+    found = cli.call("events.report", file=str(file.resolve()), agreement=agreement, period=period, id_type=id_type)
+    cli.show(found)
+
+
+@click.group()
+def statement() -> None:
+    """Statements: what this node computed itself, and what its people decided."""
+
+
+@statement.command("list")
+@options
+def statement_list(cli: Cli) -> None:
+    """All statements."""
+    found = cli.call("statement.list")
+    columns = ("statement", "period", "lines", "payable", "check", "decision", "state")
+    rows = [
+        (s["statement"][:16], s["period"], s["lines"], _payable(s), _check(s), s["decision"], s["state"])
+        for s in found["statements"]
+    ]
+    cli.show(found, lambda: cli.table(columns, rows))
+
+
+@statement.command("show")
+@click.argument("identifier", metavar="STATEMENT")
+@options
+def statement_show(cli: Cli, identifier: str) -> None:
+    """One STATEMENT with its differences and lines."""
+    found = cli.call("statement.show", statement=identifier)
+    cli.show(found, lambda: _describe(cli, found))
+
+
+@statement.command("confirm")
+@click.argument("identifier", metavar="STATEMENT")
+@click.option("--person", default=getpass.getuser, help="who confirms, in the signed document (default: login name)")
+@click.option("--yes", is_flag=True, help="sign exactly this statement; without it it is only shown")
+@options
+def statement_confirm(cli: Cli, identifier: str, person: str, yes: bool) -> None:
+    """Sign a STATEMENT that this node's own computation matches. This lets it be settled."""
+    found = cli.call("statement.show", statement=identifier)
+    cli.confirm(yes, found, lambda: _describe(cli, found))
+    cli.show(cli.call("statement.confirm", statement=found["statement"], person=person))
+
+
+@statement.command("dispute")
+@click.argument("identifier", metavar="STATEMENT")
+@click.option("--reason", required=True, help="why, for the other party")
+@click.option("--line", "lines", multiple=True, type=click.IntRange(min=0), help="number of a disputed line (repeat)")
+@click.option("--person", default=getpass.getuser, help="who disputes, in the signed document (default: login name)")
+@options
+def statement_dispute(cli: Cli, identifier: str, reason: str, lines: tuple[int, ...], person: str) -> None:
+    """Object to a STATEMENT before it is on the chain. The period opens again and gets a new version."""
+    found = cli.call("statement.dispute", statement=identifier, reason=reason, lines=list(lines), person=person)
+    cli.show(found)
+
+
+def _describe(cli: Cli, found: dict[str, Any]) -> None:
+    names = ("statement", "agreement", "period", "state", "decision", "person", "anchor")
+    rows: list[tuple[str, object]] = [(name, found[name] or None) for name in names]
+    rows += [("payable", _payable(found)), ("lines", found["lines"]), ("check", _check(found))]
+    cli.table(("", ""), rows)
+    if found["differences"]:
+        columns = ("difference", "line", "field", "stated", "computed here")
+        cli.table(
+            columns, [(d["what"], d["line"], d["field"], d["stated"], d["computed"]) for d in found["differences"]]
+        )
+    reason = "reason_zh" if cli.lang == "zh" else "reason_en"
+    lines = found["line_values"][:LINES_SHOWN_MAX]
+    cli.table(
+        ("line", "token", "minor units", "why"),
+        [(n["index"], n["token"][:8], n["amount_minor"], n[reason]) for n in lines],
+    )
+    if len(found["line_values"]) > LINES_SHOWN_MAX:
+        cli.say(
+            f"{len(found['line_values']) - LINES_SHOWN_MAX} more lines: --json shows all",
+            f"另有 {len(found['line_values']) - LINES_SHOWN_MAX} 行：用 --json 查看全部",
+        )
+
+
+def _payable(found: dict[str, Any]) -> str:
+    return f"{found['currency']} {found['payable_minor']} (minor units)"
+
+
+def _check(found: dict[str, Any]) -> str:
+    return found["check"] if found["check"] == "matches" else f"differs in {found['differs']} places"
+
+
+GROUPS = (referrals, events, statement)

@@ -1,0 +1,266 @@
+"""Statements at this node: check what the hub discloses, let a person confirm or dispute it, follow what becomes of it.
+
+A confirmation is this node's EIP-712 signature over the statement's anchor. It is made only by a person's command, only
+where this node's own computation gave the same statement, and only for the chain and contract of this node's settings.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from contracts import settlement as chain_settlement
+from contracts.keys import parse_address
+from ecowire import codec_settlement, documents
+from ecowire.codec_settlement import Disclosure
+from ecowire.documents import Body
+from ecowire.status import MalformedMessage
+from ecowire.stream import Message
+from partner_node import settlement_check, store, store_settlement, times
+from partner_node.arguments import text
+from partner_node.errors import CommandInvalid
+from partner_node.grants import Gate
+from partner_node.node import Answer, Commands, Handlers, Node
+from partner_node.settlement_check import Difference, Held
+from partner_node.settlement_errors import OtherContract, StatementDecided, StatementDiffersHere
+from partner_node.settlement_reports import Reports, approved, own_party
+from partner_node.store_settlement import ACCEPTED, StatementRecord
+from privacy import canonical
+from privacy.errors import Failure
+from privacy.ids import Digest, Period, parse_digest
+from revenue_share import statement
+from revenue_share.agreement import Agreement
+from revenue_share.statement import State
+
+MATCHES, DIFFERS = "matches", "differs"
+CONFIRMED, DISPUTED = "confirmed", "disputed"
+DRAFT = State.DRAFT.value
+LINES_MAX = 1000
+TRANSACTIONS_MAX = 16
+
+
+class Settlement:
+    """The settlement of one node."""
+
+    def __init__(self, node: Node, gate: Gate) -> None:
+        self._node = node
+        self._reports = Reports(node, gate)
+
+    def handlers(self) -> Handlers:
+        own = {"settlement.statement": self.receive, "settlement.final": self.follow}
+        return {**own, **self._reports.handlers()}
+
+    def commands(self) -> Commands:
+        own = {
+            "statement.list": self.listed,
+            "statement.show": self.show,
+            "statement.confirm": self.confirm,
+            "statement.dispute": self.dispute,
+        }
+        return {**own, **self._reports.commands()}
+
+    def review(self, body: Body) -> None:
+        """Check an agreement before a person approves it.
+
+        Raises AgreementInvalid, RuleKindUnknown, OtherRole, OtherContract.
+        """
+        agreement = Agreement.from_body(body)
+        own_party(agreement, self._node)
+        self._check_contract(agreement)
+
+    def receive(self, request: Message) -> Answer:
+        """Open, check and keep a statement; tells the hub only whether it matches.
+
+        Raises AgreementNotHere, OtherRole, CannotOpen, MalformedMessage and the like where there is nothing to check.
+        """
+        node, now = self._node, times.to_text(self._node.clock())
+        name = parse_digest(request.head.get("statement"))
+        agreement = node.database.read(lambda session: approved(session, request.head.get("agreement")))
+        me = own_party(agreement, node)
+        disclosure = codec_settlement.open_disclosure(request.body, name, me.partner, node.keys.sealing)
+        held = node.database.read(lambda session: self._held(session, agreement, disclosure))
+        found = settlement_check.check(agreement, me, disclosure, held)
+        record = _record(agreement, name, disclosure, found, now)
+        return Answer(
+            head={"check": record.verdict}, write=lambda session: store_settlement.keep_statement(session, record)
+        )
+
+    def follow(self, request: Message) -> Answer:
+        """Take note of a statement's new state and chain transactions. Raises StatementNotHere, MalformedMessage."""
+        head = request.head
+        name, state, transactions = parse_digest(head.get("statement")), head.get("state"), head.get("transactions")
+        if state not in {known.value for known in State} or not isinstance(state, str):
+            raise MalformedMessage(why="a statement's state")
+        if not isinstance(transactions, list) or len(transactions) > TRANSACTIONS_MAX:
+            raise MalformedMessage(why="a list of transactions")
+        sealed = tuple("0x" + parse_digest(str(item).removeprefix("0x")) for item in transactions)
+        self._node.database.read(lambda session: store_settlement.statement(session, name))
+        return Answer(write=lambda session: store_settlement.set_state(session, name, state, sealed))
+
+    def listed(self, _: Mapping[str, Any]) -> Body:
+        """Every statement with this node's check and its person's decision."""
+        found = self._node.database.read(store_settlement.statements)
+        return {"statements": [_line(record) for record in found]}
+
+    def show(self, arguments: Mapping[str, Any]) -> Body:
+        """One statement in full: body, lines, differences line by line, decision."""
+        name = text(arguments, "statement")
+        record = self._node.database.read(lambda session: store_settlement.statement(session, name))
+        return {
+            **_line(record),
+            "body": record.body,
+            "anchor": record.anchor,
+            "differences": [*record.differences],
+            "line_values": [*record.lines],
+            "document": record.document.to_value() if record.document else None,
+        }
+
+    def confirm(self, arguments: Mapping[str, Any]) -> Body:
+        """A person confirms: this node signs the statement's anchor with its chain key. The same again is fine.
+
+        Raises StatementNotHere, StatementDiffersHere, StatementDecided, OtherContract.
+        """
+        node, now = self._node, times.to_text(self._node.clock())
+        person = text(arguments, "person")
+
+        def apply(session: Session) -> StatementRecord:
+            record = store_settlement.statement(session, text(arguments, "statement"))
+            if record.decision == CONFIRMED:
+                return record
+            if record.verdict != MATCHES:
+                raise StatementDiffersHere(statement=record.id[:16], count=len(record.differences))
+            if record.decision or record.state != DRAFT:
+                raise StatementDecided(
+                    statement=record.id[:16], state=record.decision or record.state, wanted=CONFIRMED
+                )
+            agreement = approved(session, record.agreement)
+            self._check_contract(agreement)
+            made = codec_settlement.anchor(statement.from_body(record.body))
+            digest = chain_settlement.digest(made, agreement.chain_id, parse_address(agreement.contract))
+            signature = "0x" + node.keys.chain.sign_digest(digest).hex()
+            body: Body = {"statement": record.id, "signature": signature, "person": person, "time": now}
+            self._decide(session, record, CONFIRMED, person, body, "statement.confirm", now)
+            return store_settlement.statement(session, record.id)
+
+        return _line(node.database.write("confirm", apply))
+
+    def dispute(self, arguments: Mapping[str, Any]) -> Body:
+        """A person objects to a draft, giving a reason and, where lines are meant, their numbers.
+
+        Raises StatementNotHere, StatementDecided once the statement is on the chain, CommandInvalid.
+        """
+        node, now = self._node, times.to_text(self._node.clock())
+        person, reason = text(arguments, "person"), text(arguments, "reason")
+        lines = _line_numbers(arguments)
+
+        def apply(session: Session) -> StatementRecord:
+            record = store_settlement.statement(session, text(arguments, "statement"))
+            if record.decision == DISPUTED:
+                return record
+            if record.state != DRAFT:
+                raise StatementDecided(statement=record.id[:16], state=record.state, wanted=DISPUTED)
+            body: Body = {"statement": record.id, "reason": reason, "lines": lines, "person": person, "time": now}
+            self._decide(session, record, DISPUTED, person, body, "statement.dispute", now)
+            return store_settlement.statement(session, record.id)
+
+        return _line(node.database.write("dispute", apply))
+
+    def _decide(
+        self, session: Session, record: StatementRecord, decision: str, person: str, body: Body, kind: str, now: str
+    ) -> None:
+        node, name = self._node, {CONFIRMED: "confirmation", DISPUTED: "dispute"}[decision]
+        document = documents.sign(name, body, node.settings.partner, node.keys.signing)
+        store_settlement.decide(session, record.id, decision, person, document, now)
+        request = Message(id=f"{kind}/{record.id}", kind=kind, head={name: document.to_value()})
+        store.enqueue(session, request, now)
+
+    def _check_contract(self, agreement: Agreement) -> None:
+        settings = self._node.settings
+        found, expected = (agreement.chain_id, agreement.contract), (settings.chain_id, settings.contract)
+        if found != expected:
+            raise OtherContract(found=f"{found[1]} ({found[0]})", expected=f"{expected[1] or '-'} ({expected[0]})")
+
+    def _held(self, session: Session, agreement: Agreement, disclosure: Disclosure) -> Held:
+        """What this node knows by itself of the disclosed period. A malformed period leaves nothing to compare with."""
+        try:
+            period = statement.read_place(disclosure.body)[0]
+        except Failure:
+            period = Period("2000-01")
+        me = own_party(agreement, self._node)
+        kind = "referrals" if me.role == "referrer" else "events"
+        own = store_settlement.own_reports(session, agreement.digest, kind)
+        of_period = [(doc, state) for doc, state in own if kind == "referrals" or doc.body["period"] == period]
+        accepted = [doc for doc, state in of_period if state == ACCEPTED]
+        referred = store_settlement.reports(session, agreement.digest, "referrals")
+        known = [*[doc for doc, _ in of_period], *referred]
+        if me.role == "payer":
+            tokens = settlement_check.own_tokens(referred, agreement, period)
+        else:
+            tokens = settlement_check.own_tokens(accepted, agreement, period)
+        earlier = store_settlement.statements(session, agreement.digest)
+        taken = [(item.body, item.anchor, item.state) for item in earlier if item.on_chain]
+        return Held(
+            accepted=frozenset(doc.digest for doc in accepted),
+            known=frozenset(doc.digest for doc in known),
+            tokens=tokens,
+            place=settlement_check.next_place(taken, period),
+        )
+
+
+def _record(
+    agreement: Agreement, name: Digest, disclosure: Disclosure, found: tuple[Difference, ...], now: str
+) -> StatementRecord:
+    sequence, anchor, period = 0, "", ""
+    try:
+        made = statement.from_body(disclosure.body)
+        sequence, period = made.place.sequence, made.period
+        contract = parse_address(agreement.contract)
+        anchor = chain_settlement.digest(codec_settlement.anchor(made), agreement.chain_id, contract).hex()
+    except Failure as failure:
+        found = (*found, Difference(what="ANCHOR", stated=failure.code, computed=failure.message()))
+    return StatementRecord(
+        id=name,
+        agreement=agreement.digest,
+        period=period,
+        sequence=sequence,
+        anchor=anchor,
+        body=disclosure.body,
+        lines=disclosure.lines,
+        verdict=DIFFERS if found else MATCHES,
+        differences=tuple(item.to_value() for item in found),
+        decision="",
+        person="",
+        decided="",
+        document=None,
+        state=DRAFT,
+        transactions=(),
+        received=now,
+    )
+
+
+def _line(record: StatementRecord) -> Body:
+    body = record.body
+    return {
+        "statement": record.id,
+        "agreement": record.agreement,
+        "period": record.period,
+        "lines": len(record.lines),
+        "currency": body.get("currency"),
+        "total_minor": body.get("total_minor"),
+        "payable_minor": body.get("payable_minor"),
+        "check": record.verdict,
+        "differs": len(record.differences),
+        "decision": record.decision,
+        "person": record.person,
+        "decided": record.decided,
+        "state": record.state,
+        "transactions": [*record.transactions],
+        "received": record.received,
+    }
+
+
+def _line_numbers(arguments: Mapping[str, Any]) -> list[canonical.Value]:
+    lines = arguments.get("lines") or []
+    if not isinstance(lines, list) or len(lines) > LINES_MAX or any(type(n) is not int or n < 0 for n in lines):
+        raise CommandInvalid(command="statement.dispute", what="lines")
+    return [*lines]

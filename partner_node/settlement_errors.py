@@ -1,0 +1,88 @@
+"""What a node refuses in settlement."""
+
+from privacy.errors import Failure, Kind
+
+
+class AgreementNotHere(Failure):
+    code = "AGREEMENT_NOT_HERE"
+    kind = Kind.REFUSED
+    en = "this node's people have not approved an agreement {agreement}"
+    zh = "本节点人员未同意过协议 {agreement}"
+
+
+class OtherRole(Failure):
+    code = "OTHER_ROLE_IN_AGREEMENT"
+    kind = Kind.REFUSED
+    en = "{partner} is not the {role} of agreement {agreement}"
+    zh = "{partner} 不是协议 {agreement} 的 {role}"
+
+
+class OtherContract(Failure):
+    code = "OTHER_SETTLEMENT_CONTRACT"
+    kind = Kind.REFUSED
+    en = "the agreement settles in {found}, this node's settings name {expected}: correct [chain] or refuse"
+    zh = "协议约定的结算合约为 {found}，本节点配置为 {expected}：请更正 [chain] 或拒绝"
+
+
+class ReportFileInvalid(Failure):
+    code = "REPORT_FILE_INVALID"
+    kind = Kind.INVALID
+    en = "line {line} of the report file: {why}; nothing was reported"
+    zh = "报告文件第 {line} 行：{why}；未上报任何内容"
+
+
+class EventIdRepeated(Failure):
+    code = "EVENT_ID_REPEATED"
+    kind = Kind.CONFLICT
+    en = "line {line}: the event id {event} stands there a second time; nothing was reported, each event has one id"
+    zh = "第 {line} 行：事件编号 {event} 重复出现；未上报任何内容，每个事件编号唯一"
+
+
+class EventChanged(Failure):
+    code = "EVENT_CHANGED"
+    kind = Kind.CONFLICT
+    en = "line {line}: the event {event} was reported before with other content; report a reversal under a new id"
+    zh = "第 {line} 行：事件 {event} 曾以不同内容上报；请以新编号上报冲减"
+
+
+class AlignmentUnclear(Failure):
+    code = "ALIGNMENT_UNCLEAR"
+    kind = Kind.INVALID
+    en = "this node holds {count} alignments: name the match job whose tokens the referrals bear (--alignment)"
+    zh = "本节点有 {count} 个对齐结果：请用 --alignment 指明转介凭证所属的匹配任务"
+
+
+class NoReferrals(Failure):
+    code = "NO_REFERRALS"
+    kind = Kind.NOT_FOUND
+    en = "no referrals have been reported to this node under agreement {agreement} yet"
+    zh = "协议 {agreement} 下尚无转介上报到本节点"
+
+
+class StatementNotHere(Failure):
+    code = "STATEMENT_NOT_HERE"
+    kind = Kind.NOT_FOUND
+    en = "this node knows no statement {statement}: `ecohub partner statement list` lists them"
+    zh = "本节点没有结算单 {statement}：可用 `ecohub partner statement list` 查看"
+
+
+class StatementAmbiguous(Failure):
+    code = "STATEMENT_NOT_UNIQUE"
+    kind = Kind.INVALID
+    en = "{statement} is the start of more than one statement: give more digits (at least 8)"
+    zh = "{statement} 对应多张结算单：请给出更多位数（至少 8 位）"
+
+
+class StatementDiffersHere(Failure):
+    code = "STATEMENT_DIFFERS_HERE"
+    kind = Kind.INTEGRITY
+    en = "the statement {statement} differs from this node's own computation in {count} places: it is not signed; \
+`ecohub partner statement show` lists them"
+    zh = "结算单 {statement} 与本节点计算结果有 {count} 处不一致，不予签署；可用 `ecohub partner statement show` 查看"
+
+
+class StatementDecided(Failure):
+    code = "STATEMENT_DECIDED"
+    kind = Kind.CONFLICT
+    en = "the statement {statement} is {state} here and can't be {wanted} any more"
+    zh = "结算单 {statement} 在本节点为 {state}，不能再{wanted}"

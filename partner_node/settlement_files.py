@@ -1,0 +1,120 @@
+"""The two files this node's people report from: referrals and revenue events, checked line by line, all or nothing.
+
+referrals   client_id,time                       time in ISO 8601 with its offset, whole seconds
+events      client_id,time,kind,amount,event_id  amount as decimal text in the agreement's currency, read exactly
+
+Client ids stay in this process: they are normalised and turned into row keys, which find the client's token.
+"""
+
+import csv
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from partner_node.errors import CommandInvalid
+from partner_node.settlement_errors import EventIdRepeated, ReportFileInvalid
+from privacy.errors import Failure
+from privacy.ids import ClientToken
+from privacy.normalise import IdRejected, normalise
+from revenue_share.money import Money
+from revenue_share.referral import RevenueEvent
+
+ROWS_MAX = 1_000_000
+REFERRAL_COLUMNS = ["client_id", "time"]
+EVENT_COLUMNS = ["client_id", "time", "kind", "amount", "event_id"]
+Row = tuple[int, Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferralLine:
+    """A line of the referrals file. `client`: normalised id, None where the id is malformed."""
+
+    line: int
+    client: bytes | None
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventLine:
+    """A line of the events file, its amount in minor units."""
+
+    line: int
+    client: bytes | None
+    time: datetime
+    kind: str
+    base_minor: int
+    event_id: str
+
+    def event(self, token: ClientToken) -> RevenueEvent:
+        return RevenueEvent(id=self.event_id, token=token, kind=self.kind, time=self.time, base_minor=self.base_minor)
+
+
+def referrals(path: Path, id_type: str) -> list[ReferralLine]:
+    """The lines of a referrals file. Raises ReportFileInvalid, CommandInvalid where it can't be read."""
+    return [
+        ReferralLine(line=line, client=_client(row["client_id"], id_type), time=_time(row["time"], line))
+        for line, row in _rows(path, REFERRAL_COLUMNS)
+    ]
+
+
+def events(path: Path, id_type: str, currency: str) -> list[EventLine]:
+    """The lines of an events file. Raises ReportFileInvalid, EventIdRepeated, CommandInvalid."""
+    found: list[EventLine] = []
+    seen: set[str] = set()
+    for line, row in _rows(path, EVENT_COLUMNS):
+        if row["event_id"] in seen:
+            raise EventIdRepeated(line=line, event=row["event_id"][:64])
+        seen.add(row["event_id"])
+        try:
+            amount = Money.from_text(row["amount"], currency)
+        except Failure as failure:
+            raise ReportFileInvalid(line=line, why=failure.message()) from None
+        found.append(
+            EventLine(
+                line=line,
+                client=_client(row["client_id"], id_type),
+                time=_time(row["time"], line),
+                kind=row["kind"],
+                base_minor=amount.minor,
+                event_id=row["event_id"],
+            )
+        )
+    return found
+
+
+def _rows(path: Path, columns: list[str]) -> Iterator[Row]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.DictReader(stream, strict=True)
+            if reader.fieldnames != columns:
+                raise ReportFileInvalid(line=1, why=f"the header must be {','.join(columns)}")
+            for count, row in enumerate(reader):
+                if count >= ROWS_MAX:
+                    raise ReportFileInvalid(line=reader.line_num, why=f"more than {ROWS_MAX} rows")
+                if None in row or None in row.values():
+                    raise ReportFileInvalid(line=reader.line_num, why=f"{len(columns)} fields are expected")
+                yield reader.line_num, row
+    except csv.Error as error:
+        raise ReportFileInvalid(line=0, why=str(error)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandInvalid(command="report", what=f"the file ({type(error).__name__})") from None
+
+
+def _client(value: str, id_type: str) -> bytes | None:
+    try:
+        return normalise(id_type, value)
+    except IdRejected:
+        return None
+
+
+def _time(value: str, line: int) -> datetime:
+    try:
+        time = datetime.fromisoformat(value)
+    except ValueError:
+        raise ReportFileInvalid(line=line, why="a time in ISO 8601 is expected") from None
+    if time.tzinfo is None:
+        raise ReportFileInvalid(line=line, why="the time lacks its offset, such as +08:00")
+    if time.microsecond:
+        raise ReportFileInvalid(line=line, why="the time has fractions of a second")
+    return time.astimezone(UTC)

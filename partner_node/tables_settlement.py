@@ -1,0 +1,46 @@
+"""The node's tables of settlement: reports it signed or received, statements it checked."""
+
+from sqlalchemy import CheckConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from partner_node.tables import Base
+
+
+class ReportRow(Base):
+    """A signed report: this node's own, or at the payer's node the referrer's."""
+
+    __tablename__ = "settlement_report"
+    __table_args__ = (CheckConstraint("kind IN ('referrals','events')", name="kind"),)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    digest: Mapped[str] = mapped_column(unique=True)
+    kind: Mapped[str]
+    agreement: Mapped[str] = mapped_column(index=True)
+    period: Mapped[str]  # empty for referrals
+    document: Mapped[bytes]
+    time: Mapped[str]
+
+
+class StatementRow(Base):
+    """A statement as disclosed, what this node's own computation says of it, and what its person decided."""
+
+    __tablename__ = "statement"
+    __table_args__ = (
+        CheckConstraint("verdict IN ('matches','differs')", name="verdict"),
+        CheckConstraint("decision IN ('','confirmed','disputed')", name="decision"),
+    )
+    id: Mapped[str] = mapped_column(primary_key=True)
+    agreement: Mapped[str] = mapped_column(index=True)
+    period: Mapped[str]
+    sequence: Mapped[int]
+    anchor: Mapped[str]  # EIP-712 digest; empty where the body has none
+    body: Mapped[bytes]
+    lines: Mapped[bytes]  # canonical JSON list, as disclosed
+    verdict: Mapped[str]
+    differences: Mapped[bytes]  # canonical JSON list
+    decision: Mapped[str] = mapped_column(default="")
+    person: Mapped[str] = mapped_column(default="")
+    decided: Mapped[str] = mapped_column(default="")
+    document: Mapped[bytes | None]  # the signed confirmation or dispute
+    state: Mapped[str]  # as the hub last told
+    transactions: Mapped[bytes]  # canonical JSON list of chain transactions
+    received: Mapped[str]
