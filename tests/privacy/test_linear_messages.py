@@ -14,10 +14,12 @@ from privacy.ring import Ints
 from tests.privacy.linear_session import (
     CONTEXT,
     SEED,
+    SMALL,
     Session,
     body_of,
     random_matrix,
     random_vectors,
+    ready,
     reframed,
     small_session,
 )
