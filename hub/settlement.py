@@ -155,6 +155,7 @@ def _balances(entries: tuple[JournalEntry, ...], state: EntryState) -> list[cano
 
 
 COMMANDS = {
+    "contract": Command(roles=(FINANCE, REGULATOR), call=settlement_chain.contract, changes=False),
     "close": Command(roles=(FINANCE,), run=settlement_close.close),
     "statements": Command(roles=(FINANCE, REGULATOR), run=statements, changes=False),
     "statement": Command(roles=(FINANCE, REGULATOR), run=statement, changes=False),

@@ -20,7 +20,13 @@ from hub.chain_outbox import ChainOutbox
 from hub.identity import Caller
 from hub.records import Head
 from hub.services import Reply, Services, only
-from hub.settlement_errors import ChainDisagrees, SettleDone, StatementNotConfirmed, StatementNotOpen
+from hub.settlement_errors import (
+    ChainDisagrees,
+    ContractNotConfigured,
+    SettleDone,
+    StatementNotConfirmed,
+    StatementNotOpen,
+)
 from hub.store import Transaction
 from hub.store_ledger import Intent, LedgerStore
 from hub.store_settlement import SettlementStore, StatementRecord
@@ -84,6 +90,26 @@ def _step(outbox: ChainOutbox, chain: Chain, case: Case) -> None:
             raise StatementNotOpen(statement=case.record.id[:16], state=case.record.state)
         case State.FINAL | State.PAID | State.ACKED | State.REVERSED:
             raise SettleDone(statement=case.record.id[:16], state=case.record.state)
+
+
+def contract(services: Services, caller: Caller, now: datetime, head: Head) -> Reply:
+    """The configured settlement contract, as deployed. Raises ContractNotConfigured, CodeDiffers, ChainUnavailable."""
+    only(head)
+    configured = services.settings.chain
+    if not configured.contract:
+        raise ContractNotConfigured(file=services.settings.file.name)
+    address = parse_address(configured.contract)
+    found = chain_settlement.deployment(services.chain(), address)
+    return Reply(
+        head={
+            "chain_id": configured.chain_id,
+            "contract": address,
+            "governor": found.governor,
+            "broker": found.broker,
+            "arbiter": found.arbiter,
+            "window_seconds": found.window_seconds,
+        }
+    )
 
 
 def resume(services: Services) -> int:

@@ -128,3 +128,10 @@ class NothingToPay(Failure):
     kind = Kind.NOT_FOUND
     en = "no final statement of {period} has an amount to pay"
     zh = "{period} 没有需付款的终结结算单"
+
+
+class ContractNotConfigured(Failure):
+    code = "CONTRACT_NOT_CONFIGURED"
+    kind = Kind.UNAVAILABLE
+    en = "no settlement contract is configured: deploy it, then set [chain] contract in {file}"
+    zh = "未配置结算合约：请先部署，再于 {file} 的 [chain] 中设置 contract"

@@ -1,0 +1,240 @@
+"""`ecohub finance`: agreements, statements, settlement, payments. All are calls under a personal certificate."""
+
+import json
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hub import drafts_finance, wiring
+from hub.cli_common import Cli, options
+from hub.records import Head
+from privacy.errors import Failure, Kind
+
+LINES_SHOWN_MAX = 20
+
+
+class AgreementFileInvalid(Failure):
+    code = "AGREEMENT_FILE_INVALID"
+    kind = Kind.INVALID
+    en = "the file {file} can't be used: {why}"
+    zh = "文件 {file} 不可用：{why}"
+
+
+class PaymentFileExists(Failure):
+    code = "PAYMENT_FILE_EXISTS"
+    kind = Kind.CONFLICT
+    en = "{file} exists already and is not overwritten; the same payment file can be fetched again under another name"
+    zh = "{file} 已存在，不会覆盖；可用其他文件名再次取得同一付款文件"
+
+
+@click.group()
+@options
+def finance(cli: Cli) -> None:
+    """Agreements, statements, settlement, payments."""
+
+
+@finance.group()
+def agreement() -> None:
+    """Terms between a payer and a referrer."""
+
+
+@agreement.command("add")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--payer", help="instead of the file's")
+@click.option("--referrer", help="instead of the file's")
+@click.option("--key", default="", help="idempotency key: the same key again is the same proposal")
+@options
+def agreement_add(cli: Cli, file: Path, payer: str | None, referrer: str | None, key: str) -> None:
+    """Propose the terms of a TOML FILE: title, payer, referrer, valid_from, [[rules]] with id, event, rate.
+
+    Both parties' people approve exactly its digest; then it is active.
+    """
+    given = _read(file) | {k: v for k, v in (("payer", payer), ("referrer", referrer)) if v is not None}
+    contract, _ = cli.call("contract")
+    body = drafts_finance.agreement(given, contract, wiring.system_clock(), wiring.system_entropy)
+    made, _ = cli.call("propose", {"kind": "agreement", "body": body}, key=key)
+    cli.show(made, lambda: _show_agreement(cli, made["digest"], made["state"], made["body"]))
+
+
+@agreement.command("show")
+@click.argument("digest", required=False)
+@options
+def agreement_show(cli: Cli, digest: str | None) -> None:
+    """All agreements, or the one of DIGEST (or its first 8 digits) in full."""
+    if digest is not None:
+        found, _ = cli.call("job", {"digest": digest})
+        cli.show(found, lambda: _show_agreement(cli, found["digest"], found["state"], found["body"]))
+        return
+    found, _ = cli.call("jobs", {"kind": "agreement"})
+    rows = [
+        (j["digest"][:16], j["state"], ", ".join(j["parties"]), ", ".join(j["approved"]), j["purpose"])
+        for j in found["jobs"]
+    ]
+    cli.show(found, lambda: cli.table(("agreement", "state", "parties", "approved by", "purpose"), rows))
+
+
+@finance.command()
+@options
+def contract(cli: Cli) -> None:
+    """The settlement contract this hub uses, as the chain shows it: parties, arbiter, window."""
+    cli.show(cli.call("contract")[0])
+
+
+@finance.command()
+@click.argument("period")
+@click.option("--agreement", "digest", help="only this agreement")
+@click.option("--key", default="", help="idempotency key")
+@options
+def close(cli: Cli, period: str, digest: str | None, key: str) -> None:
+    """Draft the statements of PERIOD (YYYY-MM) and send them, sealed, to both parties' nodes."""
+    wanted: Head = {"period": period, "agreement": digest} if digest else {"period": period}
+    found, _ = cli.call("close", wanted, key=key)
+    cli.show(found, lambda: _table(cli, found["statements"]))
+
+
+@finance.command()
+@click.option("--period", help="YYYY-MM")
+@options
+def statements(cli: Cli, period: str | None) -> None:
+    """All statements: state, amount, what each node's own check says, who has confirmed."""
+    found, _ = cli.call("statements", {"period": period} if period else {})
+
+    def human() -> None:
+        columns = ("statement", "period", "referrer", "state", "payable", "checks", "confirmed", "window ends")
+        rows = [
+            (
+                s["statement"][:16],
+                s["period"],
+                s["referrer"],
+                s["state"],
+                _money(s),
+                ", ".join(f"{partner} {check or '-'}" for partner, check in s["checks"].items()),
+                ", ".join(s["confirmed"]),
+                s["closes"],
+            )
+            for s in found["statements"]
+        ]
+        cli.table(columns, rows)
+
+    cli.show(found, human)
+
+
+@finance.command()
+@click.argument("identifier", metavar="STATEMENT")
+@options
+def statement(cli: Cli, identifier: str) -> None:
+    """One STATEMENT in full with its lines."""
+    found, body = cli.call("statement", {"statement": identifier})
+    lines = json.loads(body)
+    cli.show({**found, "line_values": lines}, lambda: _show_statement(cli, found, lines))
+
+
+@finance.command()
+@click.argument("identifier", metavar="STATEMENT")
+@click.option("--yes", is_flag=True, help="do it")
+@click.option("--key", default="", help="idempotency key")
+@options
+def settle(cli: Cli, identifier: str, yes: bool, key: str) -> None:
+    """The next chain step of a STATEMENT: propose it once both confirmed, finalise it once its window is over."""
+    found = next(iter(_matching(cli, identifier)), None)
+    cli.confirm(yes, {"would_settle": found or identifier})
+    cli.show(cli.call("settle", {"statement": found["statement"] if found else identifier}, key=key)[0])
+
+
+@finance.command()
+@click.argument("period")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="the payment file to write (CSV)")
+@click.option("--yes", is_flag=True, help="do it")
+@click.option("--key", default="", help="idempotency key")
+@options
+def pay(cli: Cli, period: str, out: Path, yes: bool, key: str) -> None:
+    """Write the payment file for the final statements of PERIOD. A statement stands in one file only."""
+    found, _ = cli.call("statements", {"period": period})
+    due = [s for s in found["statements"] if s["state"] == "FINAL"]
+    cli.confirm(yes, {"would_pay": due})
+    if out.exists():
+        raise PaymentFileExists(file=str(out))
+    made, data = cli.call("pay", {"period": period}, key=key)
+    descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+    cli.show({**made, "path": str(out)})
+
+
+@finance.command()
+@options
+def ledger(cli: Cli) -> None:
+    """The trial balance, what is pending, and the journal."""
+    found, _ = cli.call("ledger")
+
+    def human() -> None:
+        for name in ("balances", "pending"):
+            rows = [(b["account"], b["asset"], b["debit_minor"], b["credit_minor"]) for b in found[name]]
+            cli.table(("account", "asset", "debit", "credit"), rows, title=name)
+        rows = [(e["id"][:24], e["memo"], e["state"], e["subject"][:16]) for e in found["entries"]]
+        cli.table(("entry", "memo", "state", "statement"), rows)
+
+    cli.show(found, human)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"), parse_float=_no_float)
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise AgreementFileInvalid(file=str(file), why=str(error)) from None
+
+
+def _no_float(text: str) -> Any:
+    raise ValueError(f'{text} is a decimal number: write rates as text, for example rate = "1/20"')
+
+
+def _matching(cli: Cli, prefix: str) -> list[dict[str, Any]]:
+    found, _ = cli.call("statements")
+    return [s for s in found["statements"] if s["statement"].startswith(prefix)]
+
+
+def _money(found: Mapping[str, Any]) -> str:
+    return f"{found['currency']} {found['payable_minor']} (minor units)"
+
+
+def _table(cli: Cli, found: Sequence[Mapping[str, Any]]) -> None:
+    rows = [(s["statement"][:16], s["referrer"], s["state"], s["lines"], _money(s)) for s in found]
+    cli.table(("statement", "referrer", "state", "lines", "payable"), rows)
+    cli.say(
+        "next: each party's people run `ecohub partner statement confirm`",
+        "下一步：双方人员执行 `ecohub partner statement confirm`",
+    )
+
+
+def _show_statement(cli: Cli, found: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> None:
+    names = ("statement", "period", "payer", "referrer", "state", "closes", "payment_file")
+    cli.table(("", ""), [*[(name, found[name]) for name in names], ("payable", _money(found))])
+    reason = "reason_zh" if cli.lang == "zh" else "reason_en"
+    shown = [(n["index"], n["token"][:8], n["amount_minor"], n[reason]) for n in lines[:LINES_SHOWN_MAX]]
+    cli.table(("line", "token", "minor units", "why"), shown)
+    if len(lines) > LINES_SHOWN_MAX:
+        more = len(lines) - LINES_SHOWN_MAX
+        cli.say(f"{more} more lines: --json shows all", f"另有 {more} 行：用 --json 查看全部")
+    for item in found["transactions"]:
+        click.echo(f"{item['kind']} {item['transaction']} {item['state']} block {item['block']}")
+
+
+def _show_agreement(cli: Cli, digest: str, state: str, body: Mapping[str, Any]) -> None:
+    rows: list[tuple[str, object]] = [("agreement", digest), ("state", state), ("title", body["title"])]
+    rows += [(party["role"], party["partner"]) for party in body["parties"]]
+    rows += [("valid", f"{body['valid_from']} to {body['valid_until'] or '...'} ({body['time_zone']})")]
+    rows += [
+        (
+            rule["id"],
+            f"{rule['rate']} of {rule['event']} within {rule['months_from_referral']} month(s) of the referral",
+        )
+        for rule in body["rules"]
+    ]
+    rows += [("contract", body["settlement"]["contract"]), ("window", f"{body['settlement']['window_seconds']} s")]
+    cli.table(("", ""), rows)
+    for sentence in body["disclosure"]:
+        click.echo(f"  - {sentence}")

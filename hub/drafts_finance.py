@@ -1,0 +1,65 @@
+"""Drafts of agreements: what finance gave, completed with defaults; no I/O. The hub and every node check the result."""
+
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from hub import times
+from hub.drafts import DraftIncomplete
+from hub.records import Head
+
+Entropy = Callable[[int], bytes]
+
+EXPIRES_DAYS = 14
+NONCE_BYTES = 32  # the referrer's name on the chain is salted with it: it must not be guessable
+DEFAULTS: Head = {
+    "kind": "agreement",
+    "version": 1,
+    "currency": "CNY",
+    "time_zone": "Asia/Shanghai",
+    "attribution_days": 90,
+    "purpose": "referral revenue share",
+}
+RULE_DEFAULTS: Head = {"kind": "percent_of_base", "months_from_referral": 1}
+NEEDED = ("title", "valid_from", "rules")
+
+
+def agreement(given: Mapping[str, Any], contract: Mapping[str, Any], now: datetime, entropy: Entropy) -> dict[str, Any]:
+    """The body of an agreement. `contract`: chain_id, contract and window_seconds, as the hub's command gives them.
+
+    Given are "payer", "referrer" (or "parties"), "title", "valid_from" and "rules", each rule with id, event and rate.
+    Raises DraftIncomplete.
+    """
+    body = {**DEFAULTS, **given}
+    missing = [name for name in NEEDED if not body.get(name)]
+    if "parties" not in body:
+        missing += [name for name in ("payer", "referrer") if not body.get(name)]
+        body["parties"] = [{"partner": body.pop(role, ""), "role": role} for role in ("payer", "referrer")]
+    if missing:
+        raise DraftIncomplete(why=f"missing: {', '.join(missing)}")
+    rules = body["rules"]
+    if not isinstance(rules, list) or not all(isinstance(rule, Mapping) for rule in rules):
+        raise DraftIncomplete(why="rules are tables with id, event and rate")
+    body["rules"] = [{**RULE_DEFAULTS, **rule} for rule in rules]
+    body.setdefault("valid_until", None)
+    for name in ("valid_from", "valid_until"):
+        if isinstance(body[name], date):  # TOML has dates of its own
+            body[name] = body[name].isoformat()
+    body.setdefault("settlement", {name: contract[name] for name in ("chain_id", "contract", "window_seconds")})
+    body.setdefault("expires", times.iso(now + timedelta(days=EXPIRES_DAYS)))
+    body.setdefault("nonce", entropy(NONCE_BYTES).hex())
+    body.setdefault("disclosure", disclosure(body))
+    return body
+
+
+def disclosure(body: Mapping[str, Any]) -> list[str]:
+    """Who learns what under an agreement."""
+    names = {party["role"]: party["partner"] for party in body["parties"]}
+    payer, referrer = names.get("payer", "the payer"), names.get("referrer", "the referrer")
+    events = ", ".join(str(rule.get("event")) for rule in body["rules"])
+    return [
+        f"{payer} and the hub learn which aligned clients {referrer} referred, by token, and when.",
+        f"{referrer} and the hub learn times and bases of the {events} events of these clients, by token.",
+        "The chain shows salted commitments, line counts, periods and signatures; no amount and no name.",
+        "A regulator who examines the evidence sees tokens, bases and amounts; no client id.",
+    ]
