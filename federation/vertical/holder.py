@@ -70,8 +70,8 @@ class FeatureHolder(Party):
     def _take_levels(self, sender: str, reader: Reader) -> None:
         """Keep the encryptor's statement on its 0/1 columns; it must respect the plan's rarity rule (rule e)."""
         value = reader.content["levels"]
-        count = len(value) if isinstance(value, np.ndarray) else 0
-        rows = reader.integers("levels", (count, 4), max(self._rows, features.VALUE_MAX, features.VALUE_MAX))
+        count = value.shape[0] if isinstance(value, np.ndarray) and value.ndim == 2 else 0
+        rows = reader.integers("levels", (count, 4), max(self._rows, features.VALUE_MAX))
         columns, low, high, with_high = rows.T
         if not ((columns >= 0) & (columns < len(self.names[sender]))).all() or len(set(columns.tolist())) != count:
             raise StepMalformed(partner=sender, why="its levels")
@@ -109,10 +109,9 @@ class FeatureHolder(Party):
         _, leader, reader = only(taken)
         shape = (self._plan.score_vectors(self._me), len(self.names[self._me]))
         self.weights = np.array(reader.floats("weights", shape, scores.WEIGHT_MAX))
-        announced = reader.mapping("announced", set(self._plan.holders))
-        if announced[self._me] != scores.weights_digest(self.weights):
+        digests = reader.digests("announced", set(self._plan.holders))
+        if digests[self._me] != scores.weights_digest(self.weights):
             raise WeightsRefused(partner=leader, why="it announced other weights for this holder than it sent")
-        digests = {holder: str(digest) for holder, digest in announced.items()}
         values, step = self._prepared.scaled, self._plan.score_step_log2
         small = [scores.rounded(values[self._test], w, step, leader) for w in self.weights[:-1]]
         full = scores.rounded(values, self.weights[-1], step, leader).view(np.uint64)

@@ -4,6 +4,7 @@ A message is the packed dict {"protocol", "run", "kind", "content"}. The node th
 the receiver checks form, run, dtype, shape, range and finiteness before anything is computed with it.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -16,6 +17,7 @@ from privacy import packing
 from privacy.packing import Packed
 
 PROTOCOL = 1
+DIGEST = re.compile(r"[0-9a-f]{64}")
 Content: TypeAlias = dict[str, Packed]
 
 FIELDS: dict[str, frozenset[str]] = {
@@ -106,6 +108,13 @@ class Reader:
         if not isinstance(value, dict) or set(value) != keys:
             raise self._wrong(name)
         return value
+
+    def digests(self, name: str, keys: set[str]) -> dict[str, str]:
+        """Digests as 64 hex digits, by key."""
+        found = {key: value for key, value in self.mapping(name, keys).items() if isinstance(value, str)}
+        if set(found) != keys or not all(DIGEST.fullmatch(value) for value in found.values()):
+            raise self._wrong(name)
+        return found
 
     def integers(self, name: str, shape: tuple[int, ...], largest: int) -> NDArray[np.int64]:
         """An int64 array of this shape with |values| <= largest."""
