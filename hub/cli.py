@@ -152,6 +152,17 @@ def checkpoint(cli: Cli) -> None:
 
 
 @hub.command()
+@click.argument("period")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="the bundle's file (.zip)")
+@options
+def bundle(cli: Cli, period: str, out: Path) -> None:
+    """Write the evidence bundle of a PERIOD (YYYY-MM) for the regulator."""
+    made, body = cli.call("bundle", {"period": period})
+    founding.write_new(out, body, mode=0o644)
+    cli.show({"file": str(out), **made})
+
+
+@hub.command()
 @options
 def status(cli: Cli) -> None:
     """Who I am to the hub, and which nodes are connected."""

@@ -14,7 +14,7 @@ import grpc
 
 from contracts import keys as chain_keys
 from contracts.chain import Chain
-from hub import authority, jobs, matching, partners, settlement, training, witness
+from hub import authority, evidence, jobs, matching, partners, settlement, training, witness
 from hub.audit import Log
 from hub.dispatch import AnswerHandler
 from hub.engine import Engine
@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, Command] = {
     **partners.COMMANDS,
     **jobs.COMMANDS,
     **witness.COMMANDS,
+    **evidence.COMMANDS,
     **settlement.COMMANDS,
 }
 NODE_REQUESTS: Mapping[str, NodeHandler] = {
