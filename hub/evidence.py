@@ -1,8 +1,8 @@
 """The evidence bundle: everything a regulator needs to check the hub without trusting it. Nothing here is a judgement.
 
-What the database holds is read in one transaction, so the parts fit together; the chain is asked before, so that every
-What the database holds is read in one transaction, so the parts fit together; the chain is asked before, so that each
-statement of the bundle is at most as old as its chain. The form is `ecowire.evidence`; the examiner knows no more of us.
+What the database holds is read in one transaction, so the parts fit together; the chain is asked before, so that no
+block is missing that an earlier part speaks of. The form is `ecowire.evidence`; the examiner knows no more of us.
+"""
 
 import hashlib
 from datetime import datetime
@@ -25,7 +25,7 @@ SANDBOX = "sandbox"
 
 
 def bundle(services: Services, caller: Caller, now: datetime, head: Head) -> Reply:
-    """The bundle of a period as the answer's body. Raises what the chain raises; without a chain that part is absent."""
+    """The bundle of a period as the answer's body. Raises what the chain raises; its part is absent without a chain."""
     only(head, "period")
     period = parse_period(text(head, "period"))
     chain = services.chain() if services.settings.chain.endpoint else None
