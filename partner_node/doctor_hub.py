@@ -69,12 +69,13 @@ def handshake(files: Files) -> Finding:
     try:
         with _connect(files, ssl.TLSVersion.TLSv1_3) as connection:
             version = connection.version() or ""
-            _expect_data(connection)
+            if _hung_up(connection):
+                return _refused(name, "")
     except ssl.SSLCertVerificationError as error:
         code, en, zh = _of_hub_certificate(error)
         return failed(name, code, en, zh)
     except ssl.SSLError as error:
-        return _refused(name, error)
+        return _refused(name, error.reason or str(error))
     except (OSError, ValueError) as error:
         return _unreachable(name, files.address, error)
     return ok(name, f"{version} with the hub's certificate of our authority", f"{version}，枢纽证书由联盟 CA 签发")
@@ -143,14 +144,15 @@ def _connect(files: Files, version: ssl.TLSVersion) -> ssl.SSLSocket:
         raise
 
 
-def _expect_data(connection: ssl.SSLSocket) -> None:
-    """Read the server's first HTTP/2 bytes; raises the ssl.SSLError of a late refusal."""
+def _hung_up(connection: ssl.SSLSocket) -> bool:
+    """Whether the server ended the connection right after the handshake; raises the ssl.SSLError of its alert."""
     connection.settimeout(REFUSAL_SECONDS)
     try:
-        if not connection.recv(1):
-            raise ssl.SSLError(0, "the hub closed the connection after the handshake")
+        return not connection.recv(1)  # a hub that accepts us begins to speak HTTP/2 at once
     except TimeoutError:
-        return  # silent servers have not refused
+        return False
+    except ConnectionError:
+        return True
 
 
 def _of_hub_certificate(error: ssl.SSLCertVerificationError) -> tuple[str, str, str]:
@@ -175,17 +177,16 @@ def _of_hub_certificate(error: ssl.SSLCertVerificationError) -> tuple[str, str, 
     )
 
 
-def _refused(name: str, error: ssl.SSLError) -> Finding:
-    reason = f"{error.reason or ''} {error}".upper()
+def _refused(name: str, alert: str) -> Finding:
+    """`alert`: OpenSSL's word for the server's alert (RFC 8446 section 6.2); empty where it just hung up."""
+    reason = alert.upper()
     if "CERTIFICATE_EXPIRED" in reason:
         return failed(name, "CERTIFICATE_EXPIRED", *REMEDIES["CERTIFICATE_EXPIRED"])
-    if "UNKNOWN_CA" in reason or "CERTIFICATE_UNKNOWN" in reason or "BAD_CERTIFICATE" in reason:
-        en = "the hub refuses this certificate: it is of another authority, or damaged; enrol again"
-        return failed(name, "CERTIFICATE_OF_OTHER_AUTHORITY", en, "枢纽拒绝该证书：签发机构不符或已损坏；请重新准入")
     if "PROTOCOL" in reason or "VERSION" in reason:
         return failed(name, "TLS_TOO_OLD", *REMEDIES["TLS_TOO_OLD"])
-    en = f"the hub ended the handshake ({error.reason or error}): it refuses this certificate; look at it above"
-    return failed(name, "HANDSHAKE_REFUSED", en, f"枢纽中止了握手（{error.reason or error}）：请检查上述证书")
+    en = "the hub ends the handshake at this certificate: it is expired, damaged, or of another authority; see above"
+    zh = "枢纽在收到该证书后中止握手：证书已到期、损坏或签发机构不符；请查看上方证书检查结果"
+    return failed(name, "CERTIFICATE_NOT_ACCEPTED", f"{en} ({alert})" if alert else en, zh)
 
 
 def _unreachable(name: str, address: str, error: Exception) -> Finding:

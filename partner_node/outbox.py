@@ -9,7 +9,7 @@ from ecowire.stream import FAILURE, Message
 from partner_node import store
 from partner_node.audit import Witness
 from partner_node.node import Node
-from privacy.errors import Failure
+from privacy.errors import Failure, Kind
 
 log = logging.getLogger(__name__)
 
@@ -26,10 +26,16 @@ class Outbox:
         return self._node.database.read(store.open_requests)
 
     def settle(self, reply: Message) -> None:
-        """Record an answer. A refusal and a receipt that does not hold are both kept for people to see."""
+        """Record an answer. A refusal and a receipt that does not hold are both kept for people to see.
+
+        A hub that could not take the request now is asked again later: the request stays open.
+        """
+        refused = reply.kind == FAILURE
+        if refused and reply.head.get("kind") == Kind.UNAVAILABLE.value:
+            log.warning("%s: the hub could not take it now (%s)", reply.reply_to, reply.head.get("code"))
+            return
 
         def apply(session: Session) -> None:
-            refused = reply.kind == FAILURE
             request = store.settle_request(session, reply.reply_to, refused=refused, head=reply.head)
             if request is None or refused or "receipt" not in reply.head:
                 return

@@ -24,6 +24,7 @@ from privacy.errors import Failure
 
 log = logging.getLogger(__name__)
 OK = "ok"
+RETRY_SECONDS = 15.0
 
 
 class Worker:
@@ -46,7 +47,7 @@ class Worker:
         self._tasks: queue.Queue[Callable[[], None] | None] = queue.Queue()
         self._lock = threading.Lock()
         self._queued: set[str] = set()  # requests that wait or run: a repeat of one of them is dropped
-        self._sent: set[str] = set()  # own requests sent on this connection
+        self._sent: set[str] = set()  # own requests sent lately on this connection
 
     def deliver(self, message: Message) -> None:
         """Queue an arrival: the hub's answer to an own request, or a request."""
@@ -61,8 +62,7 @@ class Worker:
 
     def welcome(self) -> None:
         """A new connection: everything unanswered is sent again."""
-        self._sent.clear()
-        self.wake()
+        self._tasks.put(self._send_again)
 
     def wake(self) -> None:
         """Something new may stand in the outbox."""
@@ -76,7 +76,7 @@ class Worker:
 
     def run(self) -> None:
         """Work until `close`. A task that fails leaves its request unanswered: the hub asks again."""
-        while (task := self._tasks.get()) is not None:
+        while (task := self._next()) is not None:
             try:
                 task()
             except Exception:
@@ -105,6 +105,13 @@ class Worker:
         self._node.database.write(request.kind, commit)
         return reply
 
+    def _next(self) -> Callable[[], None] | None:
+        """The next task; when all is quiet for a while, requests that the hub could not take are sent again."""
+        try:
+            return self._tasks.get(timeout=RETRY_SECONDS)
+        except queue.Empty:
+            return self._send_again
+
     def _answer(self, request: Message) -> Answer:
         try:
             handler = self._handlers.get(request.kind)
@@ -130,6 +137,10 @@ class Worker:
     def _settle(self, reply: Message) -> None:
         self._outbox.settle(reply)
         self._acknowledge(reply.id)
+
+    def _send_again(self) -> None:
+        self._sent.clear()
+        self._send_requests()
 
     def _send_requests(self) -> None:
         for request in self._outbox.pending():

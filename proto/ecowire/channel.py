@@ -1,14 +1,4 @@
-"""Mutual TLS 1.3 channels and servers, and what a certificate says of its holder.
-
-gRPC's Python API has no minimum TLS version. Its cipher list configures TLS 1.2 only, so a list of one PSK suite, which
-cannot be negotiated without a pre-shared key, leaves TLS 1.3 alone; it must be set before the first use of credentials,
-which is why this module sets it at import.
-"""
-
-import os
-
-os.environ["GRPC_SSL_CIPHER_SUITES"] = "ECDHE-PSK-CHACHA20-POLY1305"
-os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+"""Mutual TLS 1.3 channels and servers, and what a certificate says of its holder. Why only 1.3: see the package."""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +6,7 @@ from typing import Any
 
 import grpc
 
+import ecowire
 from ecowire import limits
 
 _COMMON: list[tuple[str, Any]] = [
@@ -48,11 +39,13 @@ def server(threads: int) -> grpc.Server:
 
 def server_credentials(key: bytes, chain: bytes, authority: bytes | None) -> grpc.ServerCredentials:
     """PEM in. With an authority every client must show a certificate of it; without, only the server shows one."""
+    _assert_tls_13()
     return grpc.ssl_server_credentials([(key, chain)], authority, require_client_auth=authority is not None)
 
 
 def client(address: str, authority: bytes, key: bytes | None, chain: bytes | None, server_name: str) -> grpc.Channel:
     """A channel to `address` ("127.0.0.1:port"), whose server must be `server_name` by a certificate of `authority`."""
+    _assert_tls_13()
     credentials = grpc.ssl_channel_credentials(authority, key, chain)
     options = [*CLIENT_OPTIONS, ("grpc.ssl_target_name_override", server_name)]
     return grpc.secure_channel(address, credentials, options=options)
@@ -63,3 +56,7 @@ def peer(context: grpc.ServicerContext) -> tuple[bytes, str]:
     auth: Mapping[str, list[bytes]] = context.auth_context()  # type: ignore[assignment]
     leaf, version = auth.get("x509_pem_cert", [b""]), auth.get("ssl_tls_version", [b""])
     return leaf[0], version[0].decode()
+
+
+def _assert_tls_13() -> None:
+    assert ecowire.TLS_13_ONLY, "gRPC was imported before ecowire, so it would take TLS 1.2: import ecowire first"

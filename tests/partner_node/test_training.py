@@ -172,7 +172,7 @@ def test_score_vectors_are_booked_over_the_lifetime(aligned: tuple[list[TestNode
     assert line["disclosed"] == 2
     assert nodes[0].command("quota")["score_vectors"] == []
     run(nodes, plan_body(nodes, match, nonce="01" * 16))
-    with pytest.raises(PartyFailed, match="SCORE_BUDGET_EXCEEDED|score"):
+    with pytest.raises(PartyFailed, match="score"):
         run(nodes, plan_body(nodes, match, nonce="02" * 16))
     assert sum(line["disclosed"] for line in nodes[1].command("quota")["score_vectors"]) == 4
 
@@ -183,7 +183,7 @@ def test_a_run_that_broke_before_the_scores_books_nothing(aligned: tuple[list[Te
     job = alliance.propose(nodes, "train", body)
     approvals = alliance.approve(nodes, job)
     nodes[2].command("consent.withdraw", client_id=alliance.resident_id(3))
-    with pytest.raises(PartyFailed, match="ALIGNMENT_NOT_CURRENT|no longer"):
+    with pytest.raises(PartyFailed, match="no longer"):
         train(nodes, body, DirectChannel(nodes, approvals))
     assert nodes[2].command("quota")["score_vectors"] == []
     assert nodes[2].parts.node.database.read(sessions.running) == []
@@ -203,7 +203,7 @@ def test_without_everybodys_approval_no_round_is_answered(aligned: tuple[list[Te
     body = plan_body(nodes, match)
     job = alliance.propose(nodes, "train", body)
     approvals = alliance.approve(nodes, job)
-    with pytest.raises(PartyFailed, match="NOT_APPROVED|not approved"):
+    with pytest.raises(PartyFailed, match="not approved"):
         train(nodes, body, DirectChannel(nodes, approvals[:2]))
 
 
@@ -213,7 +213,7 @@ def test_an_expired_plan_is_not_trained(aligned: tuple[list[TestNode], str]) -> 
     job = alliance.propose(nodes, "train", body)
     approvals = alliance.approve(nodes, job)
     nodes[0].clock.now += timedelta(days=30)
-    with pytest.raises(PartyFailed, match="JOB_EXPIRED|expired"):
+    with pytest.raises(PartyFailed, match="expired"):
         train(nodes, body, DirectChannel(nodes, approvals))
 
 
