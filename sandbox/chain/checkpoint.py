@@ -1,10 +1,7 @@
 """A Merkle tree over the block hashes: what partners' nodes co-sign, so that the one sequencer cannot rewrite history.
 
-Leaf i is the leaf hash of block i's 32-byte hash (RFC 6962 section 2.1). The note has the three lines of a C2SP
-tlog-checkpoint: origin, size in decimal, root in base64.
+Leaf i is the leaf hash of block i's 32-byte hash (RFC 6962 section 2.1).
 """
-
-import base64
 
 from privacy import merkle
 from sandbox.chain.genesis import Genesis
@@ -46,8 +43,3 @@ class BlockTree:
 def origin(genesis: Genesis) -> str:
     """The name of a chain's log: its id and genesis digest."""
     return f"ecohub/chain/{genesis.chain_id}/{genesis.digest[:16]}"
-
-
-def note(name: str, size: int, root: bytes) -> str:
-    """The text of a checkpoint, to be signed."""
-    return f"{name}\n{size}\n{base64.b64encode(root).decode()}\n"

@@ -9,6 +9,7 @@ from typing import Any
 
 from eth_hash.auto import keccak
 
+from ecowire.checkpoints import Checkpoint
 from sandbox.chain import answers, checkpoint
 from sandbox.chain.errors import ReadOnly, TestClockOff
 from sandbox.chain.evm import CALL_GAS
@@ -247,8 +248,8 @@ class Methods:
     def _checkpoint(self, size: Any = None) -> Any:
         size = self._size(self._tree.size() if size is None else size)
         root = self._tree.root(size)
-        name = checkpoint.origin(self._ledger.genesis)
-        return {"origin": name, "size": size, "root": root.hex(), "note": checkpoint.note(name, size, root)}
+        found = Checkpoint(origin=checkpoint.origin(self._ledger.genesis), size=size, root=root)
+        return {"origin": found.origin, "size": size, "root": root.hex(), "note": found.text()}
 
     def _consistency(self, old: Any, size: Any) -> list[str]:
         return [node.hex() for node in self._tree.consistency(self._size(old), self._size(size))]

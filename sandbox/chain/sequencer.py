@@ -29,11 +29,21 @@ class _Waiting:
 
 
 class Sequencer:
-    """clock: Unix seconds now. batch_seconds: how long the first waiting transaction lets others join its block."""
+    """clock: Unix seconds now. batch_seconds: how long the first waiting transaction lets others join its block.
 
-    def __init__(self, ledger: Ledger, clock: Callable[[], float], batch_seconds: float = 0.0) -> None:
+    `error` is what broke the store or the EVM; nothing is taken after it and `on_error` is called once.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        clock: Callable[[], float],
+        batch_seconds: float = 0.0,
+        on_error: Callable[[], None] = lambda: None,
+    ) -> None:
         self.ledger = ledger
-        self._clock, self._batch_seconds = clock, batch_seconds
+        self.error: BaseException | None = None
+        self._clock, self._batch_seconds, self._on_error = clock, batch_seconds, on_error
         self._queue: list[_Waiting] = []
         self._changed = threading.Condition()
         self._stopping = threading.Event()
@@ -91,14 +101,16 @@ class Sequencer:
             try:
                 with self.ledger.store.lock:
                     outcome = self.ledger.seal([(one.raw, one.found) for one in batch], self.time())
-            except BaseException:
-                # The store or the EVM is broken: answer the senders and let nothing more in.
+            except BaseException as error:
+                # The disk is full, a row is lost: whether the block is there shows when the ledger is opened again.
+                self.error = error
                 self._stopping.set()
-                self._settle(batch, [ChainStopping()] * len(batch))
-                self._settle(self._take_all(), None)
-                raise
+                self._settle(batch, None)
+                break
             self._settle(batch, outcome)
         self._settle(self._take_all(), None)
+        if self.error is not None:
+            self._on_error()
 
     def _next(self) -> list[_Waiting]:
         """Wait for transactions; those that fit half a block. Empty when stopping."""

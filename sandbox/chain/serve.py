@@ -53,12 +53,12 @@ def opened(folder: Path) -> Iterator[Ledger]:
 
 
 def run(options: Options) -> None:
-    """Serve until SIGTERM or SIGINT."""
+    """Serve until SIGTERM or SIGINT. Raises what broke the store or the EVM, where something did."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with opened(options.folder) as ledger:
-        sequencer = Sequencer(ledger, time.time, options.batch_seconds)  # noqa: TID251  (this process's root)
+        sequencer = Sequencer(ledger, time.time, options.batch_seconds, stop.set)  # noqa: TID251  (this process's root)
         servers = [Server(Methods(sequencer, read_only=False, test_clock=options.test_clock), options.port)]
         if options.read_only_port is not None:
             servers.append(Server(Methods(sequencer, read_only=True, test_clock=False), options.read_only_port))
@@ -67,6 +67,8 @@ def run(options: Options) -> None:
         for server in servers:
             server.stop()
         sequencer.stop()
+    if sequencer.error is not None:
+        raise sequencer.error
 
 
 def _ready(ledger: Ledger, servers: list[Server]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from contracts import abi, settlement
 from contracts.errors import TransactionReverted
 from contracts.settlement import ZERO
 from tests.contracts.alliance import KEYS, PARTNERS, REASON, WINDOW, Alliance
+from tests.sandbox.test_examine_replay import assert_equal
 
 CALLERS = st.sampled_from(list(KEYS))
 PARTNER = st.sampled_from(list(PARTNERS))
@@ -37,6 +38,11 @@ class SettlementMachine(RuleBasedStateMachine):
         self.last = {role: [0, ZERO] for role in PARTNERS}
         self.paused = False
         self.payouts: set[bytes] = set()
+
+    def teardown(self) -> None:
+        """The second EVM agrees with every transaction of the run."""
+        assert_equal(self.alliance.ledger)
+        self.alliance.ledger.store.close()
 
     def attempt(self, role: str, data: bytes, allowed: object) -> bool:
         """Send at the next second and compare the contract's answer with the model's."""
