@@ -378,6 +378,18 @@ def test_a_product_message_fits_one_run_and_one_encryptor_only() -> None:
         pump(PLAN, TABLES, tamper=altered("hint", "platform", lambda content, _: kept["hint"]))
 
 
+def test_every_encryptor_has_a_seed_and_a_context_of_its_own() -> None:
+    """Rule f: public polynomials under two encryptors' keys would be shared samples; both sides derive the same ones."""
+    parties = pump(PLAN, TABLES)
+    links = {encryptor: parties["platform"]._link(encryptor) for encryptor in ("broker", "bank")}
+    assert links["broker"][1] != links["bank"][1]
+    assert links["broker"][2] != links["bank"][2]
+    assert links == {encryptor: parties[encryptor]._link(encryptor) for encryptor in links}
+    other = pump(TrainingPlan.from_body(body(COLUMNS, nonce="01" * 16)), TABLES)
+    assert other["platform"]._link("broker")[2] != links["broker"][2]
+    assert PLAN.digest.encode() in links["bank"][2]
+
+
 # --- what is stored ---------------------------------------------------------------------------------------------------
 
 
