@@ -379,7 +379,7 @@ def test_a_product_message_fits_one_run_and_one_encryptor_only() -> None:
 
 
 def test_every_encryptor_has_a_seed_and_a_context_of_its_own() -> None:
-    """Rule f: public polynomials under two encryptors' keys would be shared samples; both sides derive the same ones."""
+    """Rule f: no two encryptors share public polynomials, and both sides of a link derive the same ones."""
     parties = pump(PLAN, TABLES)
     links = {encryptor: parties["platform"]._link(encryptor) for encryptor in ("broker", "bank")}
     assert links["broker"][1] != links["bank"][1]
