@@ -198,6 +198,16 @@ class Ring:
         return element.reshape(self.digits, *shape)
 
 
+def exact_product(left: Ints | NDArray[np.int32], right: Floats) -> Ints:
+    """left (..., n) times an integer-valued right (n, m) -> (..., m), as one float64 matrix product.
+
+    Exact in any order of summation while every partial sum stays below 2^53, which is the caller's bound to keep. One
+    call instead of one a digit: threads of the linear algebra library meet once, which matters on a busy machine.
+    """
+    flat = left.reshape(-1, left.shape[-1]).astype(np.float64)
+    return np.rint(flat @ right).astype(np.int64).reshape(*left.shape[:-1], right.shape[1])
+
+
 def fft_error(degree: int) -> float:
     """c such that a product of integer polynomials x, y is computed within c * |x|_2 * |y|_2 of the exact one.
 

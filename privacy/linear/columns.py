@@ -9,10 +9,10 @@ import numpy as np
 
 from privacy.linear.errors import EncryptorCheated, HintSelfCheckFailed, InputOutOfRange
 from privacy.linear.parameters import CHECK_COLUMNS, UNIFORM_NORM, Parameters
-from privacy.ring import Complexes, Floats, Ints, Stream, centred
+from privacy.ring import Complexes, Floats, Ints, Stream, centred, exact_product
 
 SELF_CHECKS = 16  # random ternary z per hint; a wrong entry escapes one with chance 1/3
-COLUMNS_PER_BLOCK = 8  # columns transformed at once: bounds memory, not the result
+COLUMNS_PER_BLOCK = 16  # columns transformed at once: bounds memory, not the result
 
 
 def public_transform(parameters: Parameters, seed: bytes) -> Complexes:
@@ -50,13 +50,14 @@ class Columns:
         public = public_transform(self._parameters, seed)
         probes = Stream(self._secret, "self-check").ternary(SELF_CHECKS, ring.degree)
         expected = self._probe(public, probes)
+        turned = probes[:, ::-1].T.astype(np.float64)
         noise = Stream(self._secret, "errors").errors(self.total, ring.degree)
         packed: list[bytes] = []
 
         def finish(plain: Ints) -> None:
             columns = slice(len(packed), len(packed) + plain.shape[1])
             element = self._blinded(public, plain, columns)
-            found = _integers(element.astype(np.float64) @ probes[:, ::-1].T)
+            found = exact_product(element, turned)
             if (ring.normalise(found) != expected[..., columns].transpose(0, 2, 1)).any():
                 raise HintSelfCheckFailed
             element[0] += noise[columns]
@@ -79,13 +80,9 @@ class Columns:
         order.
         """
         ring, rows = self._parameters.ring, self._parameters.rows
-        digits, vectors, _ = elements.shape
-        flat = elements.reshape(digits * vectors, -1).astype(np.float64)
-        plain = _integers(flat[:, :rows] @ self._matrix).reshape(digits, vectors, self.real)
-        blind = _integers(flat[:, rows:] @ self._blind_turned)
-        return ring.normalise(self._with_checks(ring.normalise(plain), blind.reshape(digits, vectors, -1)))[
-            ..., self._order
-        ]
+        plain = exact_product(elements[..., :rows], self._matrix)
+        blind = exact_product(elements[..., rows:], self._blind_turned)
+        return ring.normalise(self._with_checks(ring.normalise(plain), blind))[..., self._order]
 
     def restore(self, sent: Ints) -> Ints:
         """The exact products (k, m) of unmasked residues (k, m + 5) in sent order.
@@ -131,19 +128,14 @@ class Columns:
         plain = np.zeros((ring.digits, len(probes), self.real), np.int64)
         for block, rows in self._row_blocks():
             turned = ring.normalise(ring.inverse(public[:, block, None, :] * transform))
-            plain += _integers(turned[..., : len(rows)] @ rows)
+            plain += exact_product(turned[..., : len(rows)], rows)
         turned = ring.normalise(ring.inverse(public[:, -1, None, :] * transform))
-        blind = _integers(turned @ self._blind_turned)
+        blind = exact_product(turned, self._blind_turned)
         return ring.normalise(self._with_checks(ring.normalise(plain), blind))
 
     def _row_blocks(self) -> list[tuple[int, Floats]]:
         degree = self._parameters.degree
         return [(i, self._matrix[i * degree : (i + 1) * degree]) for i in range(self._parameters.blocks)]
-
-
-def _integers(exact: Floats) -> Ints:
-    """A float64 array that holds integers, as int64."""
-    return np.rint(exact).astype(np.int64)
 
 
 def _check_matrix(parameters: Parameters, matrix: Ints) -> None:

@@ -21,7 +21,7 @@ from privacy.linear.parameters import CHECK_COLUMNS, ZERO_VECTORS, Parameters
 from privacy.linear.state import VERSION, Holder, Sent, items, number, record, stored
 from privacy.linear.wire import MessageKind
 from privacy.packing import Packed, pack
-from privacy.ring import SEED_BYTES, Entropy, Ints, Stream
+from privacy.ring import SEED_BYTES, Entropy, Ints, Stream, exact_product
 
 COLUMNS_PER_BLOCK = 32  # hint columns decrypted with at once: bounds memory, not the result
 
@@ -216,6 +216,5 @@ class Encryptor:
         turned = keys.astype(np.float64)
         parts = []
         for first in range(0, known.hint.shape[1], COLUMNS_PER_BLOCK):
-            block = known.hint[:, first : first + COLUMNS_PER_BLOCK].astype(np.float64)
-            parts.append(np.rint(block @ turned).astype(np.int64))
+            parts.append(exact_product(known.hint[:, first : first + COLUMNS_PER_BLOCK], turned))
         return np.concatenate(parts, axis=1).transpose(0, 2, 1)
