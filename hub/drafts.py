@@ -25,7 +25,7 @@ TRAIN_DEFAULTS: Head = {
     "minimum_rows": 200,
     "rare_rows": 50,
     "cell_minimum": 10,
-    "score_step_log2": -4,
+    "score_step_log2": -5,
     "bootstrap": 1000,
     "score_budget": 100,
     "valid_days": 90,
