@@ -139,8 +139,9 @@ def _train_disclosure(body: Mapping[str, Any]) -> list[str]:
     step = body["score_step_log2"]
     return [
         f"{label} learns moments of the columns of {holders} with its label, its columns and each other's, "
-        f"cells under {body['cell_minimum']} suppressed.",
-        f"{label} learns rounded partial scores (multiples of 2^{step}) of the aligned clients from {holders}.",
-        f"{holders} learn the weights of their own columns; nobody else learns a row of theirs.",
+        f"cells under {body['cell_minimum']} shown as half of it.",
+        f"{label} learns rounded shares of scores (multiples of 2^{step}): of the test clients from each of {holders}, "
+        "of all aligned clients their sum.",
+        f"{holders} learn moments of their own columns with the label and others' columns, and their own weights.",
         "The hub learns the signed figures of the results, sizes and times; it relays sealed messages.",
     ]
