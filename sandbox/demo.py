@@ -17,7 +17,7 @@ from pathlib import Path
 
 import click
 
-from partner_node import local
+from partner_node import local_client
 from sandbox import demo_match, demo_settle, demo_show, demo_verify, synthetic
 from sandbox.demo_story import NAMES, Data, Story, last_month, read_data, utc_now
 from sandbox.world import Partner, World
@@ -73,7 +73,7 @@ def _folder(out: Path | None) -> Path:
         return Path(tempfile.mkdtemp(prefix="ecohub-"))
     folder = out.resolve()
     for name in NAMES:
-        local.check_path(folder / name / "node.sock")  # an early word instead of a node that can't start
+        local_client.check_path(folder / name / "node.sock")  # an early word instead of a node that can't start
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise click.BadParameter(f"{folder} is not empty", param_hint="--out")

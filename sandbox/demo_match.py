@@ -78,7 +78,7 @@ def training(story: Story) -> None:
         plan_file = story.world.folder / "people" / "plan.toml"
         plan_file.write_text(_plan_toml(story))
         made = story.world.person("data", "data", "train", "propose", "--file", str(plan_file)).check().json
-        _approve(story, made["digest"], TRAINERS)
+        approve(story, made["digest"], TRAINERS)
         done = story.world.person("data", "data", "train", "status", made["digest"], "--follow").check().json
         report = story.world.person("data", "data", "train", "report", made["digest"]).check().json
         step.bytes += done["bytes"]
@@ -94,14 +94,14 @@ def _match(story: Story, step: Step, mode: str, parties: Sequence[str]) -> dict[
         "--purpose", PURPOSE, "--minimum", str(MINIMUM),
     )  # fmt: skip
     digest = proposed.check().json["digest"]
-    _approve(story, digest, parties)
+    approve(story, digest, parties)
     done = story.world.person("data", "data", "match", "status", digest, "--follow").check().json
     step.bytes += done["bytes"]
     found: dict[str, Any] = story.world.person("data", "data", "match", "result", digest).check().json
     return found
 
 
-def _approve(story: Story, digest: str, parties: Sequence[str]) -> None:
+def approve(story: Story, digest: str, parties: Sequence[str]) -> None:
     """A person at each party approves exactly this digest, once the proposal has reached the node."""
 
     def approve(name: str) -> None:

@@ -143,7 +143,7 @@ class World:
         self.processes["chain"].start()
         self.processes["chain"].wait_ready()
         deployed = self.chain(
-            "deploy-settlement", "--key", str(self._key_file("governor")), "--broker", cards[self.broker]["chain"],
+            "deploy-settlement", "--key", str(self.key_file("governor")), "--broker", cards[self.broker]["chain"],
             "--arbiter", arbiter, "--window-seconds", str(WINDOW_SECONDS),
         )  # fmt: skip
         self.contract = deployed.check().json["contract"]
@@ -233,12 +233,12 @@ class World:
 
     def _new_key(self, name: str) -> str:
         made = keys.generate(self._entropy)
-        path = self._key_file(name)
+        path = self.key_file(name)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         made.write(path)
         return made.address
 
-    def _key_file(self, name: str) -> Path:
+    def key_file(self, name: str) -> Path:
         return self.folder / "identities" / f"{name}.key"
 
 

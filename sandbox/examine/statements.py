@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from contracts import settlement
+from contracts.keys import Address
 from ecowire import documents
 from privacy import canonical
 from privacy.errors import Failure
@@ -24,6 +25,7 @@ from sandbox.examine.findings import Facts
 LINES_NAMED_MAX = 20
 VALUE_CHARACTERS_MAX = 80
 FIGURES = ("amount_minor", "base_minor", "total_minor", "payable_minor")
+UNSIGNED = ("DRAFT", "DISPUTED", "VOID")  # states that a statement may have before both parties signed
 Report = TypeVar("Report")
 
 
@@ -230,18 +232,34 @@ def anchor(body: Object) -> settlement.Anchor:
 
 
 def _check_signatures(case: Case, stored: _Stored, agreement: Agreement, made: settlement.Anchor) -> None:
+    """Each party's EIP-712 signature, and the document in which its person confirmed exactly this statement."""
+    confirmed = {
+        signed.signer for _, signed in case.of_kind("confirmation") if signed.body.get("statement") == stored.id
+    }
     for party in agreement.parties:
         where = f"{stored.where}/signatures.json {party.role}"
+        if party.role not in stored.signed and stored.signed.get("state") in UNSIGNED:
+            continue
         pinned = case.trust.signers.get(party.partner)
         if pinned is None:
             case.sheet.add("SIGNER_UNKNOWN", where, signer=party.partner)
             continue
-        given = stored.signed.get(party.role)
-        try:
-            signature = bytes.fromhex(given.removeprefix("0x")) if isinstance(given, str) else b""
-            settlement.verify(made, case.trust.chain_id, case.trust.contract, signature, pinned.chain)
-        except (Failure, ValueError) as error:
-            why = error.message() if isinstance(error, Failure) else "not hex"
+        why = _signature_fault(case, stored.signed.get(party.role), made, pinned.chain)
+        if party.partner not in confirmed:
+            why = why or "its signed confirmation is missing"
+        if why:
             case.sheet.add("STATEMENT_SIGNATURE_INVALID", where, role=party.role, partner=party.partner, why=why)
         else:
             case.sheet.holds("statement signatures")
+
+
+def _signature_fault(case: Case, given: canonical.Value, made: settlement.Anchor, address: Address) -> str:
+    """Why a signature does not hold; empty where it does."""
+    try:
+        signature = bytes.fromhex(given.removeprefix("0x")) if isinstance(given, str) else b""
+        settlement.verify(made, case.trust.chain_id, case.trust.contract, signature, address)
+    except Failure as failure:
+        return failure.message()
+    except ValueError:
+        return "not hex"
+    return ""

@@ -82,6 +82,7 @@ class Books:
     leaves: list[Object]
     checkpoint_sizes: list[int]
     cosignatures: list[documents.Signed]
+    confirmations: list[documents.Signed]
     blocks: list[Object]
     genesis: Object
     journal: list[Object] = field(default_factory=list)
@@ -124,6 +125,8 @@ class Books:
         }
         for report in self.reports:
             made[f"{report.kind}/{report.digest}.json"] = report.encode()
+        for confirmation in self.confirmations:
+            made[f"documents/{confirmation.digest}.json"] = confirmation.encode()
         return made
 
     def bundle(self) -> bytes:
@@ -226,6 +229,7 @@ def _settled_month() -> Books:
         lines=[line.to_value() for line in lines], salts=[salt.hex() for salt in salts.lines],
         total_salt=salts.total.hex(),
         signatures={"payer": signed["payer"].hex(), "referrer": signed["referrer"].hex(), "state": "FINAL"},
+        confirmations=[_confirmation(party, made.id) for party in (PAYER, REFERRER)],
         leaves=[], checkpoint_sizes=[], cosignatures=[], blocks=chain.blocks(), genesis=chain.genesis.to_body(),
         journal=[_entry(made.id, made.total_minor)],
     )  # fmt: skip
@@ -238,6 +242,7 @@ def _log(books: Books) -> None:
     recorded += [(approval.kind, approval.digest) for approval in books.approvals]
     recorded += [(report.kind, report.digest) for report in books.reports]
     recorded.append(("statement", books.statement))
+    recorded += [(confirmation.kind, confirmation.digest) for confirmation in books.confirmations]
     for index, (kind, digest) in enumerate(recorded):
         books.leaves.append({"index": index, "kind": kind, "subject": kind, "digest": digest, "facts": {}, "time": "x"})
     facts: Object = {"state": "FINAL"}
@@ -250,6 +255,10 @@ def _log(books: Books) -> None:
             origin, root = f"ecohub/{ALLIANCE}/{log}", merkle.root(leaves).hex()
             body: Object = {"log": log, "origin": origin, "size": len(leaves), "root": root}
             books.cosignatures.append(party.sign("cosignature", body))
+
+
+def _confirmation(party: Party, statement_id: str) -> documents.Signed:
+    return party.sign("confirmation", {"statement": statement_id, "person": party.id})
 
 
 def _approval(party: Party, digest: str) -> documents.Signed:

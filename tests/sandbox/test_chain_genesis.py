@@ -19,7 +19,7 @@ def test_a_file_is_read_as_it_was_written(tmp_path: Path) -> None:
     path = tmp_path / "genesis.json"
     genesis.write(GENESIS, path)
     assert genesis.read(path) == GENESIS
-    with pytest.raises(FileExistsError):
+    with pytest.raises(GenesisInvalid, match="exists"):
         genesis.write(GENESIS, path)
 
 

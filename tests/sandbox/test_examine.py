@@ -47,7 +47,7 @@ def test_several_co_signed_sizes_narrow_a_rewritten_log_down() -> None:
     report = report_of(tamper.rewrite_as_hub(books.bundle(), small.LOG_KEY).data, books)
     (found,) = [finding for finding in report.findings if finding.code == "LOG_REWRITTEN"]
     # the broker co-signed the first four leaves, which still fit; the statement is leaf 5
-    assert "a record from 4 to 6 was changed" in found.en
+    assert "a record from 4 to 8 was changed" in found.en
 
 
 def test_a_flipped_byte_in_a_line_names_file_and_line() -> None:
@@ -137,6 +137,10 @@ def lower_the_entry(books: Books) -> None:
         posting["amount_minor"] = 1
 
 
+def forget_confirmation(books: Books) -> None:
+    books.confirmations.pop()
+
+
 def cut_chain(books: Books) -> None:
     books.blocks.pop()
 
@@ -170,6 +174,7 @@ def forge_cosignature(books: Books) -> None:
         (hide_report, "LEAF_WITHOUT_DOCUMENT"),
         (unbalance, "JOURNAL_UNBALANCED"),
         (lower_the_entry, "JOURNAL_DIFFERS"),
+        (forget_confirmation, "STATEMENT_SIGNATURE_INVALID"),
         (cut_chain, "LOG_TRUNCATED"),
         (alter_receipt, "CHAIN_BROKEN"),
         (other_genesis, "CHAIN_OTHER_GENESIS"),
