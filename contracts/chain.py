@@ -8,7 +8,7 @@ web3.py spends about 15 ms of CPU on each (docs/settlement-chain.md has the figu
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 from contracts import abi, transactions
 from contracts.artifacts import Artifact
@@ -79,7 +79,14 @@ class Chain:
         self._checked = False
 
     def close(self) -> None:
+        """Close the connection; the next request opens another one."""
         self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def head(self) -> int:
         """Number of the newest sealed block."""

@@ -98,7 +98,8 @@ def _endpoint(command: Command) -> Command:
 @click.argument("seconds", type=int)
 def advance(endpoint: str, chain_id: int, seconds: int) -> None:
     """Move the clock of a chain that was started with --test-clock."""
-    _print({"time": Chain(endpoint, chain_id).advance_time(seconds).isoformat()})
+    with Chain(endpoint, chain_id) as client:
+        _print({"time": client.advance_time(seconds).isoformat()})
 
 
 @chain.command("deploy-settlement")
@@ -112,12 +113,13 @@ def deploy_settlement(
     endpoint: str, chain_id: int, key: Path, broker: str, arbiter: str, window_seconds: int, output: Path | None
 ) -> None:
     """Deploy the settlement contract with the governor's key and check the deployed code."""
-    client, governor = Chain(endpoint, chain_id), keys.read(key)
+    governor = keys.read(key)
     arguments = settlement.constructor_data(
         governor.address, keys.parse_address(broker), keys.parse_address(arbiter), window_seconds
     )
-    contract = client.deploy(artifacts.load("Settlement"), arguments, governor.secret)
-    found = settlement.deployment(client, contract)
+    with Chain(endpoint, chain_id) as client:
+        contract = client.deploy(artifacts.load("Settlement"), arguments, governor.secret)
+        found = settlement.deployment(client, contract)
     _print(
         {
             "contract": contract,
@@ -141,7 +143,8 @@ def set_signer(endpoint: str, chain_id: int, key: Path, contract: str, partner: 
     """The governor registers the account that signs for a partner."""
     identifier = _identifier(partner)
     data = settlement.set_signer_data(identifier, keys.parse_address(signer))
-    receipt = Chain(endpoint, chain_id).execute(keys.parse_address(contract), data, keys.read(key).secret)
+    with Chain(endpoint, chain_id) as client:
+        receipt = client.execute(keys.parse_address(contract), data, keys.read(key).secret)
     _print({"partner": identifier.hex(), "signer": signer, "transaction": receipt.transaction})
 
 

@@ -24,6 +24,13 @@ class LedgerBusy(Failure):
     zh = "目录 {folder} 的账本正由另一进程使用，请先停止该进程"
 
 
+class PortInUse(Failure):
+    code = "CHAIN_PORT_IN_USE"
+    kind = Kind.UNAVAILABLE
+    en = "port {port} on 127.0.0.1 cannot be opened ({why}); choose another one"
+    zh = "无法打开本机端口 {port}（{why}），请换一个端口"
+
+
 class LedgerAltered(Failure):
     code = "CHAIN_LEDGER_ALTERED"
     kind = Kind.INTEGRITY

@@ -100,10 +100,13 @@ def read(path: Path) -> Genesis:
 
 
 def write(genesis: Genesis, path: Path) -> None:
-    """Write a genesis file; never over another one (FileExistsError)."""
-    with path.open("x") as file:
-        json.dump(genesis.to_body(), file, indent=2, sort_keys=True)
-        file.write("\n")
+    """Write a genesis file. Raises GenesisInvalid where there is one already."""
+    try:
+        with path.open("x") as file:
+            json.dump(genesis.to_body(), file, indent=2, sort_keys=True)
+            file.write("\n")
+    except FileExistsError:
+        raise GenesisInvalid(why=f"{path.name} exists already and is kept") from None
 
 
 def _wei(value: object) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 from contracts.jsonrpc import loads
 from privacy.errors import Failure
+from sandbox.chain.errors import PortInUse
 from sandbox.chain.hexes import BadParameters, data
 from sandbox.chain.methods import CallFailed, Methods, Reverted, UnknownMethod
 
@@ -20,11 +21,14 @@ STOP_POLL_SECONDS = 0.05
 
 
 class Server:
-    """A listener on one port (0: any free one); `port` is the one it got."""
+    """A listener on one port (0: any free one); `port` is the one it got. Raises PortInUse."""
 
     def __init__(self, methods: Methods, port: int) -> None:
         handler = type("Handler", (_Handler,), {"methods": methods})
-        self._http = _Http((HOST, port), handler)
+        try:
+            self._http = _Http((HOST, port), handler)
+        except (OSError, OverflowError) as error:
+            raise PortInUse(port=port, why=str(error)) from None
         self.port: int = self._http.server_address[1]
         self._thread = threading.Thread(
             target=self._http.serve_forever, args=(STOP_POLL_SECONDS,), name=f"rpc-{self.port}", daemon=True

@@ -1,5 +1,6 @@
 """A sandbox chain for tests: in this process behind a real socket, or as a process of its own."""
 
+import io
 import json
 import os
 import signal
@@ -7,12 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 from contracts import artifacts, settlement
 from contracts.chain import Chain
 from contracts.keys import Address, Key
+from sandbox import cli
 from sandbox.chain.evm import Ledger
 from sandbox.chain.genesis import Genesis
 from sandbox.chain.methods import Methods
@@ -84,8 +86,13 @@ def environment() -> dict[str, str]:
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """One command to its end."""
-    return subprocess.run(command(*arguments), capture_output=True, text=True, env=environment(), timeout=60)
+    """One command to its end: `serve` in a process of its own, the others through the root command in this one."""
+    if arguments[0] == "serve":
+        return subprocess.run(command(*arguments), capture_output=True, text=True, env=environment(), timeout=60)
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        status = cli.run(["sandbox", "chain", *arguments])
+    return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
 
 
 @contextmanager
