@@ -98,8 +98,9 @@ class SettlementStore:
         self, agreement: str, period: str, document: Signed, receipt: Signed, names: Sequence[str], now: datetime
     ) -> None:
         """Keep a report with its tokens (referrals) or event ids (events), which the caller checked with `known`."""
+        digest = document.digest
         row = ReportRow(
-            digest=document.digest,
+            digest=digest,
             number=self._next(ReportRow),
             kind=document.kind,
             agreement=agreement,
@@ -113,7 +114,7 @@ class SettlementStore:
         self._session.flush()
         table: Any = ReferredRow if document.kind == "referrals" else ReportedEventRow
         column = "token" if document.kind == "referrals" else "event"
-        rows = [{"agreement": agreement, column: name, "report": document.digest} for name in names]
+        rows = [{"agreement": agreement, column: name, "report": digest} for name in names]
         self._session.execute(insert(table), rows)
 
     def known(self, agreement: str, kind: str, names: Sequence[str]) -> frozenset[str]:
