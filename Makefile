@@ -8,7 +8,7 @@ export FLWR_TELEMETRY_ENABLED = 0
 export FLWR_DISABLE_UPDATE_CHECK = 1
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: setup demo test check full bench lint types imports proto proto-check contracts contracts-check lock clean
+.PHONY: setup demo test check full bench lint types imports proto proto-check contracts contracts-check docs lock clean
 
 setup: $(READY)
 
@@ -51,6 +51,9 @@ contracts: setup
 
 contracts-check: setup
 	@$(BIN)/python -P -m contracts.build --check
+
+docs: setup  ## docs/cli.md from the commands themselves
+	@$(BIN)/python -m sandbox.reference > docs/cli.md
 
 bench: setup  ## measured figures: make bench NAME=linear
 	@$(BIN)/python -m benchmarks $(NAME)
