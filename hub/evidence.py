@@ -1,7 +1,7 @@
 """The evidence bundle: everything a regulator needs to check the hub without trusting it. Nothing here is a judgement.
 
-What the database holds is read in one transaction, so the parts fit together; the chain is asked before, so that no
-block is missing that an earlier part speaks of. The form is `ecowire.evidence`; the examiner knows no more of us.
+The database's part is read in one transaction, and again after the chain was read: only where nothing changed meanwhile
+do the two parts tell of one moment. The form is `ecowire.evidence`; the examiner knows no more of us.
 """
 
 import hashlib
@@ -18,10 +18,19 @@ from hub.services import OPERATOR, REGULATOR, Command, Reply, Services, only, te
 from hub.settings import ChainSettings
 from hub.store import Store, Transaction
 from privacy import canonical
+from privacy.errors import Failure, Kind
 from privacy.ids import parse_period
 
 Entries = dict[str, bytes]
 SANDBOX = "sandbox"
+ATTEMPTS_MAX = 5
+
+
+class EvidenceMoving(Failure):
+    code = "EVIDENCE_MOVING"
+    kind = Kind.UNAVAILABLE
+    en = "the books changed while the bundle was made; try again in a quiet moment"
+    zh = "生成证据包期间账册发生变化，请稍后重试"
 
 
 def bundle(services: Services, caller: Caller, now: datetime, head: Head) -> Reply:
@@ -35,9 +44,17 @@ def bundle(services: Services, caller: Caller, now: datetime, head: Head) -> Rep
 
 
 def collect(store: Store, chain: Chain | None, configured: ChainSettings) -> Entries:
-    """The entries of the bundle by name: everything up to now, whatever period the bundle is made for."""
-    exported = chain_entries(chain, configured) if chain is not None else {}
-    return {**exported, **store.read("evidence.collect", _collect)}
+    """The entries of the bundle by name: everything up to now, whatever period the bundle is made for.
+
+    Raises EvidenceMoving where the books would not hold still, and what the chain raises.
+    """
+    entries = store.read("evidence.collect", _collect)
+    for _ in range(ATTEMPTS_MAX):
+        exported = chain_entries(chain, configured) if chain is not None else {}
+        before, entries = entries, store.read("evidence.collect", _collect)
+        if entries == before:
+            return {**exported, **entries}
+    raise EvidenceMoving
 
 
 def chain_entries(chain: Chain, configured: ChainSettings) -> Entries:

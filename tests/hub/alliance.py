@@ -3,11 +3,15 @@
 The clock is a value that tests move; entropy is seeded but for the library's own draws.
 """
 
+import atexit
+import shutil
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -169,10 +173,27 @@ def found_hub(folder: Path, clock: MovableClock, **changes: str | int) -> Settin
 
 @contextmanager
 def hub_without_ports(folder: Path, *names: str, **changes: str | int) -> Iterator[Hub]:
-    """A hub with these parties enrolled."""
-    clock = MovableClock()
-    settings = found_hub(folder / "hub", clock, **changes)
-    store = Store(settings.database)
+    """A hub with these parties enrolled: a copy of one that is founded once for all tests that want the same."""
+    template, parties = _template(names, tuple(sorted(changes.items())))
+    shutil.copytree(template, folder / "hub")
+    with _opened(load(folder / "hub" / "hub.toml"), b"copy") as made:
+        made.parties.update(parties)
+        yield made
+
+
+@cache
+def _template(names: tuple[str, ...], changes: tuple[tuple[str, str | int], ...]) -> tuple[Path, dict[str, Party]]:
+    folder = Path(tempfile.mkdtemp(prefix="hub-template-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    with _opened(found_hub(folder / "hub", MovableClock(), **dict(changes)), b"template") as made:
+        for name in names:
+            made.enrol(party(name))
+    return folder / "hub", made.parties
+
+
+@contextmanager
+def _opened(settings: Settings, seed: bytes) -> Iterator[Hub]:
+    clock, store = MovableClock(), Store(settings.database)
     connected: set[str] = set()
     services = Services(
         settings=settings,
@@ -180,17 +201,14 @@ def hub_without_ports(folder: Path, *names: str, **changes: str | int) -> Iterat
         log=Log(settings.alliance, wiring.load_log_key(settings)),
         authority=wiring.load_authority(settings),
         clock=clock,
-        entropy=SeededEntropy(b"services"),
+        entropy=SeededEntropy(seed),
         connected=lambda: frozenset(connected),
         waiters=Waiters(store),
         chain=lambda: wiring.open_chain(settings),
         submitter=lambda: chain_keys.read(settings.keys / "submitter.key"),
     )
-    made = Hub(services=services, clock=clock, settings=settings, connected=connected)
     try:
-        for name in names:
-            made.enrol(party(name))
-        yield made
+        yield Hub(services=services, clock=clock, settings=settings, connected=connected)
     finally:
         services.waiters.close()
         store.close()
