@@ -71,9 +71,19 @@ def test_the_logs_are_apart(node: TestNode) -> None:
         (lambda node: ask(node, HASHES[:20], 8, text=note(HASHES[:20], log="chain")), "its origin"),
         (lambda node: ask(node, HASHES[:20], 8, text=note(HASHES[:20], origin="elsewhere")), "its origin"),
     ],
-    ids="shrunk,forked,forked later,early proof,late proof,no proof,text,wrong proof,no log,other log,stranger".split(
-        ","
-    ),
+    ids=[
+        "shrunk",
+        "forked",
+        "forked later",
+        "early proof",
+        "late proof",
+        "no proof",
+        "text",
+        "wrong proof",
+        "no log",
+        "other log",
+        "stranger",
+    ],
 )
 def test_any_other_log_is_refused(node: TestNode, request_for: Any, why: str) -> None:
     ask(node, HASHES[:8], 0)

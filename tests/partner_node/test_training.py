@@ -1,6 +1,7 @@
 """Training at the nodes: Flower's ServerApp runs as at the hub, over a channel that asks the nodes directly."""
 
 import random
+import shutil
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -39,19 +40,34 @@ def table(partner: str) -> str:
     return "\n".join(rows) + "\n"
 
 
-@pytest.fixture
-def aligned(tmp_path: Path) -> tuple[list[TestNode], str]:
-    """Broker, bank and platform after an alignment of all 700 clients; the match's digest."""
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Folders of broker, bank and platform after an alignment of all 700 clients; the match's digest."""
+    folder = tmp_path_factory.mktemp("aligned")
     clock, authority = MovableClock(), TestAuthority()
     nodes = []
     for name, columns in COLUMNS.items():
         classes = dict.fromkeys(columns, "C2")
-        node = alliance.make_node(tmp_path, name, table(name), columns=classes, clock=clock, authority=authority)
+        node = alliance.make_node(folder, name, table(name), columns=classes, clock=clock, authority=authority)
         alliance.consent(node, range(CLIENTS))
         nodes.append(node)
     alliance.pin_all(nodes)
     match = alliance.propose(nodes, "match", alliance.match_body(nodes))
     MatchRelay(nodes, match, alliance.approve(nodes, match)).run()
+    for node in nodes:
+        node.parts.node.database.close()
+    return folder, match
+
+
+@pytest.fixture
+def aligned(template: tuple[Path, str], tmp_path: Path) -> tuple[list[TestNode], str]:
+    """The nodes of the template, in folders of their own."""
+    folder, match = template
+    clock = MovableClock()
+    nodes = []
+    for name in COLUMNS:
+        shutil.copytree(folder / name, tmp_path / name)
+        nodes.append(alliance.open_node(name, tmp_path / name, clock, []))
     return nodes, match
 
 
