@@ -6,11 +6,9 @@ from pathlib import Path
 
 import click
 
-from hub import client, founding, settings, wiring
-from hub.authority import generate_key, make_request, private_pem
-from hub.cli_common import Cli, options
+from hub import client, person_files, settings
+from hub.cli_common import Cli, clock, entropy, options
 from hub.records import Head
-from hub.store import migrate as migrate_store
 
 ENVIRONMENT = "ECOHUB_HUB"
 
@@ -45,6 +43,8 @@ def init(
     contract: str,
 ) -> None:
     """Found a hub: keys, CA, database, and the first operator's certificate."""
+    from hub import founding  # the commands of people, who are not on the hub's machine, load no database
+
     plan = founding.Plan(
         folder=folder,
         alliance=alliance,
@@ -56,7 +56,7 @@ def init(
         chain_id=chain_id,
         contract=contract,
     )
-    made = founding.found(plan, wiring.system_clock, wiring.system_entropy)
+    made = founding.found(plan, clock, entropy)
     cli.show(
         {
             "settings": str(made.settings),
@@ -83,6 +83,8 @@ def init(
 @options
 def serve(cli: Cli, log_level: str) -> None:
     """Run the hub until it is told to stop (SIGTERM or Ctrl-C)."""
+    from hub import wiring
+
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
     wiring.serve(settings.load(_file(cli)))
@@ -92,6 +94,8 @@ def serve(cli: Cli, log_level: str) -> None:
 @options
 def migrate(cli: Cli) -> None:
     """Bring the hub's database to the schema of this program."""
+    from hub.store import migrate as migrate_store
+
     migrate_store(settings.load(_file(cli)).database)
     cli.show({"migrated": True}, lambda: cli.say("the database is up to date", "数据库已是最新"))
 
@@ -113,10 +117,12 @@ def invite(cli: Cli, partner: str) -> None:
 @options
 def certify(cli: Cli, name: str, role: str, out: Path) -> None:
     """Make a person's key and certificate with a role. The key is made here and never leaves this machine."""
+    from hub.authority import generate_key, make_request, private_pem
+
     me = client.load(cli.config)
-    key = generate_key(wiring.system_entropy)
+    key = generate_key(entropy)
     made, _ = cli.call("certify", {"name": name, "role": role, "csr": make_request(key, name).decode()})
-    path = founding.write_person(out, me.hub, me.authority, private_pem(key), str(made["certificate"]).encode())
+    path = person_files.write_person(out, me.hub, me.authority, private_pem(key), str(made["certificate"]).encode())
     cli.show({"person": str(path), "role": role, "expires": made["expires"]})
 
 
@@ -158,7 +164,7 @@ def checkpoint(cli: Cli) -> None:
 def bundle(cli: Cli, period: str, out: Path) -> None:
     """Write the evidence bundle of a PERIOD (YYYY-MM) for the regulator."""
     made, body = cli.call("bundle", {"period": period})
-    founding.write_new(out, body, mode=0o644)
+    person_files.write_new(out, body, mode=0o644)
     cli.show({"file": str(out), **made})
 
 
@@ -170,4 +176,4 @@ def status(cli: Cli) -> None:
 
 
 def _file(cli: Cli) -> Path:
-    return cli.config or Path(os.environ.get(ENVIRONMENT, founding.SETTINGS))
+    return cli.config or Path(os.environ.get(ENVIRONMENT, settings.FILE))

@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +21,15 @@ from hub.records import Head
 from privacy.errors import Failure, Kind
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def clock() -> datetime:
+    """The time now. People's commands are roots; importing `hub.wiring` for it would load the whole hub."""
+    return datetime.now(UTC)  # noqa: TID251
+
+
+def entropy(count: int) -> bytes:
+    return os.urandom(count)  # noqa: TID251
 
 
 class ConfirmationNeeded(Failure):

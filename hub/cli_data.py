@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from hub import drafts, wiring
-from hub.cli_common import Cli, options
+from hub import drafts
+from hub.cli_common import Cli, clock, entropy, options
 from privacy.errors import Failure, Kind
 
 ENDED = ("COMPLETED", "REFUSED", "EXPIRED", "FAILED", "CANCELLED")
@@ -104,7 +104,7 @@ def match_propose(
             raise click.UsageError("--leader and at least one --with go together")
         followers = [{"partner": name, "role": "follower"} for name in others]
         given["parties"] = [{"partner": leader, "role": "leader"}, *followers]
-    _propose(cli, "match", drafts.match(given, _directory(cli), wiring.system_clock(), wiring.system_entropy), key)
+    _propose(cli, "match", drafts.match(given, _directory(cli), clock(), entropy), key)
 
 
 @match.command("status")
@@ -172,7 +172,7 @@ def train_propose(
             given["parties"] = [{"partner": name} for name in (holder, *others)]
     if isinstance(given.get("alignment"), str):
         given["alignment"] = _job(cli, given["alignment"])["digest"]
-    _propose(cli, "train", drafts.train(given, _directory(cli), wiring.system_clock(), wiring.system_entropy), key)
+    _propose(cli, "train", drafts.train(given, _directory(cli), clock(), entropy), key)
 
 
 @train.command("status")

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from hub import drafts_finance, wiring
-from hub.cli_common import Cli, options
+from hub import drafts_finance
+from hub.cli_common import Cli, clock, entropy, options
 from hub.records import Head
 from privacy.errors import Failure, Kind
 
@@ -55,7 +55,7 @@ def agreement_add(cli: Cli, file: Path, payer: str | None, referrer: str | None,
     """
     given = _read(file) | {k: v for k, v in (("payer", payer), ("referrer", referrer)) if v is not None}
     contract, _ = cli.call("contract")
-    body = drafts_finance.agreement(given, contract, wiring.system_clock(), wiring.system_entropy)
+    body = drafts_finance.agreement(given, contract, clock(), entropy)
     made, _ = cli.call("propose", {"kind": "agreement", "body": body}, key=key)
     cli.show(made, lambda: _show_agreement(cli, made["digest"], made["state"], made["body"]))
 

@@ -4,7 +4,6 @@ Nothing that exists is overwritten. Key files have mode 0600. The first operator
 issued outside a running hub; all others go through invites and `certify`.
 """
 
-import os
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,22 +12,15 @@ from pathlib import Path
 from contracts import keys as chain_keys
 from hub import authority, partners
 from hub.audit import Log
+from hub.person_files import AlreadyFounded, write_new, write_person
 from hub.services import Clock, Entropy
-from hub.settings import Settings, load
+from hub.settings import FILE, Settings, load
 from hub.store import Store, migrate
 from privacy import seal
 from privacy.errors import Failure, Kind
 
 AUTHORITY_YEARS = 10
 SERVER_CERTIFICATE_SECONDS = 365 * 86_400
-SETTINGS = "hub.toml"
-
-
-class AlreadyFounded(Failure):
-    code = "HUB_ALREADY_FOUNDED"
-    kind = Kind.CONFLICT
-    en = "{folder} holds a hub already; nothing was changed"
-    zh = "{folder} 中已有枢纽，未作更改"
 
 
 class AllianceNameInvalid(Failure):
@@ -67,7 +59,7 @@ def found(plan: Plan, clock: Clock, entropy: Entropy) -> Founded:
     if not re.fullmatch(r"\w[\w.-]{1,63}", plan.alliance):
         raise AllianceNameInvalid
     partners.check_person(plan.operator)
-    path = plan.folder / SETTINGS
+    path = plan.folder / FILE
     if path.exists() or (plan.folder / "keys").exists():
         raise AlreadyFounded(folder=str(plan.folder))
     plan.folder.mkdir(parents=True, exist_ok=True)
@@ -85,29 +77,6 @@ def found(plan: Plan, clock: Clock, entropy: Entropy) -> Founded:
         submitter=submitter,
         log_key=log_key.public.hex(),
     )
-
-
-def write_person(folder: Path, hub: str, authority_pem: bytes, key_pem: bytes, certificate_pem: bytes) -> Path:
-    """A person's folder: key, certificate, CA and person.toml, which names them. Gives the path of person.toml."""
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)
-    write_new(folder / "key.pem", key_pem)
-    write_new(folder / "certificate.pem", certificate_pem, mode=0o644)
-    write_new(folder / "ca.pem", authority_pem, mode=0o644)
-    lines = [f'hub = "{hub}"', 'authority = "ca.pem"', 'key = "key.pem"', 'certificate = "certificate.pem"']
-    path = folder / "person.toml"
-    write_new(path, ("\n".join(lines) + "\n").encode(), mode=0o644)
-    return path
-
-
-def write_new(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Write a file that must not exist yet. Raises AlreadyFounded."""
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    except FileExistsError:
-        raise AlreadyFounded(folder=str(path)) from None
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
 
 
 def _make_keys(plan: Plan, now: datetime, entropy: Entropy) -> tuple[authority.Authority, seal.SigningKey, str]:

@@ -8,6 +8,7 @@ from typing import Any
 from privacy.errors import Failure, Kind
 
 DAY_SECONDS = 86_400
+FILE = "hub.toml"
 
 
 class SettingsInvalid(Failure):
