@@ -1,6 +1,7 @@
 """Columns of a data asset's source, for the vault alone: CSV, CSV.gz, Parquet, or a table behind an SQLAlchemy URL.
 
-Each failure is named by what a person can mend: the source is missing, can't be read, lacks a column, or is empty.
+Each failure is named by what a person can mend: the source is missing, can't be read, lacks a column, or is empty. Such
+a failure may end a job and then travels to the hub, so it names assets and columns, never a path or a value.
 """
 
 from collections.abc import Sequence
@@ -81,7 +82,7 @@ def _read(asset: Asset, columns: Sequence[str] | None) -> Any:
         if "://" in asset.source:
             table = _from_database(asset, columns)
         elif not Path(asset.source).is_file():
-            raise SourceMissing(asset=asset.name, why=f"no file {asset.source}")
+            raise SourceMissing(asset=asset.name, why="the file in this node's settings does not exist")
         elif asset.source.endswith(".parquet"):
             table = _from_parquet(asset, columns)
         elif asset.source.endswith((".csv", ".csv.gz")):
@@ -131,7 +132,7 @@ def _from_database(asset: Asset, columns: Sequence[str] | None) -> Any:
             chosen = [table.columns[name] for name in columns] if columns is not None else list(table.columns)
             rows = connection.execute(select(*chosen).limit(ROWS_MAX + 1)).all()
     except NoSuchTableError:
-        raise SourceMissing(asset=asset.name, why=f"no table {asset.table}") from None
+        raise SourceMissing(asset=asset.name, why="the table in this node's settings does not exist") from None
     finally:
         engine.dispose()
     names = [column.name for column in chosen]

@@ -31,6 +31,7 @@ from partner_node.worker import Worker
 
 log = logging.getLogger(__name__)
 V = TypeVar("V", Handler, Command)
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def clock() -> datetime:
@@ -122,13 +123,8 @@ def run(settings: Settings, tap: Tap | None = None) -> None:
     parts = build(settings, tap=tap)
     stop = threading.Event()
     server = LocalServer(settings.socket, parts.commands, parts.node.entropy, parts.worker.wake)
-
-    def close(*_: object) -> None:
-        stop.set()
-        parts.link.close()
-        parts.worker.close()
-
-    previous = {number: signal.signal(number, close) for number in (signal.SIGTERM, signal.SIGINT)}
+    # the handler interrupts the worker's own thread, so it may only do what is reentrant; the rest follows below
+    previous = {number: signal.signal(number, lambda *_: parts.worker.close()) for number in STOP_SIGNALS}
     threads = [
         threading.Thread(target=server.serve_forever, name="local", daemon=True),
         threading.Thread(target=parts.link.run, name="link", daemon=True),
@@ -142,7 +138,8 @@ def run(settings: Settings, tap: Tap | None = None) -> None:
     try:
         parts.worker.run()
     finally:
-        close()
+        stop.set()
+        parts.link.close()
         server.shutdown()
         server.server_close()
         for thread in threads:

@@ -44,7 +44,8 @@ class Worker:
         self._outbox = outbox
         self._send = send
         self._acknowledge = acknowledge
-        self._tasks: queue.Queue[Callable[[], None] | None] = queue.Queue()
+        # a signal handler may call `close` while this very thread is inside the queue: SimpleQueue.put is reentrant
+        self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._queued: set[str] = set()  # requests that wait or run: a repeat of one of them is dropped
         self._sent: set[str] = set()  # own requests sent lately on this connection
