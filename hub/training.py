@@ -52,13 +52,6 @@ class TrainResultInvalid(Failure):
     zh = "{node} 的训练结果不可用：{why}"
 
 
-class RoundTimeout(Failure):
-    code = "ROUND_TIMEOUT"
-    kind = Kind.UNAVAILABLE
-    en = "{nodes} did not answer phase {phase} within {seconds} seconds"
-    zh = "{nodes} 在 {seconds} 秒内未应答阶段 {phase}"
-
-
 class RunInterrupted(Failure):
     """The hub stops while a run waits: the thread ends, the run stays RUNNING and is resumed at the next start."""
 
