@@ -48,7 +48,7 @@ class Alliance:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.world.stop()
+        self.stop_all()
 
     # --- processes ---------------------------------------------------------------------------------------------------
 
@@ -71,8 +71,14 @@ class Alliance:
             wait(lambda: set(nodes) <= set(self.call("operator", "whoami")["connected"]), f"{nodes} to connect")
 
     def stop(self, *names: str) -> None:
-        for name in names:
-            self.process(name).stop()
+        """Stop processes at the same time."""
+        world.parallel(names, lambda name: self.process(name).stop())
+
+    def stop_all(self) -> None:
+        """Everything: nodes, then hub, then chain, so that none complains about another's absence."""
+        self.stop(*self.world.partners)
+        self.stop("hub")
+        self.stop("chain")
 
     def restart(self, name: str, plan: Plan = launch.PLAIN) -> None:
         """Stop in order, if it runs, and start again."""
@@ -164,7 +170,11 @@ def match_body(mode: str, leader: str, *followers: str, **changes: Any) -> dict[
 
 
 def train_body(alignment: str, **changes: Any) -> dict[str, Any]:
-    """A training plan of broker (label), bank and platform over an alignment."""
+    """A training plan of broker (label), bank and platform over an alignment.
+
+    The finest scores that a plan may ask for, and columns so frequent that no cell of a few hundred rows is suppressed:
+    then the result must equal the pooled one up to the rounding of scores.
+    """
     parties = [
         {"partner": name, "role": "label_holder" if name == "broker" else "feature_holder", "asset": "clients",
          "id_column": "client_id", "columns": list(party_files.COLUMNS[name])}
@@ -173,8 +183,8 @@ def train_body(alignment: str, **changes: Any) -> dict[str, Any]:
     return {
         "alignment": alignment, "model": "moments", "parties": parties,
         "label": {"partner": "broker", "asset": "clients", "column": "y_direct"},
-        "ridge_milli": 1000, "test_ppm": 300_000, "split_salt": "5a" * 16, "minimum_rows": 200, "rare_rows": 50,
-        "cell_minimum": 10, "score_step_log2": -4, "bootstrap": 200, "score_budget": 100, "valid_days": 90,
+        "ridge_milli": 1000, "test_ppm": 300_000, "split_salt": "5a" * 16, "minimum_rows": 300, "rare_rows": 100,
+        "cell_minimum": 5, "score_step_log2": -6, "bootstrap": 200, "score_budget": 100, "valid_days": 90,
         "purpose": world.PURPOSE, "expires": _later(), "nonce": os.urandom(16).hex(),
         "disclosure": ["the broker learns moments of the parties' columns and rounded scores"], **changes,
     }  # fmt: skip
@@ -225,7 +235,7 @@ def found(folder: Path) -> Alliance:
             made.node(name, "publish")
         wait(lambda: _published(made) == set(PARTNERS), "the published assets")
     except BaseException:
-        made.world.stop()
+        made.stop_all()
         raise
     return made
 

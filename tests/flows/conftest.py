@@ -1,0 +1,22 @@
+"""Flows run real processes on loopback: see tests.support.launch_alliance."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import launch_fixtures
+from tests.support.launch_alliance import Alliance
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The session's folder, in which the one alliance is set up that all flows copy."""
+    return tmp_path_factory.getbasetemp()
+
+
+@pytest.fixture(scope="module")
+def alliance(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alliance]:
+    """A running copy of its own for each module."""
+    with launch_fixtures.running(base, tmp_path_factory.mktemp("a") / "w") as made:
+        yield made

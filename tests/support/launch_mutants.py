@@ -1,0 +1,93 @@
+"""Defects for the canary test, each applied in one node's process: a column, an id's hash, a row gets out.
+
+They leak the way real code would by mistake: a value left in a message for debugging, a "harmless" digest as an
+example, a row in a signed report, a key that is not random.
+"""
+
+import functools
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+
+def column() -> None:
+    """The feature holder's moments come with the first column itself, as the vault read it."""
+    from federation.vertical.holder import FeatureHolder
+
+    original = FeatureHolder._send
+
+    @functools.wraps(original)
+    def send(self: Any, kind: str, receivers: Any, content: Any) -> Any:
+        if kind == "moments":
+            name = self.names[self._me][0]
+            content = {**content, "sums": np.asarray(self._table.columns[name], dtype=np.float64)}
+        return original(self, kind, receivers, content)
+
+    FeatureHolder._send = send  # type: ignore[method-assign]
+
+
+def rounded_column() -> None:
+    """The moments' sums are not summed: the first column, rounded for the encrypted product."""
+    from federation.vertical.holder import FeatureHolder
+
+    original = FeatureHolder._send
+
+    @functools.wraps(original)
+    def send(self: Any, kind: str, receivers: Any, content: Any) -> Any:
+        if kind == "moments":
+            content = {**content, "sums": self._matrix[:, 0]}
+        return original(self, kind, receivers, content)
+
+    FeatureHolder._send = send  # type: ignore[method-assign]
+
+
+def id_hash() -> None:
+    """The commitment to the ids comes with an example: SHA-256 of one of them."""
+    from partner_node.matching import Matching
+
+    original = Matching.start
+
+    @functools.wraps(original)
+    def start(self: Any, request: Any) -> Any:
+        answer = original(self, request)
+        example = self._read[2].ids[-1]
+        return replace(answer, head={**answer.head, "example": hashlib.sha256(example).hexdigest()})
+
+    Matching.start = start  # type: ignore[method-assign]
+
+
+def row() -> None:
+    """The signed training result names the first client's values."""
+    from ecowire import documents
+    from partner_node import training
+
+    original = training.Training.finish
+
+    @functools.wraps(original)
+    def finish(self: Any, proposal: Any, outcome: Any) -> Any:
+        columns = self._inputs.table.columns
+        made = original(self, proposal, outcome)
+        body = {**made.document.body, "example": [repr(float(values[0])) for values in columns.values()]}
+        signed = documents.sign(made.document.kind, body, made.document.signer, self._node.keys.signing)
+        return replace(made, document=signed)
+
+    training.Training.finish = finish  # type: ignore[method-assign]
+
+
+def unmasked() -> None:
+    """The matching key is 1: ids leave as points that anybody can compute from a guessed id."""
+    from privacy.psi import group
+
+    group.draw_scalar = lambda entropy: (1).to_bytes(group.SCALAR_BYTES, "little")
+
+
+APPLY: dict[str, Callable[[], None]] = {
+    "column": column,
+    "rounded column": rounded_column,
+    "id hash": id_hash,
+    "row": row,
+    "unmasked": unmasked,
+}
