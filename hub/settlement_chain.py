@@ -1,8 +1,8 @@
 """A statement's way over the chain: propose, wait for the window, finalise; and the books with it.
 
 Before every step the chain is asked what it holds, and it must be what the books say: state, place, accounts, window.
-Any difference stops settlement as an integrity failure; the one legal difference is what the parties and the arbiter do
-on the chain themselves (dispute, resolve), which the books follow. The journal entry is posted in the same transaction
+Any difference stops settlement as an integrity failure. The one legal difference is what others do on the chain with a
+proposed statement (dispute, resolve, finalise), which the books follow. The journal entry is posted in the transaction
 that writes the FINAL outcome.
 """
 
@@ -35,6 +35,16 @@ from revenue_share.ledger import EntryState
 from revenue_share.statement import State, Statement
 
 PROPOSE, FINALISE = "propose", "finalise"
+# (books, chain): the arrows by which the books follow what others may do on the chain
+FOLLOWED: dict[tuple[str, str], tuple[State, ...]] = {
+    ("PROPOSED", "DISPUTED"): (State.DISPUTED,),
+    ("PROPOSED", "VOID"): (State.DISPUTED, State.VOID),
+    ("PROPOSED", "FINAL"): (State.FINAL,),
+    ("DISPUTED", "PROPOSED"): (State.PROPOSED,),
+    ("DISPUTED", "VOID"): (State.VOID,),
+    ("DISPUTED", "FINAL"): (State.PROPOSED, State.FINAL),
+}
+DECIDED = {State.FINAL: EntryState.POSTED, State.VOID: EntryState.VOIDED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,27 +189,30 @@ def _same(case: Case, what: str, chain: str, books: str) -> None:
 
 
 def _follow(services: Services, chain: Chain, case: Case) -> Case:
-    """Take over what parties and arbiter did on the chain with a proposed statement: dispute and its resolution."""
+    """Take over what others did on the chain with a proposed statement: a dispute, its resolution, finalising.
+
+    The contract lets the parties, the arbiter or anybody do that; it has checked signatures, windows and callers.
+    """
     if not case.proposed or case.record.state not in (State.PROPOSED.value, State.DISPUTED.value):
         return case
     found = chain_settlement.state(chain, case.contract, case.digest)
-    target = {"PROPOSED": State.PROPOSED, "DISPUTED": State.DISPUTED, "VOID": State.VOID}.get(found.state)
-    if target is None or target.value == case.record.state:
+    way = FOLLOWED.get((case.record.state, found.state), ())
+    if not way:
         return case
-    closes_at = datetime.fromtimestamp(found.closes, UTC) if target is State.PROPOSED else None
     now = services.clock()
+    closes_at = datetime.fromtimestamp(found.closes, UTC)
 
     def body(tx: Transaction) -> Case:
         record = terms.get(tx, case.record.id)
         if record.state == case.record.state:
-            if (record.state, target) == (State.PROPOSED.value, State.VOID):
-                terms.move(services, tx, record, State.DISPUTED, now, {"by": "chain"})
+            for target in way:
+                closes = closes_at if target is State.PROPOSED else None
+                terms.move(services, tx, record, target, now, {"by": "chain"}, closes)
                 record = terms.get(tx, record.id)
-            terms.move(services, tx, record, target, now, {"by": "chain"}, closes_at)
-            if target is State.VOID:
-                LedgerStore(tx.session).decide(record.id, EntryState.VOIDED, now)
-            terms.announce(tx, case.agreement, record, target.value, now)
-        return _case(tx, terms.get(tx, record.id))
+            if way[-1] in DECIDED:
+                LedgerStore(tx.session).decide(record.id, DECIDED[way[-1]], now)
+            terms.announce(tx, case.agreement, record, record.state, now)
+        return _case(tx, record)
 
     return services.store.run("settle.follow", body)
 

@@ -108,9 +108,10 @@ def announce(tx: Transaction, agreement: Agreement, record: StatementRecord, sta
     """Tell both parties' nodes what became of a statement, with the chain transactions so far."""
     sealed = [i.transaction for i in LedgerStore(tx.session).intents(statement=record.id, state=DONE)]
     transactions: list[canonical.Value] = [*sealed]
+    told = len(tx.evidence.leaves(subject=record.id))  # grows with every move, so a state can come twice
     for party in agreement.parties:
         head: Head = {"statement": record.id, "state": state, "transactions": transactions}
-        task_id = f"statement-{record.id[:32]}-{state.lower()}-{party.partner}"
+        task_id = f"statement-{record.id[:32]}-{told}-{state.lower()}-{party.partner}"
         tasks.post(tx, now, task_id=task_id, node=party.partner, kind=FINAL_TASK, head=head)
 
 

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from contracts.errors import BadChainSignature, WindowOpen
 from ecowire import codec_settlement
 from ecowire.status import MalformedMessage
 from hub import settlement, settlement_close
+from hub.records import Head
 from hub.settlement_errors import (
     AgreementNotActive,
     AgreementOtherContract,
@@ -41,7 +43,7 @@ from revenue_share.referral import REPORT_ROWS_MAX
 from revenue_share.statement import NO_DIGEST
 from tests.hub.settling import AFTER_OCTOBER, NOVEMBER, OCTOBER, PAYER, REFERRER, Settling, settling
 from tests.support.revenue import agreement_body, event, referral
-from tests.support.sandbox_chain import CHAIN_ID, KEYS, WINDOW
+from tests.support.sandbox_chain import CHAIN_ID, KEYS, WINDOW, local
 
 
 @pytest.fixture
@@ -302,14 +304,14 @@ def test_both_nodes_are_told_of_each_state_with_the_transactions(month: Settling
     month.pass_window()
     month.settle(record)
     for name in (PAYER, REFERRER):
-        told = [
-            month.hub.store.read(
-                "test", lambda tx, s=state, n=name: tx.tasks.get(f"statement-{record.id[:32]}-{s}-{n}")
-            )
-            for state in ("proposed", "final")
-        ]
-        assert [task.head["state"] for task in told] == ["PROPOSED", "FINAL"]
-        assert [len(task.head["transactions"]) for task in told] == [1, 2]
+        told = [head for node, head in announced(month) if node == name]
+        assert [head["state"] for head in told] == ["PROPOSED", "FINAL"]
+        assert [len(head["transactions"]) for head in told] == [1, 2]
+
+
+def announced(month: Settling) -> list[tuple[str, Head]]:
+    found = month.hub.store.read("test", lambda tx: tx.tasks.of_job("", kind="settlement.final"))
+    return [(task.node, task.head) for task in found]
 
 
 @pytest.mark.parametrize("signed", [(), (PAYER,), (REFERRER,)])
@@ -360,16 +362,38 @@ def test_a_chain_that_knows_a_statement_the_books_call_a_draft_stops_settlement(
     assert month.record(record.id).state == "DRAFT"
 
 
-def test_a_statement_finalised_behind_the_books_stops_settlement(month: Settling) -> None:
+def test_a_statement_that_somebody_else_finalised_is_posted_once(month: Settling) -> None:
     month.report_october()
     record = month.confirmed()
     month.settle(record)
     month.pass_window()
     data = chain_settlement.finalise_data(bytes.fromhex(record.anchor))
     month.chain.chain.execute(month.contract, data, KEYS["broker"].secret)
-    with pytest.raises(ChainDisagrees):
+    assert month.settle(record) == "FINAL"
+    assert [entry.state for entry in month.entries()] == [EntryState.POSTED]
+    with pytest.raises(SettleDone):
         month.settle(record)
-    assert [entry.state for entry in month.entries()] == [EntryState.PENDING]
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_chain_that_forgot_a_statement_stops_settlement(month: Settling, steps: int) -> None:
+    month.report_october()
+    record = month.confirmed()
+    month.settle(record)
+    if steps == 2:
+        month.pass_window()
+        month.settle(record)
+    state = month.record(record.id).state
+    with local() as other:  # the same accounts and contract address, another history
+        assert other.deploy_settlement() == month.contract
+        partner = bytes.fromhex(str(record.body["partner_commitment"]))
+        data = chain_settlement.set_signer_data(partner, KEYS["referrer"].address)
+        other.chain.execute(month.contract, data, KEYS["governor"].secret)
+        month.hub.services = replace(month.services, chain=lambda: other.chain)
+        with pytest.raises(ChainDisagrees) as caught:
+            month.settle(record)
+    assert (caught.value.facts["chain"], caught.value.facts["books"]) == ("NONE", state)
+    assert month.record(record.id).state == state
 
 
 def test_a_referrer_account_changed_on_the_chain_stops_settlement(month: Settling) -> None:
@@ -419,6 +443,8 @@ def test_a_dismissed_dispute_is_settled_at_once(month: Settling) -> None:
     month.chain.chain.execute(month.contract, dismissed, KEYS["arbiter"].secret)
     assert month.settle(record) == "PROPOSED"
     assert month.settle(record) == "FINAL"
+    told = [head["state"] for node, head in announced(month) if node == REFERRER]
+    assert told == ["PROPOSED", "DISPUTED", "PROPOSED", "FINAL"]
 
 
 # --- pay
