@@ -4,6 +4,7 @@ import importlib
 import sys
 
 NAMES = {
+    "chain": "the sandbox chain: writing, reading, running again in two EVMs",
     "linear": "plain matrix times encrypted vector, beside per-element Paillier",
     "matching": "private set intersection, engine ecdh",
 }

@@ -1,8 +1,8 @@
 """`Chain`: the standard JSON-RPC of any EVM endpoint, the sandbox chain or a consortium's, and nothing beyond it.
 
 Transactions are signed here and sent raw with explicit chain id, gas and gas price, so no endpoint needs to hold a key.
-Every answer is checked before it becomes a value. The client is http.client: one statement needs a handful of calls and
-web3.py spends about 15 ms of CPU on each (docs/settlement-chain.md has the figures).
+Every answer is checked before it becomes a value. Not web3.py: it takes four times as long for each call and half a
+second to import (docs/settlement-chain.md has the figures).
 """
 
 import time
