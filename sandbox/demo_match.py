@@ -85,6 +85,7 @@ def training(story: Story) -> None:
         story.facts |= {"run": made["digest"], "record": report["record"], "plan": made["body"]}
         _compare(story, step, made["body"], report["record"])
         _keep_label_matrix(story, step, made["digest"])
+        story.world.person("operator", "hub", "checkpoint").check()  # day by day, so that a later change has a date
 
 
 def _match(story: Story, step: Step, mode: str, parties: Sequence[str]) -> dict[str, Any]:

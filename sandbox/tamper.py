@@ -10,6 +10,8 @@ from privacy import canonical, merkle, seal
 from privacy.errors import Failure, Kind
 
 RAISED_MINOR = 100_000
+LEAVES, CHECKPOINTS = "audit/leaves.jsonl", "audit/checkpoints.jsonl"
+COSIGNATURES, JOURNAL = "audit/cosignatures.jsonl", "ledger/entries.jsonl"
 
 
 class NothingToTamper(Failure):
@@ -41,29 +43,35 @@ def flip_byte(data: bytes) -> Tampered:
 
 
 def rewrite_as_hub(data: bytes, log_key: seal.SigningKey) -> Tampered:
-    """Raise one amount and make everything the hub can make fit again: total, root, commitments, statement id, audit
-    leaves, every checkpoint signed anew with the log's key, and the manifest."""
+    """Raise one amount and make everything fit again that the hub can make: total, root, commitments, statement id,
+    journal, audit leaves, every checkpoint signed anew with the log's key, and the manifest.
+
+    What parties signed is left as it is, since a changed copy would only show sooner; co-signatures that no longer fit
+    are left out.
+    """
     bundle = evidence.read(data)
     name, index, _ = _target(bundle)
     folder = name.rsplit("/", 1)[0]
-    before = folder.split("/")[1]
     entries = dict(bundle.entries)
-    rows = [_object(line) for line in evidence.lines(entries[name])]
+    rows = _objects(entries[name])
     line = rows[index]["line"]
-    assert isinstance(line, dict)
-    amount = line["amount_minor"]
-    assert isinstance(amount, int)
+    amount = _amount(line)
+    assert isinstance(line, dict), "an amount stands in an object"
     line["amount_minor"] = amount + RAISED_MINOR
     entries[name] = evidence.jsonl([*rows])
     body = _refit(_object(entries[f"{folder}/body.json"]), rows, _object(entries[f"{folder}/salts.json"]))
     entries[f"{folder}/body.json"] = canonical.encode(body)
-    after = canonical.digest("ecohub/statement/v1", body).hex()
-    renamed = {
-        key.replace(before, after): value.replace(before.encode(), after.encode()) for key, value in entries.items()
-    }
-    renamed["audit/checkpoints.jsonl"] = _sign_again(renamed, log_key)
+    before, after = folder.split("/")[1], canonical.digest("ecohub/statement/v1", body).hex()
+    entries[JOURNAL] = _journal(entries[JOURNAL].replace(before.encode(), after.encode()), after, body)
+    entries[LEAVES] = entries[LEAVES].replace(before.encode(), after.encode())
+    entries[CHECKPOINTS] = _sign_again(entries, log_key)
+    entries[COSIGNATURES] = _fitting(entries)
     return Tampered(
-        data=evidence.write(renamed, alliance=bundle.alliance, period=bundle.period),
+        data=evidence.write(
+            {key.replace(before, after): value for key, value in entries.items()},
+            alliance=bundle.alliance,
+            period=bundle.period,
+        ),
         file=name.replace(before, after),
         record=index,
         what=f"{amount} fen became {amount + RAISED_MINOR} fen, and the hub signed everything again",
@@ -98,16 +106,43 @@ def _refit(
     }
 
 
-def _sign_again(entries: dict[str, bytes], log_key: seal.SigningKey) -> bytes:
-    leaves = [merkle.leaf_hash(line) for line in evidence.lines(entries["audit/leaves.jsonl"])]
+def _journal(data: bytes, statement: str, body: dict[str, canonical.Value]) -> bytes:
+    """The entries of the statement at its new total."""
     out: list[canonical.Value] = []
-    for row in map(_object, evidence.lines(entries["audit/checkpoints.jsonl"])):
+    for entry in _objects(data):
+        postings = entry["postings"]
+        assert isinstance(postings, list), "an entry has postings"
+        if entry["subject"] == statement:
+            amount = {"amount_minor": body["total_minor"]}
+            entry = {**entry, "postings": [{**p, **amount} for p in postings if isinstance(p, dict)]}
+        out.append(entry)
+    return evidence.jsonl(out)
+
+
+def _sign_again(entries: dict[str, bytes], log_key: seal.SigningKey) -> bytes:
+    leaves = [merkle.leaf_hash(line) for line in evidence.lines(entries[LEAVES])]
+    out: list[canonical.Value] = []
+    for row in _objects(entries[CHECKPOINTS]):
         old = checkpoints.parse(row["note"])
         if row["log"] == "audit":
             made = checkpoints.Checkpoint(origin=old.origin, size=old.size, root=merkle.root(leaves[: old.size]))
             row = {**row, "note": checkpoints.sign(made, log_key)}
         out.append(row)
     return evidence.jsonl(out)
+
+
+def _fitting(entries: dict[str, bytes]) -> bytes:
+    """The co-signatures that still fit the logs."""
+    leaves = [merkle.leaf_hash(line) for line in evidence.lines(entries[LEAVES])]
+    kept: list[canonical.Value] = []
+    for signed in _objects(entries[COSIGNATURES]):
+        body = signed["body"]
+        assert isinstance(body, dict), "a co-signature has a body"
+        size = body["size"]
+        assert isinstance(size, int), "a co-signature has a size"
+        if body["log"] == "chain" or body["root"] == merkle.root(leaves[:size]).hex():
+            kept.append(signed)
+    return evidence.jsonl(kept)
 
 
 def _amount(line: canonical.Value) -> int:
@@ -120,3 +155,7 @@ def _object(data: bytes) -> dict[str, canonical.Value]:
     value = canonical.decode(data)
     assert isinstance(value, dict), "records of a bundle are objects"
     return value
+
+
+def _objects(data: bytes) -> list[dict[str, canonical.Value]]:
+    return [_object(line) for line in evidence.lines(data)]

@@ -39,8 +39,7 @@ def check(case: Case, settled: tuple[Recomputed, ...]) -> None:
     case.sheet.holds("genesis")
     found = exported.read(case)
     hashes = [merkle.leaf_hash(block.header.hash) for block in found]
-    logs.check_checkpoints(case, CHAIN, hashes)
-    logs.check_cosigned(case, CHAIN, hashes)
+    logs.check_witnessed(case, CHAIN, hashes)
     evm = _replay(case, genesis.from_body(json.loads(data)), found)
     if evm is not None:
         _check_contract(case, evm, settled)

@@ -110,6 +110,11 @@ CATALOGUE: dict[str, tuple[str, str, str]] = {
         "the {role} {partner} did not sign this statement: {why}",
         "{role} {partner} 并未签署此结算单：{why}",
     ),
+    "CONFIRMED_BUT_ABSENT": (
+        ERROR,
+        "{partner} signed a confirmation of statement {statement}, which the bundle does not hold",
+        "{partner} 签署确认的结算单 {statement} 不在证据包中",
+    ),
     "STATEMENT_NOT_ON_CHAIN": (
         ERROR,
         "the books say {state}; the chain has {found} for this statement",
@@ -170,13 +175,11 @@ def finding(code: str, where: str, **facts: str | int) -> Finding:
 class Sheet:
     """Where the checks write: findings in the order found, and how many things of each kind were checked and held."""
 
-    findings: list[Finding] = field(default_factory=list)
+    findings: dict[Finding, None] = field(default_factory=dict)  # in the order found, each once
     held: Counter[str] = field(default_factory=Counter)
 
     def add(self, code: str, where: str, **facts: str | int) -> None:
-        made = finding(code, where, **facts)
-        if made not in self.findings:
-            self.findings.append(made)
+        self.findings.setdefault(finding(code, where, **facts))
 
     def holds(self, what: str, count: int = 1) -> None:
         self.held[what] += count

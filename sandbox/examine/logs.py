@@ -20,16 +20,32 @@ STATEMENT_KIND = "statement"
 def check(case: Case) -> None:
     """Leaves, checkpoints, co-signatures and receipts of the audit log."""
     hashes = [merkle.leaf_hash(leaf.data) for leaf in case.leaves]
-    check_checkpoints(case, AUDIT, hashes)
-    check_cosigned(case, AUDIT, hashes)
+    check_witnessed(case, AUDIT, hashes)
     _check_leaves(case)
     _check_receipts(case, hashes)
     _check_logged(case)
 
 
-def check_checkpoints(case: Case, log: str, hashes: list[bytes]) -> None:
-    """Every checkpoint of a log: signed by the log's key, over the root its records give; who co-signed the newest."""
+def check_witnessed(case: Case, log: str, hashes: list[bytes]) -> None:
+    """A log's checkpoints, the co-signatures in the bundle, and the roots that the nodes kept themselves."""
     tree = merkle.Tree(hashes)
+    newest = _check_checkpoints(case, log, tree)
+    agreed = _check_cosignatures(case, log, tree, newest)
+    for seen in sorted((c for c in case.trust.cosigned if c.log == log), key=lambda c: (c.size, c.partner)):
+        where = f"{log} log, co-signed by {seen.partner} at {seen.size}"
+        if seen.size > tree.size:
+            case.sheet.add("LOG_TRUNCATED", where, partner=seen.partner, size=seen.size, log=log, found=tree.size)
+        elif tree.root(seen.size) != seen.root:
+            first = max((size for size in agreed if size < seen.size), default=0)
+            facts: Facts = {"log": log, "partner": seen.partner, "size": seen.size}
+            case.sheet.add("LOG_REWRITTEN", where, first=first, last=seen.size - 1, **facts)
+        else:
+            case.sheet.holds("co-signed roots")
+            agreed.add(seen.size)
+
+
+def _check_checkpoints(case: Case, log: str, tree: merkle.Tree) -> int:
+    """Every checkpoint: signed by the log's key, over the root its records give. The size of the newest that holds."""
     newest = 0
     for where, _, value in records(case, "audit/checkpoints.jsonl"):
         if value is None or value.get("log") != log:
@@ -41,31 +57,17 @@ def check_checkpoints(case: Case, log: str, hashes: list[bytes]) -> None:
             continue
         if checkpoint.origin != case.trust.log_origin(log):
             case.sheet.add("CHECKPOINT_INVALID", where, why=f"it is of {checkpoint.origin}")
-        elif checkpoint.size > len(hashes) or tree.root(checkpoint.size) != checkpoint.root:
+        elif checkpoint.size > tree.size or tree.root(checkpoint.size) != checkpoint.root:
             case.sheet.add("CHECKPOINT_ROOT_DIFFERS", where, log=log, size=checkpoint.size)
         else:
             case.sheet.holds("checkpoints")
             newest = max(newest, checkpoint.size)
-    _check_cosignatures(case, log, tree, newest)
+    return newest
 
 
-def check_cosigned(case: Case, log: str, hashes: list[bytes]) -> None:
-    """The roots the nodes kept against the bundle's records."""
-    tree = merkle.Tree(hashes)
-    agreed = 0
-    for seen in sorted((c for c in case.trust.cosigned if c.log == log), key=lambda c: (c.size, c.partner)):
-        where = f"{log} log, co-signed by {seen.partner} at {seen.size}"
-        if seen.size > len(hashes):
-            case.sheet.add("LOG_TRUNCATED", where, partner=seen.partner, size=seen.size, log=log, found=len(hashes))
-        elif tree.root(seen.size) != seen.root:
-            facts: Facts = {"log": log, "partner": seen.partner, "size": seen.size}
-            case.sheet.add("LOG_REWRITTEN", where, first=agreed, last=seen.size - 1, **facts)
-        else:
-            case.sheet.holds("co-signed roots")
-            agreed = seen.size
-
-
-def _check_cosignatures(case: Case, log: str, tree: merkle.Tree, newest: int) -> None:
+def _check_cosignatures(case: Case, log: str, tree: merkle.Tree, newest: int) -> set[int]:
+    """The sizes at which a node's own signature stands over the root that the bundle's records give."""
+    agreed: set[int] = set()
     signed_newest: set[str] = set()
     for where, _, value in records(case, "audit/cosignatures.jsonl"):
         signed = parse_signed(case, where, value) if value is not None else None
@@ -76,10 +78,12 @@ def _check_cosignatures(case: Case, log: str, tree: merkle.Tree, newest: int) ->
             case.sheet.add("CHECKPOINT_ROOT_DIFFERS", where, log=log, size=str(size)[:20])
             continue
         case.sheet.holds("co-signatures")
+        agreed.add(size)
         if size == newest:
             signed_newest.add(signed.signer)
     for partner in sorted(set(case.trust.signers) - signed_newest) if newest else ():
         case.sheet.add("COSIGNATURE_MISSING", f"{log} log", log=log, size=newest, partner=partner)
+    return agreed
 
 
 def _check_leaves(case: Case) -> None:

@@ -67,7 +67,17 @@ def check(case: Case) -> tuple[Recomputed, ...]:
             continue
         if made is not None:
             found.append(made)
+    _check_confirmed(case)
     return tuple(found)
+
+
+def _check_confirmed(case: Case) -> None:
+    """What a party confirmed or disputed must be there: a statement drawn anew leaves the old one's name behind."""
+    held = {name.split("/")[1] for name in case.bundle.names("statements/", "/body.json")}
+    for kind in ("confirmation", "dispute"):
+        for name, signed in case.of_kind(kind):
+            if (statement_id := str(signed.body.get("statement"))[:64]) not in held:
+                case.sheet.add("CONFIRMED_BUT_ABSENT", name, partner=signed.signer, statement=statement_id)
 
 
 def _check_one(case: Case, stored: _Stored) -> Recomputed | None:
