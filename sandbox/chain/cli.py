@@ -31,10 +31,10 @@ def chain(context: click.Context, lang: str) -> None:
 
 @chain.command()
 @click.option("--dir", "folder", type=FOLDER, required=True, help="folder of the new chain")
-@click.option("--chain-id", type=int, required=True)
+@click.option("--chain-id", type=int, required=True, help="number of the new chain; signatures hold on it alone")
 @click.option("--sender", "senders", multiple=True, required=True, help="account whose transactions are taken; repeat")
 @click.option("--timestamp", type=int, help="Unix seconds of block 0 (default: now)")
-@click.option("--gas-limit", type=int, default=genesis.GAS_LIMIT, show_default=True)
+@click.option("--gas-limit", type=int, default=genesis.GAS_LIMIT, show_default=True, help="gas of a whole block")
 def init(folder: Path, chain_id: int, senders: tuple[str, ...], timestamp: int | None, gas_limit: int) -> None:
     """Write the genesis file of a new chain and print its digest."""
     from sandbox.chain.serve import GENESIS
@@ -86,7 +86,7 @@ def verify(folder: Path) -> None:
 def _endpoint(command: Command) -> Command:
     """The options of every command that talks to a running chain."""
     for option in (
-        click.option("--chain-id", type=int, required=True),
+        click.option("--chain-id", type=int, required=True, help="the chain's number, as in its genesis file"),
         click.option("--endpoint", required=True, help="JSON-RPC address, http://127.0.0.1:PORT"),
     ):
         command = option(command)
@@ -136,7 +136,7 @@ def deploy_settlement(
 @chain.command("set-signer")
 @_endpoint
 @click.option("--key", type=FILE, required=True, help="governor's key file")
-@click.option("--contract", required=True)
+@click.option("--contract", required=True, help="address of the settlement contract")
 @click.option("--partner", required=True, help="the partner's identifier on chain: 64 hex digits")
 @click.option("--signer", required=True, help="its signing account; the zero address stops it from settling")
 def set_signer(endpoint: str, chain_id: int, key: Path, contract: str, partner: str, signer: str) -> None:

@@ -179,7 +179,7 @@ class SettlementMachine(RuleBasedStateMachine):
 
 TestSettlementMachine = SettlementMachine.TestCase
 TestSettlementMachine.settings = settings(
-    max_examples=20, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=15, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )
 
 
