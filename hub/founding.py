@@ -4,6 +4,7 @@ Nothing that exists is overwritten. Key files have mode 0600. The first operator
 issued outside a running hub; all others go through invites and `certify`.
 """
 
+import json
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +13,7 @@ from pathlib import Path
 from contracts import keys as chain_keys
 from hub import authority, partners
 from hub.audit import Log
-from hub.person_files import AlreadyFounded, write_new, write_person
+from hub.person_files import write_new, write_person
 from hub.services import Clock, Entropy
 from hub.settings import FILE, Settings, load
 from hub.store import Store, migrate
@@ -21,6 +22,13 @@ from privacy.errors import Failure, Kind
 
 AUTHORITY_YEARS = 10
 SERVER_CERTIFICATE_SECONDS = 365 * 86_400
+
+
+class AlreadyFounded(Failure):
+    code = "HUB_ALREADY_FOUNDED"
+    kind = Kind.CONFLICT
+    en = "{folder} holds a hub already; nothing was changed"
+    zh = "{folder} 中已有枢纽，未作更改"
 
 
 class AllianceNameInvalid(Failure):
@@ -120,15 +128,12 @@ def _first_operator(
 
 
 def _toml(plan: Plan) -> str:
-    lines = [
-        "# The hub of an alliance. Paths are relative to this file; an unknown key is an error.",
-        "[hub]",
-        f'alliance = "{plan.alliance}"',
-        f'listen = "{plan.listen}"',
-        f'enrol = "{plan.enrol}"',
-    ]
+    hub = {"alliance": plan.alliance, "listen": plan.listen, "enrol": plan.enrol}
     if plan.database:
-        lines.append(f'database = "{plan.database}"')
-    lines += ["", "[chain]", f'endpoint = "{plan.chain_endpoint}"', f"chain_id = {plan.chain_id}"]
-    lines.append(f'contract = "{plan.contract}"')
+        hub["database"] = plan.database
+    chain = {"endpoint": plan.chain_endpoint, "chain_id": plan.chain_id, "contract": plan.contract}
+    lines = ["# The hub of an alliance. Paths are relative to this file; an unknown key is an error.", "[hub]"]
+    # a JSON string or number is a TOML value too (TOML 1.0)
+    lines += [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in hub.items()]
+    lines += ["", "[chain]", *(f"{name} = {json.dumps(value)}" for name, value in chain.items())]
     return "\n".join(lines) + "\n"

@@ -127,13 +127,12 @@ def _advance(services: Services, tx: Transaction, digest: Digest, now: datetime)
         _post_starts(tx, job, now)
     if job.state != proposals.RUNNING:
         return
-    for task in tx.tasks.of_job(digest, handled=False):
+    for task in tx.tasks.unhandled(digest):
         if task.state == FAILED and task.kind in (START, STEP):
             tx.tasks.mark_handled(task.id)
             proposals.fail(services, tx, job, now, tasks.failure_of(task), by=task.node)
             return
-        if task.state != OPEN:
-            job = _handle(services, tx, job, task, now)
+        job = _handle(services, tx, job, task, now)
     if len(_signed(tx, job, COMMITMENT)) == len(job.parties):
         _step(services, tx, job, now)
 

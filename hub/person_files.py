@@ -6,11 +6,11 @@ from pathlib import Path
 from privacy.errors import Failure, Kind
 
 
-class AlreadyFounded(Failure):
-    code = "HUB_ALREADY_FOUNDED"
+class OutputExists(Failure):
+    code = "OUTPUT_EXISTS"
     kind = Kind.CONFLICT
-    en = "{folder} holds a hub already; nothing was changed"
-    zh = "{folder} 中已有枢纽，未作更改"
+    en = "{path} exists already and is not overwritten; give another place or move it away"
+    zh = "{path} 已存在，不予覆盖；请另选位置或先移走"
 
 
 def write_person(folder: Path, hub: str, authority_pem: bytes, key_pem: bytes, certificate_pem: bytes) -> Path:
@@ -27,10 +27,10 @@ def write_person(folder: Path, hub: str, authority_pem: bytes, key_pem: bytes, c
 
 
 def write_new(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Write a file that must not exist yet. Raises AlreadyFounded."""
+    """Write a file that must not exist yet. Raises OutputExists."""
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     except FileExistsError:
-        raise AlreadyFounded(folder=str(path)) from None
+        raise OutputExists(path=str(path)) from None
     with os.fdopen(handle, "wb") as file:
         file.write(data)

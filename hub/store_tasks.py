@@ -56,13 +56,17 @@ class TaskStore:
         )
         return tuple((number, task_id) for number, task_id in self._session.execute(query).all())
 
-    def of_job(self, job: str, *, kind: str | None = None, handled: bool | None = None) -> tuple[Task, ...]:
-        """The tasks of a job, oldest first. Bodies are read too: keep jobs' bodies dropped once they are handled."""
+    def unhandled(self, job: str) -> tuple[Task, ...]:
+        """The answers of a job whose consequences are not written yet, in the order they were asked for."""
+        query = select(TaskRow).where(TaskRow.job == job, TaskRow.handled.is_(False))
+        found = self._session.scalars(query.where(TaskRow.state.in_((ANSWERED, FAILED))).order_by(TaskRow.number))
+        return tuple(_task(row) for row in found)
+
+    def of_job(self, job: str, *, kind: str | None = None) -> tuple[Task, ...]:
+        """All tasks of a job with their bodies, oldest first."""
         query = select(TaskRow).where(TaskRow.job == job).order_by(TaskRow.number)
         if kind is not None:
             query = query.where(TaskRow.kind == kind)
-        if handled is not None:
-            query = query.where(TaskRow.handled.is_(handled))
         return tuple(_task(row) for row in self._session.scalars(query))
 
     def count(self, job: str, *, kind: str, node: str | None = None, state: str | None = None) -> int:

@@ -9,6 +9,7 @@ connection.
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 
@@ -198,9 +199,13 @@ class Switch:
         task = self._services.store.read("tasks.get", lambda tx: tx.tasks.get(task_id))
         if task is None or task.state != "OPEN":
             return  # answered on an older stream, or withdrawn meanwhile
+        checked = time.monotonic()
         for frame in to_frames(Message(id=task.id, kind=task.kind, head=task.head, body=task.body or b"")):
             if link.over:
                 return
+            if time.monotonic() - checked > identity.RECHECK_SECONDS:  # a slow reader, a large body
+                self._check(link)
+                checked = time.monotonic()
             yield frame
             yield from link.drain()
 
