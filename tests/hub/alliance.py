@@ -161,7 +161,14 @@ class Hub:
 
 def found_hub(folder: Path, clock: MovableClock, **changes: str | int) -> Settings:
     """A hub's folder with free ports; settings from `changes` are appended to its [hub] table."""
-    plan = founding.Plan(folder=folder, alliance=ALLIANCE, listen="127.0.0.1:0", enrol="127.0.0.1:0", operator="oda")
+    plan = founding.Plan(
+        folder=folder,
+        alliance=ALLIANCE,
+        listen="127.0.0.1:0",
+        enrol="127.0.0.1:0",
+        operator="oda",
+        database=str(changes.pop("database", "")),
+    )
     made = founding.found(plan, clock, SeededEntropy(b"hub"))
     if changes:
         lines = [
@@ -176,7 +183,7 @@ def hub_without_ports(folder: Path, *names: str, **changes: str | int) -> Iterat
     """A hub with these parties enrolled: a copy of one that is founded once for all tests that want the same."""
     template, parties = _template(names, tuple(sorted(changes.items())))
     shutil.copytree(template, folder / "hub")
-    with _opened(load(folder / "hub" / "hub.toml"), b"copy") as made:
+    with opened(load(folder / "hub" / "hub.toml"), b"copy") as made:
         made.parties.update(parties)
         yield made
 
@@ -185,14 +192,14 @@ def hub_without_ports(folder: Path, *names: str, **changes: str | int) -> Iterat
 def _template(names: tuple[str, ...], changes: tuple[tuple[str, str | int], ...]) -> tuple[Path, dict[str, Party]]:
     folder = Path(tempfile.mkdtemp(prefix="hub-template-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    with _opened(found_hub(folder / "hub", MovableClock(), **dict(changes)), b"template") as made:
+    with opened(found_hub(folder / "hub", MovableClock(), **dict(changes)), b"template") as made:
         for name in names:
             made.enrol(party(name))
     return folder / "hub", made.parties
 
 
 @contextmanager
-def _opened(settings: Settings, seed: bytes) -> Iterator[Hub]:
+def opened(settings: Settings, seed: bytes) -> Iterator[Hub]:
     clock, store = MovableClock(), Store(settings.database)
     connected: set[str] = set()
     services = Services(

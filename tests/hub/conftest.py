@@ -1,11 +1,14 @@
 """Hubs for tests."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.hub.alliance import Hub, hub_without_ports
+
+collect_ignore = [] if os.environ.get("ECOHUB_TEST_POSTGRES") else ["test_postgres.py"]
 
 
 @pytest.fixture

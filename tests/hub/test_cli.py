@@ -1,0 +1,204 @@
+"""The commands of operators and the data team against a running hub: one document, stable codes, nothing unasked."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from ecowire import evidence, status
+from ecowire.stream import Message
+from hub import cli, cli_data, person_files
+from hub.client import PersonInvalid
+from privacy.errors import Failure
+from tests.hub.alliance import Party
+from tests.hub.streams import ServedHub, served_hub
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedHub]:
+    with served_hub(tmp_path_factory.mktemp("hub"), "broker", "insurer") as made:
+        for who in made.parties.values():
+            publish(made, who)
+        yield made
+
+
+def publish(hub: ServedHub, who: Party) -> None:
+    asset = {
+        "name": "clients",
+        "id_column": "client_id",
+        "id_type": "resident_id",
+        "columns": {"AGE": "C1", "Y": "C2"},
+        "rows": "1000-4999",
+        "purposes": ["profile"],
+    }
+    document = who.sign("assets", {"partner": who.id, "assets": [asset]})  # type: ignore[list-item]
+    stream = hub.stream(who).welcomed()
+    stream.say(Message(id=f"assets/{who.id}", kind="assets", head={"assets": document.to_value()}))
+    assert stream.message().kind == "ok"
+    stream.close()
+
+
+@pytest.fixture(scope="module")
+def person(hub: ServedHub, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """person.toml of somebody of the data team."""
+    made = hub.person("dana", "data")
+    folder = tmp_path_factory.mktemp("dana") / "dana"
+    return person_files.write_person(folder, made.hub, made.authority, made.key, made.certificate)
+
+
+@pytest.fixture(scope="module")
+def operator(hub: ServedHub, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = hub.operator
+    folder = tmp_path_factory.mktemp("oda") / "oda"
+    return person_files.write_person(folder, made.hub, made.authority, made.key, made.certificate)
+
+
+def run(group: Any, config: Path, *arguments: str, as_json: bool = True) -> Any:
+    result = invoke(group, config, *arguments, *(["--json"] if as_json else []))
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return json.loads(result.stdout) if as_json else result.stdout
+
+
+def invoke(group: Any, config: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(group, [*arguments, "--config", str(config)])
+
+
+def refusal(group: Any, config: Path, *arguments: str) -> str:
+    result = invoke(group, config, *arguments, "--json")
+    assert isinstance(result.exception, Failure), result.output
+    return status.code_of(result.exception)
+
+
+def test_an_operator_sees_who_is_connected_and_invites(hub: ServedHub, operator: Path) -> None:
+    assert run(cli.hub, operator, "status")["role"] == "operator"
+    made = run(cli.hub, operator, "invite", "platform")
+    assert len(made["invite"]) == 32
+    assert "邀请码" in run(cli.hub, operator, "invite", "platform", "--lang", "zh", as_json=False)
+
+
+def test_a_person_is_certified_into_a_folder_of_their_own(hub: ServedHub, operator: Path, tmp_path: Path) -> None:
+    made = run(cli.hub, operator, "certify", "fei", "finance", "--out", str(tmp_path / "fei"))
+    assert run(cli.hub, Path(made["person"]), "status")["role"] == "finance"
+    assert refusal(cli.hub, operator, "certify", "fei", "finance", "--out", str(tmp_path / "fei")) == "OUTPUT_EXISTS"
+
+
+def test_a_revocation_needs_a_yes(hub: ServedHub, operator: Path, tmp_path: Path) -> None:
+    made = run(cli.hub, operator, "certify", "leaver", "data", "--out", str(tmp_path / "leaver"))
+    (found,) = hub.store.read("c", lambda tx: tx.members.certificates("leaver"))
+    arguments = ("revoke", "--serial", found.serial, "--reason", "left")
+    assert refusal(cli.hub, operator, *arguments) == "NOT_CONFIRMED"
+    assert run(cli.hub, Path(made["person"]), "status")["name"] == "leaver"
+    assert run(cli.hub, operator, *arguments, "--yes")["revoked"] == [found.serial]
+    assert refusal(cli.hub, Path(made["person"]), "status") == "CERTIFICATE_REVOKED"
+
+
+def test_a_data_person_may_not_do_an_operators_work(hub: ServedHub, person: Path) -> None:
+    assert refusal(cli.hub, person, "invite", "platform") == "ROLE_NOT_ALLOWED"
+
+
+def test_a_checkpoint_and_a_bundle_are_made(hub: ServedHub, operator: Path, tmp_path: Path) -> None:
+    (made,) = run(cli.hub, operator, "checkpoint")["checkpoints"]
+    assert made["log"] == "audit"
+    out = tmp_path / "bundle.zip"
+    told = run(cli.hub, operator, "bundle", "2026-10", "--out", str(out))
+    found = evidence.read(out.read_bytes())
+    assert (found.period, told["bytes"]) == ("2026-10", out.stat().st_size)
+    assert refusal(cli.hub, operator, "bundle", "2026-10", "--out", str(out)) == "OUTPUT_EXISTS"
+    assert refusal(cli.hub, operator, "bundle", "October", "--out", str(tmp_path / "x")) == "MALFORMED_IDENTIFIER"
+
+
+def test_partners_and_what_they_publish_are_listed(hub: ServedHub, person: Path) -> None:
+    listed = run(cli_data.data, person, "partners")["partners"]
+    assert [item["partner"] for item in listed] == ["broker", "insurer"]
+    shown = run(cli_data.data, person, "partners", as_json=False)
+    assert "1000-4999" in shown
+
+
+PROPOSE = ("match", "propose", "--leader", "broker", "--with", "insurer", "--purpose", "profile")
+
+
+def test_a_match_is_proposed_shown_listed_and_cancelled(hub: ServedHub, person: Path) -> None:
+    made = run(cli_data.data, person, *PROPOSE, "--key", "m1")
+    assert run(cli_data.data, person, "jobs", "--kind", "match")["jobs"][-1]["digest"] == made["digest"]
+    short = made["digest"][:12]
+    shown = run(cli_data.data, person, "match", "status", short)
+    assert (shown["state"], shown["undelivered"]) == ("PROPOSED", {"broker": None, "insurer": None})
+    assert "PROPOSED" in run(cli_data.data, person, "match", "status", short, as_json=False)
+    assert refusal(cli_data.data, person, "match", "result", short) == "RESULT_NOT_THERE"
+    assert refusal(cli_data.data, person, "match", "cancel", short) == "NOT_CONFIRMED"
+    assert run(cli_data.data, person, "match", "cancel", short, "--yes")["state"] == "CANCELLED"
+    assert refusal(cli_data.data, person, "match", "cancel", short, "--yes") == "PROPOSAL_STATE"
+    result = invoke(cli_data.data, person, "match", "status", short, "--follow", "--json")
+    assert json.loads(result.stdout)["state"] == "CANCELLED"
+    assert isinstance(result.exception, cli_data.JobEnded)
+
+
+def test_the_tables_for_people_name_the_next_step(hub: ServedHub, person: Path) -> None:
+    shown = run(cli_data.data, person, *PROPOSE, as_json=False)
+    assert "ecohub partner approve" in shown
+    assert "signing key" in shown
+
+
+def test_a_file_gives_fields_and_options_stand_over_them(hub: ServedHub, person: Path, tmp_path: Path) -> None:
+    file = tmp_path / "match.toml"
+    file.write_text('mode = "align"\nminimum = 33\npurpose = "profile"\n')
+    arguments = ("match", "propose", "--leader", "broker", "--with", "insurer", "--file", str(file), "--minimum", "44")
+    body = run(cli_data.data, person, *arguments)["body"]
+    assert (body["mode"], body["minimum"]) == ("align", 44)
+    file.write_text("mode = \n")
+    assert refusal(cli_data.data, person, *arguments) == "DRAFT_FILE_INVALID"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("match", "propose", "--leader", "broker", "--with", "nobody", "--purpose", "p"), "DRAFT_INCOMPLETE"),
+        (("match", "propose", "--leader", "broker", "--with", "insurer"), "DRAFT_INCOMPLETE"),
+        (("match", "propose", "--purpose", "p"), "DRAFT_INCOMPLETE"),
+        ((*PROPOSE, "--expires", "2020-01-01T00:00:00Z"), "PROPOSAL_INVALID"),
+        ((*PROPOSE, "--ids", "shoe_size"), "PROPOSAL_INVALID"),
+        (("match", "status", "ffffffff"), "PROPOSAL_UNKNOWN"),
+        (("match", "status", "../../x"), "PROPOSAL_UNKNOWN"),
+        (("train", "propose", "--alignment", "ffffffff", "--label", "broker:Y"), "PROPOSAL_UNKNOWN"),
+        (("train", "report", "ffffffff"), "PROPOSAL_UNKNOWN"),
+    ],
+)
+def test_what_is_wrong_is_named(hub: ServedHub, person: Path, arguments: tuple[str, ...], code: str) -> None:
+    assert refusal(cli_data.data, person, *arguments) == code
+
+
+def test_a_plan_over_a_match_that_is_not_done_is_refused(hub: ServedHub, person: Path) -> None:
+    made = run(cli_data.data, person, *PROPOSE, "--mode", "align")
+    arguments = ("--alignment", made["digest"][:10], "--label", "broker:Y", "--with", "insurer", "--purpose", "profile")
+    assert refusal(cli_data.data, person, "train", "propose", *arguments) == "ALIGNMENT_NOT_USABLE"
+
+
+def test_without_a_person_there_is_no_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ECOHUB_PERSON", raising=False)
+    with pytest.raises(PersonInvalid, match="ECOHUB_PERSON"):
+        run(cli_data.data, tmp_path / "person.toml", "partners")
+    (tmp_path / "person.toml").write_text('hub = "x"\n')
+    with pytest.raises(PersonInvalid, match="nothing else"):
+        run(cli_data.data, tmp_path / "person.toml", "partners")
+
+
+def test_every_command_has_help() -> None:
+    def walk(command: Any) -> Iterator[Any]:
+        yield command
+        for one in getattr(command, "commands", {}).values():
+            yield from walk(one)
+
+    for root in (cli.hub, cli_data.data):
+        for command in walk(root):
+            assert command.help, command.name
+
+
+def test_a_hub_is_founded_from_the_command_line_and_migrated(tmp_path: Path) -> None:
+    arguments = ["init", "--dir", str(tmp_path / "hub"), "--alliance", "a-b", "--json"]
+    made = json.loads(CliRunner().invoke(cli.hub, arguments).stdout)
+    assert Path(made["person"]).exists()
+    assert run(cli.hub, Path(made["settings"]), "migrate") == {"migrated": True}

@@ -1,0 +1,108 @@
+"""Drafts: what a person leaves out is completed from what the partners publish; what can't be is asked for."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from federation.plan import TrainingPlan
+from hub import drafts, matching
+from hub.drafts import Directory, DraftIncomplete
+from hub.records import Head
+from tests.hub.alliance import Hub
+from tests.support.entropy import SeededEntropy
+
+NOW = datetime(2026, 10, 1, 8, 0, tzinfo=UTC)
+
+
+def published(partner: str, *names: str, **columns: str) -> Mapping[str, Any]:
+    assets = [{"name": name, "id_column": "client_id", "columns": columns} for name in names]
+    return {"partner": partner, "assets": {"body": {"assets": assets}} if names else None}
+
+
+DIRECTORY = Directory(
+    [
+        published("broker", "clients", AGE="C1", LABEL="C2", SECRET="C3"),
+        published("insurer", "policies", PREMIUM="C2"),
+        published("bank", "accounts", "cards", RENT="C2"),
+        published("silent"),
+    ]
+)
+
+
+def match(**given: Any) -> Head:
+    return drafts.match({"purpose": "p", **given}, DIRECTORY, NOW, SeededEntropy(b"n"))
+
+
+def train(**given: Any) -> Head:
+    return drafts.train({"purpose": "p", **given}, DIRECTORY, NOW, SeededEntropy(b"n"))
+
+
+PAIR = [{"partner": "broker"}, {"partner": "insurer"}]
+
+
+def test_a_match_of_two_names_is_complete(hub: Hub) -> None:
+    body = match(parties=PAIR)
+    assert body["parties"] == [
+        {"partner": "broker", "role": "leader", "asset": "clients", "id_column": "client_id"},
+        {"partner": "insurer", "role": "follower", "asset": "policies", "id_column": "client_id"},
+    ]
+    assert body["expires"] == "2026-10-04T08:00:00.000Z"
+    assert len(str(body["nonce"])) == 32
+    assert "broker learns how many clients it shares with insurer" in " ".join(map(str, body["disclosure"]))  # type: ignore[arg-type]
+    made = hub.propose("match", body, matching.check)  # and the hub takes it
+    assert made.state == "PROPOSED"
+
+
+def test_an_alignment_says_what_its_leader_learns_besides(hub: Hub) -> None:
+    body = match(parties=PAIR, mode="align")
+    assert "overlap with each single party (insurer)" in " ".join(map(str, body["disclosure"]))  # type: ignore[arg-type]
+
+
+def test_what_is_given_is_kept() -> None:
+    body = match(parties=PAIR, minimum=7, nonce="00" * 16, disclosure=["own words"])
+    assert (body["minimum"], body["nonce"], body["disclosure"]) == (7, "00" * 16, ["own words"])
+
+
+@pytest.mark.parametrize(
+    ("parties", "why"),
+    [
+        ([{"partner": "broker"}], "at least two"),
+        ([], "at least two"),
+        ("broker", "at least two"),
+        (["broker", "insurer"], "at least two"),
+        ([{"partner": "broker"}, {"partner": "nobody"}], "no partner nobody"),
+        ([{"partner": "broker"}, {"partner": "silent"}], "it has published: nothing"),
+        ([{"partner": "broker"}, {"partner": "bank"}], "accounts, cards"),
+        ([{"partner": "broker"}, {"partner": "bank", "asset": "loans"}], "accounts, cards"),
+    ],
+)
+def test_what_can_not_be_completed_is_asked_for(parties: Any, why: str) -> None:
+    with pytest.raises(DraftIncomplete, match=why):
+        match(parties=parties)
+
+
+def test_a_purpose_is_never_made_up() -> None:
+    with pytest.raises(DraftIncomplete, match="purpose"):
+        drafts.match({"parties": PAIR}, DIRECTORY, NOW, SeededEntropy(b"n"))
+
+
+LABEL = {"partner": "broker", "column": "LABEL"}
+
+
+def test_a_plan_takes_all_published_columns_but_secrets_ids_and_the_label() -> None:
+    body = train(parties=PAIR, alignment="ab" * 32, label=LABEL)
+    plan = TrainingPlan.from_body(body)
+    assert plan.party("broker").columns == ("AGE",)
+    assert plan.party("insurer").columns == ("PREMIUM",)
+    assert (plan.label_holder, plan.label_column) == ("broker", "LABEL")
+    assert plan.minimum_rows == 200
+
+
+@pytest.mark.parametrize("missing", ["alignment", "label"])
+def test_a_plan_needs_an_alignment_and_a_label(missing: str) -> None:
+    given = {"alignment": "ab" * 32, "label": LABEL}
+    del given[missing]
+    with pytest.raises(DraftIncomplete, match=missing):
+        train(parties=PAIR, **given)
