@@ -20,7 +20,6 @@ flag State:
     ACKED
     VOID
 
-
 struct Statement:
     partner: bytes32     # salted partner identifier
     sequence: uint256    # counts this partner's statements from 1, without gaps
@@ -32,14 +31,12 @@ struct Statement:
     terms: bytes32       # digest of the agreement in force
     replaces: bytes32    # digest of the disputed or void statement this one replaces, or zero
 
-
 struct Record:
     partner: bytes32
     state: State
     closes: uint256      # end of the dispute window, before the pauses since are added
     pauses: uint256      # paused seconds that had passed when the window was set
     payout: bytes32      # commitment to the payment, zero until PAID
-
 
 event Proposed:
     digest: indexed(bytes32)
@@ -82,7 +79,6 @@ event SignerSet:
 event PausedSet:
     paused: bool
 
-
 NAME: constant(String[17]) = "EcoHub Settlement"
 VERSION: constant(String[1]) = "1"
 DOMAIN_TYPE: constant(bytes32) = keccak256(
@@ -113,7 +109,6 @@ _payouts: HashMap[bytes32, bool]
 _paused_at: uint256
 _paused_seconds: uint256                       # of all finished pauses
 
-
 @deploy
 def __init__(governor: address, broker: address, arbiter: address, window: uint256):
     """
@@ -133,7 +128,6 @@ def __init__(governor: address, broker: address, arbiter: address, window: uint2
     ARBITER = arbiter
     WINDOW = window
     DOMAIN = keccak256(abi_encode(DOMAIN_TYPE, keccak256(NAME), keccak256(VERSION), chain.id, self))
-
 
 @internal
 @view
@@ -155,29 +149,23 @@ def _recover(digest: bytes32, signature: Bytes[66]) -> address:
     assert account != empty(address), "signature"
     return account
 
-
 @internal
 @view
 def _digest(statement: Statement) -> bytes32:
     """
-    @notice The EIP-712 digest of a statement under this contract's domain.
-    @param statement The statement.
-    @return 32 bytes that both parties sign.
+    @notice The EIP-712 digest of a statement under this contract's domain: what both parties sign.
     """
     return keccak256(concat(b"\x19\x01", DOMAIN, keccak256(abi_encode(STATEMENT_TYPE, statement))))
-
 
 @internal
 @view
 def _pauses() -> uint256:
     """
     @notice Seconds this contract has been paused until now, a pause in progress included.
-    @return Seconds.
     """
     if self.paused:
         return self._paused_seconds + block.timestamp - self._paused_at
     return self._paused_seconds
-
 
 @internal
 @view
@@ -190,7 +178,6 @@ def _closes(digest: bytes32) -> uint256:
     """
     return self.record[digest].closes + self._pauses() - self.record[digest].pauses
 
-
 @external
 @view
 def digestOf(statement: Statement) -> bytes32:
@@ -201,7 +188,6 @@ def digestOf(statement: Statement) -> bytes32:
     """
     return self._digest(statement)
 
-
 @external
 @view
 def closes(digest: bytes32) -> uint256:
@@ -211,7 +197,6 @@ def closes(digest: bytes32) -> uint256:
     @return Unix seconds; meaningless for an unknown digest.
     """
     return self._closes(digest)
-
 
 @external
 def setSigner(partner: bytes32, signer: address):
@@ -227,7 +212,6 @@ def setSigner(partner: bytes32, signer: address):
     self.signer[partner] = signer
     log SignerSet(partner=partner, signer=signer)
 
-
 @external
 def pause():
     """
@@ -240,7 +224,6 @@ def pause():
     self._paused_at = block.timestamp
     log PausedSet(paused=True)
 
-
 @external
 def unpause():
     """
@@ -251,7 +234,6 @@ def unpause():
     self._paused_seconds += block.timestamp - self._paused_at
     self.paused = False
     log PausedSet(paused=False)
-
 
 @external
 def propose(statement: Statement, broker_signature: Bytes[66], partner_signature: Bytes[66]):
@@ -296,7 +278,6 @@ def propose(statement: Statement, broker_signature: Bytes[66], partner_signature
         closes=end,
     )
 
-
 @internal
 def _replace(old: bytes32, new: bytes32, partner: bytes32):
     """
@@ -312,7 +293,6 @@ def _replace(old: bytes32, new: bytes32, partner: bytes32):
     self.replacement[old] = new
     log Replaced(digest=old, replacement=new)
 
-
 @external
 def dispute(digest: bytes32, reason: bytes32):
     """
@@ -325,7 +305,6 @@ def dispute(digest: bytes32, reason: bytes32):
     assert msg.sender == BROKER or msg.sender == self.signer[self.record[digest].partner], "not a party"
     self.record[digest].state = State.DISPUTED
     log Disputed(digest=digest, party=msg.sender, reason=reason)
-
 
 @external
 def resolve(digest: bytes32, upheld: bool, reason: bytes32):
@@ -347,7 +326,6 @@ def resolve(digest: bytes32, upheld: bool, reason: bytes32):
         self.record[digest].pauses = self._pauses()
     log Resolved(digest=digest, upheld=upheld, reason=reason)
 
-
 @external
 def finalise(digest: bytes32):
     """
@@ -359,7 +337,6 @@ def finalise(digest: bytes32):
     assert block.timestamp >= self._closes(digest), "window open"
     self.record[digest].state = State.FINAL
     log Finalised(digest=digest)
-
 
 @external
 def markPaid(digest: bytes32, payout: bytes32):
@@ -378,7 +355,6 @@ def markPaid(digest: bytes32, payout: bytes32):
     self.record[digest].state = State.PAID
     log Paid(digest=digest, payout=payout)
 
-
 @external
 def ackPaid(digest: bytes32):
     """
@@ -389,7 +365,6 @@ def ackPaid(digest: bytes32):
     assert msg.sender == self.signer[self.record[digest].partner], "not the partner"
     self.record[digest].state = State.ACKED
     log Acknowledged(digest=digest)
-
 
 @external
 @view

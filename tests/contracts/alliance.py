@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass, replace
 
+import pytest
+
 from contracts import abi, artifacts, settlement, transactions
 from contracts.chain import Log
-from contracts.errors import TransactionReverted, reverted
+from contracts.errors import REASONS, TransactionReverted, reverted
 from contracts.keys import Address, Key, checksum, raw_address
 from contracts.settlement import Anchor, Event
 from sandbox.chain.admission import admit
@@ -19,6 +21,7 @@ ROLES = ("governor", "broker", "arbiter", "referrer", "other_partner", "stranger
 KEYS = {role: Key(bytes([0x11 + i]) * 32) for i, role in enumerate(ROLES)}
 PARTNERS = {role: settlement.partner_identifier(role, b"salt") for role in ("referrer", "other_partner")}
 REASON = b"\x0d" * 32
+PAYOUT = b"\x0e" * 32
 GENESIS = Genesis(
     chain_id=CHAIN_ID,
     timestamp=START,
@@ -156,3 +159,17 @@ class Alliance:
         statement = self.propose(partner)
         self.send(partner, settlement.dispute_data(statement, REASON))
         return statement
+
+    def paid(self, partner: str = "referrer") -> bytes:
+        """A statement that was paid with the reference PAYOUT; its digest."""
+        statement = self.final(partner)
+        self.send("broker", settlement.mark_paid_data(statement, PAYOUT))
+        return statement
+
+
+def refused(alliance: Alliance, role: str, data: bytes, reason: str) -> None:
+    """The contract refuses the call for exactly this reason."""
+    with pytest.raises(TransactionReverted) as caught:
+        alliance.send(role, data)
+    assert caught.value.facts["reason"] == reason
+    assert type(caught.value) is REASONS[reason]

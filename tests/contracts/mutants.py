@@ -15,7 +15,7 @@ from contracts import artifacts, build
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = artifacts.SOURCES / "Settlement.vy"
-RULES = "tests/contracts/test_settlement_rules.py"
+RULES = ("tests/contracts/test_settlement_rules.py", "tests/contracts/test_settlement_life.py")
 
 # Lines that are no assert and carry a rule all the same: (the line, what stands there instead).
 EFFECTS = (
@@ -90,7 +90,7 @@ def survives(mutant: str) -> bool:
     artifact_of(mutant)  # a mutant that does not compile must not count as killed
     path = os.pathsep.join((str(ROOT), str(ROOT / "proto")))
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", RULES],
+        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *RULES],
         cwd=ROOT,
         env={**os.environ, "ECOHUB_MUTANT": mutant, "PYTHONPATH": path},
         capture_output=True,
