@@ -11,6 +11,7 @@ from hub.cli_common import Cli, clock, entropy, options
 from hub.records import Head
 
 ENVIRONMENT = "ECOHUB_HUB"
+LEVELS = click.Choice(["debug", "info", "warning", "error"])
 
 
 @click.group()
@@ -27,7 +28,7 @@ def hub(cli: Cli) -> None:
 @click.option("--operator", default="operator", show_default=True, help="name of the first operator")
 @click.option("--database", default="", help="SQLAlchemy URL; default: SQLite in the folder")
 @click.option("--chain-endpoint", default="", help="JSON-RPC URL of the settlement chain")
-@click.option("--chain-id", default=0, type=click.IntRange(min=0))
+@click.option("--chain-id", default=0, type=click.IntRange(min=0), help="number of the settlement chain")
 @click.option("--contract", default="", help="address of the settlement contract")
 @options
 def init(
@@ -79,7 +80,7 @@ def init(
 
 
 @hub.command()
-@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")
+@click.option("--log-level", type=LEVELS, default="info", show_default=True, help="how much to log, on stderr")
 @options
 def serve(cli: Cli, log_level: str) -> None:
     """Run the hub until it is told to stop (SIGTERM or Ctrl-C)."""
@@ -129,7 +130,7 @@ def certify(cli: Cli, name: str, role: str, out: Path) -> None:
 @hub.command()
 @click.option("--partner", help="a partner: all its node certificates, and its open jobs end")
 @click.option("--serial", help="one certificate by its serial number (hex)")
-@click.option("--reason", required=True)
+@click.option("--reason", required=True, help="why; the log keeps it, and the refusal names it")
 @click.option("--yes", is_flag=True, help="do it")
 @options
 def revoke(cli: Cli, partner: str | None, serial: str | None, reason: str, yes: bool) -> None:

@@ -60,7 +60,7 @@ def partners(cli: Cli) -> None:
 
 
 @data.command()
-@click.option("--kind", type=click.Choice(["match", "train", "agreement"]))
+@click.option("--kind", type=click.Choice(["match", "train", "agreement"]), help="only these")
 @options
 def jobs(cli: Cli, kind: str | None) -> None:
     """All jobs, oldest first."""
@@ -77,7 +77,7 @@ def match() -> None:
 @match.command("propose")
 @click.option("--leader", help="the partner that leads; in mode count it learns the count")
 @click.option("--with", "others", multiple=True, help="another partner (repeat)")
-@click.option("--mode", type=click.Choice(["count", "align"]))
+@click.option("--mode", type=click.Choice(["count", "align"]), help="count: how many; align: which, in one order")
 @click.option("--purpose", help="what for; clients have consented to purposes")
 @click.option("--ids", "id_type", help="identifier type, as published with the assets")
 @click.option("--minimum", type=click.IntRange(min=1), help="below it nothing is shown")

@@ -16,6 +16,8 @@ from partner_node import cli_settlement, files, keys
 from partner_node.cli_common import Cli, options
 from privacy import seal
 
+LEVELS = click.Choice(["debug", "info", "warning", "error"])
+
 
 @click.group()
 @options
@@ -63,7 +65,7 @@ def enrol(cli: Cli, invite: str) -> None:
 
 
 @partner.command()
-@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")
+@click.option("--log-level", type=LEVELS, default="info", show_default=True, help="how much to log, on stderr")
 @options
 def run(cli: Cli, log_level: str) -> None:
     """Run the node until it is told to stop (SIGTERM or Ctrl-C). It dials out and listens on nothing but its socket."""
@@ -195,7 +197,7 @@ def consent() -> None:
 
 @consent.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--id-type", default="resident_id", help="how client_id is written in the file")
+@click.option("--id-type", default="resident_id", show_default=True, help="how client_id is written in the file")
 @options
 def consent_import(cli: Cli, file: Path, id_type: str) -> None:
     """Take over records of a CSV FILE (client_id,purpose,until), all or none."""
@@ -204,7 +206,7 @@ def consent_import(cli: Cli, file: Path, id_type: str) -> None:
 
 @consent.command("show")
 @click.option("--client", help="one client's records instead of counts")
-@click.option("--id-type", default="resident_id")
+@click.option("--id-type", default="resident_id", show_default=True, help="how the client id is written")
 @options
 def consent_show(cli: Cli, client: str | None, id_type: str) -> None:
     """Counts by purpose, or one client's records."""
@@ -214,7 +216,7 @@ def consent_show(cli: Cli, client: str | None, id_type: str) -> None:
 @consent.command("withdraw")
 @click.argument("client")
 @click.option("--purpose", help="only this purpose; without it all of them")
-@click.option("--id-type", default="resident_id")
+@click.option("--id-type", default="resident_id", show_default=True, help="how the client id is written")
 @options
 def consent_withdraw(cli: Cli, client: str, purpose: str | None, id_type: str) -> None:
     """End a CLIENT's consent. The client enters no further job; a running match must be proposed again."""

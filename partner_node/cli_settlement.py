@@ -21,7 +21,7 @@ def referrals() -> None:
 @click.argument("file", type=FILE)
 @click.option("--agreement", required=True, help="its digest, or the first 8 digits or more")
 @click.option("--alignment", help="the match job whose tokens are used; needed where this node holds several")
-@click.option("--id-type", default="resident_id", show_default=True)
+@click.option("--id-type", default="resident_id", show_default=True, help="how client_id is written in the file")
 @options
 def referrals_report(cli: Cli, file: Path, agreement: str, alignment: str | None, id_type: str) -> None:
     """Report referrals of a CSV FILE (client_id,time) by token. Clients outside the alignment are not sent."""
@@ -40,7 +40,7 @@ def events() -> None:
 @click.argument("file", type=FILE)
 @click.option("--agreement", required=True, help="its digest, or the first 8 digits or more")
 @click.option("--period", required=True, help="month in the agreement's time zone, YYYY-MM")
-@click.option("--id-type", default="resident_id", show_default=True)
+@click.option("--id-type", default="resident_id", show_default=True, help="how client_id is written in the file")
 @options
 def events_report(cli: Cli, file: Path, agreement: str, period: str, id_type: str) -> None:
     """Report a month's events of a CSV FILE (client_id,time,kind,amount,event_id); only of referred clients."""

@@ -40,7 +40,9 @@ class TooFewClients(Failure):
 @click.argument("clients", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--period", required=True, help="month of the events, YYYY-MM")
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="folder to write")
-@click.option("--referrals", type=click.IntRange(1, 1_000_000), default=REFERRALS, show_default=True)
+@click.option(
+    "--referrals", type=click.IntRange(1, 1_000_000), default=REFERRALS, show_default=True, help="how many clients"
+)
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=SEED, show_default=True)
 def commission(clients: Path, period: str, out: Path, referrals: int, seed: int) -> None:
     """Write referrals and commission events for clients of CLIENTS (a CSV or CSV.GZ with a client_id column)."""

@@ -39,7 +39,9 @@ Array: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[np.float64]]"
 @click.command()
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="folder to write")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=SEED, show_default=True)
-@click.option("--households", type=click.IntRange(100, 200_000), default=HOUSEHOLDS, show_default=True)
+@click.option(
+    "--households", type=click.IntRange(100, 200_000), default=HOUSEHOLDS, show_default=True, help="how many to draw"
+)
 @click.option("--json", "as_json", is_flag=True, help="print counts as one JSON document")
 def synthetic(out: Path, seed: int, households: int, as_json: bool) -> None:
     """Write a seeded synthetic alliance: party files for `ecohub demo --data`."""

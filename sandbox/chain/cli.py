@@ -107,7 +107,12 @@ def advance(endpoint: str, chain_id: int, seconds: int) -> None:
 @click.option("--key", type=FILE, required=True, help="governor's key file: 64 hex digits, mode 0600")
 @click.option("--broker", required=True, help="the broker's signing account")
 @click.option("--arbiter", required=True, help="the arbiter's account; neither party's")
-@click.option("--window-seconds", type=click.IntRange(1, settlement.WINDOW_SECONDS_MAX), required=True)
+@click.option(
+    "--window-seconds",
+    type=click.IntRange(1, settlement.WINDOW_SECONDS_MAX),
+    required=True,
+    help="how long a statement stays open to dispute",
+)
 @click.option("--output", type=FILE, help="also write the JSON to this file")
 def deploy_settlement(
     endpoint: str, chain_id: int, key: Path, broker: str, arbiter: str, window_seconds: int, output: Path | None
