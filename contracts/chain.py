@@ -14,6 +14,7 @@ from contracts import abi, transactions
 from contracts.artifacts import Artifact
 from contracts.errors import (
     ChainRefused,
+    ChainUnavailable,
     MalformedChainAnswer,
     MethodNotOffered,
     ReceiptTimeout,
@@ -31,6 +32,7 @@ GAS_DEPLOY = 5_000_000
 _POLL_SECONDS = 0.05
 _METHOD_NOT_FOUND = -32601
 _REVERTED = 3
+_TRY_AGAIN = (-32002, -32005, -32603)  # resource unavailable, limit exceeded (EIP-1474), internal error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,6 +235,8 @@ class Chain:
                 raise MethodNotOffered(method=method) from None
             if error.number == _REVERTED or error.data[:4] == abi.selector("Error(string)"):
                 raise reverted(abi.revert_reason(error.data)) from None
+            if error.number in _TRY_AGAIN:
+                raise ChainUnavailable(endpoint=self._client.endpoint, why=error.text) from None
             raise ChainRefused(why=error.text) from None
 
     def _reason(self, transaction: str, receipt: Receipt) -> TransactionReverted:

@@ -31,7 +31,7 @@ class Client:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ChainUnavailable(endpoint=endpoint, why="not an http or https address")
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        self._endpoint = f"{parts.scheme}://{parts.hostname}:{parts.port or ''}"
+        self.endpoint = f"{parts.scheme}://{parts.hostname}:{parts.port or ''}"
         self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._connection = kind(parts.hostname, parts.port, timeout=timeout_seconds)
         self._lock = threading.Lock()
@@ -68,12 +68,12 @@ class Client:
             self._connection.close()
             # A kept connection may have been closed while idle. All our requests may be repeated, `send` included.
             if fresh or isinstance(error, TimeoutError):
-                raise ChainUnavailable(endpoint=self._endpoint, why=type(error).__name__) from None
+                raise ChainUnavailable(endpoint=self.endpoint, why=type(error).__name__) from None
         try:
             return self._exchange(body)
         except (http.client.HTTPException, OSError) as error:
             self._connection.close()
-            raise ChainUnavailable(endpoint=self._endpoint, why=type(error).__name__) from None
+            raise ChainUnavailable(endpoint=self.endpoint, why=type(error).__name__) from None
 
     def _exchange(self, body: bytes) -> bytes:
         self._connection.request("POST", self._path, body, {"content-type": "application/json"})
@@ -84,7 +84,7 @@ class Client:
             raise MalformedChainAnswer(why=f"more than {ANSWER_BYTES_MAX} bytes")
         if answer.status != 200:
             self._connection.close()
-            raise ChainUnavailable(endpoint=self._endpoint, why=f"HTTP status {answer.status}")
+            raise ChainUnavailable(endpoint=self.endpoint, why=f"HTTP status {answer.status}")
         return data
 
 

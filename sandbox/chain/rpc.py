@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from contracts.jsonrpc import loads
-from privacy.errors import Failure
+from privacy.errors import Failure, Kind
 from sandbox.chain.errors import PortInUse
 from sandbox.chain.hexes import BadParameters, data
 from sandbox.chain.methods import CallFailed, Methods, Reverted, UnknownMethod
@@ -109,7 +109,8 @@ def respond(methods: Methods, request: Any) -> dict[str, Any]:
     except CallFailed as error:
         return _failure(number, -32000, str(error))
     except Failure as failure:
-        return _failure(number, -32000, failure.message("en"), {"code": failure.code, "zh": failure.message("zh")})
+        code = -32002 if failure.kind is Kind.UNAVAILABLE else -32000
+        return _failure(number, code, failure.message("en"), {"code": failure.code, "zh": failure.message("zh")})
     except Exception:
         # A bug of ours: the detail stays in this process's own error output.
         traceback.print_exc(file=sys.stderr)

@@ -346,6 +346,29 @@ def test_a_malformed_block_is_refused(hostile: Hostile, change: dict) -> None:
         hostile.chain.block(0)
 
 
+@pytest.mark.parametrize(
+    ("code", "failure"),
+    [
+        (-32000, ChainRefused),
+        (-32602, ChainRefused),
+        (-32601, MethodNotOffered),
+        (-32002, ChainUnavailable),
+        (-32005, ChainUnavailable),
+        (-32603, ChainUnavailable),
+    ],
+)
+def test_an_error_says_whether_to_try_again(hostile: Hostile, code: int, failure: type[Exception]) -> None:
+    hostile.body = b'{"id":ID,"error":{"code":%d,"message":"something"}}' % code
+    with pytest.raises(failure):
+        hostile.chain.head()
+
+
+def test_a_chain_that_is_stopping_is_unavailable_and_not_a_refusal(served: Local) -> None:
+    served.sequencer.stop()
+    with pytest.raises(ChainUnavailable, match="send the same transaction again"):
+        served.chain.send(wishes(1)[0])
+
+
 def test_another_hash_than_that_of_the_bytes_sent_is_refused(hostile: Hostile) -> None:
     hostile.body = result(UNKNOWN)
     with pytest.raises(MalformedChainAnswer):
