@@ -1,7 +1,8 @@
 """The node's SQLite file: one transaction a use case, every commit on disk before it returns.
 
-WAL with synchronous=FULL survives `kill -9` and power loss; secure_delete overwrites what is deleted, since deleted
-session rows held secrets. Writers take the lock at BEGIN IMMEDIATE, so none fails half way for want of it.
+WAL with synchronous=FULL survives `kill -9` and power loss. Deleted session rows held secrets: secure_delete overwrites
+them in the database file, and after a transaction that asked for it (`forget`) the write-ahead log, which still holds
+the pages as they were, is emptied. Writers take the lock at BEGIN IMMEDIATE, so none fails half way for want of it.
 """
 
 import os
@@ -19,6 +20,7 @@ from partner_node.tables import SCHEMA_VERSION, Base, Schema
 
 T = TypeVar("T")
 BUSY_MILLISECONDS = 10_000
+FORGET = "forget"
 
 
 class Database:
@@ -41,8 +43,23 @@ class Database:
 
     def write(self, name: str, change: Callable[[Session], T]) -> T:
         """One transaction, named for the log. It commits when `change` returns and leaves nothing when it raises."""
-        with Session(self._writer, info={"name": name}) as session, session.begin():
-            return change(session)
+        with Session(self._writer, info={"name": name}) as session:
+            with session.begin():
+                result = change(session)
+            if session.info.get(FORGET):
+                self.empty_log()
+        return result
+
+    def empty_log(self) -> bool:
+        """Move all pages into the database file and empty the write-ahead log; False where a reader was in the way.
+
+        Called after secrets were deleted, and by the upkeep for what a reader held up.
+        """
+        with self._engine.connect() as connection:
+            raw = connection.connection.driver_connection
+            assert isinstance(raw, sqlite3.Connection)
+            busy, _, _ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return not busy
 
     def close(self) -> None:
         self._engine.dispose()
@@ -55,6 +72,11 @@ class Database:
             session.add(Schema(id=1, version=SCHEMA_VERSION))
         elif found != SCHEMA_VERSION:
             raise StoreOtherVersion(found=found, needed=SCHEMA_VERSION)
+
+
+def forget(session: Session) -> None:
+    """What this transaction deletes is secret: no earlier page may outlive it."""
+    session.info[FORGET] = True
 
 
 def _pragmas(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
+from partner_node.database import forget
 from partner_node.errors import JobOver
 from partner_node.tables import AlignedRow, ScoreVectorRow, SequenceRow, SessionRow
 from privacy import canonical
@@ -62,9 +63,15 @@ def running(session: Session) -> list[JobSession]:
     return [JobSession(job=Digest(row.job), kind=row.kind, step=row.step, state=row.state) for row in rows]
 
 
+def idle(session: Session, before: str) -> list[str]:
+    """Running jobs of which nothing was heard since then."""
+    return list(session.scalars(select(SessionRow.job).where(SessionRow.kind != OVER, SessionRow.updated < before)))
+
+
 def end(session: Session, job: str, now: str) -> None:
     """Delete a job's state with its secrets. It can't begin again here: fresh keys under one job would tell more."""
     session.merge(SessionRow(job=job, kind=OVER, step=0, state=b"", updated=now))
+    forget(session)
 
 
 def next_sequence(session: Session, job: str, peer: str, *, outward: bool) -> int:

@@ -1,8 +1,12 @@
-"""What a node does for itself at its start and every hour: the state of expired jobs goes, with its secrets."""
+"""What a node does for itself at its start and every hour: the state of jobs that are over goes, with its secrets.
+
+A node isn't told when a job was cancelled or failed elsewhere, and must not depend on being told: a job is over here
+when it has expired, or when nothing was heard of it for IDLE.
+"""
 
 import logging
 import threading
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
@@ -13,26 +17,31 @@ from partner_node.times import Clock
 
 log = logging.getLogger(__name__)
 INTERVAL_SECONDS = 3600.0
+IDLE = timedelta(days=3)
 
 
-def drop_expired(database: Database, now: datetime) -> int:
-    """Delete the session state of every job that has expired; how many."""
+def drop_ended(database: Database, now: datetime) -> int:
+    """Delete the session state of every job that has expired or fallen silent; how many."""
 
     def apply(session: Session) -> int:
-        gone = [item.job for item in sessions.running(session) if _is_over(session, item.job, times.to_text(now))]
+        gone = {item.job for item in sessions.running(session) if _is_over(session, item.job, times.to_text(now))}
+        gone.update(sessions.idle(session, times.to_text(now - IDLE)))
         for job in gone:
             sessions.end(session, job, times.to_text(now))
         return len(gone)
 
-    return database.write("drop expired sessions", apply)
+    count = database.write("drop ended sessions", apply)
+    if not database.empty_log():
+        log.info("the database's log could not be emptied now; the next round tries again")
+    return count
 
 
 def run(database: Database, clock: Clock, stop: threading.Event) -> None:
     """Keep house until `stop`."""
     while True:
-        dropped = drop_expired(database, clock())
+        dropped = drop_ended(database, clock())
         if dropped:
-            log.info("deleted the state of %d expired jobs", dropped)
+            log.info("deleted the state of %d jobs that are over", dropped)
         if stop.wait(INTERVAL_SECONDS):
             return
 
