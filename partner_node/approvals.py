@@ -5,8 +5,8 @@ person approves exactly that digest; the answer is a signed document in the outb
 cards that this node's people pinned; the keys in a proposal must equal them before approving and before taking part.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -16,7 +16,7 @@ from ecowire import documents
 from ecowire.documents import Body, Signed
 from ecowire.status import MalformedMessage
 from ecowire.stream import Message
-from partner_node import store, times
+from partner_node import disclosure, store, times
 from partner_node.arguments import flag, optional_text, text
 from partner_node.errors import (
     AlreadyDecided,
@@ -35,10 +35,12 @@ from partner_node.store import Decision, Proposal
 from privacy import canonical
 from privacy.errors import Failure
 from privacy.ids import parse_digest, parse_partner_id
+from privacy.printable import is_printable
 
 KINDS = ("match", "train", "agreement")
 KEYS = ("signing", "sealing", "chain")
 PARTIES_MAX = 64
+VALID_DAYS_MAX = 366  # an approval is a person's answer about today's data, not a standing permission
 
 Review = Callable[[Body], None]
 
@@ -153,7 +155,7 @@ class Approvals:
         return {"jobs": [*listed]}
 
     def job(self, arguments: Mapping[str, Any]) -> Body:
-        """One proposal in full, with what stands in the way of approving it."""
+        """One proposal in full, with what this node says it discloses, and what stands in the way of approving it."""
         name = text(arguments, "job")
         proposal = self._node.database.read(lambda session: store.proposal(session, name))
         line = self._node.database.read(lambda session: self._line(session, proposal))
@@ -162,7 +164,7 @@ class Approvals:
             self._check_approvable(proposal, self._node.clock())
         except Failure as failure:
             blocked = {"code": failure.code, "en": failure.message("en"), "zh": failure.message("zh")}
-        return {**line, "body": proposal.body, "blocked": blocked}
+        return {**line, "body": proposal.body, "discloses": self._disclosure(proposal), "blocked": blocked}
 
     def pin(self, arguments: Mapping[str, Any]) -> Body:
         """Pin a partner's card after this node's people checked it with them.
@@ -194,8 +196,19 @@ class Approvals:
             "result": result.document.body if result else None,
         }
 
+    def _disclosure(self, proposal: Proposal) -> list[canonical.Value]:
+        """This node's own sentences; none for a body that it can't run, whatever the proposer says of it."""
+        try:
+            self.reviews[proposal.kind](proposal.body)
+        except Failure:
+            return []
+        said = disclosure.sentences(proposal.kind, proposal.body, self._node.settings.partner)
+        return [{"en": en, "zh": zh} for en, zh in said]
+
     def _check_approvable(self, proposal: Proposal, now: datetime) -> None:
         _check_time(proposal, now)
+        if proposal.expires > times.to_text(now + timedelta(days=VALID_DAYS_MAX)):
+            raise ProposalInvalid(why=f"it is valid for more than {VALID_DAYS_MAX} days")
         self._check_own_keys(proposal.body, proposal.digest)
         self._check_peer_keys(proposal.body)
         self.reviews[proposal.kind](proposal.body)
@@ -241,7 +254,12 @@ def party(body: Mapping[str, Any], partner: str) -> dict[str, Any]:
 
 
 def check_form(body: Body) -> None:
-    """Raises ProposalInvalid unless a body has what every proposal has: distinct parties with keys, purpose, expiry."""
+    """Raises ProposalInvalid unless a body has what every proposal has: distinct parties with keys, purpose, expiry.
+
+    Text that a terminal would obey instead of show is refused wherever it stands: people decide by what they see.
+    """
+    if not all(map(is_printable, _texts(body))):
+        raise ProposalInvalid(why="a text with control or invisible characters")
     listed = body.get("parties")
     if not isinstance(listed, list) or not 1 <= len(listed) <= PARTIES_MAX:
         raise ProposalInvalid(why="its parties")
@@ -255,6 +273,20 @@ def check_form(body: Body) -> None:
     if not isinstance(body.get("purpose"), str) or not body["purpose"]:
         raise ProposalInvalid(why="its purpose")
     times.parse(body.get("expires"), "expires")
+
+
+def _texts(value: canonical.Value) -> Iterator[str]:
+    """Every text in a value, names of fields too."""
+    match value:
+        case str():
+            yield value
+        case list():
+            for item in value:
+                yield from _texts(item)
+        case dict():
+            for name, item in value.items():
+                yield name
+                yield from _texts(item)
 
 
 def check_card(value: object) -> Signed:

@@ -270,7 +270,10 @@ def alignment_export(cli: Cli, job: str, file: Path) -> None:
 
 
 def _describe(cli: Cli, found: dict[str, Any]) -> None:
-    """A job as a person must see it before answering: digest, purpose, parties, who learns what."""
+    """A job as a person must see it before answering: digest, purpose, parties, who learns what.
+
+    "discloses" is what this node says of the body; the proposer's own sentences are marked as such.
+    """
     body = found["body"]
     rows: list[tuple[str, object]] = [
         ("job", found["job"]),
@@ -280,7 +283,8 @@ def _describe(cli: Cli, found: dict[str, Any]) -> None:
         ("decision", found["decision"]),
     ]
     rows += [(f"party {p['partner']}", ", ".join(_part(p))) for p in body["parties"]]
-    rows += [("discloses", sentence) for sentence in body.get("disclosure", [])]
+    rows += [("discloses", sentence[cli.lang]) for sentence in found["discloses"]]
+    rows += [("the proposer says", sentence) for sentence in body.get("disclosure", [])]
     if found["blocked"] is not None:
         rows.append(("blocked", f"{found['blocked']['code']}: {found['blocked'][cli.lang]}"))
     cli.table(("", ""), rows)

@@ -18,6 +18,7 @@ from partner_node import local_client
 from partner_node import settings as node_settings
 from partner_node.errors import ConfirmationNeeded
 from partner_node.settings import Settings
+from privacy.printable import printable
 
 F = TypeVar("F", bound=Callable[..., Any])
 CONFIG = "node.toml"
@@ -53,17 +54,20 @@ class Cli:
             human()
         else:
             for name, value in document.items():
-                click.echo(f"{name}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")
+                text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+                click.echo(printable(f"{name}: {text}"))
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """A table on the terminal."""
         # a tenth of a second that machines need not spend
         from rich.console import Console
         from rich.table import Table
+        from rich.text import Text
 
         table = Table(*columns)
         for row in rows:
-            table.add_row(*("-" if cell is None else str(cell) for cell in row))
+            # as Text: in a plain string rich would take "[conceal]" of a partner for markup
+            table.add_row(*(Text("-" if cell is None else printable(str(cell))) for cell in row))
         Console().print(table)
 
     def confirm(self, yes: bool, document: Mapping[str, Any], human: Callable[[], None]) -> None:

@@ -341,6 +341,6 @@ class HubNotReached(Failure):
 
 class ConfirmationNeeded(Failure):
     code = "CONFIRMATION_NEEDED"
-    kind = Kind.INVALID
+    kind = Kind.REFUSED
     en = "nothing was done: read the above and repeat with --yes"
     zh = "尚未执行：请阅读以上内容后加 --yes 重试"

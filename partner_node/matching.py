@@ -40,6 +40,12 @@ from privacy.psi.errors import IdentifiersChanged
 
 SALT_BYTES = 32
 MODES = ("count", "align")
+FIELDS = {
+    *("mode", "engine", "normaliser", "id_type", "minimum"),
+    *("parties", "purpose", "expires", "nonce", "disclosure"),
+}
+OPTIONAL_FIELDS = {"kind", "version", "title"}
+PARTY_FIELDS = {"partner", "role", "asset", "id_column", *approvals.KEYS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +80,7 @@ class Matching:
     def review(self, body: Body) -> None:
         """Check a match before a person approves it. Raises ProposalInvalid, AssetUnknown, PurposeNotOffered."""
         listed = approvals.parties(body)
+        _check_fields(body)
         if body.get("mode") not in MODES or body.get("engine") != "ecdh":
             raise ProposalInvalid(why="this node matches by engine ecdh in the modes count and align")
         if body.get("normaliser") != normalise.VERSION:
@@ -81,8 +88,9 @@ class Matching:
         minimum = body.get("minimum")
         if not isinstance(minimum, int) or isinstance(minimum, bool) or minimum < 1:
             raise ProposalInvalid(why="its minimum")
-        if [item.get("role") for item in listed].count("leader") != 1:
-            raise ProposalInvalid(why="exactly one party leads")
+        roles = [item["role"] for item in listed]
+        if roles.count("leader") != 1 or roles.count("follower") != len(roles) - 1:
+            raise ProposalInvalid(why="exactly one party leads, the others follow")
         if len(listed) < 2 or (body["mode"] == "count" and len(listed) != 2):
             raise ProposalInvalid(why="its number of parties")
         own = approvals.party(body, self._node.settings.partner)
@@ -293,3 +301,13 @@ class Matching:
         if not isinstance(asset, str):
             raise MalformedMessage(why="a party's asset")
         return asset
+
+
+def _check_fields(body: Body) -> None:
+    """Raises ProposalInvalid for a field that nobody would obey: people would have approved it for nothing."""
+    missing, unknown = FIELDS - set(body), set(body) - FIELDS - OPTIONAL_FIELDS
+    if missing or unknown or body.get("kind", "match") != "match":
+        raise ProposalInvalid(why=f"its fields {', '.join(sorted(missing | unknown)) or 'kind'}"[:200])
+    for item in approvals.parties(body):
+        if set(item) != PARTY_FIELDS:
+            raise ProposalInvalid(why=f"the fields of {item['partner']}")

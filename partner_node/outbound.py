@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from ecowire import envelopes
+from ecowire import envelopes, limits
 from ecowire.envelopes import Header
+from ecowire.status import MessageTooLarge
 from ecowire.stream import Message
 from privacy import canonical, seal
 
@@ -43,3 +44,11 @@ class Outbound:
     def _note(self, kind: str, plain: bytes) -> None:
         if self.tap is not None:
             self.tap(kind, plain)
+
+
+def check_size(message: Message) -> None:
+    """Raises MessageTooLarge for what the stream would not take: it must not be stored, to be refused for ever."""
+    sizes = ((len(canonical.encode(message.head)), limits.HEAD_BYTES_MAX), (len(message.body), limits.BODY_BYTES_MAX))
+    for size, limit in sizes:
+        if size > limit:
+            raise MessageTooLarge(size=size, limit=limit)

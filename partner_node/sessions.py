@@ -63,9 +63,10 @@ def running(session: Session) -> list[JobSession]:
     return [JobSession(job=Digest(row.job), kind=row.kind, step=row.step, state=row.state) for row in rows]
 
 
-def idle(session: Session, before: str) -> list[str]:
+def idle(session: Session, before: str) -> list[Digest]:
     """Running jobs of which nothing was heard since then."""
-    return list(session.scalars(select(SessionRow.job).where(SessionRow.kind != OVER, SessionRow.updated < before)))
+    query = select(SessionRow.job).where(SessionRow.kind != OVER, SessionRow.updated < before)
+    return [Digest(job) for job in session.scalars(query)]
 
 
 def end(session: Session, job: str, now: str) -> None:

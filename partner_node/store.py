@@ -14,6 +14,7 @@ from ecowire.documents import Body, Signed
 from ecowire.status import IdempotencyConflict
 from ecowire.stream import Message
 from partner_node.errors import AmbiguousJob, UnknownJob
+from partner_node.outbound import check_size
 from partner_node.tables import (
     CosignedRow,
     DecisionRow,
@@ -103,7 +104,11 @@ def acknowledge(session: Session, reply_id: str) -> None:
 
 
 def enqueue(session: Session, request: Message, now: str) -> None:
-    """Put a request into the outbox. The same request again changes nothing. Raises IdempotencyConflict."""
+    """Put a request into the outbox. The same request again changes nothing.
+
+    Raises IdempotencyConflict, MessageTooLarge.
+    """
+    check_size(request)
     row = session.scalar(select(OutboxRow).where(OutboxRow.id == request.id))
     if row is not None:
         if _outgoing(row).digest != request.digest:

@@ -24,4 +24,7 @@ def parse(value: object, what: str) -> datetime:
         instant = None
     if instant is None or instant.tzinfo is None:
         raise MalformedMessage(why=f"{what} is not a time with an offset")
-    return instant.astimezone(UTC)
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError:  # "9999-12-31T23:59:59-14:00" has no form in UTC
+        raise MalformedMessage(why=f"{what} is out of range") from None

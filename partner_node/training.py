@@ -18,7 +18,7 @@ from ecowire.status import MalformedMessage
 from ecowire.stream import Message
 from federation.plan import LABEL_HOLDER, TrainingPlan
 from federation.vertical import FeatureHolder, HolderResult, LabelHolder, LabelResult, Table, open_session
-from partner_node import files, label_matrix, sessions, store, times
+from partner_node import approvals, files, label_matrix, sessions, store, times
 from partner_node.approvals import Approvals
 from partner_node.consent import ConsentDesk, check_column
 from partner_node.errors import AlignmentMissing, ProposalInvalid, PurposeNotOffered, StepOutOfPlace
@@ -73,6 +73,7 @@ class Training:
         for column in columns:
             check_column(asset, column, set(columns))
         self._aligned(plan)
+        self._check_alignment(plan)
 
     def answer(self, request: Message) -> Answer:
         """One round: bytes of a Flower message in, bytes of its reply out.
@@ -193,6 +194,12 @@ class Training:
     def _columns(self, plan: TrainingPlan) -> tuple[str, ...]:
         own = plan.party(self._node.settings.partner)
         return (*own.columns, plan.label_column) if own.role == LABEL_HOLDER else own.columns
+
+    def _check_alignment(self, plan: TrainingPlan) -> None:
+        """Raises ProposalInvalid where a party of the plan took no part in its alignment: nobody told it the clients."""
+        match = self._node.database.read(lambda session: store.proposal(session, plan.alignment))
+        if outside := set(plan.partners) - {item["partner"] for item in approvals.parties(match.body)}:
+            raise ProposalInvalid(why=f"{', '.join(sorted(outside))} took no part in the alignment")
 
     def _aligned(self, plan: TrainingPlan) -> tuple[Aligned, ...]:
         rows = self._node.database.read(lambda session: sessions.alignment(session, plan.alignment))

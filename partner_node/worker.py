@@ -19,6 +19,7 @@ from ecowire.stream import FAILURE, Message
 from partner_node import store, times
 from partner_node.errors import UnknownRequest
 from partner_node.node import Answer, Handlers, Node
+from partner_node.outbound import check_size
 from partner_node.outbox import Outbox
 from privacy.errors import Failure
 
@@ -118,7 +119,9 @@ class Worker:
             handler = self._handlers.get(request.kind)
             if handler is None:
                 raise UnknownRequest(request=request.kind[:40])
-            return handler(request)
+            answer = handler(request)
+            check_size(request.reply(OK, answer.head, answer.body))
+            return answer
         except Failure as failure:
             return Answer(failure=failure)
         except Exception:

@@ -15,6 +15,7 @@ from hub import wiring as hub_wiring
 from partner_node import enrolment, wiring
 from partner_node import settings as node_settings
 from partner_node.settings import Settings
+from tests.partner_node.alliance import resident_id
 
 ALLIANCE = "harbour"
 WAIT_SECONDS = 20.0
@@ -102,7 +103,7 @@ def prepare(hub: Harbour, partner: str) -> Settings:
     """A node's settings, keys and certificate."""
     home = hub.folder / partner
     home.mkdir()
-    (home / "clients.csv").write_text("client_id,SPEND\n990001198001010017,1\n")
+    (home / "clients.csv").write_text(f"client_id,SPEND\n{resident_id(17)},1\n")
     (home / "ca.pem").write_bytes((hub.settings.keys / "ca.pem").read_bytes())
     (home / "node.toml").write_text(
         f'[node]\npartner = "{partner}"\nname = "{partner.title()}"\ndir = "."\nhub = "{hub.settings.listen}"\n'

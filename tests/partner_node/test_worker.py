@@ -186,6 +186,19 @@ def test_an_internal_error_tells_a_reference_only(bench: Bench, caplog: pytest.L
     assert "990001195207070400" in caplog.text
 
 
+def test_an_answer_that_the_stream_would_not_take_is_a_failure(bench: Bench) -> None:
+    bench.worker = Worker(
+        bench.node.parts.node,
+        {"count": lambda _: Answer(head={"text": "x" * (300 << 10)}, write=bench.handler(request()).write)},
+        bench.node.parts.worker._outbox,
+        send=lambda _: True,
+        acknowledge=lambda _: True,
+    )
+    reply = bench.worker.handle(request())
+    assert (reply.kind, reply.head["code"]) == (FAILURE, "MESSAGE_TOO_LARGE")
+    assert bench.read(lambda s: sessions.load(s, JOB)) is None
+
+
 def test_a_request_that_is_under_way_is_not_queued_twice(bench: Bench) -> None:
     bench.worker.deliver(request())
     bench.worker.deliver(request())

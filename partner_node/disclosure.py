@@ -1,0 +1,123 @@
+"""What a job does and who learns what, said by this node from the body that people approve by its digest.
+
+A proposal carries sentences of its proposer too. Nothing keeps those from being false; these are computed from the
+fields that this node obeys, and they are what a person should approve by.
+"""
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from ecowire.documents import Body
+from federation.plan import TrainingPlan
+from revenue_share.agreement import Agreement
+
+Pair: TypeAlias = tuple[str, str]  # English, Chinese
+
+
+def sentences(kind: str, body: Body, me: str) -> list[Pair]:
+    """What `me` approves with a job of this kind, whose body passed this node's review of it."""
+    return {"match": of_match, "train": of_training, "agreement": of_agreement}[kind](body, me)
+
+
+def of_match(body: Mapping[str, Any], me: str) -> list[Pair]:
+    """The sentences of a match whose body passed the review."""
+    leader = next(p["partner"] for p in body["parties"] if p["role"] == "leader")
+    others = ", ".join(p["partner"] for p in body["parties"] if p["role"] != "leader")
+    own = next(p for p in body["parties"] if p["partner"] == me)
+    asset, kind, least = own["asset"], body["id_type"], body["minimum"]
+    said: list[Pair] = [
+        (
+            f"{me} enters its clients of {asset} who consented to the purpose, by {kind}",
+            f"{me} 以 {kind} 提交 {asset} 中已同意该用途的客户",
+        ),
+        ("every party and the hub learn how many clients each party enters", "各方与枢纽获知每一方提交的客户数量"),
+    ]
+    if body["mode"] == "count":
+        said.append(
+            (
+                f"{leader} learns how many clients it shares with {others}, or that they are fewer than {least}; "
+                f"it tells the hub",
+                f"{leader} 获知与 {others} 的共同客户数量（少于 {least} 时仅知不足），并告知枢纽",
+            )
+        )
+        return said
+    return [
+        *said,
+        (
+            f"EVERY PARTY LEARNS WHICH of its own clients all parties share, if they are {least} or more",
+            f"共同客户达到 {least} 人时，每一方获知自己的哪些客户为各方共有",
+        ),
+        (
+            f"{leader} also learns WHICH of its clients each of {others} has, however few",
+            f"{leader} 还获知其哪些客户分别存在于 {others}，不受最小人数限制",
+        ),
+        ("the hub learns the number of common clients", "枢纽获知共同客户数量"),
+    ]
+
+
+def of_training(body: Mapping[str, Any], me: str) -> list[Pair]:
+    """The sentences of a plan whose body passed the review."""
+    plan = TrainingPlan.from_body(body)
+    own, label = plan.party(me), plan.label_holder
+    columns, holders = ", ".join(own.columns), ", ".join(plan.holders)
+    step = f"2^{plan.score_step_log2}"
+    said: list[Pair] = [
+        (
+            f"{me} brings these columns of {own.asset}: {columns}",
+            f"{me} 提供 {own.asset} 的以下字段：{columns}",
+        ),
+        (
+            f"the clients are those of the alignment {plan.alignment[:16]}",
+            f"客户范围为对齐任务 {plan.alignment[:16]} 的共同客户",
+        ),
+        (
+            f"{label} learns moments of all parties' columns over at least {plan.minimum_rows} clients, "
+            f"cells below {plan.cell_minimum} not exactly",
+            f"{label} 获知各方字段在至少 {plan.minimum_rows} 名客户上的矩，小于 {plan.cell_minimum} 的格不精确给出",
+        ),
+        (
+            f"{label} learns a share of each client's score from {holders}, in steps of {step} log-odds: of each "
+            f"alone for test clients, of all together (of one holder: its own) for every client; at most {plan.score_budget} such vectors",
+            f"{label} 获知 {holders} 对每名客户评分的份额（步长 {step} 对数几率）：测试客户为各方单独份额，"
+            f"全部客户为合计份额（仅一方时即其自身份额）；此类向量至多 {plan.score_budget} 个",
+        ),
+        (
+            f"{holders} learn moments of their own columns with the label {plan.label_column} and with the columns "
+            "of those before them",
+            f"{holders} 获知自有字段与标签 {plan.label_column} 及排序在前各方字段之间的矩",
+        ),
+        ("the hub learns the signed figures of the results", "枢纽获知已签名的结果指标"),
+    ]
+    return said
+
+
+def of_agreement(body: Body, me: str) -> list[Pair]:
+    """The sentences of an agreement whose body passed the review."""
+    terms = Agreement.from_body(body)
+    payer, referrer = terms.payer.partner, terms.referrer.partner
+    until = terms.valid_until.isoformat() if terms.valid_until else "-"
+    said: list[Pair] = [
+        (
+            f"{payer} pays {referrer} in {terms.currency}: "
+            f"{rule.rate.to_text()} of each {rule.event} within {rule.months_from_referral} month(s) of the referral, "
+            f"at most {terms.attribution_days} days",
+            f"{payer} 以 {terms.currency} 支付 {referrer}：转介后 {rule.months_from_referral} 个月内"
+            f"（至多 {terms.attribution_days} 天）每笔 {rule.event} 的 {rule.rate.to_text()}",
+        )
+        for rule in terms.rules
+    ]
+    return [
+        *said,
+        (
+            f"for referrals from {terms.valid_from.isoformat()} to {until}",
+            f"适用于 {terms.valid_from.isoformat()} 至 {until} 的转介",
+        ),
+        (
+            f"settled by contract {terms.contract} on chain {terms.chain_id}, {terms.window_seconds} s for objections",
+            f"由链 {terms.chain_id} 上的合约 {terms.contract} 结算，异议期 {terms.window_seconds} 秒",
+        ),
+        (
+            f"the hub and both parties learn token, time and amount of each referral and event that {me} reports",
+            f"枢纽与双方获知 {me} 上报的每笔转介和收入事件的凭证、时间与金额",
+        ),
+    ]
