@@ -4,17 +4,16 @@ A header's hash fixes the parent, the transactions, the receipts and the state (
 checked here is whether the state follows from the transactions: that takes an EVM (sandbox.examine.replay).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import rlp
 from eth_hash.auto import keccak
-from trie import HexaryTrie
 
 from contracts.chain import Log
 from contracts.errors import BlockInvalid
 from contracts.keys import checksum
+from contracts.ordered_trie import ordered_root
 
 _FIELDS_MIN, _FIELDS_MAX = 16, 21  # London to Prague
 
@@ -89,14 +88,6 @@ def decode_receipt(raw: bytes) -> SealedReceipt:
     if status not in (b"", b"\x01") or any(len(topic) != 32 for log in found for topic in log.topics):
         raise BlockInvalid(number="?", why="a receipt's fields")
     return SealedReceipt(succeeded=status == b"\x01", cumulative_gas=_integer(gas), logs=found)
-
-
-def ordered_root(items: Sequence[bytes]) -> bytes:
-    """Root of the trie from RLP(index) to item: what a header holds for transactions and receipts."""
-    tree = HexaryTrie({}, prune=True)
-    for index, item in enumerate(items):
-        tree[rlp.encode(index)] = item
-    return bytes(tree.root_hash)
 
 
 def check(block: SealedBlock, parent: Header | None) -> Header:

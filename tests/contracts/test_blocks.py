@@ -2,10 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
-import rlp
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -119,15 +117,6 @@ def test_arbitrary_bytes_are_no_header_and_no_receipt(raw: bytes) -> None:
         blocks.decode_header(raw)
     with pytest.raises(BlockInvalid):
         blocks.decode_receipt(raw)
-
-
-@pytest.mark.parametrize("count", [0, 1, 2, 127, 128, 129, 300])
-def test_the_ordered_root_is_that_of_the_evms_own_trie(count: int) -> None:
-    from eth.db.trie import make_trie_root_and_nodes
-
-    items = [rlp.encode([bytes([i % 256]) * (i % 70), str(i).encode()]) for i in range(count)]
-    root, _ = make_trie_root_and_nodes([SimpleNamespace(encode=lambda item=item: item) for item in items])
-    assert blocks.ordered_root(items) == root
 
 
 def test_another_kind_of_chain_does_not_offer_the_export(served: Local, monkeypatch: pytest.MonkeyPatch) -> None:

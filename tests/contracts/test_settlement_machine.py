@@ -188,5 +188,5 @@ class TestSettlementMachineDeep(SettlementMachine.TestCase):  # type: ignore[mis
     """The same machine, longer."""
 
     settings = settings(
-        max_examples=300, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)
+        max_examples=100, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
     )
