@@ -8,11 +8,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from contracts.errors import ChainUnavailable, MalformedChainAnswer
+from privacy import canonical
 
 ANSWER_BYTES_MAX = 64 << 20
 DEPTH_MAX = 64
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
-_BRACKET = re.compile(rb"[\[{\]}]")
 
 
 class RpcError(Exception):
@@ -89,18 +88,8 @@ class Client:
 
 
 def loads(data: bytes) -> Any:
-    """The value of JSON from outside. Raises ValueError where it is none or nests deeper than DEPTH_MAX.
-
-    The depth is counted first: some EVM libraries raise Python's recursion limit so far that the parser would overflow
-    the stack of the process instead of raising RecursionError.
-    """
-    if data.count(b"[") + data.count(b"{") > DEPTH_MAX:
-        depth = 0
-        for bracket in _BRACKET.finditer(_STRING.sub(b"", data)):
-            depth += 1 if bracket[0] in (b"[", b"{") else -1
-            if depth > DEPTH_MAX:
-                raise ValueError(f"nested deeper than {DEPTH_MAX}")
-    return json.loads(data)
+    """The value of JSON from outside. Raises ValueError where it is none or nests deeper than DEPTH_MAX."""
+    return canonical.parse_json(data, DEPTH_MAX)
 
 
 def _error(error: Any) -> RpcError:

@@ -7,7 +7,8 @@ floats: a measured figure travels as an integer with its unit in its name (`auc_
 
 import hashlib
 import json
-from typing import TypeAlias
+import re
+from typing import Any, TypeAlias
 
 from privacy.errors import Failure, Kind
 
@@ -15,6 +16,8 @@ Value: TypeAlias = "str | int | bool | list[Value] | dict[str, Value] | None"
 
 INTEGER_MAX = 2**53 - 1
 DEPTH_MAX = 32
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_BRACKET = re.compile(rb"[\[\]{}]")
 
 
 class NotCanonical(Failure):
@@ -37,12 +40,27 @@ def encode(value: Value) -> bytes:
 def decode(data: bytes) -> Value:
     """The value of canonical bytes. Raises NotCanonical unless the bytes are exactly what `encode` gives back."""
     try:
-        value: Value = json.loads(data.decode())
-    except (UnicodeDecodeError, ValueError, RecursionError) as error:
+        value: Value = parse_json(data, DEPTH_MAX)
+    except ValueError as error:
         raise NotCanonical(why=type(error).__name__) from None
     if encode(value) != data:
         raise NotCanonical(why="other bytes than the canonical form")
     return value
+
+
+def parse_json(data: bytes, depth_max: int) -> Any:
+    """The value of any JSON from outside. Raises ValueError where it is none, no UTF-8, or nests deeper than depth_max.
+
+    The depth is counted before the parser sees it: some EVM libraries raise Python's recursion limit so far that the
+    parser would overflow the stack of the process instead of raising RecursionError.
+    """
+    if data.count(b"[") + data.count(b"{") > depth_max:
+        depth = 0
+        for bracket in _BRACKET.finditer(_STRING.sub(b"", data)):
+            depth += 1 if bracket[0] in (b"[", b"{") else -1
+            if depth > depth_max:
+                raise ValueError(f"nested deeper than {depth_max}")
+    return json.loads(data.decode())
 
 
 def digest(label: str, value: Value) -> bytes:

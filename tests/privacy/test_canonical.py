@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -9,6 +12,7 @@ from hypothesis import strategies as st
 
 from privacy import canonical
 
+ROOT = Path(__file__).resolve().parents[2]
 VALUES = st.recursive(
     st.none()
     | st.booleans()
@@ -66,3 +70,21 @@ def test_nesting_is_bounded() -> None:
 def test_digest_is_separated_by_its_label() -> None:
     assert canonical.digest("a/v1", {"x": 1}) == hashlib.sha256(b'a/v1\x00{"x":1}').digest()
     assert canonical.digest("b/v1", {"x": 1}) != canonical.digest("a/v1", {"x": 1})
+
+
+def test_deep_nesting_is_refused_before_the_parser_recurses() -> None:
+    # a process with an EVM library in it has a recursion limit that the C stack does not have
+    program = (
+        "import sys; sys.setrecursionlimit(100_000)\n"
+        "from privacy import canonical\n"
+        "for data in (b'[' * 100_000, b'{\"a\":' * 100_000, b'[\"\\\\\",' * 50_000):\n"
+        "    try: canonical.decode(data)\n"
+        "    except canonical.NotCanonical: print('refused')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stdout.split()) == (0, ["refused"] * 3), done.stderr
+
+
+def test_brackets_inside_text_are_not_nesting() -> None:
+    value: canonical.Value = {"a": "[{" * 100, "b": '\\"[' * 100}
+    assert canonical.decode(canonical.encode(value)) == value
