@@ -13,6 +13,8 @@ from hub import drafts_finance
 from hub.cli_common import Cli, clock, entropy, options
 from hub.records import Head
 from privacy.errors import Failure, Kind
+from privacy.printable import printable
+from revenue_share.money import Money
 
 LINES_SHOWN_MAX = 20
 
@@ -104,20 +106,8 @@ def statements(cli: Cli, period: str | None) -> None:
     found, _ = cli.call("statements", {"period": period} if period else {})
 
     def human() -> None:
-        columns = ("statement", "period", "referrer", "state", "payable", "checks", "confirmed", "window ends")
-        rows = [
-            (
-                s["statement"][:16],
-                s["period"],
-                s["referrer"],
-                s["state"],
-                _money(s),
-                ", ".join(f"{partner} {check or '-'}" for partner, check in s["checks"].items()),
-                ", ".join(s["confirmed"]),
-                s["closes"],
-            )
-            for s in found["statements"]
-        ]
+        columns = ("statement", "period", "state", "payable", "parties")
+        rows = [(s["statement"][:12], s["period"], s["state"], _money(s), _parties(s)) for s in found["statements"]]
         cli.table(columns, rows)
 
     cli.show(found, human)
@@ -198,11 +188,19 @@ def _matching(cli: Cli, prefix: str) -> list[dict[str, Any]]:
 
 
 def _money(found: Mapping[str, Any]) -> str:
-    return f"{found['currency']} {found['payable_minor']} (minor units)"
+    return f"{found['currency']} {Money(currency=found['currency'], minor=found['payable_minor']).to_text()}"
+
+
+def _parties(found: Mapping[str, Any]) -> str:
+    """Of each party: what its node's own check says, and whether its people confirmed."""
+    lines = []
+    for partner, check in found["checks"].items():
+        lines.append(f"{partner}: {check or '-'}{', confirmed' if partner in found['confirmed'] else ''}")
+    return "; ".join(lines)
 
 
 def _table(cli: Cli, found: Sequence[Mapping[str, Any]]) -> None:
-    rows = [(s["statement"][:16], s["referrer"], s["state"], s["lines"], _money(s)) for s in found]
+    rows = [(s["statement"][:12], s["referrer"], s["state"], s["lines"], _money(s)) for s in found]
     cli.table(("statement", "referrer", "state", "lines", "payable"), rows)
     cli.say(
         "next: each party's people run `ecohub partner statement confirm`",
@@ -237,4 +235,4 @@ def _show_agreement(cli: Cli, digest: str, state: str, body: Mapping[str, Any]) 
     rows += [("contract", body["settlement"]["contract"]), ("window", f"{body['settlement']['window_seconds']} s")]
     cli.table(("", ""), rows)
     for sentence in body["disclosure"]:
-        click.echo(f"  - {sentence}")
+        click.echo(f"  - {printable(sentence)}")

@@ -6,6 +6,7 @@ proposed statement (dispute, resolve, finalise), which the books follow. The jou
 that writes the FINAL outcome.
 """
 
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -75,7 +76,14 @@ def settle(services: Services, caller: Caller, now: datetime, head: Head) -> Rep
     """
     only(head, "statement")
     found = services.store.read("settle.find", lambda tx: terms.get(tx, head.get("statement")))
-    chain = services.chain()
+    with closing(services.chain()) as chain:
+        case = _settle(services, chain, found)
+    closes = times.iso(case.record.closes_at) if case.record.closes_at else None
+    state: Head = {"statement": found.id, "state": case.record.state, "closes": closes, "anchor": case.record.anchor}
+    return Reply(head=state)
+
+
+def _settle(services: Services, chain: Chain, found: StatementRecord) -> Case:
     outbox = _outbox(services, chain)
     outbox.resume()
     case = services.store.read("settle.case", lambda tx: _case(tx, terms.get(tx, found.id)))
@@ -85,9 +93,7 @@ def settle(services: Services, caller: Caller, now: datetime, head: Head) -> Rep
         _step(outbox, chain, case)
         case = services.store.read("settle.case", lambda tx: _case(tx, terms.get(tx, found.id)))
         agree(chain, case)
-    closes = times.iso(case.record.closes_at) if case.record.closes_at else None
-    state: Head = {"statement": found.id, "state": case.record.state, "closes": closes, "anchor": case.record.anchor}
-    return Reply(head=state)
+    return case
 
 
 def _step(outbox: ChainOutbox, chain: Chain, case: Case) -> None:
@@ -109,7 +115,8 @@ def contract(services: Services, caller: Caller, now: datetime, head: Head) -> R
     if not configured.contract:
         raise ContractNotConfigured(file=services.settings.file.name)
     address = parse_address(configured.contract)
-    found = chain_settlement.deployment(services.chain(), address)
+    with closing(services.chain()) as chain:
+        found = chain_settlement.deployment(chain, address)
     return Reply(
         head={
             "chain_id": configured.chain_id,
@@ -127,7 +134,10 @@ def resume(services: Services) -> int:
 
     Raises ChainUnavailable and the like where the chain does not answer: then the next `settle` resumes.
     """
-    return _outbox(services, services.chain()).resume() if unfinished(services) else 0
+    if not unfinished(services):
+        return 0
+    with closing(services.chain()) as chain:
+        return _outbox(services, chain).resume()
 
 
 def unfinished(services: Services) -> bool:

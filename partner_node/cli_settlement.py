@@ -7,6 +7,8 @@ from typing import Any
 import click
 
 from partner_node.cli_common import Cli, options
+from privacy.errors import Failure
+from revenue_share.money import Money
 
 LINES_SHOWN_MAX = 20
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -60,7 +62,7 @@ def statement_list(cli: Cli) -> None:
     found = cli.call("statement.list")
     columns = ("statement", "period", "lines", "payable", "check", "decision", "state")
     rows = [
-        (s["statement"][:16], s["period"], s["lines"], _payable(s), _check(s), s["decision"], s["state"])
+        (s["statement"][:12], s["period"], s["lines"], _payable(s), _check(s), s["decision"], s["state"])
         for s in found["statements"]
     ]
     cli.show(found, lambda: cli.table(columns, rows))
@@ -123,7 +125,10 @@ def _describe(cli: Cli, found: dict[str, Any]) -> None:
 
 
 def _payable(found: dict[str, Any]) -> str:
-    return f"{found['currency']} {found['payable_minor']} (minor units)"
+    try:
+        return f"{found['currency']} {Money(currency=found['currency'], minor=found['payable_minor']).to_text()}"
+    except Failure:  # a statement that differs may state anything
+        return f"{found['currency']} {found['payable_minor']}"
 
 
 def _check(found: dict[str, Any]) -> str:
