@@ -31,6 +31,7 @@ from privacy.errors import Failure, Kind
 log = logging.getLogger(__name__)
 
 STOP_SECONDS = 5.0
+STOP_POLL_SECONDS = 0.2
 
 COMMANDS: Mapping[str, Command] = {
     **partners.COMMANDS,
@@ -150,7 +151,8 @@ def serve(settings: Settings) -> None:
     partial.replace(path)  # whole or not at all: others wait for this file
     log.info("hub of %s listens on %s, enrolment on %s", settings.alliance, running.listen, running.enrol)
     try:
-        stop.wait()
+        while not stop.is_set():
+            stop.wait(STOP_POLL_SECONDS)  # a signal may reach another thread, and then only a timed wait comes back
     finally:
         path.unlink(missing_ok=True)
         running.stop()

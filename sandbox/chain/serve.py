@@ -23,6 +23,7 @@ from sandbox.chain.sequencer import Sequencer
 from sandbox.chain.store import Store
 
 GENESIS, LEDGER, LOCK = "genesis.json", "ledger.db", "lock"
+STOP_POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +64,8 @@ def run(options: Options) -> None:
         if options.read_only_port is not None:
             servers.append(Server(Methods(sequencer, read_only=True, test_clock=False), options.read_only_port))
         print(json.dumps(_ready(ledger, servers)), flush=True)
-        stop.wait()
+        while not stop.is_set():
+            stop.wait(STOP_POLL_SECONDS)  # a signal may reach another thread, and then only a timed wait comes back
         for server in servers:
             server.stop()
         sequencer.stop()
