@@ -1,5 +1,6 @@
 """The bundle: what was logged is in it, byte for byte, and somebody with the public key alone can check it."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +14,7 @@ from hub.evidence import EvidenceMoving
 from hub.records import Head
 from hub.settings import ChainSettings
 from privacy import canonical, merkle
-from tests.hub.alliance import OPERATOR, Hub, hub_without_ports
+from tests.hub.alliance import OPERATOR, Hub, Party, hub_without_ports, party
 from tests.hub.relay import caller
 from tests.hub.test_matching import count
 from tests.sandbox.small_alliance import MiniChain
@@ -121,7 +122,7 @@ def test_books_that_moved_once_are_read_again(hub: Hub) -> None:
 # --- checkpoints and co-signatures
 
 
-def cosign(hub: Hub, name: str, **changes: object) -> str:
+def cosign(hub: Hub, name: str, *, key: Party | None = None, **changes: object) -> str:
     """A node's answer to its oldest open request to co-sign; the task's state afterwards."""
     from hub import dispatch
     from hub.store_tasks import OPEN
@@ -144,7 +145,8 @@ def cosign(hub: Hub, name: str, **changes: object) -> str:
         "root": checkpoint.root.hex(),
         "time": "now",
     }
-    signed = hub.parties[name].sign("cosignature", {**body, **changes})  # type: ignore[dict-item]
+    signer = replace(hub.parties[name], signing=key.signing) if key else hub.parties[name]
+    signed = signer.sign("cosignature", {**body, **changes})  # type: ignore[dict-item]
     from ecowire.stream import Message
 
     reply = Message(id=task.id, kind=task.kind).reply("ok", {"cosignature": signed.to_value()})
@@ -178,6 +180,12 @@ def test_a_co_signature_of_something_else_is_not_kept(hub: Hub, changes: dict[st
     assert hub.store.read("c", lambda tx: tx.evidence.cosignatures()) == ()
 
 
+def test_a_co_signature_under_another_key_is_not_kept(hub: Hub) -> None:
+    checkpoint(hub)
+    assert cosign(hub, "bank", key=party("bank", b"forger")) == "FAILED"
+    assert hub.store.read("c", lambda tx: tx.evidence.cosignatures()) == ()
+
+
 def test_the_same_checkpoint_is_asked_for_once(hub: Hub) -> None:
     checkpoint(hub)
     before = hub.store.read("t", lambda tx: len(tx.tasks.of_job("")))
@@ -186,8 +194,6 @@ def test_the_same_checkpoint_is_asked_for_once(hub: Hub) -> None:
 
 
 def test_a_chain_checkpoint_fetches_new_blocks_only_and_notices_a_rewrite(tmp_path: Path) -> None:
-    from dataclasses import replace
-
     from hub.audit import ChainRewritten
 
     with hub_without_ports(tmp_path, "bank") as hub:

@@ -24,7 +24,7 @@ from hub.waiters import Waiters
 from privacy.errors import Failure
 from privacy.ids import Digest
 from tests.federation import alliance as parties
-from tests.hub.alliance import Hub, hub_without_ports
+from tests.hub.alliance import Hub, hub_without_ports, party
 from tests.hub.relay import Script, approved, caller, failing
 from tests.hub.test_matching import ALIGN
 
@@ -264,6 +264,15 @@ def test_a_result_signed_by_another_party_fails_the_run(hub: Hub) -> None:
     assert finish(hub, job, nodes).reason["code"] == "TRAIN_RESULT_INVALID"
 
 
+def test_a_result_under_another_key_fails_the_run(hub: Hub) -> None:
+    job = approve(hub, propose(hub))
+    nodes = Nodes(hub, job)
+    stolen = replace(hub.parties["bank"], signing=party("bank", b"forger").signing)
+    hub.parties["bank"] = stolen
+    ended = finish(hub, job, nodes)
+    assert (ended.state, ended.reason["code"]) == ("FAILED", "BAD_SIGNATURE")
+
+
 # --- what may be proposed
 
 
@@ -302,6 +311,18 @@ def test_the_channel_finds_stored_answers_and_refuses_another_content(hub: Hub) 
         channel.post("r-1-bank", "bank", {"round": 2, "phase": "p"}, b"another content")
     assert caught.value.code == "RUN_NOT_REPEATABLE"
     assert channel.collect(["r-1-bank", "never"], 0.05) == {"r-1-bank": b"answer"}
+
+
+def test_the_channel_of_a_run_that_has_ended_asks_nobody_any_more(hub: Hub) -> None:
+    job = approve(hub, propose(hub))
+    running = hub.store.run("r", lambda tx: proposals.move(hub.services, tx, job, "RUNNING", hub.now()))
+    channel = TaskChannel(hub.services, running, [])
+    hub.store.run("c", lambda tx: proposals.cancel(hub.services, tx, running, hub.now(), "dana"))
+    with pytest.raises(training.RunEnded):
+        channel.post("r-1-bank", "bank", {"round": 1, "phase": "p"}, b"content")
+    with pytest.raises(training.RunEnded):
+        channel.collect(["r-1-bank"], 0.01)
+    assert hub.store.read("t", lambda tx: tx.tasks.get("r-1-bank")) is None
 
 
 def wait_for(condition: Any) -> None:
