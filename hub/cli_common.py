@@ -15,10 +15,12 @@ from typing import Any, TypeVar
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from hub import client
 from hub.records import Head
 from privacy.errors import Failure, Kind
+from privacy.printable import printable
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -69,13 +71,15 @@ class Cli:
             human()
         else:
             for name, value in document.items():
-                click.echo(f"{name}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")
+                text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+                click.echo(printable(f"{name}: {text}"))
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]], title: str | None = None) -> None:
         """A table on the terminal."""
         table = Table(*columns, title=title, title_justify="left")
         for row in rows:
-            table.add_row(*("-" if cell is None else str(cell) for cell in row))
+            # as Text: in a plain string rich would take "[conceal]" of a partner for markup
+            table.add_row(*(Text("-" if cell is None else printable(str(cell))) for cell in row))
         Console().print(table)
 
     def confirm(self, yes: bool, document: Mapping[str, Any], human: Callable[[], None] | None = None) -> None:

@@ -19,4 +19,7 @@ def parse(text: object) -> datetime:
         instant = None
     if instant is None or instant.tzinfo is None:
         raise MalformedMessage(why="a time with its offset in ISO 8601 is expected")
-    return instant.astimezone(UTC)
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError:  # "9999-12-31T23:59:59-14:00" has no form in UTC
+        raise MalformedMessage(why="a time with its offset in ISO 8601 is expected") from None

@@ -77,7 +77,8 @@ def of_training(body: Mapping[str, Any], me: str) -> list[Pair]:
         ),
         (
             f"{label} learns a share of each client's score from {holders}, in steps of {step} log-odds: of each "
-            f"alone for test clients, of all together (of one holder: its own) for every client; at most {plan.score_budget} such vectors",
+            "alone for test clients, of all together (of one holder: its own) for every client; "
+            f"at most {plan.score_budget} such vectors",
             f"{label} 获知 {holders} 对每名客户评分的份额（步长 {step} 对数几率）：测试客户为各方单独份额，"
             f"全部客户为合计份额（仅一方时即其自身份额）；此类向量至多 {plan.score_budget} 个",
         ),

@@ -196,7 +196,7 @@ class Training:
         return (*own.columns, plan.label_column) if own.role == LABEL_HOLDER else own.columns
 
     def _check_alignment(self, plan: TrainingPlan) -> None:
-        """Raises ProposalInvalid where a party of the plan took no part in its alignment: nobody told it the clients."""
+        """Raises ProposalInvalid where a party took no part in the plan's alignment."""
         match = self._node.database.read(lambda session: store.proposal(session, plan.alignment))
         if outside := set(plan.partners) - {item["partner"] for item in approvals.parties(match.body)}:
             raise ProposalInvalid(why=f"{', '.join(sorted(outside))} took no part in the alignment")

@@ -7,6 +7,7 @@ import grpc
 
 from privacy import canonical
 from privacy.errors import Failure, Kind
+from privacy.printable import printable
 
 GRPC_STATUS = {
     Kind.INVALID: grpc.StatusCode.INVALID_ARGUMENT,
@@ -90,8 +91,9 @@ def to_head(failure: Failure) -> dict[str, canonical.Value]:
 
 
 def from_head(head: Mapping[str, Any]) -> RemoteFailure:
-    """The RemoteFailure of a wire head. Raises MalformedMessage for anything else."""
+    """The RemoteFailure of a wire head, fit to be shown. Raises MalformedMessage for anything else."""
     texts = [head.get(name) for name in ("code", "kind", "en", "zh")]
     if not all(isinstance(text, str) for text in texts) or texts[1] not in {k.value for k in Kind}:
         raise MalformedMessage(why="failure head")
-    return RemoteFailure(str(texts[0])[:80], Kind(texts[1]), str(texts[2])[:2000], str(texts[3])[:2000])
+    code, en, zh = (printable(str(texts[i]))[:length] for i, length in ((0, 80), (2, 2000), (3, 2000)))
+    return RemoteFailure(code, Kind(texts[1]), en, zh)
