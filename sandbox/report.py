@@ -10,8 +10,6 @@ import click
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from sandbox.examine.findings import Finding
-
 NOTHING_FOUND = {"en": "no findings: everything that was checked holds", "zh": "未发现问题：全部核验通过"}
 FINDINGS = {"en": ("finding", "where", "what"), "zh": ("发现", "位置", "说明")}
 HELD = {"en": ("checked and holds", "count"), "zh": ("核验通过", "数量")}
@@ -37,14 +35,13 @@ def held_table(held: Mapping[str, int], lang: str) -> "Table":
     return table
 
 
-def findings_table(findings: "Iterable[Finding]", lang: str) -> "Table | str":
-    """The findings in the order found, or the sentence that there are none."""
+def findings_table(findings: Iterable[tuple[str, str, str, str]], lang: str) -> "Table | str":
+    """Findings as (severity, code, where, sentence), in the order found, or the sentence that there are none."""
     from rich.text import Text
 
     table = _table(FINDINGS[lang])
-    for found in findings:
-        sentence = found.zh if lang == "zh" else found.en
-        table.add_row(Text(found.code, STYLE[found.severity]), Text(found.where), Text(sentence))
+    for severity, code, where, sentence in findings:
+        table.add_row(Text(code, STYLE[severity]), Text(where), Text(sentence))
     return table if table.row_count else NOTHING_FOUND[lang]
 
 

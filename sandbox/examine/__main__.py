@@ -40,7 +40,8 @@ def show(report: Report, lang: str) -> None:
     """Print a report for people."""
     from sandbox.report import findings_table, held_table, print_tables
 
-    print_tables(held_table(report.held, lang), findings_table(report.findings, lang))
+    found = [(f.severity, f.code, f.where, f.zh if lang == "zh" else f.en) for f in report.findings]
+    print_tables(held_table(report.held, lang), findings_table(found, lang))
 
 
 def main() -> None:
