@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 from ecowire import documents
 from ecowire.documents import Body
 from ecowire.stream import FAILURE, Message
-from partner_node import enrolment, keys, wiring
+from partner_node import enrolment, keys, store, wiring
 from partner_node import settings as node_settings
 from partner_node.outbound import Tap
 from privacy import canonical, seal
@@ -210,6 +210,26 @@ def approve(nodes: list[TestNode], job: str) -> list[canonical.Value]:
     for node in nodes:
         node.command("approve", job=job, person="privacy officer")
     return [approval_of(node, job) for node in nodes]
+
+
+def approved_reading(nodes: list[TestNode], columns: list[str]) -> str:
+    """A job that names these columns of each party, approved by everybody without review: it is never run."""
+    body = match_body(nodes)
+    parties: Any = [{**party, "columns": columns} for party in body["parties"]]  # type: ignore[union-attr,dict-item]
+    job = propose(nodes, "train", {**body, "parties": parties})
+    for node in nodes:
+        said: Body = {"proposal": job, "kind": "train", "decision": "approve"}
+        part = node.parts.node
+        signed = documents.sign("approval", said, part.settings.partner, part.keys.signing)
+        made = store.Decision(
+            digest=documents.digest("train", {**body, "parties": parties}),
+            decision="approve",
+            person="privacy officer",
+            time="2026-10-01T08:00:00+00:00",
+            approval=signed,
+        )
+        part.database.write("decide", lambda session, made=made: store.keep_decision(session, made))
+    return job
 
 
 def approval_of(node: TestNode, job: str) -> canonical.Value:

@@ -2,11 +2,9 @@
 
 import sqlite3
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
-from ecowire.documents import Body
 from partner_node import consent as consent_module
 from partner_node import errors
 from partner_node.consent import ConsentDesk
@@ -15,13 +13,6 @@ from tests.partner_node import alliance
 from tests.partner_node.alliance import PURPOSE, START, TestNode
 from tests.partner_node.conftest import MakeNode
 from tests.partner_node.test_vault import desk_of, vault_of
-
-
-def with_columns(pair: list[TestNode], columns: list[str], **changes: Any) -> str:
-    body = alliance.match_body(pair, **changes)
-    parties: Any = [{**party, "columns": columns} for party in body["parties"]]  # type: ignore[union-attr,dict-item]
-    made: Body = {**body, "parties": parties}
-    return alliance.propose(pair, "match", made)
 
 
 def test_without_records_nobody_enters(make_node: MakeNode) -> None:
@@ -67,8 +58,7 @@ def test_a_refusal_changes_nothing_and_is_recorded(pair: list[TestNode]) -> None
     desk = desk_of(pair[0])
     with pytest.raises(errors.UnknownJob):
         desk.grant("ab" * 32, asset="clients", columns=(), now=START)
-    job = with_columns(pair, ["SPEND"])
-    alliance.approve(pair, job)
+    job = alliance.approved_reading(pair, ["SPEND"])
     desk.grant(job, asset="clients", columns=("SPEND",), now=START)
     outcomes = [(job, outcome) for _, job, _, outcome in pair[0].parts.node.database.read(consent_module.answers)]
     assert outcomes[-2:] == [("ab" * 32, "UNKNOWN_JOB"), (job, "GRANTED")]
@@ -89,8 +79,7 @@ def test_what_a_job_may_not_read(
     csv = "client_id,SPEND,PIN\n" + "".join(f"{alliance.resident_id(n)},1,2\n" for n in range(10))
     pair = [make_node(name, csv, {"SPEND": "C2", "PIN": "C3"}) for name in ("broker", "bank")]
     alliance.pin_all(pair)
-    job = with_columns(pair, columns)
-    alliance.approve(pair, job)
+    job = alliance.approved_reading(pair, columns)
     with pytest.raises(failure):
         desk_of(pair[0]).grant(
             job, asset="clients", columns=tuple(columns), now=START + timedelta(days=changes.get("days", 0))

@@ -125,12 +125,7 @@ def test_only_granted_columns_in_the_asked_order(pair: list[TestNode], vault: Va
 
 
 def train_like(pair: list[TestNode]) -> str:
-    """An approved job that names the column SPEND of each party; it is never run."""
-    body = alliance.match_body(pair)
-    parties = [{**party, "columns": ["SPEND"]} for party in body["parties"]]  # type: ignore[union-attr,dict-item]
-    job = alliance.propose(pair, "match", {**body, "parties": parties})  # type: ignore[dict-item]
-    alliance.approve(pair, job)
-    return job
+    return alliance.approved_reading(pair, ["SPEND"])
 
 
 def test_a_client_who_withdrew_makes_the_alignment_old(pair: list[TestNode], vault: Vault, desk: ConsentDesk) -> None:
