@@ -48,7 +48,9 @@ def run(first: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("first", ["", "import ecowire.status", "import hub.cli", "import partner_node.rpc", "import hub.rpc.dial"])
+@pytest.mark.parametrize(
+    "first", ["", "import ecowire.status", "import hub.cli", "import partner_node.rpc", "import hub.rpc.dial"]
+)
 def test_tls_1_2_is_refused_whatever_is_imported_first(first: str) -> None:
     assert run(first).stdout.split() == ["refused", "TLSv1.3"]
 
