@@ -22,7 +22,14 @@ from partner_node.errors import CommandInvalid
 from partner_node.grants import Gate
 from partner_node.node import Answer, Commands, Handlers, Node
 from partner_node.settlement_check import Difference, Held
-from partner_node.settlement_errors import OtherContract, StatementDecided, StatementDiffersHere
+from partner_node.settlement_errors import (
+    DisputeOnChain,
+    OtherContract,
+    PlaceConfirmed,
+    StatementDecided,
+    StatementDiffersHere,
+    StatementTurnedBack,
+)
 from partner_node.settlement_reports import Reports, approved, own_party
 from partner_node.store_settlement import ACCEPTED, StatementRecord
 from privacy import canonical
@@ -35,6 +42,7 @@ from revenue_share.statement import State
 MATCHES, DIFFERS = "matches", "differs"
 CONFIRMED, DISPUTED = "confirmed", "disputed"
 DRAFT = State.DRAFT.value
+ENDED = {State.DISPUTED.value, State.VOID.value, State.REVERSED.value}
 LINES_MAX = 1000
 TRANSACTIONS_MAX = 16
 
@@ -78,6 +86,8 @@ class Settlement:
         agreement = node.database.read(lambda session: approved(session, request.head.get("agreement")))
         me = own_party(agreement, node)
         disclosure = codec_settlement.open_disclosure(request.body, name, me.partner, node.keys.sealing)
+        if disclosure.body.get("agreement") != agreement.digest:
+            raise MalformedMessage(why="a statement under another agreement than it was announced with")
         held = node.database.read(lambda session: self._held(session, agreement, disclosure))
         found = settlement_check.check(agreement, me, disclosure, held)
         record = _record(agreement, name, disclosure, found, now)
@@ -86,7 +96,12 @@ class Settlement:
         )
 
     def follow(self, request: Message) -> Answer:
-        """Take note of a statement's new state and chain transactions. Raises StatementNotHere, MalformedMessage."""
+        """Take note of a statement's new state and chain transactions.
+
+        The hub is believed about the chain, but not when it contradicts what it said before: the place and the amount
+        brought forward of the next statement follow from this. Raises StatementNotHere, StatementTurnedBack,
+        MalformedMessage.
+        """
         head = request.head
         name, state, transactions = parse_digest(head.get("statement")), head.get("state"), head.get("transactions")
         if state not in {known.value for known in State} or not isinstance(state, str):
@@ -94,7 +109,7 @@ class Settlement:
         if not isinstance(transactions, list) or len(transactions) > TRANSACTIONS_MAX:
             raise MalformedMessage(why="a list of transactions")
         sealed = tuple("0x" + parse_digest(str(item).removeprefix("0x")) for item in transactions)
-        self._node.database.read(lambda session: store_settlement.statement(session, name))
+        _check_follows(self._node.database.read(lambda s: store_settlement.statement(s, name)), state, sealed)
         return Answer(write=lambda session: store_settlement.set_state(session, name, state, sealed))
 
     def listed(self, _: Mapping[str, Any]) -> Body:
@@ -118,7 +133,7 @@ class Settlement:
     def confirm(self, arguments: Mapping[str, Any]) -> Body:
         """A person confirms: this node signs the statement's anchor with its chain key. The same again is fine.
 
-        Raises StatementNotHere, StatementDiffersHere, StatementDecided, OtherContract.
+        Raises StatementNotHere, StatementDiffersHere, StatementDecided, PlaceConfirmed, OtherContract.
         """
         node, now = self._node, times.to_text(self._node.clock())
         person = text(arguments, "person")
@@ -133,6 +148,7 @@ class Settlement:
                 raise StatementDecided(
                     statement=record.id[:16], state=record.decision or record.state, wanted=CONFIRMED
                 )
+            _check_place_free(session, record)
             agreement = approved(session, record.agreement)
             self._check_contract(agreement)
             made = codec_settlement.anchor(statement.from_body(record.body))
@@ -147,7 +163,7 @@ class Settlement:
     def dispute(self, arguments: Mapping[str, Any]) -> Body:
         """A person objects to a draft, giving a reason and, where lines are meant, their numbers.
 
-        Raises StatementNotHere, StatementDecided once the statement is on the chain, CommandInvalid.
+        Raises StatementNotHere, DisputeOnChain, StatementDecided, CommandInvalid.
         """
         node, now = self._node, times.to_text(self._node.clock())
         person, reason = text(arguments, "person"), text(arguments, "reason")
@@ -157,6 +173,8 @@ class Settlement:
             record = store_settlement.statement(session, text(arguments, "statement"))
             if record.decision == DISPUTED:
                 return record
+            if record.state == State.PROPOSED.value:
+                raise DisputeOnChain(statement=record.id[:16])
             if record.state != DRAFT:
                 raise StatementDecided(statement=record.id[:16], state=record.state, wanted=DISPUTED)
             body: Body = {"statement": record.id, "reason": reason, "lines": lines, "person": person, "time": now}
@@ -177,7 +195,7 @@ class Settlement:
     def _check_contract(self, agreement: Agreement) -> None:
         settings = self._node.settings
         found, expected = (agreement.chain_id, agreement.contract), (settings.chain_id, settings.contract)
-        if found != expected:
+        if (found[0], found[1].lower()) != (expected[0], expected[1].lower()):  # EIP-55 case is a checksum, not a part
             raise OtherContract(found=f"{found[1]} ({found[0]})", expected=f"{expected[1] or '-'} ({expected[0]})")
 
     def _held(self, session: Session, agreement: Agreement, disclosure: Disclosure) -> Held:
@@ -236,6 +254,27 @@ def _record(
         transactions=(),
         received=now,
     )
+
+
+def _check_follows(record: StatementRecord, state: str, transactions: tuple[str, ...]) -> None:
+    """Raises StatementTurnedBack unless the state can be reached from the one known here and no transaction is gone."""
+    reached, frontier = {State(record.state)}, [State(record.state)]
+    while frontier:
+        fresh = statement.TRANSITIONS[frontier.pop()] - reached
+        reached |= fresh
+        frontier += fresh
+    if State(state) not in reached:
+        raise StatementTurnedBack(statement=record.id[:16], state=record.state, found=state)
+    if not set(record.transactions) <= set(transactions):
+        raise StatementTurnedBack(statement=record.id[:16], state=record.state, found=f"{state}, off the chain")
+
+
+def _check_place_free(session: Session, record: StatementRecord) -> None:
+    """Raises PlaceConfirmed where this node's signature stands under another living statement of the same place."""
+    for other in store_settlement.statements(session, record.agreement):
+        rival = other.id != record.id and other.sequence == record.sequence and other.decision == CONFIRMED
+        if rival and other.state not in ENDED:
+            raise PlaceConfirmed(other=other.id[:16])
 
 
 def _line(record: StatementRecord) -> Body:

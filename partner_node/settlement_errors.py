@@ -81,8 +81,37 @@ class StatementDiffersHere(Failure):
     zh = "结算单 {statement} 与本节点计算结果有 {count} 处不一致，不予签署；可用 `ecohub partner statement show` 查看"
 
 
+class DisputeOnChain(Failure):
+    code = "DISPUTE_ON_CHAIN"
+    kind = Kind.CONFLICT
+    en = "the statement {statement} is on the chain: inside its window only the contract takes a dispute, by a \
+transaction of this node's chain key; this version does not send it for you"
+    zh = "结算单 {statement} 已上链：异议期内须以本节点链上密钥向合约发送异议交易；本版本节点不代为发送"
+
+
 class StatementDecided(Failure):
     code = "STATEMENT_DECIDED"
     kind = Kind.CONFLICT
     en = "the statement {statement} is {state} here and can't be {wanted} any more"
     zh = "结算单 {statement} 在本节点为 {state}，不能再{wanted}"
+
+
+class AlignmentOfOthers(Failure):
+    code = "ALIGNMENT_OF_OTHERS"
+    kind = Kind.REFUSED
+    en = "{partner} took no part in the alignment {alignment}: its tokens are no referrals between these two parties"
+    zh = "{partner} 未参与对齐任务 {alignment}：其凭证不能作为双方之间的转介"
+
+
+class StatementTurnedBack(Failure):
+    code = "STATEMENT_TURNED_BACK"
+    kind = Kind.INTEGRITY
+    en = "statement {statement} was {state} here; the hub now says {found}, which can't follow from it"
+    zh = "结算单 {statement} 在本节点为 {state}；枢纽现称 {found}，两者矛盾"
+
+
+class PlaceConfirmed(Failure):
+    code = "STATEMENT_PLACE_CONFIRMED"
+    kind = Kind.CONFLICT
+    en = "{other} was confirmed for the same place: dispute it first, or both could be settled at the hub's choice"
+    zh = "同一序位的结算单 {other} 已确认：请先对其提出异议，否则枢纽可任选其一结算"

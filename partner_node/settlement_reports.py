@@ -15,12 +15,14 @@ from ecowire import documents
 from ecowire.documents import Body, Signed
 from ecowire.stream import Message
 from partner_node import sessions, settlement_files, store, store_settlement, times
+from partner_node.approvals import parties
 from partner_node.arguments import optional_text, text
 from partner_node.errors import AlignmentMissing
 from partner_node.grants import Gate
 from partner_node.node import Answer, Commands, Handlers, Node
 from partner_node.settlement_errors import (
     AgreementNotHere,
+    AlignmentOfOthers,
     AlignmentUnclear,
     EventChanged,
     NoReferrals,
@@ -55,7 +57,7 @@ class Reports:
     def receive(self, request: Message) -> Answer:
         """At the payer's node: keep the referrer's report, which says for whose events it has to answer.
 
-        Raises MalformedMessage, AgreementNotHere, OtherRole, BadSignature, ReportInvalid.
+        Raises MalformedMessage, AgreementNotHere, OtherRole, BadSignature, ReportInvalid, AlignmentOfOthers.
         """
         document = documents.parse(request.head.get("report"), kind="referrals")
         report = ReferralReport.from_body(document.body)
@@ -65,13 +67,14 @@ class Reports:
         if document.signer != agreement.referrer.partner:
             raise OtherRole(partner=document.signer, role="referrer", agreement=agreement.digest[:16])
         document.verify(agreement.referrer.signing)
+        self._node.database.read(lambda session: _check_alignment(session, report.alignment, agreement))
         return Answer(write=lambda session: store_settlement.keep_report(session, document, agreement.digest, "", now))
 
     def report_referrals(self, arguments: Mapping[str, Any]) -> Body:
         """Report the referrals of a CSV file under an agreement, by the tokens of an alignment.
 
         The answer lists the lines whose client is not in the alignment or whose id is malformed; they are not sent.
-        Raises AgreementNotHere, OtherRole, AlignmentUnclear, AlignmentMissing, ReportFileInvalid.
+        Raises AgreementNotHere, OtherRole, AlignmentUnclear, AlignmentMissing, AlignmentOfOthers, ReportFileInvalid.
         """
         node = self._node
         lines = settlement_files.referrals(Path(text(arguments, "file")), _id_type(arguments))
@@ -80,6 +83,7 @@ class Reports:
             agreement = find_agreement(session, text(arguments, "agreement"))
             own_party(agreement, node, "referrer")
             alignment = _alignment(session, optional_text(arguments, "alignment"))
+            _check_alignment(session, alignment, agreement)
             tokens = _tokens(session, alignment)
             known = _reported_tokens(session, agreement)
             fresh: dict[ClientToken, Referral] = {}
@@ -216,6 +220,18 @@ def _alignment(session: Session, name: str | None) -> Digest:
     if len(found) != 1:
         raise AlignmentMissing(job=name[:16])
     return found[0]
+
+
+def _check_alignment(session: Session, alignment: Digest, agreement: Agreement) -> None:
+    """Raises AlignmentOfOthers unless both parties of the agreement took part in the alignment.
+
+    The hub reads every reported token. With a referrer's signature it could claim the clients of another partner.
+    """
+    match = store.proposal(session, alignment)
+    took_part = {item["partner"] for item in parties(match.body)}
+    for party in agreement.parties:
+        if match.kind != "match" or party.partner not in took_part:
+            raise AlignmentOfOthers(partner=party.partner, alignment=alignment[:16])
 
 
 def _tokens(session: Session, alignment: Digest) -> dict[bytes, ClientToken]:

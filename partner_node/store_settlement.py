@@ -85,8 +85,13 @@ def alignments(session: Session) -> list[Digest]:
 
 
 def keep_statement(session: Session, record: StatementRecord) -> None:
-    """Keep a statement once; what was kept and decided before stays."""
-    if session.get(StatementRow, record.id) is not None:
+    """Keep a statement. One that came before is checked anew until a person has decided on it: what this node knows
+    grows, and a first disclosure that came too early, or with other lines, must not spoil the true one for good."""
+    known = session.get(StatementRow, record.id)
+    if known is not None:
+        if not known.decision:
+            known.lines, known.verdict = canonical.encode(list(record.lines)), record.verdict
+            known.differences = canonical.encode(list(record.differences))
         return
     session.add(
         StatementRow(

@@ -20,6 +20,7 @@ from partner_node.audit import Witness
 from partner_node.grants import Gate
 from partner_node.outbox import Outbox
 from partner_node.sessions import Aligned
+from partner_node.store import Proposal
 from privacy import canonical
 from privacy.ids import ClientToken, Digest
 from privacy.normalise import normalise
@@ -210,6 +211,9 @@ def _joined(hub: Hub, node: TestNode, contract: Address) -> TestNode:
     row_keys = gate.row_keys([normalise("resident_id", client) for client in CLIENTS[:ALIGNED]])
     rows = [Aligned(token=token(i + 1), row_key=key) for i, key in enumerate(row_keys)]
     own.database.write("align", lambda session: sessions.keep_alignment(session, ALIGNMENT, rows))
+    body: Any = {"parties": [{"partner": name} for name in (PAYER, REFERRER)], "purpose": "alignment"}
+    match = Proposal(digest=ALIGNMENT, kind="match", body=body, received="", expires="2026-10-02T00:00:00+00:00")
+    own.database.write("match", lambda session: store.keep_proposal(session, match))
     return opened
 
 
