@@ -18,6 +18,7 @@ from pathlib import Path
 import click
 
 from partner_node import local_client
+from privacy.errors import Failure
 from sandbox import demo_match, demo_settle, demo_show, demo_verify, synthetic
 from sandbox.demo_story import NAMES, Data, Story, last_month, read_data, utc_now
 from sandbox.world import Partner, World
@@ -50,13 +51,25 @@ def demo(data: Path | None, out: Path | None, keep: bool, as_json: bool) -> None
     results = folder / "results"
     results.mkdir()
     world = World(folder, [_partner(given, name) for name in NAMES], entropy=os.urandom)  # noqa: TID251 - a root
-    story = Story(data=given, world=world, results=results, period=last_month(utc_now()), say=screen.step)
+    story = Story(
+        data=given,
+        world=world,
+        results=results,
+        period=last_month(utc_now()),
+        say=screen.step,
+        doing=screen.doing,
+    )
     screen.title(given.origin, folder)
     try:
         with world:
             for step in STEPS:
                 step(story)
+    except Failure:
+        keep = True  # what went wrong must be findable
+        click.echo(f"stopped; logs, keys and databases are kept in {folder}", err=True)
+        raise
     finally:
+        screen.close()
         if not keep:
             for name in WORKING:
                 shutil.rmtree(folder / name, ignore_errors=True)

@@ -26,7 +26,9 @@ PPM = 1_000_000
 def alliance(story: Story) -> None:
     """Six processes with their own folders and keys; enrolment, certificates, pinned cards."""
     with story.step("An alliance of six processes: chain, hub, four partner nodes") as step:
+        story.doing("keys, settings, the chain and its contract")
         story.world.found()
+        story.doing("enrolment, certificates, pinned cards")
         story.world.start()
         told = story.world.person("operator", "hub", "status").check().json
         story.expect(sorted(told["connected"]) == sorted(story.world.partners), "every node is connected")
@@ -60,14 +62,14 @@ def assets(story: Story) -> None:
 def matching(story: Story) -> None:
     """A count with the insurer, then one alignment of three parties; everybody approves exactly that job."""
     with story.step("Private matching: how many, then who, in one order") as step:
-        count = _match(story, step, "count", ["broker", "insurer"])
+        count = _match(story, "count", ["broker", "insurer"])
         shared = next(r["body"]["count"] for r in count["results"] if r["body"]["outcome"] == "shared")
         story.expect(
             shared == len(_consented(story, "broker", "insurer")), "the count is the count of consented clients"
         )
         step.lines.append(f"broker x insurer: {shared:,} shared clients; nobody learned which")
         story.learned.append(("broker", f"how many clients it shares with the insurer: {shared:,}"))
-        aligned = _match(story, step, "align", list(TRAINERS))
+        aligned = _match(story, "align", list(TRAINERS))
         story.facts["alignment"] = aligned["digest"]
         _check_alignment(story, step, aligned["digest"])
 
@@ -79,16 +81,16 @@ def training(story: Story) -> None:
         plan_file.write_text(_plan_toml(story))
         made = story.world.person("data", "data", "train", "propose", "--file", str(plan_file)).check().json
         approve(story, made["digest"], TRAINERS)
-        done = story.world.person("data", "data", "train", "status", made["digest"], "--follow").check().json
+        story.doing("encrypted products, moments, weights, rounded scores")
+        story.world.person("data", "data", "train", "status", made["digest"], "--follow").check()
         report = story.world.person("data", "data", "train", "report", made["digest"]).check().json
-        step.bytes += done["bytes"]
         story.facts |= {"run": made["digest"], "record": report["record"], "plan": made["body"]}
         _compare(story, step, made["body"], report["record"])
         _keep_label_matrix(story, step, made["digest"])
         story.world.person("operator", "hub", "checkpoint").check()  # day by day, so that a later change has a date
 
 
-def _match(story: Story, step: Step, mode: str, parties: Sequence[str]) -> dict[str, Any]:
+def _match(story: Story, mode: str, parties: Sequence[str]) -> dict[str, Any]:
     others = [option for name in parties[1:] for option in ("--with", name)]
     proposed = story.world.person(
         "data", "data", "match", "propose", "--mode", mode, "--leader", parties[0], *others,
@@ -96,14 +98,15 @@ def _match(story: Story, step: Step, mode: str, parties: Sequence[str]) -> dict[
     )  # fmt: skip
     digest = proposed.check().json["digest"]
     approve(story, digest, parties)
-    done = story.world.person("data", "data", "match", "status", digest, "--follow").check().json
-    step.bytes += done["bytes"]
+    story.doing(f"private set intersection of {', '.join(parties)}")
+    story.world.person("data", "data", "match", "status", digest, "--follow").check()
     found: dict[str, Any] = story.world.person("data", "data", "match", "result", digest).check().json
     return found
 
 
 def approve(story: Story, digest: str, parties: Sequence[str]) -> None:
     """A person at each party approves exactly this digest, once the proposal has reached the node."""
+    story.doing(f"{', '.join(parties)} look at {digest[:12]}… and approve it")
 
     def approve(name: str) -> None:
         end = time.monotonic() + DELIVERY_SECONDS
@@ -174,6 +177,7 @@ def _plan_toml(story: Story) -> str:
 
 
 def _compare(story: Story, step: Step, body: dict[str, Any], record: dict[str, Any]) -> None:
+    story.doing("the same models on pooled rows, which only the owner of all data can compute")
     plan = TrainingPlan.from_body(body)
     found = pooled.compare(story.data.folder, plan, story.facts["tokens"], story.facts["clients"])
     for variant in record["variants"]:

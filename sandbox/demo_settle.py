@@ -26,11 +26,14 @@ def settling(story: Story) -> None:
     """Agreement, referrals, a month of events, one statement that both sign, the chain, the books, the payment file."""
     with story.step("Revenue share: 5 % of first-month commission, settled by contract") as step:
         agreement = _agree(story, step)
+        story.doing("referrals and events, by token")
         _report(story, step, agreement)
         identifier = _close(story, step)
+        story.doing("both nodes compute the statement again, their people sign")
         _confirm(story, step, identifier)
+        story.doing("the chain: propose, dispute window, finalise")
         _settle(story, step, identifier)
-        _pay(story, step, identifier)
+        _pay(story, step)
 
 
 def _agree(story: Story, step: Step) -> Agreement:
@@ -147,7 +150,7 @@ def _settle(story: Story, step: Step, identifier: str) -> None:
     step.lines.append(f"journal: debits {debit / 100:,.2f} = credits {credit / 100:,.2f}, nothing pending")
 
 
-def _pay(story: Story, step: Step, identifier: str) -> None:
+def _pay(story: Story, step: Step) -> None:
     file = story.results / f"payments-{story.period}.csv"
     story.world.person("finance", "finance", "pay", story.period, "--out", str(file), "--yes").check()
     with file.open(encoding="utf-8-sig", newline="") as stream:

@@ -20,6 +20,7 @@ class Screen:
     def __init__(self, *, silent: bool) -> None:
         self._console = Console(highlight=False, quiet=silent)
         self._status: Status | None = None
+        self._title = ""
 
     def title(self, origin: str, folder: Path) -> None:
         """What runs, on which data, where."""
@@ -29,17 +30,27 @@ class Screen:
 
     def step(self, step: Step) -> None:
         """A step that begins (no seconds yet) or has ended."""
-        if self._status is not None:
-            self._status.stop()
-            self._status = None
+        self.close()
         if step.seconds == 0:
-            self._status = self._console.status(f"{step.number}  {step.title} …")
+            self._title = f"{step.number}  {step.title}"
+            self._status = self._console.status(self._title)
             self._status.start()
             return
         cost = f"{step.seconds:6.1f} s" + (f"  {step.bytes / 1e6:7.2f} MB" if step.bytes else "")
-        self._console.print(Text.assemble((f"{step.number}  {step.title}", "bold"), f"  {cost}"))
+        self._print(Text.assemble((f"{step.number}  {step.title}", "bold"), f"  {cost}"))
         for line in step.lines:
-            self._console.print(Text(f"     {line}"))
+            self._print(Text(f"     {line}"))
+
+    def close(self) -> None:
+        """Nothing runs any more."""
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+    def doing(self, text: str) -> None:
+        """What the running step is at."""
+        if self._status is not None:
+            self._status.update(f"{self._title} · {text}")
 
     def summary(self, summary: dict[str, Any]) -> None:
         """The tables at the end."""
@@ -49,12 +60,16 @@ class Screen:
         self._console.print(_costs(summary))
         money = summary["money"]
         total = f"CNY {money['total_minor'] / 100:,.2f}"
-        self._console.print(Text(f"settled: {money['statements']} statement, {money['lines']} lines, {total}"))
-        self._console.print(Text(f"checked by the examiner: {summary['checks']:,} things hold, no finding"))
+        self._print(Text(f"settled: {money['statements']} statement, {money['lines']} lines, {total}"))
+        self._print(Text(f"checked by the examiner: {summary['checks']:,} things hold, no finding"))
         for attack in summary["attacks"]:
-            self._console.print(Text(f"attack found: {attack['what']} -> {attack['named']}"))
+            self._print(Text(f"attack found: {attack['what']} -> {attack['named']}"))
+        self._console.print()
         for name, path in summary["files"].items():
-            self._console.print(Text(f"{name}: {path}"), soft_wrap=True)
+            self._print(Text(f"{name}: {path}"))
+
+    def _print(self, text: Text) -> None:
+        self._console.print(text, soft_wrap=True)  # where lines end is the terminal's business; a log keeps them whole
 
 
 def summary(story: Story) -> dict[str, Any]:
@@ -104,10 +119,11 @@ def _scorecards(summary: dict[str, Any]) -> Table:
 
 
 def _costs(summary: dict[str, Any]) -> Table:
-    table = _table("cost", "step", "seconds", "relayed bytes")
+    table = _table("cost", "step", "seconds", "bytes between hub and nodes")
     for step in summary["steps"]:
         table.add_row(step["title"], f"{step['seconds']:.1f}", f"{step['bytes']:,}" if step["bytes"] else "")
-    table.add_row("all", f"{sum(step['seconds'] for step in summary['steps']):.1f}", "")
+    total = [sum(step[figure] for step in summary["steps"]) for figure in ("seconds", "bytes")]
+    table.add_row("all", f"{total[0]:.1f}", f"{total[1]:,}")
     return table
 
 

@@ -64,7 +64,7 @@ class Data:
 
 @dataclass(slots=True)
 class Step:
-    """One of the eight steps: what it took and what it showed. bytes: what the hub relayed for it, where counted."""
+    """One of the eight steps: what it took and what it showed. bytes: what hub and nodes exchanged for it."""
 
     number: int
     title: str
@@ -75,13 +75,14 @@ class Step:
 
 @dataclass(slots=True)
 class Story:
-    """Everything the demo learns. `say` prints a line of progress."""
+    """Everything the demo learns. `say` announces a step's begin and end, `doing` what it is at."""
 
     data: Data
     world: World
     results: Path
     period: Period
     say: Callable[[Step], None]
+    doing: Callable[[str], None]
     steps: list[Step] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     learned: list[tuple[str, str]] = field(default_factory=list)
@@ -92,9 +93,9 @@ class Story:
         made = Step(len(self.steps) + 1, title)
         self.steps.append(made)
         self.say(made)
-        begun = time.perf_counter()
+        begun, before = time.perf_counter(), self.world.relayed_bytes()
         yield made
-        made.seconds = time.perf_counter() - begun
+        made.seconds, made.bytes = time.perf_counter() - begun, self.world.relayed_bytes() - before
         self.say(made)
 
     def expect(self, true: bool, what: str) -> None:

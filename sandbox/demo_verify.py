@@ -31,7 +31,6 @@ def verifying(story: Story) -> None:
         story.expect(code == 0, f"an honest bundle has no finding: {report['findings'][:3]}")
         story.facts["checks"] = sum(report["held"].values())
         story.facts["files"] |= {"evidence bundle": str(bundle), "trust file": str(trust)}
-        step.bytes += bundle.stat().st_size
         step.lines.append(f"bundle of {bundle.stat().st_size:,} bytes: {_held(report)}")
         story.learned.append(("regulator", "every figure with its origin, by token; no client's identity"))
 

@@ -12,8 +12,10 @@ cards) lies in `handed/`.
 
 import hashlib
 import json
+import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -125,6 +127,16 @@ class World:
     def each(self, do: Callable[[str], Made]) -> dict[str, Made]:
         """Do something for every partner, several at once."""
         return parallel(self.partners, do)
+
+    def relayed_bytes(self) -> int:
+        """What hub and nodes have asked and answered each other so far, as the hub's own books count it."""
+        books = self.hub_folder / "hub.db"
+        if not books.exists():
+            return 0
+        with closing(sqlite3.connect(f"file:{books}?mode=ro", uri=True)) as connection:
+            (tasks,) = connection.execute("select coalesce(sum(bytes_down + bytes_up), 0) from task").fetchone()
+            (reports,) = connection.execute("select coalesce(sum(length(document)), 0) from report").fetchone()
+        return int(tasks) + int(reports)
 
     # --- life ----------------------------------------------------------------------------------------------------
 
