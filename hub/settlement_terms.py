@@ -33,7 +33,7 @@ def check(services: Services, tx: Transaction, now: datetime, body: Head) -> Non
     agreement = Agreement.from_body(body)
     configured = services.settings.chain
     found, expected = (agreement.chain_id, agreement.contract), (configured.chain_id, configured.contract)
-    if found != expected:
+    if (found[0], found[1].lower()) != (expected[0], expected[1].lower()):  # EIP-55 case is a checksum, not a part
         raise AgreementOtherContract(found=f"{found[1]} ({found[0]})", expected=f"{expected[1] or '-'} ({expected[0]})")
 
 

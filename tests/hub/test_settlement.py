@@ -14,6 +14,7 @@ from contracts import settlement as chain_settlement
 from contracts.errors import BadChainSignature, WindowOpen
 from ecowire import codec_settlement
 from ecowire.status import MalformedMessage
+from ecowire.stream import Message, to_frames
 from hub import settlement, settlement_close
 from hub.records import Head
 from hub.settlement_errors import (
@@ -142,9 +143,13 @@ def test_a_report_under_an_unknown_or_unapproved_agreement(month: Settling) -> N
             month.bring("referrals", REFERRER, {"report": who.sign("referrals", report).to_value()})
 
 
-def test_a_full_report_fits_and_one_row_more_does_not(month: Settling) -> None:
-    month.report_referrals([referral(i) for i in range(REPORT_ROWS_MAX)])
-    month.report_events([event(f"event-{i:032d}", i, 10**15) for i in range(REPORT_ROWS_MAX)])
+def test_the_longest_report_fits_a_message_and_one_row_more_is_refused(month: Settling) -> None:
+    first = month.report_referrals([referral(i) for i in range(REPORT_ROWS_MAX)])
+    rows = [event(f"e{i:063d}", i, -(10**15), kind="k" * 64) for i in range(REPORT_ROWS_MAX)]
+    second = month.report_events(rows)
+    for document in (first, second):
+        head: Head = {"report": document.to_value()}
+        assert len(list(to_frames(Message(id="x", kind=document.kind, head=head)))) == 1
     with pytest.raises(ReportInvalid):
         month.report_referrals([referral(REPORT_ROWS_MAX + i) for i in range(REPORT_ROWS_MAX + 1)])
 

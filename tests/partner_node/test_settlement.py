@@ -15,6 +15,7 @@ from partner_node.errors import CommandInvalid
 from partner_node.settlement_errors import (
     AgreementNotHere,
     AlignmentUnclear,
+    DisputeOnChain,
     EventChanged,
     EventIdRepeated,
     NoReferrals,
@@ -430,8 +431,14 @@ def test_nothing_is_decided_after_the_statement_is_on_the_chain(month: Month) ->
     month.confirm(identifier)
     month.command("settle", statement=identifier)
     month.deliver()
+    node = month.nodes[REFERRER]
+    with pytest.raises(DisputeOnChain):
+        node.command("statement.dispute", statement=identifier, reason="late", person=PERSON)
+    month.chain.chain.advance_time(WINDOW)
+    month.command("settle", statement=identifier)
+    month.deliver()
     with pytest.raises(StatementDecided):
-        month.nodes[REFERRER].command("statement.dispute", statement=identifier, reason="late", person=PERSON)
+        node.command("statement.dispute", statement=identifier, reason="later", person=PERSON)
 
 
 def test_a_dispute_needs_a_reason_and_line_numbers(month: Month) -> None:
