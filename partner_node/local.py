@@ -19,6 +19,7 @@ from partner_node.errors import UnknownCommand
 from partner_node.local_client import check_path
 from partner_node.node import Commands
 from partner_node.times import Entropy
+from privacy import canonical
 from privacy.errors import Failure
 
 log = logging.getLogger(__name__)
@@ -62,8 +63,8 @@ class LocalServer(socketserver.ThreadingUnixStreamServer):
 
     def _run(self, line: bytes) -> Body:
         try:
-            arguments = json.loads(line)
-        except (ValueError, RecursionError):
+            arguments = canonical.parse_json(line, canonical.DEPTH_MAX)
+        except ValueError:
             raise MalformedMessage(why="a command is one line of JSON") from None
         if not isinstance(arguments, dict) or not isinstance(arguments.get("command"), str):
             raise MalformedMessage(why='a command is an object with "command"')
