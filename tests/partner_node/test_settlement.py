@@ -46,6 +46,14 @@ def month(tmp_path: Path) -> Iterator[Month]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def referred(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Month]:
+    """One referral and nothing else, for tests in which nothing is reported."""
+    with month_of_nodes(tmp_path_factory.mktemp("referred")) as made:
+        made.refer(1)
+        yield made
+
+
 # --- the whole month
 
 
@@ -191,8 +199,8 @@ def test_amounts_are_read_exactly(month: Month) -> None:
         ),
     ],
 )
-def test_a_wrong_events_file_reports_nothing(month: Month, text: str, failure: type[Exception]) -> None:
-    month.refer(1)
+def test_a_wrong_events_file_reports_nothing(referred: Month, text: str, failure: type[Exception]) -> None:
+    month = referred
     path = month.file("events.csv", text)
     with pytest.raises(failure):
         month.nodes[PAYER].command("events.report", file=path, agreement=month.agreement, period="2026-10")
@@ -270,7 +278,7 @@ class Forger:
     """A hub operator who draws up other statements than the reports give, and seals them as the hub would."""
 
     def __init__(self, month: Month) -> None:
-        self.month = month
+        self.month, self.disclosed = month, 0
         month.refer(1, 2, 3)
         month.earn(
             "1,2026-10-05T14:00:00+08:00,commission,1234.57,e1", "2,2026-10-06T14:00:00+08:00,commission,100.10,e2"
@@ -279,9 +287,11 @@ class Forger:
         self.referrals = _documents(month, REFERRER, "referrals")
         self.events = _documents(month, PAYER, "events")
 
-    def lines(self) -> list[Any]:
+    def lines(self, events: Any = None) -> list[Any]:
+        """The true lines of the reports, or of other events."""
         referrals = [r for d in self.referrals for r in ReferralReport.from_body(d.body).referrals]
-        events = [e for d in self.events for e in EventReport.from_body(d.body).events]
+        if events is None:
+            events = [e for d in self.events for e in EventReport.from_body(d.body).events]
         return list(allocate(self.agreement, referrals, events, OCTOBER))
 
     def disclose(self, to: str, change: Callable[[dict[str, Any]], None] = lambda _: None, **parts: Any) -> Message:
@@ -303,7 +313,8 @@ class Forger:
         assert party is not None and not parts
         head = {"statement": disclosure.id, "agreement": self.agreement.digest}
         sealed = codec_settlement.sealed_for(disclosure, party.partner, party.sealing)
-        return Message(id=f"s-{disclosure.id}", kind=settlement_close.STATEMENT_TASK, head=head, body=sealed)
+        self.disclosed += 1
+        return Message(id=f"s-{self.disclosed}", kind=settlement_close.STATEMENT_TASK, head=head, body=sealed)
 
     def found(self, to: str, message: Message) -> list[str]:
         """The differences a node finds; it refuses to sign where there is one."""
@@ -318,9 +329,11 @@ class Forger:
         return [item["what"] for item in shown["differences"]]
 
 
-@pytest.fixture
-def forger(month: Month) -> Forger:
-    return Forger(month)
+@pytest.fixture(scope="module")
+def forger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forger]:
+    """One for all tests: none of its statements is signed or comes to the chain."""
+    with month_of_nodes(tmp_path_factory.mktemp("forger")) as made:
+        yield Forger(made)
 
 
 @pytest.mark.parametrize("to", [PAYER, REFERRER])
@@ -353,8 +366,8 @@ def test_a_token_left_out_is_missed_by_the_referrer(forger: Forger) -> None:
 
 
 def test_an_event_report_left_out_is_missed_by_the_payer(forger: Forger) -> None:
-    forger.events = []
-    assert forger.found(PAYER, forger.disclose(PAYER)) == ["REPORT_MISSING"]
+    nothing = forger.disclose(PAYER, lines=forger.lines(events=()), events=())
+    assert forger.found(PAYER, nothing) == ["REPORT_MISSING"]
 
 
 def test_a_report_signed_by_another_key_is_found(forger: Forger) -> None:
