@@ -2,7 +2,7 @@
 
 The certificate authority comes from the operator over another channel, as a file named in the settings; the hub must
 show a certificate of it, and must name the same one in its answer. What the answer pins: the alliance's name and the
-hub's log key.
+hub's log key. A later enrolment (an expired certificate) never changes what the first one pinned.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from pathlib import Path
 from cryptography import x509
 
 from partner_node import files, keys, rpc
-from partner_node.errors import AuthorityDiffers, AuthorityMissing, KeyFileMalformed, NotEnrolled
+from partner_node.errors import AuthorityDiffers, AuthorityMissing, KeyFileMalformed, MembershipDiffers, NotEnrolled
 from partner_node.outbound import Outbound
 from partner_node.settings import Settings
 from partner_node.times import Entropy
@@ -39,7 +39,8 @@ def init(settings: Settings, entropy: Entropy) -> None:
 def enrol(settings: Settings, invite: str) -> Membership:
     """Get this node's certificate. Repeating it with the same invite and keys gives the same certificate.
 
-    Raises the hub's refusal (RemoteFailure), HubNotReached, AuthorityDiffers, and the failures of the key files.
+    Raises the hub's refusal (RemoteFailure), HubNotReached, AuthorityDiffers, MembershipDiffers, and the failures of
+    the key files.
     """
     own = keys.load(settings.keys)
     card = own.card(settings.partner, settings.name).encode()
@@ -50,8 +51,11 @@ def enrol(settings: Settings, invite: str) -> Membership:
     reply = rpc.enrol(settings.enrol, authority, invite, csr, card, key)
     if x509.load_pem_x509_certificate(reply.authority) != x509.load_pem_x509_certificate(authority):
         raise AuthorityDiffers(file=str(settings.authority))
-    member = _parse(reply.alliance, settings.keys / "alliance.json")
-    files.replace(settings.keys / "alliance.json", reply.alliance)
+    path = settings.keys / "alliance.json"
+    member = _parse(reply.alliance, path)
+    if path.exists() and membership(settings) != member:
+        raise MembershipDiffers(file=str(path))
+    files.replace(path, reply.alliance)
     files.replace(settings.keys / "tls.pem", reply.certificate)
     return member
 

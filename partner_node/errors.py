@@ -45,6 +45,19 @@ class NotEnrolled(Failure):
     zh = "本节点尚无联盟证书：请运行 `ecohub partner enrol 邀请码`"
 
 
+class MembershipDiffers(Failure):
+    code = "MEMBERSHIP_DIFFERS"
+    kind = Kind.INTEGRITY
+    en = (
+        "the hub now names another alliance or log key than {file} has pinned: it could disown its receipts; "
+        "ask the operator and the other parties, and remove the file only if they all agree"
+    )
+    zh = (
+        "枢纽返回的联盟名称或日志公钥与 {file} 中固定的不一致，可能借此否认回执："
+        "请向运营方及其他各方核实，一致同意后方可删除该文件"
+    )
+
+
 class AuthorityMissing(Failure):
     code = "AUTHORITY_MISSING"
     kind = Kind.NOT_FOUND

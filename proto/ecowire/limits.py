@@ -6,6 +6,7 @@ HEAD_BYTES_MAX = 256 << 10
 BODY_BYTES_MAX = 256 << 20
 ID_BYTES_MAX = 200
 UNARY_BYTES_MAX = 4 << 20
+OPEN_BYTES_MAX = 288 << 20  # of all messages one stream has begun and not finished: one of full size and small ones
 OPEN_MESSAGES_MAX = 64  # messages one stream may have begun and not finished
 DEADLINE_SECONDS = 30
 HANDSHAKE_MILLISECONDS = 3000

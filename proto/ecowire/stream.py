@@ -62,6 +62,7 @@ class Assembler:
 
     def __init__(self) -> None:
         self._open: dict[str, tuple[pb.Begin, dict[str, canonical.Value], bytearray]] = {}
+        self._announced = 0  # bytes of all open messages
 
     def feed(self, frame: pb.Frame) -> Message | None:
         """The message that this Begin or Chunk frame completes, if any."""
@@ -83,9 +84,12 @@ class Assembler:
             raise MessageTooLarge(size=begin.size, limit=limits.BODY_BYTES_MAX)
         if begin.id in self._open or len(self._open) >= limits.OPEN_MESSAGES_MAX:
             raise MalformedMessage(why="too many open messages, or one begun twice")
+        if self._announced + begin.size > limits.OPEN_BYTES_MAX:
+            raise MessageTooLarge(size=self._announced + begin.size, limit=limits.OPEN_BYTES_MAX)
         head = canonical.decode(begin.head)
         if not isinstance(head, dict):
             raise MalformedMessage(why="the head is not an object")
+        self._announced += begin.size
         self._open[begin.id] = (begin, head, bytearray())
         return self._done(begin.id) if begin.size == 0 else None
 
@@ -100,6 +104,7 @@ class Assembler:
 
     def _done(self, message_id: str) -> Message:
         begin, head, body = self._open.pop(message_id)
+        self._announced -= begin.size
         data = bytes(body)
         if hashlib.sha256(data).digest() != begin.sha256:
             raise MalformedMessage(why="the body's hash differs")
