@@ -1,0 +1,104 @@
+"""The pages for the roles name only what exists: commands with their options, codes, files that are read as shown."""
+
+import importlib
+import pkgutil
+import re
+import tomllib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+import federation
+import hub
+import partner_node
+import sandbox
+from hub import drafts_finance
+from partner_node import settings
+from privacy.errors import all_failures
+from revenue_share.agreement import Agreement
+from sandbox.cli import ecohub
+from sandbox.examine import trust
+from sandbox.examine.findings import CATALOGUE
+from sandbox.reference import walk
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = ("partner.md", "data-team.md", "finance.md", "regulator.md", "data.md")
+COMMANDS = {" ".join(path): command for path, command in walk(ecohub, ("ecohub",))}
+ENVIRONMENT = {"ECOHUB_LANG", "ECOHUB_NODE", "ECOHUB_PERSON"}
+
+
+def text(page: str) -> str:
+    return (ROOT / "docs" / page).read_text(encoding="utf-8")
+
+
+def tables(page: str) -> list[dict[str, Any]]:
+    """The page's TOML examples, in order."""
+    return [tomllib.loads(block) for block in re.findall(r"```toml\n(.*?)```", text(page), re.DOTALL)]
+
+
+def calls(page: str) -> Iterator[tuple[str, list[str]]]:
+    """(command, its options) of every `ecohub …` on a page; the words after # are a comment."""
+    for found in re.finditer(r"ecohub [a-z][^`\n]*", text(page)):
+        path, *words = found[0].partition(" #")[0].split()
+        while words and f"{path} {words[0]}" in COMMANDS:
+            path = f"{path} {words.pop(0)}"
+        yield path, re.findall(r"(?<![\w-])--[a-z][a-z-]*", " ".join(words))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_and_option_on_a_page_exists(page: str) -> None:
+    named = list(calls(page))
+    assert named
+    for path, options in named:
+        command = COMMANDS[path]
+        assert not (isinstance(command, click.Group) and options), f"{path} is a group"
+        assert set(options) <= {option for parameter in command.params for option in parameter.opts}, path
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_code_on_a_page_exists(page: str) -> None:
+    for room in (federation, hub, partner_node, sandbox):
+        for module in pkgutil.walk_packages(room.__path__, f"{room.__name__}."):
+            if "migrations" not in module.name and not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
+    known = {failure.code for failure in all_failures()} | set(CATALOGUE) | ENVIRONMENT
+    sources = ("doctor_hub", "doctor_checks", "settlement_check")
+    pure = ("revenue_share/referral", "privacy/normalise")  # verdicts and reasons of rejection
+    quoted = [ROOT / f"{name}.py" for name in (*(f"partner_node/{name}" for name in sources), *pure)]
+    known |= {code for file in quoted for code in re.findall(r'"([A-Z][A-Z_]+)"', file.read_text())}
+    assert set(re.findall(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b", text(page))) <= known
+
+
+def test_every_finding_is_explained_to_the_regulator() -> None:
+    explained = set(re.findall(r"`([A-Z_]+)`", text("regulator.md")))
+    checks = [file for file in (ROOT / "sandbox" / "examine").glob("*.py") if file.name != "findings.py"]
+    used = {code for file in checks for code in re.findall(r'"([A-Z_]+)"', file.read_text())} & set(CATALOGUE)
+    assert len(used) > 30
+    assert used <= explained
+
+
+def test_the_node_reads_the_example_of_its_settings(tmp_path: Path) -> None:
+    file = tmp_path / "node.toml"
+    file.write_text(re.findall(r"```toml\n(.*?)```", text("partner.md"), re.DOTALL)[0])
+    assert settings.load(file).assets[0].columns == {"CHECKING": "C2"}
+
+
+def test_the_example_of_an_agreement_is_one() -> None:
+    (given,) = tables("finance.md")
+    given["nonce"] = "ab" * 32
+    body = drafts_finance.agreement(given, given["settlement"], datetime(2026, 11, 1, tzinfo=UTC), bytes)
+    for number, party in enumerate(body["parties"]):
+        party |= {"signing": f"{number}" * 64, "sealing": f"{number + 2}" * 64, "chain": "0x" + f"{number}" * 40}
+    assert Agreement.from_body(body).window_seconds == 259_200
+
+
+def test_the_example_of_a_trust_file_has_its_form() -> None:
+    (given,) = tables("regulator.md")
+    assert set(given["alliance"]) == {"authority_sha256", "log_key", "origin"}
+    assert set(given["genesis"]) == {"digest", "chain_id", "contract"}
+    for row, kind in ((given["signer"][0], trust.Signer), (given["cosigned"][0], trust.Cosigned)):
+        assert tuple(row) == tuple(kind.__dataclass_fields__)
