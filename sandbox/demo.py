@@ -33,7 +33,7 @@ STEPS = (
     demo_verify.verifying,
     demo_verify.attacking,
 )
-WORKING = ("hub", "chain", "identities", *NAMES)  # keys and databases; removed at the end unless --keep
+WORKING = ("hub", "chain", "identities", "stranger", *NAMES)  # keys and databases; removed at the end unless --keep
 
 
 @click.command()

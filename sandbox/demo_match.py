@@ -3,14 +3,16 @@
 import csv
 import hashlib
 import json
+import shutil
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from federation.plan import TrainingPlan
 from sandbox import pooled
 from sandbox.demo_story import ID_COLUMN, LABEL, Step, Story
-from sandbox.processes import Done
+from sandbox.processes import Done, run
 from sandbox.world import PURPOSE, consents, parallel
 
 TRAINERS = ("broker", "bank", "platform")
@@ -37,8 +39,8 @@ def alliance(story: Story) -> None:
 
 
 def strangers(story: Story) -> None:
-    """What must be refused is refused: somebody else's invite, a role that may not do this."""
-    with story.step("Enrolment holds: another partner's invite and a wrong role are refused") as step:
+    """What must be refused is refused: somebody else's invite or certificate, TLS 1.2, a role that may not do this."""
+    with story.step("Nobody else gets in: other invites, other certificates, older TLS, wrong roles") as step:
         world = story.world
         refused = world.partner("insurer", "enrol", world.invites["bank"])
         story.expect(refused.exit_code != 0, "another partner's invite is refused")
@@ -46,6 +48,24 @@ def strangers(story: Story) -> None:
         wrong = world.person("data", "hub", "invite", "stranger")
         story.expect(wrong.failure_code == "ROLE_NOT_ALLOWED", "the data team can't invite")
         step.lines.append(f"the data team inviting a partner: {_refusal(wrong)}")
+        told = run("doctor", "--config", str(_stranger(story)), "--json").json["findings"]
+        hello = next(found for found in told if found["check"] == "hello")
+        story.expect(hello["code"] == "CERTIFICATE_OF_OTHER_PARTNER", "another partner's certificate is refused")
+        step.lines.append(f"a node with the bank's certificate, explained by doctor: {hello['code']}: {hello['en']}")
+        old = next(found for found in told if found["check"] == "TLS 1.2 refused")
+        story.expect(old["state"] == "ok", "TLS 1.2 is refused")
+        step.lines.append(f"doctor: {old['en']}")
+
+
+def _stranger(story: Story) -> Path:
+    """A node that calls itself the insurer and shows the bank's certificate; gives its settings."""
+    folder = story.world.folder / "stranger"
+    folder.mkdir(mode=0o700)
+    shutil.copytree(story.world.node_folder("insurer") / "keys", folder / "keys")
+    for name in ("tls.key", "tls.pem"):
+        shutil.copy(story.world.node_folder("bank") / "keys" / name, folder / "keys" / name)
+    shutil.copy(story.world.node_config("insurer"), folder / "node.toml")
+    return folder / "node.toml"
 
 
 def assets(story: Story) -> None:
@@ -68,7 +88,6 @@ def matching(story: Story) -> None:
             shared == len(_consented(story, "broker", "insurer")), "the count is the count of consented clients"
         )
         step.lines.append(f"broker x insurer: {shared:,} shared clients; nobody learned which")
-        story.learned.append(("broker", f"how many clients it shares with the insurer: {shared:,}"))
         aligned = _match(story, "align", list(TRAINERS))
         story.facts["alignment"] = aligned["digest"]
         _check_alignment(story, step, aligned["digest"])
@@ -80,6 +99,7 @@ def training(story: Story) -> None:
         plan_file = story.world.folder / "people" / "plan.toml"
         plan_file.write_text(_plan_toml(story))
         made = story.world.person("data", "data", "train", "propose", "--file", str(plan_file)).check().json
+        story.learn("training", made["body"])
         approve(story, made["digest"], TRAINERS)
         story.doing("encrypted products, moments, weights, rounded scores")
         story.world.person("data", "data", "train", "status", made["digest"], "--follow").check()
@@ -96,7 +116,9 @@ def _match(story: Story, mode: str, parties: Sequence[str]) -> dict[str, Any]:
         "data", "data", "match", "propose", "--mode", mode, "--leader", parties[0], *others,
         "--purpose", PURPOSE, "--minimum", str(MINIMUM),
     )  # fmt: skip
-    digest = proposed.check().json["digest"]
+    made = proposed.check().json
+    digest = str(made["digest"])
+    story.learn(f"match, {mode}", made["body"])
     approve(story, digest, parties)
     story.doing(f"private set intersection of {', '.join(parties)}")
     story.world.person("data", "data", "match", "status", digest, "--follow").check()
@@ -133,11 +155,6 @@ def _check_alignment(story: Story, step: Step, digest: str) -> None:
     story.facts |= {"tokens": orders["broker"], "clients": clients["broker"]}
     step.lines.append(f"broker x bank x platform: {len(expected):,} clients aligned under tokens of this job")
     step.lines.append(f"{kept_out:,} common clients without consent never entered the job")
-    story.learned += [
-        ("broker, bank, platform", f"which {len(expected):,} of their own clients all three share"),
-        ("broker", "its overlap with bank and platform, one by one (this engine)"),
-        ("hub", "counts, sizes, times; it relayed what it can't open"),
-    ]
 
 
 def _alignment(story: Story, name: str, digest: str) -> list[tuple[str, str]]:
@@ -203,13 +220,7 @@ def _compare(story: Story, step: Step, body: dict[str, Any], record: dict[str, A
     # a single split of some 700 rows scatters by 0.003, so the models are compared over many
     story.expect(gap <= LOGISTIC_GAP_MAX * PPM, f"{gap} ppm AUC below pooled logistic regression")
     shown = sum(one["rows"] for one in record["disclosed"])
-    story.learned += [
-        (
-            "broker",
-            f"moments of the partners' columns; {len(record['disclosed'])} rounded score vectors ({shown:,} values)",
-        ),
-        ("bank, platform", "the weights of their own columns, and how they move with the label"),
-    ]
+    step.lines.append(f"disclosed, and logged: {len(record['disclosed'])} rounded score vectors, {shown:,} values")
 
 
 def _keep_label_matrix(story: Story, step: Step, run: str) -> None:

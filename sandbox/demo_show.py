@@ -83,7 +83,7 @@ def summary(story: Story) -> dict[str, Any]:
             {"number": s.number, "title": s.title, "seconds": round(s.seconds, 2), "bytes": s.bytes, "lines": s.lines}
             for s in story.steps
         ],
-        "learned": [{"who": who, "what": what} for who, what in story.learned],
+        "learned": [{"job": job, "what": what} for job, what in story.learned],
         "aligned_clients": len(facts["tokens"]),
         "variants": facts["record"]["variants"],
         "pooled": facts["pooled"],
@@ -96,9 +96,11 @@ def summary(story: Story) -> dict[str, Any]:
 
 
 def _learned(summary: dict[str, Any]) -> Table:
-    table = _table("who learned what", "who", "what")
+    table = _table("who learned what, in the words that every party approved", "job", "what")
+    job = ""
     for item in summary["learned"]:
-        table.add_row(item["who"], item["what"])
+        table.add_row("" if item["job"] == job else item["job"], item["what"])
+        job = item["job"]
     return table
 
 

@@ -98,6 +98,10 @@ class Story:
         made.seconds, made.bytes = time.perf_counter() - begun, self.world.relayed_bytes() - before
         self.say(made)
 
+    def learn(self, job: str, body: Mapping[str, Any]) -> None:
+        """Keep a job's own sentences of who learns what: those that every party approved."""
+        self.learned += [(job, str(sentence)) for sentence in body["disclosure"]]
+
     def expect(self, true: bool, what: str) -> None:
         """Raises DemoWrong unless it is true: the demo proves what it says, or fails."""
         if not true:

@@ -32,7 +32,6 @@ def verifying(story: Story) -> None:
         story.facts["checks"] = sum(report["held"].values())
         story.facts["files"] |= {"evidence bundle": str(bundle), "trust file": str(trust)}
         step.lines.append(f"bundle of {bundle.stat().st_size:,} bytes: {_held(report)}")
-        story.learned.append(("regulator", "every figure with its origin, by token; no client's identity"))
 
 
 def attacking(story: Story) -> None:

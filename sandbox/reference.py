@@ -11,8 +11,9 @@ from sandbox.cli import ecohub
 
 HEAD = """# Commands
 
-Written by `make docs` from the commands themselves; a test compares the two. Exit codes: 0 done, 1 findings, 2 wrong input,
-3 refused by policy, role, consent or state, 4 unavailable (try again), 5 a signature, digest or proof does not hold.
+Written by `make docs` from the commands themselves; a test compares the two. Exit codes: 0 done, 1 findings, 2 wrong
+input, 3 refused by policy, role, consent or state, 4 unavailable (try again), 5 a signature, digest or proof does not
+hold.
 """
 
 

@@ -1,14 +1,21 @@
 """`ecohub regulator`: examine evidence without the hub, and merge what the parties vouch for. Imports no Flower.
 
-`examine` and `trust merge` need neither network nor a certificate.
+`examine` and `trust merge` need neither network nor a certificate. `bundle`, `ledger` and `proof` ask the hub under the
+regulator's personal certificate; a proof is checked here, not believed.
 """
 
+import json
 from pathlib import Path
+from typing import Any
 
 import click
 
+from privacy import canonical, merkle
 from sandbox.examine import trust as trusts
 from sandbox.examine.__main__ import command as examine
+
+PERSON = click.option("--config", type=click.Path(path_type=Path), help="person.toml (also ECOHUB_PERSON)")
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="one JSON document")
 
 
 @click.group()
@@ -17,6 +24,49 @@ def regulator() -> None:
 
 
 regulator.add_command(examine, "examine")
+
+
+@regulator.command()
+@click.argument("period")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="the bundle's file (.zip)")
+@PERSON
+def bundle(period: str, out: Path, config: Path | None) -> None:
+    """Fetch the evidence bundle of PERIOD (YYYY-MM) from the hub."""
+    made, data = _ask("bundle", {"period": period}, config)
+    with out.open("xb") as file:
+        file.write(data)
+    click.echo(json.dumps({"file": str(out), **made}))
+
+
+@regulator.command()
+@PERSON
+@AS_JSON
+def ledger(config: Path | None, as_json: bool) -> None:
+    """The trial balance of the hub's books, as the hub shows it; `examine` checks it."""
+    found, _ = _ask("ledger", {}, config)
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False))
+        return
+    for line in found["balances"]:
+        debit, credit = line["debit_minor"], line["credit_minor"]
+        click.echo(f"{line['account']:<40} {line['asset']:<4} debit {debit:>15,} credit {credit:>15,}")
+
+
+@regulator.command()
+@click.argument("leaf", type=click.IntRange(min=0))
+@click.option("--trust", "trust_file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="trust.toml")
+@PERSON
+def proof(leaf: int, trust_file: Path | None, config: Path | None) -> None:
+    """One LEAF of the audit log with its inclusion proof, checked here.
+
+    The root is the hub's word; with --trust it is compared with what the nodes co-signed at that size.
+    """
+    found, _ = _ask("audit", {"index": leaf}, config)
+    size, root = found["size"], bytes.fromhex(found["root"])
+    data = canonical.encode(found["leaf"])
+    merkle.verify_inclusion(root, size, leaf, merkle.leaf_hash(data), [bytes.fromhex(step) for step in found["proof"]])
+    witnesses = _witnesses(trust_file, size, root) if trust_file else []
+    click.echo(json.dumps({"leaf": found["leaf"], "size": size, "root": root.hex(), "cosigned": witnesses}))
 
 
 @regulator.group()
@@ -35,3 +85,19 @@ def merge(parts: tuple[Path, ...], out: Path) -> None:
     click.echo(
         f"{len(parts)} parts, {len(merged.signers)} signers, {len(merged.cosigned)} co-signed checkpoints: {out}"
     )
+
+
+def _ask(command: str, head: dict[str, canonical.Value], config: Path | None) -> tuple[dict[str, Any], bytes]:
+    from hub import client  # only these commands need the hub's client; an examination must not load it
+
+    answer, data = client.call(client.load(config), command, head)
+    return dict(answer), data
+
+
+def _witnesses(trust_file: Path, size: int, root: bytes) -> list[str]:
+    """The partners that co-signed this root. Raises BadProof where one co-signed another root of this size."""
+    found = [seen for seen in trusts.load(trust_file.read_text()).cosigned if (seen.log, seen.size) == ("audit", size)]
+    for seen in found:
+        if seen.root != root:
+            raise merkle.BadProof(what="inclusion", why=f"{seen.partner} co-signed another log of this size")
+    return sorted(seen.partner for seen in found)
