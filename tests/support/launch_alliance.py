@@ -10,7 +10,7 @@ import gzip
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -66,9 +66,35 @@ class Alliance:
             self.process(name).start()
         for name in chosen:
             self.process(name).wait_ready()
-        nodes = [name for name in chosen if name in self.world.partners]
         if self.process("hub").alive:
-            wait(lambda: set(nodes) <= set(self.call("operator", "whoami")["connected"]), f"{nodes} to connect")
+            self.wait_connected()
+
+    def wait_connected(self) -> None:
+        """Until every node that runs has its stream to the hub."""
+        running = {name for name in self.world.partners if self.process(name).alive}
+        wait(lambda: running <= set(self.call("operator", "whoami")["connected"]), f"{sorted(running)} to connect")
+
+    def nurse(
+        self, job: str, lives: Mapping[str, Sequence[Plan]], last: Mapping[str, Plan], at_death: Callable[[str], None]
+    ) -> Any:
+        """The job once it has ended, after every process has died at each of its planned faults and lived again.
+
+        lives: the plans of the lives after the present one, by process; `last` is the plan of the life in which a
+        process sees the end. A process that ends in any other way than at its fault fails the test. `at_death` is
+        called with its name while it is dead.
+        """
+        left = {name: [*plans, last[name]] for name, plans in lives.items()}
+
+        def look() -> Any:
+            for name in [name for name in left if left[name] and not self.process(name).alive]:
+                self.process(name).wait_killed()
+                at_death(name)
+                self.process(name).plan = left[name].pop(0)
+                self.process(name).start()
+            found = self.job(job)
+            return found if found["state"] in ENDS and not any(left.values()) else None
+
+        return wait(look, f"the job's end and all deaths; still to die: {left}", 2 * WAIT_SECONDS)
 
     def stop(self, *names: str) -> None:
         """Stop processes at the same time."""

@@ -99,6 +99,7 @@ def watch_transport(recorder: tap.Recorder) -> None:
     @functools.wraps(framing)
     def frame_watched(message: Any) -> Any:
         recorder(f"framed/{message.kind}", canonical.encode(message.head) + message.body)
+        recorder("id", f"{message.id} {message.reply_to} {message.kind}".encode())
         return framing(message)
 
     seal.seal, rpc.to_frames = seal_watched, frame_watched

@@ -2,19 +2,24 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 
 from tests.support import launch_alliance
 from tests.support.launch_alliance import Alliance
 
+_founded: dict[Path, Alliance | None] = {}
 
-@cache
+
 def founded(base: Path) -> Alliance:
     """A founded and enrolled alliance below a session's folder; its processes are stopped. Keep the folder short."""
-    made = launch_alliance.found(base / "eco")
-    made.stop_all()
-    return made
+    if base not in _founded:
+        _founded[base] = None  # a failure is told once in full, and then only as such
+        made = launch_alliance.found(base / "eco")
+        made.stop_all()
+        _founded[base] = made
+    found = _founded[base]
+    assert found is not None, "setting up the alliance failed before in this session: see the first error"
+    return found
 
 
 @contextmanager

@@ -1,7 +1,8 @@
-"""Defects for the canary test, each applied in one node's process: a column, an id's hash, a row gets out.
+"""Changes of the product for one process of a test.
 
-They leak the way real code would by mistake: a value left in a message for debugging, a "harmless" digest as an
-example, a row in a signed report, a key that is not random.
+Defects for the canary test: a column, an id's hash, a row gets out. They leak the way real code would by mistake: a
+value left in a message for debugging, a "harmless" digest as an example, a row in a signed report, a key that is not
+random. And one change that is no defect: lists in small messages, so that a few hundred clients make a stream.
 """
 
 import functools
@@ -84,10 +85,20 @@ def unmasked() -> None:
     group.draw_scalar = lambda entropy: (1).to_bytes(group.SCALAR_BYTES, "little")
 
 
+def small_messages() -> None:
+    """Lists of points travel 64 to a message. All parties of a job must do so."""
+    from privacy.psi import factory
+
+    defaults = factory.create.__kwdefaults__
+    assert "points_per_message" in defaults
+    defaults["points_per_message"] = 64
+
+
 APPLY: dict[str, Callable[[], None]] = {
     "column": column,
     "rounded column": rounded_column,
     "id hash": id_hash,
     "row": row,
     "unmasked": unmasked,
+    "small messages": small_messages,
 }

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 GATE = ("envelope/", "request/", "reply/", "enrolment")  # what the product's own tap sees
-TRANSPORT = ("sealed", "framed/")  # what was truly sealed and put on the stream
+TRANSPORT = ("sealed", "framed/")  # what was truly sealed and put on the stream; message ids are recorded as "id"
 
 
 class Record(NamedTuple):

@@ -60,13 +60,21 @@ class Patterns:
 
 
 class _Index:
-    """An immutable set of patterns, ready to be searched for."""
+    """An immutable set of patterns, ready to be searched for.
+
+    Each pattern is met by the eight of its bytes that differ most among themselves: runs of small numbers are mostly
+    zeros, and so is much of what is searched.
+    """
 
     def __init__(self, patterns: dict[bytes, str]) -> None:
-        self._by_key: dict[int, list[tuple[bytes, str]]] = {}
-        for pattern, label in patterns.items():
-            self._by_key.setdefault(int.from_bytes(pattern[:KEY_BYTES], "little"), []).append((pattern, label))
-        self._keys = np.array(sorted(self._by_key), dtype=np.uint64)
+        self._patterns = patterns
+        spans: dict[int, set[tuple[int, int]]] = {}  # key → (its place in the pattern, length of the pattern)
+        for pattern in patterns:
+            place = _telling_place(pattern)
+            key = int.from_bytes(pattern[place : place + KEY_BYTES], "little")
+            spans.setdefault(key, set()).add((place, len(pattern)))
+        self._spans = {key: tuple(found) for key, found in spans.items()}
+        self._keys = np.array(sorted(self._spans), dtype=np.uint64)
         self._sieve = np.zeros(1 << (8 * SIEVE_BYTES), dtype=bool)
         self._sieve[(self._keys & np.uint64((1 << (8 * SIEVE_BYTES)) - 1)).astype(np.int64)] = True
 
@@ -86,6 +94,15 @@ class _Index:
         spots[spots == len(self._keys)] = 0
         known = self._keys[spots] == keys
         for place, key in zip(likely[known].tolist(), keys[known].tolist(), strict=True):
-            for pattern, label in self._by_key[key]:
-                if content[place : place + len(pattern)] == pattern:
-                    yield Hit(label, place)
+            for before, length in self._spans[key]:
+                start = place - before
+                label = self._patterns.get(content[start : start + length]) if start >= 0 else None
+                if label is not None:
+                    yield Hit(label, start)
+
+
+def _telling_place(pattern: bytes) -> int:
+    if len(set(pattern[:KEY_BYTES])) >= KEY_BYTES - 2:
+        return 0
+    places = range(0, len(pattern) - KEY_BYTES + 1)
+    return max(places, key=lambda place: len(set(pattern[place : place + KEY_BYTES])))
