@@ -8,6 +8,7 @@ floats: a measured figure travels as an integer with its unit in its name (`auc_
 import hashlib
 import json
 import re
+from json.encoder import encode_basestring
 from typing import Any, TypeAlias
 
 from privacy.errors import Failure, Kind
@@ -114,4 +115,4 @@ def _text(value: str) -> str:
         value.encode()
     except UnicodeEncodeError:
         raise NotCanonical(why="a lone surrogate") from None
-    return json.dumps(value, ensure_ascii=False)
+    return encode_basestring(value)
