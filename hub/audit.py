@@ -28,6 +28,13 @@ class LeafUnknown(Failure):
     zh = "存证日志没有第 {index} 条记录，目前共 {size} 条"
 
 
+class LogDamaged(Failure):
+    code = "LOG_DAMAGED"
+    kind = Kind.INTEGRITY
+    en = "the audit log is not what was signed: {why}; stop, keep this database as evidence, restore the last backup"
+    zh = "存证日志与签名内容不符：{why}；请停止服务、保留该数据库作为证据并恢复最近备份"
+
+
 class ChainRewritten(Failure):
     code = "CHAIN_REWRITTEN"
     kind = Kind.INTEGRITY
@@ -121,6 +128,26 @@ class Log:
         made = Checkpoint(log=log, size=len(hashes), root=root, note=note, time=now)
         tx.evidence.add_checkpoint(made)
         return made
+
+
+def check(tx: Transaction) -> None:
+    """Compare the stored log with the checkpoints that were signed over it; called before a hub serves.
+
+    Raises LogDamaged where a leaf, its hash or the log's length is another one. What this can't see is a database put
+    back as a whole: the nodes' co-signed checkpoints show that.
+    """
+    tree = merkle.Tree()
+    for index, leaf in enumerate(tx.evidence.leaves()):
+        if leaf.index != index or merkle.leaf_hash(leaf.data) != leaf.hash:
+            raise LogDamaged(why=f"leaf {index} was changed or is missing")
+        tree.append(leaf.hash)
+    for checkpoint in tx.evidence.checkpoints():
+        if checkpoint.log != AUDIT:
+            continue
+        if checkpoint.size > tree.size:
+            raise LogDamaged(why=f"it has {tree.size} leaves, {checkpoint.size} were signed")
+        if tree.root(checkpoint.size) != checkpoint.root:
+            raise LogDamaged(why=f"the first {checkpoint.size} leaves have another root")
 
 
 def log_hashes(tx: Transaction, log: str, size: int) -> list[bytes]:

@@ -2,7 +2,9 @@
 
 import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -148,12 +150,16 @@ def revoke(cli: Cli, partner: str | None, serial: str | None, reason: str, yes: 
 def checkpoint(cli: Cli) -> None:
     """Sign both logs as they stand and collect the connected nodes' co-signatures."""
     made, _ = cli.call("checkpoint")
-    rows = [(c["log"], c["size"], c["root"][:16], ", ".join(c["cosigned"])) for c in made["checkpoints"]]
+    rows = [
+        (c["log"], c["size"], c["root"][:16], ", ".join(c["cosigned"]), _refusals(c["refused"]))
+        for c in made["checkpoints"]
+    ]
     columns = [
         cli.word("log", "日志"),
         cli.word("size", "记录数"),
         cli.word("root", "树根"),
         cli.word("co-signed by", "共签方"),
+        cli.word("refused by", "拒签方"),
     ]
     cli.show(made, lambda: cli.table(columns, rows))
 
@@ -174,6 +180,10 @@ def bundle(cli: Cli, period: str, out: Path) -> None:
 def status(cli: Cli) -> None:
     """Who I am to the hub, and which nodes are connected."""
     cli.show(cli.call("whoami")[0])
+
+
+def _refusals(found: Mapping[str, Any]) -> str:
+    return ", ".join(f"{partner}: {failure['code']}" for partner, failure in found.items())
 
 
 def _file(cli: Cli) -> Path:

@@ -69,12 +69,16 @@ class TaskStore:
             query = query.where(TaskRow.kind == kind)
         return tuple(_task(row) for row in self._session.scalars(query))
 
-    def count(self, job: str, *, kind: str, node: str | None = None, state: str | None = None) -> int:
+    def count(
+        self, job: str, *, kind: str, node: str | None = None, state: str | None = None, phase: str | None = None
+    ) -> int:
         query = select(func.count()).select_from(TaskRow).where(TaskRow.job == job, TaskRow.kind == kind)
         if node is not None:
             query = query.where(TaskRow.node == node)
         if state is not None:
             query = query.where(TaskRow.state == state)
+        if phase is not None:
+            query = query.where(TaskRow.phase == phase)
         return int(self._session.scalars(query).one())
 
     def answer(

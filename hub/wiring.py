@@ -14,7 +14,7 @@ import grpc
 
 from contracts import keys as chain_keys
 from contracts.chain import Chain
-from hub import authority, evidence, jobs, matching, partners, settlement, training, witness
+from hub import audit, authority, evidence, jobs, matching, partners, settlement, training, witness
 from hub.audit import Log
 from hub.dispatch import AnswerHandler
 from hub.engine import Engine
@@ -98,10 +98,11 @@ class Running:
 def start(settings: Settings, clock: Clock = system_clock, entropy: Entropy = system_entropy) -> Running:
     """Check the database, open both ports, resume what was under way.
 
-    Raises SettingsInvalid, KeysMissing, StoreOutdated, StoreDamaged, PortTaken.
+    Raises SettingsInvalid, KeysMissing, StoreOutdated, StoreDamaged, LogDamaged, PortTaken.
     """
     store = Store(settings.database)
     store.check()
+    store.read("audit.check", audit.check)
     switch: Switch | None = None
 
     def connected() -> frozenset[str]:

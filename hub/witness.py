@@ -12,7 +12,9 @@ from hub.identity import Caller
 from hub.records import Checkpoint, Cosignature, Head, Task
 from hub.services import ANY, OPERATOR, Command, Reply, Services, only, whole
 from hub.store import Transaction
+from hub.store_tasks import FAILED, OPEN
 from privacy import canonical
+from privacy.ids import PartnerId
 
 COSIGN = "audit.cosign"
 
@@ -25,8 +27,10 @@ def make(services: Services, caller: Caller, now: datetime, head: Head) -> Reply
     def body(tx: Transaction) -> list[Checkpoint]:
         made = [services.log.chain_checkpoint(tx, now, hashes)] if hashes else []
         made.append(services.log.checkpoint(tx, now))
+        active = [partner.id for partner in tx.members.partners() if partner.state == "ACTIVE"]
         for checkpoint in made:
-            _ask_all(tx, now, checkpoint)
+            for node in active:
+                _ask(tx, now, checkpoint, node)
         return made
 
     made = services.store.run("witness.checkpoint", body)
@@ -49,6 +53,9 @@ def cosigned(services: Services, tx: Transaction, now: datetime, task: Task) -> 
     document.verify(partner.signing_public)
     made = Cosignature(log=log, size=size, partner=task.node, document=document, received_at=now)
     tx.evidence.add_cosignature(made)
+    newest = tx.evidence.last_checkpoint(log)
+    if newest is not None:
+        _ask(tx, now, newest, task.node)  # what was signed while this node was away or busy
 
 
 def inclusion(services: Services, tx: Transaction, caller: Caller, now: datetime, head: Head) -> Reply:
@@ -57,22 +64,23 @@ def inclusion(services: Services, tx: Transaction, caller: Caller, now: datetime
     return Reply(head=audit.inclusion(tx, whole(head, "index")))
 
 
-def _ask_all(tx: Transaction, now: datetime, checkpoint: Checkpoint) -> None:
-    for partner in tx.members.partners():
-        if partner.state != "ACTIVE":
-            continue
-        old = tx.evidence.cosigned_size(checkpoint.log, partner.id)
-        if old >= checkpoint.size:
-            continue
-        proof = audit.consistency(tx, checkpoint.log, old, checkpoint.size)
-        head: Head = {
-            "log": checkpoint.log,
-            "checkpoint": checkpoint.note,
-            "proof": [step.hex() for step in proof],
-            "old_size": old,
-        }
-        if tx.tasks.get(_task_id(checkpoint, partner.id)) is None:
-            tasks.post(tx, now, task_id=_task_id(checkpoint, partner.id), node=partner.id, kind=COSIGN, head=head)
+def _ask(tx: Transaction, now: datetime, checkpoint: Checkpoint, node: PartnerId) -> None:
+    """Ask a node to co-sign, unless it has, was asked before, or has not answered an older request.
+
+    One request of a log at a time: a proof starts at what the node signed last, which an open request may change.
+    """
+    old, task_id = tx.evidence.cosigned_size(checkpoint.log, node), _task_id(checkpoint, node)
+    open_ = tx.tasks.count("", kind=COSIGN, node=node, state=OPEN, phase=checkpoint.log)
+    if open_ or old >= checkpoint.size or tx.tasks.get(task_id) is not None:
+        return
+    proof = audit.consistency(tx, checkpoint.log, old, checkpoint.size)
+    head: Head = {
+        "log": checkpoint.log,
+        "checkpoint": checkpoint.note,
+        "proof": [step.hex() for step in proof],
+        "old_size": old,
+    }
+    tasks.post(tx, now, task_id=task_id, node=node, kind=COSIGN, head=head, phase=checkpoint.log)
 
 
 def _task_id(checkpoint: Checkpoint, node: str) -> str:
@@ -106,12 +114,18 @@ def _hash(text: str) -> bytes:
 
 def _show(tx: Transaction, checkpoint: Checkpoint) -> canonical.Value:
     signed = tx.evidence.cosignatures(checkpoint.log, checkpoint.size)
+    refused: Head = {}
+    for partner in tx.members.partners():
+        task = tx.tasks.get(_task_id(checkpoint, partner.id))
+        if task is not None and task.state == FAILED:
+            refused[partner.id] = task.reply_head or {}
     return {
         "log": checkpoint.log,
         "size": checkpoint.size,
         "root": checkpoint.root.hex(),
         "note": checkpoint.note,
         "cosigned": [item.partner for item in signed],
+        "refused": refused,
     }
 
 

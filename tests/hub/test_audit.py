@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from ecowire import checkpoints
-from hub.audit import ChainRewritten, LeafUnknown, consistency, inclusion
+from hub.audit import ChainRewritten, LeafUnknown, LogDamaged, check, consistency, inclusion
 from hub.store import Transaction
 from privacy import canonical, merkle, seal
 from tests.hub.alliance import Hub
@@ -69,14 +70,43 @@ def test_the_same_size_is_the_same_checkpoint(hub: Hub) -> None:
 
 
 def test_a_log_with_two_roots_at_one_size_is_a_broken_invariant(hub: Hub) -> None:
-    from sqlalchemy import text
-
     append(hub, 3)
     hub.run(lambda services, tx: services.log.checkpoint(tx, NOW))
     with hub.store.engine.begin() as connection:
         connection.execute(text("UPDATE leaf SET hash = :h WHERE leaf_index = 1"), {"h": "00" * 32})
     with pytest.raises(AssertionError, match="two roots"):
         hub.run(lambda services, tx: services.log.checkpoint(tx, NOW))
+
+
+DAMAGES = {
+    "a changed leaf": "UPDATE leaf SET data = replace(data, 'subject-1', 'subject-9') WHERE leaf_index = (:size - 2)",
+    "a changed hash": "UPDATE leaf SET hash = '00' || substr(hash, 3) WHERE leaf_index = 1",
+    "a missing leaf": "DELETE FROM leaf WHERE leaf_index = 1",
+    "a cut tail": "DELETE FROM leaf WHERE leaf_index = (:size - 1)",
+}
+
+
+@pytest.mark.parametrize("damage", sorted(DAMAGES))
+def test_a_hub_whose_log_was_changed_does_not_serve(hub: Hub, damage: str) -> None:
+    append(hub, 3)
+    made = hub.run(lambda services, tx: services.log.checkpoint(tx, NOW))
+    hub.store.read("check", check)
+    with hub.store.engine.begin() as connection:
+        assert connection.execute(text(DAMAGES[damage]), {"size": made.size}).rowcount == 1
+    with pytest.raises(LogDamaged):
+        hub.store.read("check", check)
+
+
+def test_a_log_that_was_rewritten_and_hashed_again_does_not_fit_its_checkpoint(hub: Hub) -> None:
+    append(hub, 3)
+    hub.run(lambda services, tx: services.log.checkpoint(tx, NOW))
+    leaf = hub.store.read("leaf", lambda tx: tx.evidence.leaves()[2])
+    data = leaf.data.replace(b'"kind"', b'"kinb"')
+    with hub.store.engine.begin() as connection:
+        values = {"data": data.decode(), "hash": merkle.leaf_hash(data).hex()}
+        connection.execute(text("UPDATE leaf SET data = :data, hash = :hash WHERE leaf_index = 2"), values)
+    with pytest.raises(LogDamaged, match="another root"):
+        hub.store.read("check", check)
 
 
 def test_another_key_does_not_sign_for_the_log(hub: Hub) -> None:

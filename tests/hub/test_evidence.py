@@ -186,6 +186,30 @@ def test_a_co_signature_under_another_key_is_not_kept(hub: Hub) -> None:
     assert hub.store.read("c", lambda tx: tx.evidence.cosignatures()) == ()
 
 
+def test_a_node_that_was_away_is_asked_one_by_one_with_proofs_that_fit(hub: Hub) -> None:
+    """Three checkpoints while the node is away: its first answer brings the newest request, from where it is now."""
+    for _ in range(3):
+        hub.run(lambda services, tx: services.log.append(tx, hub.now(), "test", "x"))
+        checkpoint(hub)
+    opened = [t for t in hub.store.read("t", lambda tx: tx.tasks.of_job("")) if t.node == "bank" and t.state == "OPEN"]
+    assert [t.kind for t in opened] == ["audit.cosign"]
+    assert cosign(hub, "bank") == "ANSWERED"
+    assert cosign(hub, "bank") == "ANSWERED"  # the helper verifies each proof from what was signed before
+    sizes = [c.size for c in hub.store.read("c", lambda tx: tx.evidence.cosignatures("audit"))]
+    assert len(sizes) == 2
+    newest = hub.store.read("c", lambda tx: tx.evidence.last_checkpoint("audit"))
+    assert newest is not None
+    assert sizes[-1] == newest.size
+
+
+def test_a_refusal_to_co_sign_is_shown(hub: Hub) -> None:
+    checkpoint(hub)
+    cosign(hub, "bank", key=party("bank", b"forger"))
+    (shown,) = witness.make(hub.services, OPERATOR, hub.now(), {}).head["checkpoints"]  # type: ignore[misc, union-attr]
+    assert shown["refused"]["bank"]["code"] == "BAD_SIGNATURE"  # type: ignore[index, call-overload]
+    assert shown["cosigned"] == []  # type: ignore[index, call-overload]
+
+
 def test_the_same_checkpoint_is_asked_for_once(hub: Hub) -> None:
     checkpoint(hub)
     before = hub.store.read("t", lambda tx: len(tx.tasks.of_job("")))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
-from tests.hub.alliance import Hub, MovableClock, opened, found_hub, party
+from tests.hub.alliance import Hub, MovableClock, found_hub, opened, party
 from tests.hub.relay import Script, approved
 from tests.hub.test_matching import ALIGN
 
