@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ecowire import evidence
 from privacy.seal import SigningKey
 from sandbox import tamper
 from sandbox.demo_story import Step, Story
@@ -27,6 +28,7 @@ def verifying(story: Story) -> None:
         trust = _trust(story)
         bundle = story.results / f"evidence-{story.period}.zip"
         story.world.person("regulator", "hub", "bundle", story.period, "--out", str(bundle)).check()
+        _prove_statement(story, step, bundle, trust)
         code, report = _examine(bundle, trust)
         story.expect(code == 0, f"an honest bundle has no finding: {report['findings'][:3]}")
         story.facts["checks"] = sum(report["held"].values())
@@ -57,6 +59,18 @@ def _attack(story: Story, step: Step, name: str, altered: Tampered) -> dict[str,
     step.lines.append(f"{altered.what}: {named['en']}")
     step.lines.append(f"  findings: {', '.join(codes)}")
     return {"what": altered.what, "where": where, "named": named["en"], "codes": ", ".join(codes)}
+
+
+def _prove_statement(story: Story, step: Step, bundle: Path, trust: Path) -> None:
+    """The regulator asks for the statement's leaf and checks its proof against what the nodes co-signed."""
+    rows = evidence.lines(evidence.read(bundle.read_bytes()).entries["audit/leaves.jsonl"])
+    place = next(i for i, row in enumerate(rows) if json.loads(row)["kind"] == "statement")
+    config = str(story.world.person_config("regulator"))
+    done = run("regulator", "proof", str(place), "--trust", str(trust), "--config", config).check().json
+    story.expect(sorted(done["cosigned"]) == sorted(story.world.partners), "the proof leads to the co-signed root")
+    step.lines.append(
+        f"leaf {place}, the statement, proven in the log of {done['size']} records that all nodes co-signed"
+    )
 
 
 def _trust(story: Story) -> Path:

@@ -33,8 +33,7 @@ regulator.add_command(examine, "examine")
 def bundle(period: str, out: Path, config: Path | None) -> None:
     """Fetch the evidence bundle of PERIOD (YYYY-MM) from the hub."""
     made, data = _ask("bundle", {"period": period}, config)
-    with out.open("xb") as file:
-        file.write(data)
+    _write_new(out, data)
     click.echo(json.dumps({"file": str(out), **made}))
 
 
@@ -62,11 +61,24 @@ def proof(leaf: int, trust_file: Path | None, config: Path | None) -> None:
     The root is the hub's word; with --trust it is compared with what the nodes co-signed at that size.
     """
     found, _ = _ask("audit", {"index": leaf}, config)
-    size, root = found["size"], bytes.fromhex(found["root"])
-    data = canonical.encode(found["leaf"])
-    merkle.verify_inclusion(root, size, leaf, merkle.leaf_hash(data), [bytes.fromhex(step) for step in found["proof"]])
-    witnesses = _witnesses(trust_file, size, root) if trust_file else []
-    click.echo(json.dumps({"leaf": found["leaf"], "size": size, "root": root.hex(), "cosigned": witnesses}))
+    said = trusts.load(trust_file.read_text(encoding="utf-8")) if trust_file else None
+    witnesses = check_proof(found, leaf, said)
+    click.echo(json.dumps({"leaf": found["leaf"], "size": found["size"], "root": found["root"], "cosigned": witnesses}))
+
+
+def check_proof(found: dict[str, Any], leaf: int, said: trusts.Trust | None) -> list[str]:
+    """The partners that co-signed the log in which the hub's answer proves a leaf; none without their word.
+
+    Raises BadProof where the proof does not hold, or where a partner co-signed another root of this size.
+    """
+    size, root = int(found["size"]), bytes.fromhex(found["root"])
+    steps = [bytes.fromhex(step) for step in found["proof"]]
+    merkle.verify_inclusion(root, size, leaf, merkle.leaf_hash(canonical.encode(found["leaf"])), steps)
+    kept = [seen for seen in (said.cosigned if said else ()) if (seen.log, seen.size) == ("audit", size)]
+    for seen in kept:
+        if seen.root != root:
+            raise merkle.BadProof(what="inclusion", why=f"{seen.partner} co-signed another log of this size")
+    return sorted(seen.partner for seen in kept)
 
 
 @regulator.group()
@@ -80,11 +92,18 @@ def trust() -> None:
 def merge(parts: tuple[Path, ...], out: Path) -> None:
     """Merge the PARTS that each node exported (`ecohub partner trust export`); parts that contradict are refused."""
     merged = trusts.merge(part.read_text(encoding="utf-8") for part in parts)
-    with out.open("x", encoding="utf-8") as file:
-        file.write(trusts.dump(merged))
+    _write_new(out, trusts.dump(merged).encode())
     click.echo(
         f"{len(parts)} parts, {len(merged.signers)} signers, {len(merged.cosigned)} co-signed checkpoints: {out}"
     )
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    try:
+        with path.open("xb") as file:
+            file.write(data)
+    except FileExistsError:
+        raise click.BadParameter(f"{path} exists already and is not overwritten", param_hint="--out") from None
 
 
 def _ask(command: str, head: dict[str, canonical.Value], config: Path | None) -> tuple[dict[str, Any], bytes]:
@@ -92,12 +111,3 @@ def _ask(command: str, head: dict[str, canonical.Value], config: Path | None) ->
 
     answer, data = client.call(client.load(config), command, head)
     return dict(answer), data
-
-
-def _witnesses(trust_file: Path, size: int, root: bytes) -> list[str]:
-    """The partners that co-signed this root. Raises BadProof where one co-signed another root of this size."""
-    found = [seen for seen in trusts.load(trust_file.read_text()).cosigned if (seen.log, seen.size) == ("audit", size)]
-    for seen in found:
-        if seen.root != root:
-            raise merkle.BadProof(what="inclusion", why=f"{seen.partner} co-signed another log of this size")
-    return sorted(seen.partner for seen in found)
