@@ -132,7 +132,6 @@ CATALOGUE: dict[str, tuple[str, str, str]] = {
         "the chain holds a statement that the bundle does not, perhaps of another period: {digest}",
         "链上有证据包未包含的结算单（可能属于其他期间）：{digest}",
     ),
-    "AUTHORITY_DIFFERS": (ERROR, "the alliance's certificate authority is another one", "联盟证书机构与固定值不同"),
     "JOURNAL_UNBALANCED": (
         ERROR,
         "entry {entry} does not balance by {minor} minor units",

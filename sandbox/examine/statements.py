@@ -11,10 +11,10 @@ from typing import TypeVar
 
 from contracts import settlement
 from contracts.keys import Address
-from ecowire import documents
+from ecowire import codec_settlement, documents
 from privacy import canonical
 from privacy.errors import Failure
-from privacy.ids import Digest, Period, parse_digest
+from privacy.ids import Digest, Period, parse_period
 from revenue_share import statement
 from revenue_share.agreement import Agreement
 from revenue_share.allocation import AccrualLine, allocate
@@ -86,25 +86,24 @@ def _check_one(case: Case, stored: _Stored) -> Recomputed | None:
         case.sheet.add("AGREEMENT_MISSING", stored.where, digest=str(stored.body.get("agreement"))[:64])
         return None
     agreement = Agreement.from_body(proposal.body)
-    period, place = statement.read_place(stored.body)
+    period = parse_period(stored.body.get("period"))
     referrals, events = _reports(case, agreement, period, stored.id)
     lines = allocate(agreement, referrals, events, period)
     _compare_lines(case, stored, lines)
+    claimed = statement.from_body(stored.body)
     salts = statement.Salts(lines=stored.salts, total=stored.total_salt)
     if len(salts.lines) == len(lines):
-        made = statement.build(agreement, period, place, lines, salts)
-        _compare_body(case, stored, made.body)
-    made_anchor = anchor(stored.body)
-    _check_signatures(case, stored, agreement, made_anchor)
-    digest = settlement.digest(made_anchor, case.trust.chain_id, case.trust.contract)
+        _compare_body(case, stored, statement.build(agreement, period, claimed.place, lines, salts).body)
+    anchor = codec_settlement.anchor(claimed)
+    _check_signatures(case, stored, agreement, anchor)
     return Recomputed(
         id=stored.id,
         where=stored.where,
         state=str(stored.signed.get("state")),
         agreement=agreement,
-        partner=made_anchor.partner,
+        partner=anchor.partner,
         total_minor=sum(line.amount_minor for line in lines),
-        digest=digest,
+        digest=settlement.digest(anchor, case.trust.chain_id, case.trust.contract),
     )
 
 
@@ -220,25 +219,6 @@ def _difference(found: Object | None, expected: Object) -> tuple[str, str, str]:
 
 def _show(value: canonical.Value) -> str:
     return str(value)[:VALUE_CHARACTERS_MAX]
-
-
-def anchor(body: Object) -> settlement.Anchor:
-    """The EIP-712 anchor that a statement's body stands for. Raises AnchorInvalid or StatementDiffers."""
-    period, place = statement.read_place(body)
-    texts = [body.get(name) for name in ("partner_commitment", "lines_root", "total_commitment", "agreement")]
-    partner, root, total, terms = (bytes.fromhex(parse_digest(text)) for text in texts)
-    count = body.get("lines")
-    return settlement.Anchor(
-        partner=partner,
-        sequence=place.sequence,
-        period=int(period.replace("-", "")),
-        previous=bytes.fromhex(place.previous),
-        root=root,
-        lines=count if type(count) is int else 0,
-        total=total,
-        terms=terms,
-        replaces=bytes.fromhex(place.replaces),
-    )
 
 
 def _check_signatures(case: Case, stored: _Stored, agreement: Agreement, made: settlement.Anchor) -> None:
