@@ -272,6 +272,9 @@ def check_form(body: Body) -> None:
         raise ProposalInvalid(why="a party is named twice")
     if not isinstance(body.get("purpose"), str) or not body["purpose"]:
         raise ProposalInvalid(why="its purpose")
+    sentences = body.get("disclosure", [])
+    if not isinstance(sentences, list) or not all(isinstance(sentence, str) for sentence in sentences):
+        raise ProposalInvalid(why="its disclosure")
     times.parse(body.get("expires"), "expires")
 
 

@@ -104,7 +104,7 @@ class Settlement:
         """
         head = request.head
         name, state, transactions = parse_digest(head.get("statement")), head.get("state"), head.get("transactions")
-        if state not in {known.value for known in State} or not isinstance(state, str):
+        if not isinstance(state, str) or state not in {known.value for known in State}:
             raise MalformedMessage(why="a statement's state")
         if not isinstance(transactions, list) or len(transactions) > TRANSACTIONS_MAX:
             raise MalformedMessage(why="a list of transactions")
