@@ -36,7 +36,10 @@ def flip_byte(data: bytes) -> Tampered:
     bundle = evidence.read(data)
     name, index, line = _target(bundle)
     mark = b'"amount_minor":'
-    at = data.index(line) + line.index(mark) + len(mark)
+    digits = line.index(mark) + len(mark)
+    while line[digits + 1 : digits + 2].isdigit():
+        digits += 1
+    at = data.index(line) + digits  # the last digit: with another lowest bit it is a digit still
     altered = bytearray(data)
     altered[at] ^= 0x01
     return Tampered(data=bytes(altered), file=name, record=index, what=f"one bit at byte {at:,} of the file")
