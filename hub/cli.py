@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ecowire import outputs
 from hub import client, person_files, settings
 from hub.cli_common import Cli, clock, entropy, options
 from hub.records import Head
@@ -123,6 +124,7 @@ def certify(cli: Cli, name: str, role: str, out: Path) -> None:
     from hub.authority import generate_key, make_request, private_pem
 
     me = client.load(cli.config)
+    person_files.check_folder(out)  # before the certificate is issued
     key = generate_key(entropy)
     made, _ = cli.call("certify", {"name": name, "role": role, "csr": make_request(key, name).decode()})
     path = person_files.write_person(out, me.hub, me.authority, private_pem(key), str(made["certificate"]).encode())
@@ -170,8 +172,9 @@ def checkpoint(cli: Cli) -> None:
 @options
 def bundle(cli: Cli, period: str, out: Path) -> None:
     """Write the evidence bundle of a PERIOD (YYYY-MM) for the regulator."""
+    outputs.check_new(out)
     made, body = cli.call("bundle", {"period": period})
-    person_files.write_new(out, body, mode=0o644)
+    outputs.write_new(out, body, mode=0o644)
     cli.show({"file": str(out), **made})
 
 

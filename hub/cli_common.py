@@ -17,9 +17,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ecowire.status import NotConfirmed
 from hub import client
 from hub.records import Head
-from privacy.errors import Failure, Kind
 from privacy.printable import printable
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -32,13 +32,6 @@ def clock() -> datetime:
 
 def entropy(count: int) -> bytes:
     return os.urandom(count)  # noqa: TID251
-
-
-class ConfirmationNeeded(Failure):
-    code = "NOT_CONFIRMED"
-    kind = Kind.REFUSED
-    en = "nothing was done; add --yes to do what is shown above"
-    zh = "未执行任何操作；确认上述内容后请加 --yes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,10 +76,10 @@ class Cli:
         Console().print(table)
 
     def confirm(self, yes: bool, document: Mapping[str, Any], human: Callable[[], None] | None = None) -> None:
-        """Show what would happen. Raises ConfirmationNeeded without --yes."""
+        """Show what would happen. Raises NotConfirmed without --yes."""
         if not yes:
             self.show(document, human)
-            raise ConfirmationNeeded
+            raise NotConfirmed
 
 
 def options(command: F) -> F:

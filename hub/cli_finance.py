@@ -1,7 +1,6 @@
 """`ecohub finance`: agreements, statements, settlement, payments. All are calls under a personal certificate."""
 
 import json
-import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 import click
 
+from ecowire import outputs
 from hub import drafts_finance
 from hub.cli_common import Cli, clock, entropy, options
 from hub.records import Head
@@ -28,7 +28,7 @@ class AgreementFileInvalid(Failure):
 
 class PaymentFileExists(Failure):
     code = "PAYMENT_FILE_EXISTS"
-    kind = Kind.CONFLICT
+    kind = Kind.INVALID
     en = "{file} exists already and is not overwritten; the same payment file can be fetched again under another name"
     zh = "{file} 已存在，不会覆盖；可用其他文件名再次取得同一付款文件"
 
@@ -148,10 +148,9 @@ def pay(cli: Cli, period: str, out: Path, yes: bool, key: str) -> None:
     cli.confirm(yes, {"would_pay": due})
     if out.exists():
         raise PaymentFileExists(file=str(out))
+    outputs.check_new(out)
     made, data = cli.call("pay", {"period": period}, key=key)
-    descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
+    outputs.write_new(out, data)
     cli.show({**made, "path": str(out)})
 
 

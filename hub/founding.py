@@ -11,9 +11,10 @@ from datetime import datetime
 from pathlib import Path
 
 from contracts import keys as chain_keys
+from ecowire.outputs import write_new
 from hub import authority, partners
 from hub.audit import Log
-from hub.person_files import write_new, write_person
+from hub.person_files import write_person
 from hub.services import Clock, Entropy
 from hub.settings import FILE, Settings, load
 from hub.store import Store, migrate

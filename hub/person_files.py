@@ -1,16 +1,19 @@
-"""New files that nothing overwrites, and a person's folder of them. Imports little: people's commands start with it."""
+"""A person's folder: key, certificate, CA and person.toml. Imports little: people's commands start with it."""
 
-import os
 from pathlib import Path
 
-from privacy.errors import Failure, Kind
+from ecowire.outputs import OutputExists, write_new
+
+FILES = ("key.pem", "certificate.pem", "ca.pem", "person.toml")
 
 
-class OutputExists(Failure):
-    code = "OUTPUT_EXISTS"
-    kind = Kind.CONFLICT
-    en = "{path} exists already and is not overwritten; give another place or move it away"
-    zh = "{path} 已存在，不予覆盖；请另选位置或先移走"
+def check_folder(folder: Path) -> None:
+    """To be asked before a certificate is issued for it. Raises OutputExists where one of a person's files is there."""
+    for path in (folder / name for name in FILES):
+        if path.exists():
+            raise OutputExists(path=str(path))
+    if folder.exists() and not folder.is_dir():
+        raise OutputExists(path=str(folder))
 
 
 def write_person(folder: Path, hub: str, authority_pem: bytes, key_pem: bytes, certificate_pem: bytes) -> Path:
@@ -24,13 +27,3 @@ def write_person(folder: Path, hub: str, authority_pem: bytes, key_pem: bytes, c
     path = folder / "person.toml"
     write_new(path, ("\n".join(lines) + "\n").encode(), mode=0o644)
     return path
-
-
-def write_new(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Write a file that must not exist yet. Raises OutputExists."""
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    except FileExistsError:
-        raise OutputExists(path=str(path)) from None
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)

@@ -12,7 +12,8 @@ from typing import Any
 
 import click
 
-from partner_node import cli_settlement, files, keys
+from ecowire import outputs
+from partner_node import cli_settlement, keys
 from partner_node.cli_common import Cli, options
 from privacy import seal
 
@@ -151,13 +152,15 @@ def refuse(cli: Cli, job: str, person: str, reason: str) -> None:
 @options
 def card(cli: Cli, out: Path | None) -> None:
     """This node's card, for the other partners to check and pin."""
+    if out is not None:
+        outputs.check_new(out)
     settings = cli.settings()
     value = keys.load(settings.keys).card(settings.partner, settings.name).to_value()
     text = json.dumps(value, ensure_ascii=False)
     if out is None:
         click.echo(text)
     else:
-        files.write_new(out, text.encode() + b"\n")
+        outputs.write_new(out, text.encode() + b"\n")
 
 
 @partner.command()
@@ -249,9 +252,11 @@ def trust() -> None:
 @options
 def trust_export(cli: Cli, out: Path | None) -> None:
     """This party's part of trust.toml: own keys, CA, log key, genesis, last co-signed checkpoints."""
+    if out is not None:
+        outputs.check_new(out)
     found = cli.call("trust.export")
     if out is not None:
-        files.write_new(out, found["toml"].encode())
+        outputs.write_new(out, found["toml"].encode())
     cli.show(found, lambda: click.echo(found["toml"] if out is None else str(out)))
 
 

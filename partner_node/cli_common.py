@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 
 import click
 
+from ecowire.status import NotConfirmed
 from partner_node import local_client
 from partner_node import settings as node_settings
-from partner_node.errors import ConfirmationNeeded
 from partner_node.settings import Settings
 from privacy.printable import printable
 
@@ -71,10 +71,10 @@ class Cli:
         Console().print(table)
 
     def confirm(self, yes: bool, document: Mapping[str, Any], human: Callable[[], None]) -> None:
-        """Show what would happen; raises ConfirmationNeeded without --yes."""
+        """Show what would happen; raises NotConfirmed without --yes."""
         if not yes:
             self.show(document, human)
-            raise ConfirmationNeeded
+            raise NotConfirmed
 
 
 def options(command: F) -> F:

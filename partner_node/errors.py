@@ -338,13 +338,6 @@ class CommandInvalid(Failure):
     zh = "命令 {command} 缺少或错误：{what}"
 
 
-class FileExists(Failure):
-    code = "FILE_EXISTS"
-    kind = Kind.CONFLICT
-    en = "{file} exists already and is not overwritten"
-    zh = "文件 {file} 已存在，不会覆盖"
-
-
 class HubNotReached(Failure):
     code = "HUB_NOT_REACHED"
     kind = Kind.UNAVAILABLE
@@ -352,8 +345,14 @@ class HubNotReached(Failure):
     zh = "无法连接枢纽 {address}（{why}）；可运行 `ecohub doctor` 查看原因"
 
 
-class ConfirmationNeeded(Failure):
-    code = "CONFIRMATION_NEEDED"
+class RunsTooAlike(Failure):
+    code = "RUNS_TOO_ALIKE"
     kind = Kind.REFUSED
-    en = "nothing was done: read the above and repeat with --yes"
-    zh = "尚未执行：请阅读以上内容后加 --yes 重试"
+    en = (
+        "the train clients differ from those of the run {run} by {count} only, {minimum} are needed: the difference of "
+        "the two results would tell about these few; use the same alignment and split, or another split_salt"
+    )
+    zh = (
+        "训练客户与任务 {run} 仅相差 {count} 人，至少需相差 {minimum} 人：两次结果相减会泄露这几人的信息；"
+        "请使用相同的对齐与划分，或更换 split_salt"
+    )

@@ -6,28 +6,18 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from partner_node.errors import FileExists
+from ecowire.outputs import write_new
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A new CSV file (RFC 4180). Text that a spreadsheet would take for a formula gets an apostrophe. FileExists."""
+    """A new CSV file (RFC 4180). Text that a spreadsheet would take for a formula gets an apostrophe. OutputExists."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(header)
     writer.writerows([_guarded(cell) for cell in row] for row in rows)
     write_new(path, out.getvalue().encode())
-
-
-def write_new(path: Path, data: bytes) -> None:
-    """Write a file of mode 0600 that did not exist. Raises FileExists."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise FileExists(file=str(path)) from None
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
 
 
 def replace(path: Path, data: bytes) -> None:

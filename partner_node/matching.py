@@ -144,7 +144,7 @@ class Matching:
     def export(self, arguments: Mapping[str, Any]) -> Body:
         """Write an alignment as CSV (position, token, client_id) for this node's own people.
 
-        Raises UnknownJob, AlignmentMissing, FileExists, and what the desk and the vault raise: consent is checked now.
+        Raises UnknownJob, AlignmentMissing, OutputExists, and what desk and vault raise: consent is checked now.
         """
         node, now = self._node, self._node.clock()
         proposal = node.database.read(lambda session: store.proposal(session, text(arguments, "job")))

@@ -16,10 +16,12 @@ from pathlib import Path
 import click
 import numpy as np
 
+from ecowire.outputs import OutputExists
 from privacy.errors import Failure, Kind
 from privacy.ids import Period, parse_period
 
 SEED = 20261001
+FILES = ("referrals.csv", "events.csv", "events_repeated.csv")
 REFERRALS = 240
 ZONE = timezone(timedelta(hours=8))  # Asia/Shanghai has had no other offset since 1991
 REFERRED_BEFORE_DAYS = 45  # referrals go back this far before the period starts
@@ -46,6 +48,9 @@ class TooFewClients(Failure):
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=SEED, show_default=True)
 def commission(clients: Path, period: str, out: Path, referrals: int, seed: int) -> None:
     """Write referrals and commission events for clients of CLIENTS (a CSV or CSV.GZ with a client_id column)."""
+    for name in FILES:
+        if (out / name).exists():
+            raise OutputExists(path=str(out / name))
     rows = generate(_client_ids(clients), parse_period(period), referrals=referrals, seed=seed)
     write(out, rows)
     click.echo(f"synthetic: {len(rows[0])} referrals and {len(rows[1])} commission events of {period} in {out}")
@@ -110,8 +115,11 @@ def _write(path: Path, header: tuple[str, ...], rows: Sequence[tuple[str, ...]])
 
 
 def _client_ids(path: Path) -> list[str]:
-    data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    reader = csv.DictReader(io.StringIO(data.decode()))
+    try:
+        text = (gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()).decode("utf-8-sig")
+    except (OSError, EOFError, UnicodeDecodeError):
+        raise click.BadParameter(f"{path} is no CSV file in UTF-8, or no gzip of one") from None
+    reader = csv.DictReader(io.StringIO(text))
     if "client_id" not in (reader.fieldnames or ()):
         raise click.BadParameter(f"{path} has no column client_id")
     return [row["client_id"] for row in reader]

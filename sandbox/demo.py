@@ -17,6 +17,7 @@ from pathlib import Path
 
 import click
 
+from ecowire.outputs import OutputExists
 from partner_node import local_client
 from privacy.errors import Failure
 from sandbox import demo_match, demo_settle, demo_show, demo_verify, synthetic
@@ -89,7 +90,7 @@ def _folder(out: Path | None) -> Path:
         local_client.check_path(folder / name / "node.sock")  # an early word instead of a node that can't start
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
-        raise click.BadParameter(f"{folder} is not empty", param_hint="--out")
+        raise OutputExists(path=str(folder))
     return folder
 
 

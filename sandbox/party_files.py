@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ecowire.outputs import OutputExists
+
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(text.split())
@@ -97,6 +99,18 @@ def bank_node(age_class: int, education: int) -> str:
     if age_class >= 5:
         return "bank_D"
     return "bank_B" if education == 4 else "bank_C"
+
+
+def files(folder: Path) -> list[Path]:
+    """What `write` writes."""
+    return [*(folder / f"party_{party}.csv.gz" for party in COLUMNS), folder / "parties.json"]
+
+
+def check_new(folder: Path) -> None:
+    """Raises OutputExists where a data folder's files are there already: they may be somebody's real data."""
+    for path in files(folder):
+        if path.exists():
+            raise OutputExists(path=str(path))
 
 
 def write(folder: Path, households: Sequence[Household], *, year: int, origin: str) -> dict[str, int]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from ecowire import outputs
 from privacy import canonical, merkle
 from sandbox.examine import trust as trusts
 from sandbox.examine.__main__ import command as examine
@@ -32,8 +33,9 @@ regulator.add_command(examine, "examine")
 @PERSON
 def bundle(period: str, out: Path, config: Path | None) -> None:
     """Fetch the evidence bundle of PERIOD (YYYY-MM) from the hub."""
+    outputs.check_new(out)
     made, data = _ask("bundle", {"period": period}, config)
-    _write_new(out, data)
+    outputs.write_new(out, data, mode=0o644)
     click.echo(json.dumps({"file": str(out), **made}))
 
 
@@ -61,7 +63,7 @@ def proof(leaf: int, trust_file: Path | None, config: Path | None) -> None:
     The root is the hub's word; with --trust it is compared with what the nodes co-signed at that size.
     """
     found, _ = _ask("audit", {"index": leaf}, config)
-    said = trusts.load(trust_file.read_text(encoding="utf-8")) if trust_file else None
+    said = trusts.load(trusts.read(trust_file)) if trust_file else None
     witnesses = check_proof(found, leaf, said)
     click.echo(json.dumps({"leaf": found["leaf"], "size": found["size"], "root": found["root"], "cosigned": witnesses}))
 
@@ -91,19 +93,12 @@ def trust() -> None:
 @click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="trust.toml to write")
 def merge(parts: tuple[Path, ...], out: Path) -> None:
     """Merge the PARTS that each node exported (`ecohub partner trust export`); parts that contradict are refused."""
-    merged = trusts.merge(part.read_text(encoding="utf-8") for part in parts)
-    _write_new(out, trusts.dump(merged).encode())
+    outputs.check_new(out)
+    merged = trusts.merge(trusts.read(part) for part in parts)
+    outputs.write_new(out, trusts.dump(merged).encode(), mode=0o644)
     click.echo(
         f"{len(parts)} parts, {len(merged.signers)} signers, {len(merged.cosigned)} co-signed checkpoints: {out}"
     )
-
-
-def _write_new(path: Path, data: bytes) -> None:
-    try:
-        with path.open("xb") as file:
-            file.write(data)
-    except FileExistsError:
-        raise click.BadParameter(f"{path} exists already and is not overwritten", param_hint="--out") from None
 
 
 def _ask(command: str, head: dict[str, canonical.Value], config: Path | None) -> tuple[dict[str, Any], bytes]:

@@ -40,6 +40,7 @@ class SurveyFileRejected(Failure):
 @click.option("--json", "as_json", is_flag=True, help="print counts as one JSON document")
 def import_scf(file: Path, out: Path, as_json: bool) -> None:
     """Convert FILE (scfp2022excel.zip) into party files for `ecohub demo --data`."""
+    party_files.check_new(out)
     counts = convert(file, out)
     report.echo_counts(ORIGIN, out, counts, as_json)
 

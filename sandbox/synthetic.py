@@ -45,6 +45,7 @@ Array: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[np.float64]]"
 @click.option("--json", "as_json", is_flag=True, help="print counts as one JSON document")
 def synthetic(out: Path, seed: int, households: int, as_json: bool) -> None:
     """Write a seeded synthetic alliance: party files for `ecohub demo --data`."""
+    party_files.check_new(out)
     counts = generate(out, seed=seed, households=households)
     report.echo_counts(ORIGIN, out, counts, as_json)
 

@@ -57,6 +57,15 @@ class IdempotencyConflict(Failure):
     zh = "编号 {id} 的消息此前已收到，但内容不同"
 
 
+class NotConfirmed(Failure):
+    """Commands that move money, sign or end something show what they would do; hub's and node's say it alike."""
+
+    code = "NOT_CONFIRMED"
+    kind = Kind.REFUSED
+    en = "nothing was done: read the above and repeat with --yes"
+    zh = "未执行任何操作：请阅读以上内容后加 --yes 重试"
+
+
 class RemoteFailure(Failure):
     """A failure that the other side reported. Its code and texts are the other side's."""
 

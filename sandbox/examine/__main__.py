@@ -28,7 +28,7 @@ def command(context: click.Context, bundle: Path, trust_file: Path, as_json: boo
 
     Exit code 0: nothing found. 1: findings. 5: the bundle can't be read or the parties contradict each other.
     """
-    report = examine(bundle.read_bytes(), trusts.load(trust_file.read_text()))
+    report = examine(bundle.read_bytes(), trusts.load(trusts.read(trust_file)))
     if as_json:
         click.echo(json.dumps(report.to_value(), ensure_ascii=False, sort_keys=True))
     else:

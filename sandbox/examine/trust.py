@@ -8,6 +8,7 @@ import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from contracts.keys import Address, parse_address
@@ -72,6 +73,14 @@ class Trust:
     def log_origin(self, log: str) -> str:
         """The C2SP origin of a log of this alliance."""
         return self.origin.removesuffix("/audit") + "/" + log
+
+
+def read(path: Path) -> str:
+    """The text of a file. Raises TrustInvalid, naming it, where it is no text."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise TrustInvalid(why=f"{path.name} can't be read as UTF-8 text ({type(error).__name__})") from None
 
 
 def load(text: str) -> Trust:

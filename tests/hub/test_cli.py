@@ -84,6 +84,8 @@ def test_a_person_is_certified_into_a_folder_of_their_own(hub: ServedHub, operat
     made = run(cli.hub, operator, "certify", "fei", "finance", "--out", str(tmp_path / "fei"))
     assert run(cli.hub, Path(made["person"]), "status")["role"] == "finance"
     assert refusal(cli.hub, operator, "certify", "fei", "finance", "--out", str(tmp_path / "fei")) == "OUTPUT_EXISTS"
+    issued = hub.store.read("c", lambda tx: tx.members.certificates("fei"))
+    assert len(issued) == 1  # the second one was refused before it was issued
 
 
 def test_a_revocation_needs_a_yes(hub: ServedHub, operator: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from ecowire.outputs import OutputExists
 from privacy.ids import Period
 from sandbox import commission
 
@@ -53,3 +54,8 @@ def test_the_command_writes_both_sides_files_and_one_with_a_repeated_id(tmp_path
     assert len(repeated) == len(rows["events"]) + 1 == len(set(repeated)) + 1
     # in yuan with two decimals: the form that the payer's node reads
     assert all(re.fullmatch(r"[0-9]+\.[0-9]{2}", row["amount"]) for row in rows["events"])
+    (tmp_path / "out" / "events.csv").write_text("kept")
+    assert isinstance(CliRunner().invoke(commission.commission, arguments).exception, OutputExists)
+    assert (tmp_path / "out" / "events.csv").read_text() == "kept"
+    (tmp_path / "party.csv.gz").write_bytes(b"no gzip")
+    assert CliRunner().invoke(commission.commission, [*arguments[:-1], str(tmp_path / "other")]).exit_code == 2

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from ecowire.outputs import OutputExists
 from partner_node.errors import SocketPathTooLong
 from sandbox import synthetic
 from sandbox.demo import demo
@@ -62,6 +63,6 @@ def test_the_period_is_the_last_month_that_is_over_in_shanghai(now: datetime, pe
 
 def test_the_demo_refuses_a_full_folder_and_a_long_one(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    assert CliRunner().invoke(demo, ["--out", str(tmp_path)]).exit_code == 2
+    assert isinstance(CliRunner().invoke(demo, ["--out", str(tmp_path)]).exception, OutputExists)
     result = CliRunner().invoke(demo, ["--out", str(tmp_path / ("x" * 90))])
     assert isinstance(result.exception, SocketPathTooLong)

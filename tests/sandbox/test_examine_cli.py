@@ -69,5 +69,13 @@ def test_what_is_no_bundle_exits_5(folder: Path) -> None:
     assert done.stderr.startswith("BUNDLE_MALFORMED: ")
 
 
+def test_a_trust_file_that_is_no_text_exits_2_and_is_named(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "bundle.zip").write_bytes((folder / "bundle.zip").read_bytes())
+    (tmp_path / "trust.toml").write_bytes(b"\xff\xfe")
+    done = examine(tmp_path, "bundle.zip")
+    assert done.returncode == 2
+    assert done.stderr.startswith("TRUST_INVALID: ")
+
+
 def test_a_missing_file_exits_2(folder: Path) -> None:
     assert examine(folder, "absent.zip").returncode == 2

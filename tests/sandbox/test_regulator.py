@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from ecowire.outputs import OutputExists, OutputNotWritable
 from privacy import canonical, merkle
 from sandbox import regulator
 from sandbox.examine import trust
@@ -58,5 +59,27 @@ def test_parts_are_merged_into_a_new_file_only(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert trust.load(merged.read_text()).signers.keys() == {"broker", "platform"}
     again = CliRunner().invoke(regulator.regulator, ["trust", "merge", str(part), "--out", str(merged)])
-    assert again.exit_code == 2
-    assert "not overwritten" in again.output
+    assert isinstance(again.exception, OutputExists)
+    lost = CliRunner().invoke(regulator.regulator, ["trust", "merge", str(part), "--out", str(tmp_path / "no" / "x")])
+    assert isinstance(lost.exception, OutputNotWritable)
+
+
+def test_a_part_that_is_no_text_is_named(tmp_path: Path) -> None:
+    part, merged = tmp_path / "part.toml", tmp_path / "trust.toml"
+    part.write_bytes(b"\xff\xfe[alliance]")
+    done = CliRunner().invoke(regulator.regulator, ["trust", "merge", str(part), "--out", str(merged)])
+    assert isinstance(done.exception, trust.TrustInvalid)
+    assert "part.toml" in done.exception.message()
+    assert not merged.exists()
+
+
+@pytest.mark.parametrize("command", [["bundle", "2026-10"], ["trust", "merge", "part.toml"]])
+def test_an_existing_file_is_kept_before_anything_is_asked_or_read(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "part.toml").write_text("no trust")
+    (tmp_path / "out").write_text("kept")
+    done = CliRunner().invoke(regulator.regulator, [*command, "--out", "out"])  # no person.toml: it would fail later
+    assert isinstance(done.exception, OutputExists)
+    assert (tmp_path / "out").read_text() == "kept"
