@@ -63,6 +63,11 @@ def running(session: Session) -> list[JobSession]:
     return [JobSession(job=Digest(row.job), kind=row.kind, step=row.step, state=row.state) for row in rows]
 
 
+def begun(session: Session) -> list[Digest]:
+    """Every job that ever began here, running or over."""
+    return [Digest(job) for job in session.scalars(select(SessionRow.job).order_by(SessionRow.job))]
+
+
 def idle(session: Session, before: str) -> list[Digest]:
     """Running jobs of which nothing was heard since then."""
     query = select(SessionRow.job).where(SessionRow.kind != OVER, SessionRow.updated < before)

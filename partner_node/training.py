@@ -18,7 +18,7 @@ from ecowire.status import MalformedMessage
 from ecowire.stream import Message
 from federation.plan import LABEL_HOLDER, TrainingPlan
 from federation.vertical import FeatureHolder, HolderResult, LabelHolder, LabelResult, Table, open_session
-from partner_node import approvals, files, label_matrix, sessions, store, times
+from partner_node import approvals, differencing, files, label_matrix, sessions, store, times
 from partner_node.approvals import Approvals
 from partner_node.consent import ConsentDesk, check_column
 from partner_node.errors import AlignmentMissing, ProposalInvalid, PurposeNotOffered, StepOutOfPlace
@@ -60,7 +60,7 @@ class Training:
     def review(self, body: Body) -> None:
         """Check a plan before a person approves it.
 
-        Raises PlanInvalid, AssetUnknown, PurposeNotOffered, ColumnNotOffered, AlignmentMissing.
+        Raises PlanInvalid, AssetUnknown, PurposeNotOffered, ColumnNotOffered, AlignmentMissing, RunsTooAlike.
         """
         plan = TrainingPlan.from_body(body)
         own = plan.party(self._node.settings.partner)
@@ -74,6 +74,7 @@ class Training:
             check_column(asset, column, set(columns))
         self._aligned(plan)
         self._check_alignment(plan)
+        self._check_difference(plan)
 
     def answer(self, request: Message) -> Answer:
         """One round: bytes of a Flower message in, bytes of its reply out.
@@ -106,6 +107,8 @@ class Training:
         """The session of this run, fresh or where the last answer left it."""
         plan = TrainingPlan.from_body(proposal.body)
         me = self._node.settings.partner
+        if kept is None:
+            self._check_difference(plan)  # another run may have begun since the approval
         inputs = self._read(proposal, plan)
         before = self._node.database.read(
             lambda session: sessions.spent(
@@ -200,6 +203,9 @@ class Training:
         match = self._node.database.read(lambda session: store.proposal(session, plan.alignment))
         if outside := set(plan.partners) - {item["partner"] for item in approvals.parties(match.body)}:
             raise ProposalInvalid(why=f"{', '.join(sorted(outside))} took no part in the alignment")
+
+    def _check_difference(self, plan: TrainingPlan) -> None:
+        self._node.database.read(lambda session: differencing.check(session, plan, self._node.settings.partner))
 
     def _aligned(self, plan: TrainingPlan) -> tuple[Aligned, ...]:
         rows = self._node.database.read(lambda session: sessions.alignment(session, plan.alignment))
