@@ -60,7 +60,7 @@ def statement(services: Services, tx: Transaction, caller: Caller, now: datetime
             {"kind": i.kind, "transaction": i.transaction, "state": i.state, "block": i.block, "error": i.error}
             for i in LedgerStore(tx.session).intents(statement=record.id)
         ],
-        "entries": [entry_value(entry) for entry in LedgerStore(tx.session).entries(record.id)],
+        "entries": [entry.to_value() for entry in LedgerStore(tx.session).entries(record.id)],
         "payment_file": books.paid(record.id),
     }
     return Reply(head=shown, body=canonical.encode(lines))
@@ -74,24 +74,9 @@ def books(services: Services, tx: Transaction, caller: Caller, now: datetime, he
         head={
             "balances": _balances(entries, EntryState.POSTED),
             "pending": _balances(entries, EntryState.PENDING),
-            "entries": [entry_value(entry) for entry in entries],
+            "entries": [entry.to_value() for entry in entries],
         }
     )
-
-
-def entry_value(entry: JournalEntry) -> Head:
-    """A journal entry as a canonical value: the form of the evidence bundle too."""
-    return {
-        "id": entry.id,
-        "subject": entry.subject,
-        "memo": entry.memo,
-        "state": entry.state.value,
-        "reverses": entry.reverses,
-        "postings": [
-            {"account": p.account, "asset": p.asset, "side": p.side.value, "amount_minor": p.amount_minor}
-            for p in entry.postings
-        ],
-    }
 
 
 def checked(services: Services, tx: Transaction, now: datetime, task: Task) -> None:

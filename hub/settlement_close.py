@@ -165,12 +165,8 @@ def _keep(
         changed_at=now,
     )
     books.add_statement(record, [(line.to_value(), salt) for line, salt in zip(lines, salts.lines, strict=True)])
-    if made.total_minor:
-        memo = f"revenue share {made.period}"
-        account = ledger.payable(made.referrer)
-        entry = ledger.transfer(
-            f"accrual-{made.id}", made.id, memo, ledger.REVENUE_SHARE, account, made.currency, made.total_minor
-        )
+    entry = ledger.accrual(made.id, made.period, made.referrer, made.currency, made.total_minor)
+    if entry is not None:
         LedgerStore(tx.session).add_entry(entry, now)
     facts: Head = {"agreement": agreement.digest, "period": made.period, "lines": made.lines}
     services.log.append(tx, now, "statement", made.id, digest=made.id, facts=facts)

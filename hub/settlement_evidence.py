@@ -6,7 +6,6 @@ before it, and the chain and the log hold them all.
 
 from ecowire import evidence
 from hub import proposals
-from hub.settlement import entry_value
 from hub.store import Transaction
 from hub.store_ledger import LedgerStore
 from hub.store_settlement import SettlementStore, StatementRecord
@@ -27,7 +26,7 @@ def entries(tx: Transaction) -> Entries:
                 found[f"{kind}/{report.document.digest}.json"] = report.document.encode()
     for record in books.statements():
         found |= _statement(books, record)
-    journal: list[canonical.Value] = [entry_value(entry) for entry in LedgerStore(tx.session).entries()]
+    journal: list[canonical.Value] = [entry.to_value() for entry in LedgerStore(tx.session).entries()]
     found["ledger/entries.jsonl"] = evidence.jsonl(journal)
     return found
 

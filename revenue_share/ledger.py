@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from privacy import canonical
 from privacy.ids import PartnerId
 from revenue_share.errors import EntryTransition
 from revenue_share.money import AMOUNT_FEN_MAX
@@ -81,6 +82,20 @@ class JournalEntry:
             balance[posting.asset] = balance.get(posting.asset, 0) + posting.signed_minor
         assert not any(balance.values()), f"entry {self.id} does not balance"
 
+    def to_value(self) -> dict[str, canonical.Value]:
+        """The entry as a canonical value: of views and of the evidence bundle."""
+        return {
+            "id": self.id,
+            "subject": self.subject,
+            "memo": self.memo,
+            "state": self.state.value,
+            "reverses": self.reverses,
+            "postings": [
+                {"account": p.account, "asset": p.asset, "side": p.side.value, "amount_minor": p.amount_minor}
+                for p in self.postings
+            ],
+        }
+
     def become(self, target: EntryState) -> "JournalEntry":
         """PENDING to POSTED or VOIDED. Raises EntryTransition for anything else."""
         if self.state is not EntryState.PENDING or target is EntryState.PENDING:
@@ -140,6 +155,14 @@ def transfer(entry_id: str, subject: str, memo: str, debit: str, credit: str, as
         Posting(account=credit, asset=asset, side=Side.CREDIT, amount_minor=minor),
     )
     return JournalEntry(id=entry_id, subject=subject, memo=memo, postings=postings)
+
+
+def accrual(statement: str, period: str, referrer: PartnerId, currency: str, total_minor: int) -> JournalEntry | None:
+    """The one entry of a statement, PENDING: what the payer owes the referrer for it. None where it owes nothing."""
+    if not total_minor:
+        return None
+    memo, account = f"revenue share {period}", payable(referrer)
+    return transfer(f"accrual-{statement}", statement, memo, REVENUE_SHARE, account, currency, total_minor)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ Files ending in .jsonl hold one canonical JSON value a line ("\\n" after each); 
     statements/<id>/signatures.json {"payer":hex 65 bytes,"referrer":hex 65 bytes,"state"}: EIP-712 over the anchor
     chain/genesis.json              the genesis document; its digest is pinned by trust.toml
     chain/blocks.jsonl              blocks from 0: {"number","hash","timestamp","header","transactions","receipts"}
-    chain/contract.json             {"address","artifact":sha256 of the runtime code's artifact,"chain_id"}
+    chain/contract.json             {"address","chain_id"}: must be those of trust.toml
     ledger/entries.jsonl            {"id","subject","memo","state","reverses","postings":[{"account","asset","side",
                                     "amount_minor"}]}: journal entries of the period
 """

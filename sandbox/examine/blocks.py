@@ -73,10 +73,22 @@ def _block(value: Object, parent: Header | None) -> Block:
         receipts=_listed(value["receipts"]),
     )
     header = blocks.check(sealed, parent)
-    if octets(value["hash"], 32) != header.hash or value["timestamp"] != int(header.time.timestamp()):
-        raise MalformedMessage(why="a block's hash or time is not that of its header")
+    if canonical.encode(value) != canonical.encode(_value(sealed, header)):
+        raise MalformedMessage(why="a block's hash or time is not that of its header, or its hex has another form")
     outcomes = tuple(blocks.decode_receipt(raw) for raw in sealed.receipts)
     return Block(header=header, transactions=sealed.transactions, receipts=outcomes)
+
+
+def _value(sealed: SealedBlock, header: Header) -> Object:
+    """The one record of a block."""
+    return {
+        "number": header.number,
+        "hash": "0x" + header.hash.hex(),
+        "timestamp": int(header.time.timestamp()),
+        "header": "0x" + sealed.header.hex(),
+        "transactions": ["0x" + raw.hex() for raw in sealed.transactions],
+        "receipts": ["0x" + raw.hex() for raw in sealed.receipts],
+    }
 
 
 def _check_first(header: Header, genesis: str) -> None:

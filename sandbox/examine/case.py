@@ -1,5 +1,6 @@
 """The case under examination: the bundle's records parsed once, the parties' trust, the sheet of findings."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -14,6 +15,7 @@ from sandbox.examine.trust import Trust
 Object: TypeAlias = dict[str, canonical.Value]
 
 HUB = "hub"
+PROPOSAL_STATES = ("PROPOSED", "APPROVED", "RUNNING", "COMPLETED", "REFUSED", "EXPIRED", "FAILED", "CANCELLED")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,19 @@ class Case:
     proposals: dict[Digest, Proposal] = field(default_factory=dict)
     signed: dict[str, documents.Signed] = field(default_factory=dict)
     leaves: list[Leaf] = field(default_factory=list)
+    settling: set[str] = field(default_factory=set)  # parties of the statements in the bundle
+    unverified: dict[str, Counter[str]] = field(default_factory=dict)  # partner -> what of it could not be verified
+
+    def left_unverified(self, partner: str, what: str) -> bool:
+        """Note what can't be verified of a partner that has a card here, no part in trust.toml and no statement.
+
+        A partner that left the alliance may be out of reach for its part. False: it is a party of a statement, or
+        nobody's card is in the bundle under this name; then its missing keys are an error.
+        """
+        if partner in self.trust.signers or partner in self.settling or f"cards/{partner}.json" not in self.signed:
+            return False
+        self.unverified.setdefault(partner, Counter())[what] += 1
+        return True
 
     def of_kind(self, kind: str) -> Iterator[tuple[str, documents.Signed]]:
         """(file, document) of the signed documents of one kind, in file order."""
@@ -79,12 +94,32 @@ def open_case(bundle: evidence.Bundle, trust: Trust, sheet: Sheet) -> Case:
             _check_name(case, name, proposal.digest)
     for where, data, value in records(case, "audit/leaves.jsonl"):
         case.leaves.append(Leaf(where=where, data=data, value=value))
+    case.settling.update(_settling(case))
     return case
+
+
+def _settling(case: Case) -> Iterator[str]:
+    """Every party that a statement of the bundle names, itself or by its agreement."""
+    for name in case.bundle.names("statements/", "/body.json"):
+        try:
+            body = canonical.decode(case.bundle.entries[name])
+        except canonical.NotCanonical:
+            continue  # the check of statements makes it a finding
+        if not isinstance(body, dict):
+            continue
+        yield from (str(body.get(role)) for role in ("payer", "referrer"))
+        proposal = case.proposals.get(Digest(str(body.get("agreement"))))
+        listed = proposal.body.get("parties") if proposal is not None else None
+        for party in listed if isinstance(listed, list) else ():
+            yield str(party.get("partner")) if isinstance(party, dict) else ""
 
 
 def records(case: Case, name: str) -> Iterator[tuple[str, bytes, Object | None]]:
     """(place, bytes, object) of each line of a .jsonl entry; an unreadable one is None and becomes a finding."""
-    for number, line in enumerate(evidence.lines(case.bundle.entries.get(name, b""))):
+    data = case.bundle.entries.get(name, b"")
+    if data and not data.endswith(b"\n"):
+        case.sheet.add("RECORD_UNREADABLE", name, why="its last line does not end")
+    for number, line in enumerate(evidence.lines(data)):
         where = f"{name} record {number}"
         yield where, line, decode(case, where, line)
 
@@ -121,11 +156,11 @@ def _proposal(case: Case, name: str) -> Proposal | None:
     if value is None:
         return None
     kind, body, state, approvals = (value.get(key) for key in ("kind", "body", "state", "approvals"))
-    if not (
-        isinstance(kind, str) and isinstance(body, dict) and isinstance(state, str) and isinstance(approvals, list)
-    ):
-        case.sheet.add("RECORD_UNREADABLE", name, why="kind, body, state and approvals are expected")
+    formed = isinstance(kind, str) and isinstance(body, dict) and isinstance(approvals, list) and len(value) == 4
+    if not (formed and state in PROPOSAL_STATES):
+        case.sheet.add("RECORD_UNREADABLE", name, why="exactly kind, body, a known state and approvals are expected")
         return None
+    assert isinstance(kind, str) and isinstance(body, dict) and isinstance(state, str) and isinstance(approvals, list)
     found = [parse_signed(case, f"{name} approval {i}", item) for i, item in enumerate(approvals)]
     signed = tuple(item for item in found if item is not None)
     digest = documents.digest(kind, body)

@@ -8,7 +8,7 @@ import json
 
 from contracts import abi, artifacts, settlement
 from contracts.keys import Address
-from privacy import merkle
+from privacy import canonical, merkle
 from privacy.errors import Failure
 from sandbox.chain import genesis
 from sandbox.examine import blocks as exported
@@ -20,23 +20,28 @@ from sandbox.examine.statements import Recomputed
 
 CHAIN = "chain"
 GENESIS = "chain/genesis.json"
+CONTRACT = "chain/contract.json"
 # what the chain may hold where the books have a state that the contract does not know, or knows only sometimes
 ALLOWED = {
     "DRAFT": ("NONE",),
     "DISPUTED": ("NONE", "DISPUTED"),
     "VOID": ("NONE", "VOID"),
-    "REVERSED": ("FINAL", "PAID", "ACKED"),
+    "FINAL": ("FINAL", "PAID", "ACKED"),  # the broker and the partner go on without the hub
 }
 
 
 def check(case: Case, settled: tuple[Recomputed, ...]) -> None:
     """Check the chain of the bundle against trust and the recomputed statements."""
+    if GENESIS not in case.bundle.entries and case.bundle.entries.get(exported.NAME):
+        case.sheet.add("CHAIN_NOT_EXAMINED", exported.NAME)
+        return
     data = case.bundle.entries.get(GENESIS, b"")
     digest = exported.genesis_digest(data)
     if digest != case.trust.genesis:
         case.sheet.add("CHAIN_OTHER_GENESIS", GENESIS, found=digest or "none")
         return
     case.sheet.holds("genesis")
+    _check_named_contract(case)
     found = exported.read(case)
     hashes = [merkle.leaf_hash(block.header.hash) for block in found]
     logs.check_witnessed(case, CHAIN, hashes)
@@ -46,6 +51,13 @@ def check(case: Case, settled: tuple[Recomputed, ...]) -> None:
         for one in settled:
             _check_state(case, evm, one)
         _check_foreign(case, found, settled)
+
+
+def _check_named_contract(case: Case) -> None:
+    named = case.bundle.entries.get(CONTRACT)
+    pinned: canonical.Value = {"address": case.trust.contract, "chain_id": case.trust.chain_id}
+    if named is not None and named != canonical.encode(pinned):
+        case.sheet.add("CHAIN_OTHER_CONTRACT", CONTRACT)
 
 
 def _replay(case: Case, begun: genesis.Genesis, found: list[Block]) -> Replay | None:

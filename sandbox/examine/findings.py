@@ -4,6 +4,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from privacy.printable import printable
+
 Facts: TypeAlias = "dict[str, str | int]"
 
 ERROR, WARNING = "error", "warning"
@@ -13,12 +15,28 @@ CATALOGUE: dict[str, tuple[str, str, str]] = {
     "ENTRY_ALTERED": (ERROR, "the file's bytes are not those of the manifest", "文件内容与清单摘要不符"),
     "ENTRY_MISSING": (ERROR, "the manifest lists this file, the bundle lacks it", "清单列有该文件，证据包中缺失"),
     "ENTRY_UNLISTED": (ERROR, "the file is not in the manifest", "该文件不在清单中"),
+    "ENTRY_UNKNOWN": (
+        ERROR,
+        "no file of a bundle has this name: nothing examines it",
+        "证据包格式中没有该文件名：无核验覆盖",
+    ),
+    "PERIOD_WITHOUT_STATEMENT": (
+        WARNING,
+        "the bundle says it is of {period}; it holds no statement of that period",
+        "证据包标注期间为 {period}，其中没有该期间的结算单",
+    ),
     "BUNDLE_NOT_EXACT": (
         ERROR,
         "the archive itself was altered: its bytes are not those its entries give",
         "归档文件本身被改动：字节与其条目不一致",
     ),
     "RECORD_UNREADABLE": (ERROR, "the record can't be read: {why}", "记录无法读取：{why}"),
+    "RECORD_REPEATED": (ERROR, "the record stands there a second time", "该记录重复出现"),
+    "DOCUMENT_MISPLACED": (
+        ERROR,
+        "a {kind} signed by {signer} does not belong under this name",
+        "{signer} 签署的 {kind} 不应使用此文件名",
+    ),
     "NAME_DIFFERS": (
         ERROR,
         "the content's digest is {digest}, not the one in its name",
@@ -33,6 +51,11 @@ CATALOGUE: dict[str, tuple[str, str, str]] = {
         ERROR,
         "{signer} signed, but trust.toml pins no key of it",
         "签署方 {signer} 的密钥未在 trust.toml 中固定",
+    ),
+    "PARTNER_NOT_VERIFIED": (
+        WARNING,
+        "{partner} has no part in trust.toml and is no party of a statement; not verified is what it signed: {what}",
+        "{partner} 在 trust.toml 中没有对应部分，且不是任何结算单的当事方；其签署内容未经核验：{what}",
     ),
     "KEY_NOT_PINNED": (
         ERROR,
@@ -67,6 +90,21 @@ CATALOGUE: dict[str, tuple[str, str, str]] = {
         "the checkpoint is not signed by the log's key: {why}",
         "检查点未由日志密钥有效签名：{why}",
     ),
+    "CHECKPOINT_MISSING": (
+        ERROR,
+        "{partner} co-signed the {log} log at size {size}; the hub's own checkpoint of it is missing",
+        "{partner} 共签了 {log} 日志规模 {size} 的检查点，证据包中缺少枢纽自身的该检查点",
+    ),
+    "COSIGNATURE_INVALID": (
+        ERROR,
+        "this is no party's co-signature of a log of this alliance",
+        "这不是任何一方对本联盟日志的共签",
+    ),
+    "LOG_NOT_WITNESSED": (
+        ERROR,
+        "trust.toml names no co-signed checkpoint of the {log} log: a shortened or rewritten log would not be noticed",
+        "trust.toml 未列出 {log} 日志的任何共签检查点：无法发现日志被截短或改写",
+    ),
     "CHECKPOINT_ROOT_DIFFERS": (
         ERROR,
         "the {log} log signed another root at size {size} than its own records give",
@@ -89,6 +127,11 @@ CATALOGUE: dict[str, tuple[str, str, str]] = {
         "最新 {log} 检查点（{size}）没有 {partner} 的共签",
     ),
     "AGREEMENT_MISSING": (ERROR, "the agreement {digest} is not in the bundle", "证据包中没有协议 {digest}"),
+    "AGREEMENT_NOT_APPROVED": (
+        ERROR,
+        "the agreement {digest} is {state}; a statement needs one that both parties approved",
+        "协议 {digest} 状态为 {state}；结算单须依据双方已批准的协议",
+    ),
     "STATEMENT_UNREADABLE": (ERROR, "the statement can't be recomputed: {why}", "结算单无法重算：{why}"),
     "STATEMENT_LINE_DIFFERS": (
         ERROR,
@@ -110,6 +153,26 @@ CATALOGUE: dict[str, tuple[str, str, str]] = {
         "the {role} {partner} did not sign this statement: {why}",
         "{role} {partner} 并未签署此结算单：{why}",
     ),
+    "STATEMENT_PLACE_DIFFERS": (
+        ERROR,
+        "{field} is {stored}; after the statement before it, it must be {place}",
+        "{field} 为 {stored}，按其前一张结算单应为 {place}",
+    ),
+    "STATEMENT_SECOND": (
+        ERROR,
+        "the agreement has another living statement of {period}: {other}",
+        "该协议在 {period} 期间另有有效结算单：{other}",
+    ),
+    "DISPUTE_IGNORED": (
+        ERROR,
+        "{partner} signed an objection to this statement, yet it is {state}",
+        "{partner} 已签署对该结算单的异议，而其状态为 {state}",
+    ),
+    "REPORT_LEFT_OUT": (
+        ERROR,
+        "the report was logged after the statement {statement} of its period, and no statement counts it",
+        "该报告在其期间的结算单 {statement} 之后入日志，没有任何结算单计入",
+    ),
     "CONFIRMED_BUT_ABSENT": (
         ERROR,
         "{partner} signed a confirmation of statement {statement}, which the bundle does not hold",
@@ -120,6 +183,12 @@ CATALOGUE: dict[str, tuple[str, str, str]] = {
         "the books say {state}; the chain has {found} for this statement",
         "账簿状态为 {state}，链上状态为 {found}",
     ),
+    "CHAIN_NOT_EXAMINED": (
+        ERROR,
+        "the chain's blocks carry no genesis document: this version runs the sandbox chain again and no other, so "
+        "nothing the books say of the chain is checked",
+        "链上区块没有创世文件：本版本仅能重放沙盒链，因此账簿中关于链的内容均未核验",
+    ),
     "CHAIN_OTHER_GENESIS": (ERROR, "the chain starts from another genesis: {found}", "链的创世文件不同：{found}"),
     "CHAIN_BROKEN": (ERROR, "the chain does not hold: {why}", "链校验不通过：{why}"),
     "CHAIN_REPLAY_DIFFERS": (
@@ -128,9 +197,14 @@ CATALOGUE: dict[str, tuple[str, str, str]] = {
         "在第二个 EVM 中重放，{what} 不一致",
     ),
     "CHAIN_EVENT_UNKNOWN": (
-        WARNING,
-        "the chain holds a statement that the bundle does not, perhaps of another period: {digest}",
-        "链上有证据包未包含的结算单（可能属于其他期间）：{digest}",
+        ERROR,
+        "the chain holds a statement that the bundle does not: {digest}",
+        "链上有证据包未包含的结算单：{digest}",
+    ),
+    "CHAIN_OTHER_CONTRACT": (
+        ERROR,
+        "the bundle names another contract or chain than the parties",
+        "证据包所列合约或链与各方所述不同",
     ),
     "JOURNAL_UNBALANCED": (
         ERROR,
@@ -142,6 +216,12 @@ CATALOGUE: dict[str, tuple[str, str, str]] = {
         "the journal holds {posted} minor units as payable for statement {statement}, its lines give {total}",
         "账簿中结算单 {statement} 的应付为 {posted}，按明细应为 {total}",
     ),
+    "JOURNAL_ENTRY_DIFFERS": (
+        ERROR,
+        "entry {entry}: {field} is {stored}, the statement gives {recomputed}",
+        "分录 {entry}：{field} 为 {stored}，按结算单应为 {recomputed}",
+    ),
+    "JOURNAL_ENTRY_UNKNOWN": (ERROR, "entry {entry} belongs to no statement", "分录 {entry} 不属于任何结算单"),
     "CHECK_STOPPED": (
         ERROR,
         "a check could not be finished over this content: {why}; what it would have found is not known",
@@ -167,7 +247,10 @@ class Finding:
 def finding(code: str, where: str, **facts: str | int) -> Finding:
     """The finding of a catalogued code."""
     severity, en, zh = CATALOGUE[code]
-    return Finding(code=code, severity=severity, where=where, en=en.format(**facts), zh=zh.format(**facts))
+    # texts of the bundle: what would repaint the regulator's terminal is shown as a mark
+    shown = {name: printable(fact) if isinstance(fact, str) else fact for name, fact in facts.items()}
+    where = printable(where)
+    return Finding(code=code, severity=severity, where=where, en=en.format(**shown), zh=zh.format(**shown))
 
 
 @dataclass(slots=True)

@@ -1,41 +1,71 @@
-"""The journal's entries: each balances per asset, and what was posted for a statement is what it says is payable."""
+"""The journal: each entry balances per asset and is exactly what its statement gives, and there is no other entry."""
 
 from collections import defaultdict
 
 from privacy import canonical
+from revenue_share import ledger
+from revenue_share.ledger import EntryState
+from sandbox.examine import forms
 from sandbox.examine.case import Case, Object, records
-from sandbox.examine.statements import Recomputed
+from sandbox.examine.findings import Facts
+from sandbox.examine.statements import Recomputed, difference
 
 NAME = "ledger/entries.jsonl"
 SIDES = {"DEBIT": 1, "CREDIT": -1}
-PAYABLE = "liability:payable:"
-SETTLED = ("FINAL", "PAID", "ACKED")  # what is posted by then is the whole amount of the statement
+# what is posted by then is the whole amount of the statement
+DECIDED = {"FINAL": EntryState.POSTED, "PAID": EntryState.POSTED, "ACKED": EntryState.POSTED, "VOID": EntryState.VOIDED}
 
 
 def check(case: Case, settled: tuple[Recomputed, ...]) -> None:
-    """Every entry of the period, and the statements' amounts in the books."""
-    owed: dict[tuple[str, str], int] = defaultdict(int)
+    """Every entry against its statement, and every statement's entry is there."""
+    statements = {one.id: one for one in settled}
+    unread = {name.split("/")[1] for name in case.bundle.names("statements/", "/body.json")} - set(statements)
+    seen: set[str] = set()
     for where, _, entry in records(case, NAME):
-        if entry is None:
+        if entry is None or not _check_balance(case, where, entry):
             continue
-        balance = _balance(entry)
-        if balance is None:
-            case.sheet.add("RECORD_UNREADABLE", where, why="postings with account, asset, side and amount are expected")
-            continue
-        off = next((minor for minor in balance.values() if minor), 0)
-        if off:
-            case.sheet.add("JOURNAL_UNBALANCED", where, entry=str(entry.get("id"))[:80], minor=off)
-        else:
-            case.sheet.holds("journal entries")
-        if entry.get("state") == "POSTED":
-            for account, minor in _postings(entry):
-                owed[str(entry.get("subject")), account] -= minor
+        subject = str(entry.get("subject"))
+        if subject in statements:
+            if forms.once(case, seen, where, subject):
+                _check_entry(case, where, entry, statements[subject])
+        elif subject not in unread:
+            case.sheet.add("JOURNAL_ENTRY_UNKNOWN", where, entry=str(entry.get("id"))[:80])
     for one in settled:
-        posted = owed[one.id, PAYABLE + one.agreement.referrer.partner]
-        if one.state in SETTLED and posted != one.total_minor:
-            case.sheet.add("JOURNAL_DIFFERS", NAME, statement=one.id[:16], posted=posted, total=one.total_minor)
-        elif one.state in SETTLED:
-            case.sheet.holds("statements in the journal")
+        if one.total_minor and canonical.encode(one.id).decode() not in seen:
+            case.sheet.add("JOURNAL_DIFFERS", NAME, statement=one.id[:16], posted=0, total=one.total_minor)
+
+
+def _check_entry(case: Case, where: str, entry: Object, one: Recomputed) -> None:
+    terms = one.agreement
+    made = ledger.accrual(one.id, one.period, terms.referrer.partner, terms.currency, one.total_minor)
+    if made is None:
+        case.sheet.add("JOURNAL_ENTRY_UNKNOWN", where, entry=str(entry.get("id"))[:80])
+        return
+    expected = (made.become(DECIDED[one.state]) if one.state in DECIDED else made).to_value()
+    account = ledger.payable(terms.referrer.partner)
+    posted = -sum(minor for name, minor in _postings(entry) if name == account)
+    if posted != one.total_minor:
+        case.sheet.add("JOURNAL_DIFFERS", NAME, statement=one.id[:16], posted=posted, total=one.total_minor)
+    elif canonical.encode(entry) != canonical.encode(expected):
+        field, stored, recomputed = difference(entry, expected)
+        facts: Facts = {"field": field, "stored": stored, "recomputed": recomputed}
+        case.sheet.add("JOURNAL_ENTRY_DIFFERS", where, entry=str(entry.get("id"))[:80], **facts)
+    else:
+        case.sheet.holds("statements in the journal")
+
+
+def _check_balance(case: Case, where: str, entry: Object) -> bool:
+    """Whether an entry has the form of one; a finding where it has not, or where it does not balance."""
+    balance = _balance(entry)
+    if balance is None:
+        case.sheet.add("RECORD_UNREADABLE", where, why="postings with account, asset, side and amount are expected")
+        return False
+    off = next((minor for minor in balance.values() if minor), 0)
+    if off:
+        case.sheet.add("JOURNAL_UNBALANCED", where, entry=str(entry.get("id"))[:80], minor=off)
+    else:
+        case.sheet.holds("journal entries")
+    return True
 
 
 def _balance(entry: Object) -> dict[str, int] | None:

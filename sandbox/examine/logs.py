@@ -9,9 +9,11 @@ from ecowire import checkpoints, documents
 from privacy import merkle
 from privacy.errors import Failure
 from privacy.ids import Digest
+from sandbox.examine import forms
 from sandbox.examine.case import HUB, Case, parse_signed, records
 from sandbox.examine.findings import Facts
 from sandbox.examine.signatures import verify
+from sandbox.examine.trust import LOGS
 
 AUDIT = "audit"
 STATEMENT_KIND = "statement"
@@ -29,10 +31,15 @@ def check(case: Case) -> None:
 def check_witnessed(case: Case, log: str, hashes: list[bytes]) -> None:
     """A log's checkpoints, the co-signatures in the bundle, and the roots that the nodes kept themselves."""
     tree = merkle.Tree(hashes)
-    newest = _check_checkpoints(case, log, tree)
-    agreed = _check_cosignatures(case, log, tree, newest)
-    for seen in sorted((c for c in case.trust.cosigned if c.log == log), key=lambda c: (c.size, c.partner)):
+    noted = _check_checkpoints(case, log, tree)
+    agreed = _check_cosignatures(case, log, tree, max((size for size in noted if size <= tree.size), default=0))
+    pinned = sorted((c for c in case.trust.cosigned if c.log == log), key=lambda c: (c.size, c.partner))
+    if not pinned:
+        case.sheet.add("LOG_NOT_WITNESSED", f"{log} log", log=log)
+    for seen in pinned:
         where = f"{log} log, co-signed by {seen.partner} at {seen.size}"
+        if seen.size not in noted:
+            case.sheet.add("CHECKPOINT_MISSING", where, partner=seen.partner, size=seen.size, log=log)
         if seen.size > tree.size:
             case.sheet.add("LOG_TRUNCATED", where, partner=seen.partner, size=seen.size, log=log, found=tree.size)
         elif tree.root(seen.size) != seen.root:
@@ -44,16 +51,24 @@ def check_witnessed(case: Case, log: str, hashes: list[bytes]) -> None:
             agreed.add(seen.size)
 
 
-def _check_checkpoints(case: Case, log: str, tree: merkle.Tree) -> int:
-    """Every checkpoint: signed by the log's key, over the root its records give. The size of the newest that holds."""
-    newest = 0
+def _check_checkpoints(case: Case, log: str, tree: merkle.Tree) -> set[int]:
+    """Every checkpoint: signed by the log's key, over the root its records give. The sizes that it signed."""
+    noted: set[int] = set()
+    seen: set[str] = set()
     for where, _, value in records(case, "audit/checkpoints.jsonl"):
-        if value is None or value.get("log") != log:
+        if value is None or not forms.exact(case, where, value, {"log", "note"}):
+            continue
+        if value["log"] not in LOGS:
+            case.sheet.add("RECORD_UNREADABLE", where, why="there is no such log")
+        if value["log"] != log:
             continue
         try:
             checkpoint = checkpoints.verify(value.get("note"), case.trust.log_key)
         except Failure as failure:
             case.sheet.add("CHECKPOINT_INVALID", where, why=failure.message())
+            continue
+        noted.add(checkpoint.size)
+        if not forms.once(case, seen, where, checkpoint.size):
             continue
         if checkpoint.origin != case.trust.log_origin(log):
             case.sheet.add("CHECKPOINT_INVALID", where, why=f"it is of {checkpoint.origin}")
@@ -61,19 +76,21 @@ def _check_checkpoints(case: Case, log: str, tree: merkle.Tree) -> int:
             case.sheet.add("CHECKPOINT_ROOT_DIFFERS", where, log=log, size=checkpoint.size)
         else:
             case.sheet.holds("checkpoints")
-            newest = max(newest, checkpoint.size)
-    return newest
+    return noted
 
 
 def _check_cosignatures(case: Case, log: str, tree: merkle.Tree, newest: int) -> set[int]:
     """The sizes at which a node's own signature stands over the root that the bundle's records give."""
     agreed: set[int] = set()
     signed_newest: set[str] = set()
+    repeated: set[str] = set()
     for where, _, value in records(case, "audit/cosignatures.jsonl"):
         signed = parse_signed(case, where, value) if value is not None else None
-        if signed is None or signed.body.get("log") != log or not verify(case, where, signed):
+        if signed is None or not _is_cosignature(case, where, signed) or signed.body["log"] != log:
             continue
         size, root = signed.body.get("size"), signed.body.get("root")
+        if not forms.once(case, repeated, where, [signed.signer, size]) or not verify(case, where, signed):
+            continue
         if type(size) is not int or not 0 <= size <= tree.size or root != tree.root(size).hex():
             case.sheet.add("CHECKPOINT_ROOT_DIFFERS", where, log=log, size=str(size)[:20])
             continue
@@ -86,11 +103,21 @@ def _check_cosignatures(case: Case, log: str, tree: merkle.Tree, newest: int) ->
     return agreed
 
 
+def _is_cosignature(case: Case, where: str, signed: documents.Signed) -> bool:
+    """Whether a party says it of one of this alliance's logs; the hub's own word over its log would be no witness."""
+    log = signed.body.get("log")
+    origin = case.trust.log_origin(log) if isinstance(log, str) and log in LOGS else None
+    if signed.kind == "cosignature" and signed.signer != HUB and origin and signed.body.get("origin") == origin:
+        return True
+    case.sheet.add("COSIGNATURE_INVALID", where)
+    return False
+
+
 def _check_leaves(case: Case) -> None:
     """Each leaf stands at its index and records something that is in the bundle, or small facts of its own."""
     known = {signed.digest for signed in case.signed.values()} | set(case.proposals)
     known |= {approval.digest for proposal in case.proposals.values() for approval in proposal.approvals}
-    known |= {Digest(name.split("/")[1]) for name in case.bundle.names("statements/")}
+    known |= {Digest(name.split("/")[1]) for name in case.bundle.names("statements/", "/body.json")}
     for place, leaf in enumerate(case.leaves):
         if leaf.value is None:
             continue
@@ -106,7 +133,9 @@ def _check_leaves(case: Case) -> None:
 
 
 def _check_receipts(case: Case, hashes: list[bytes]) -> None:
+    seen: set[str] = set()
     for name, receipt in case.of_kind("receipt"):
+        forms.once(case, seen, name, receipt.body.get("index"))
         index, leaf = receipt.body.get("index"), receipt.body.get("leaf")
         if receipt.signer != HUB or type(index) is not int:
             continue

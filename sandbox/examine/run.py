@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from ecowire import evidence
 from privacy.errors import Failure
-from sandbox.examine import chain, ledger, logs, signatures, statements
+from privacy.printable import printable
+from sandbox.examine import chain, forms, ledger, logs, places, signatures, statements
 from sandbox.examine.case import Case, open_case
 from sandbox.examine.findings import Finding, Sheet
 from sandbox.examine.trust import Trust
@@ -50,19 +51,23 @@ def examine(data: bytes, trust: Trust) -> Report:
     if trust.origin != f"ecohub/{bundle.alliance}/audit":
         sheet.add("OTHER_ALLIANCE", evidence.MANIFEST, found=bundle.alliance, expected=trust.origin)
     case = open_case(bundle, trust, sheet)
+    _guard(case, "names", lambda: forms.check(case))
     _guard(case, "signatures", lambda: signatures.check(case))
     _guard(case, "audit log", lambda: logs.check(case))
     settled: list[statements.Recomputed] = []
     _guard(case, "statements", lambda: settled.extend(statements.check(case)))
+    _guard(case, "places", lambda: places.check(case, tuple(settled)))
     _guard(case, "journal", lambda: ledger.check(case, tuple(settled)))
     _guard(case, "chain", lambda: chain.check(case, tuple(settled)))
-    return Report(alliance=bundle.alliance, period=bundle.period, findings=tuple(sheet.findings), held=dict(sheet.held))
+    signatures.tell_unverified(case)
+    alliance, period = printable(bundle.alliance), printable(bundle.period)
+    return Report(alliance=alliance, period=period, findings=tuple(sheet.findings), held=dict(sheet.held))
 
 
 def _guard(case: Case, what: str, check: Callable[[], None]) -> None:
     # A hostile bundle must not be able to stop the other checks; that this one stopped is itself a finding.
     try:
         check()
-    except (Failure, ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+    except Exception as error:  # which ones hostile content can raise is not for us to foresee
         why = error.message() if isinstance(error, Failure) else type(error).__name__
         case.sheet.add("CHECK_STOPPED", what, why=why)

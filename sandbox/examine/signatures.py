@@ -3,6 +3,7 @@
 from ecowire import documents
 from privacy import canonical
 from privacy.errors import Failure
+from sandbox.examine import forms
 from sandbox.examine.case import HUB, Case, Proposal
 
 PAST_APPROVAL = ("APPROVED", "RUNNING", "COMPLETED")
@@ -25,7 +26,8 @@ def verify(case: Case, where: str, signed: documents.Signed) -> bool:
     elif signed.signer in case.trust.signers:
         public = case.trust.signers[signed.signer].signing
     else:
-        case.sheet.add("SIGNER_UNKNOWN", where, signer=signed.signer)
+        if not case.left_unverified(signed.signer, signed.kind):
+            case.sheet.add("SIGNER_UNKNOWN", where, signer=signed.signer)
         return False
     try:
         signed.verify(public)
@@ -41,12 +43,20 @@ def check_keys(case: Case, where: str, said: dict[str, canonical.Value]) -> None
     partner = said.get("partner")
     pinned = case.trust.signers.get(partner) if isinstance(partner, str) else None
     if pinned is None:
-        case.sheet.add("SIGNER_UNKNOWN", where, signer=str(partner)[:32])
+        if not case.left_unverified(str(partner), "keys"):
+            case.sheet.add("SIGNER_UNKNOWN", where, signer=str(partner)[:32])
         return
     own = {"signing": pinned.signing.hex(), "sealing": pinned.sealing.hex(), "chain": pinned.chain}
     for key in KEYS:
         if key in said and said[key] != own[key]:
             case.sheet.add("KEY_NOT_PINNED", where, key=key, partner=pinned.partner)
+
+
+def tell_unverified(case: Case) -> None:
+    """One warning for each partner without a part in trust.toml: what of it was not verified."""
+    for partner, found in sorted(case.unverified.items()):
+        what = ", ".join(f"{count} {kind}" for kind, count in sorted(found.items()))
+        case.sheet.add("PARTNER_NOT_VERIFIED", "trust.toml", partner=partner[:32], what=what[:200])
 
 
 def _check_proposal(case: Case, proposal: Proposal) -> None:
@@ -55,9 +65,13 @@ def _check_proposal(case: Case, proposal: Proposal) -> None:
     for party in named:
         check_keys(case, proposal.where, party)
     approved: set[str] = set()
+    unverified: set[str] = set()  # it did answer; whether that is its own signature can't be told
+    seen: set[str] = set()
     for number, approval in enumerate(proposal.approvals):
         where = f"{proposal.where} approval {number}"
-        if not verify(case, where, approval):
+        if not forms.once(case, seen, where, approval.signer) or not verify(case, where, approval):
+            if approval.signer in case.unverified and approval.body.get("proposal") == proposal.digest:
+                unverified.add(approval.signer)
             continue
         if approval.kind != "approval" or approval.body.get("proposal") != proposal.digest:
             case.sheet.add("APPROVAL_OF_OTHER", where, digest=str(approval.body.get("proposal"))[:64])
@@ -66,6 +80,6 @@ def _check_proposal(case: Case, proposal: Proposal) -> None:
             case.sheet.holds("approvals")
     if proposal.state in PAST_APPROVAL:
         for party in named:
-            if (partner := str(party.get("partner"))) not in approved:
+            if (partner := str(party.get("partner"))) not in approved | unverified:
                 facts = {"partner": partner[:32], "kind": proposal.kind, "state": proposal.state}
                 case.sheet.add("APPROVAL_MISSING", proposal.where, **facts)

@@ -14,7 +14,7 @@ from contracts.keys import Address
 from ecowire import checkpoints, documents, evidence
 from privacy import canonical, merkle, seal
 from privacy.ids import ClientToken, PartnerId, Period
-from revenue_share import statement
+from revenue_share import ledger, statement
 from revenue_share.agreement import Agreement
 from revenue_share.allocation import allocate
 from revenue_share.referral import EventReport, Referral, ReferralReport, RevenueEvent
@@ -296,11 +296,6 @@ def _reports(agreement: Agreement) -> list[documents.Signed]:
 
 
 def _entry(subject: str, minor: int) -> Object:
-    posting = {"asset": "CNY", "amount_minor": minor}
-    return {
-        "id": f"accrue/{subject}", "subject": subject, "memo": "accrual", "state": "POSTED", "reverses": "",
-        "postings": [
-            {"account": "expense:revenue_share", "side": "DEBIT", **posting},
-            {"account": "liability:payable:platform", "side": "CREDIT", **posting},
-        ],
-    }  # fmt: skip
+    entry = ledger.accrual(subject, PERIOD, REFERRER.id, "CNY", minor)
+    assert entry is not None
+    return entry.become(ledger.EntryState.POSTED).to_value()
