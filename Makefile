@@ -8,7 +8,8 @@ export FLWR_TELEMETRY_ENABLED = 0
 export FLWR_DISABLE_UPDATE_CHECK = 1
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: setup demo test check full bench lint types imports proto proto-check contracts contracts-check docs lock clean
+# two workers: whole files go to one, so that an alliance of processes is started once
+.PHONY: setup demo test flows check full bench lint types imports proto proto-check contracts contracts-check docs lock clean
 
 setup: $(READY)
 
@@ -24,7 +25,10 @@ demo: setup  ## the main job, end to end; DATA=DIR takes real data in the layout
 	@$(BIN)/ecohub demo $(if $(DATA),--data $(DATA))
 
 test: setup  ## the fast suite and one flow over real processes
-	@$(BIN)/python -m pytest -m "not full"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not full and not slow_flow"
+
+flows: setup  ## the flows that CI runs besides: canary, kill -9, identities
+	@$(BIN)/python -m pytest -m "slow_flow"
 
 full: setup  ## everything, with the long tests (PostgreSQL where ECOHUB_TEST_POSTGRES names a server)
 	@$(BIN)/python -m pytest
