@@ -38,12 +38,13 @@ def test_parts_of_two_parties_merge_and_survive_the_file() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
+        {"authority": 'authority_sha256 = "' + "00" * 32 + '"'},
         {"log_key": 'log_key = "' + "00" * 32 + '"'},
         {"digest": 'digest = "' + "00" * 32 + '"'},
         {"chain_id": "chain_id = 8"},
         {"root": 'root = "' + "00" * 32 + '"'},
     ],
-    ids=["log key", "genesis", "chain id", "two histories at one size"],
+    ids=["certificate authority", "log key", "genesis", "chain id", "two histories at one size"],
 )
 def test_parties_that_contradict_each_other_are_refused(changes: dict[str, str]) -> None:
     with pytest.raises(trust.TrustConflict):
