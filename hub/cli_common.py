@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ecowire.status import NotConfirmed
-from hub import client
+from hub import client, drafts
 from hub.records import Head
 from privacy.printable import printable
 
@@ -47,6 +47,11 @@ class Cli:
         key = key or os.urandom(16).hex()  # noqa: TID251 - a command line is a root
         answer, body = client.call(client.load(self.config), command, head, idempotency_key=key)
         return dict(answer), body
+
+    def drawn_before(self, key: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """What is given, with the nonce, salt and expiry that this key's proposal has, where it was made before."""
+        earlier = self.call("proposed", {"key": key})[0]["body"] if key else None
+        return drafts.given_again(earlier, given)
 
     def word(self, en: str, zh: str) -> str:
         return zh if self.lang == "zh" else en

@@ -104,6 +104,7 @@ def match_propose(
             raise click.UsageError("--leader and at least one --with go together")
         followers = [{"partner": name, "role": "follower"} for name in others]
         given["parties"] = [{"partner": leader, "role": "leader"}, *followers]
+    given = cli.drawn_before(key, given)
     _propose(cli, "match", drafts.match(given, _directory(cli), clock(), entropy), key)
 
 
@@ -148,6 +149,7 @@ def train() -> None:
 @click.option("--alignment", help="digest of the align job (or its beginning)")
 @click.option("--label", help="PARTNER:COLUMN, whose node holds what is predicted")
 @click.option("--with", "others", multiple=True, help="a partner with features (repeat)")
+@click.option("--columns", multiple=True, help="PARTNER:NAME,NAME: the features it brings, of every party (repeat)")
 @click.option("--purpose", help="what for; clients have consented to purposes")
 @click.option("--expires", help="ISO 8601 instant after which nothing runs any more")
 @click.option("--file", "file", type=click.Path(path_type=Path), help="TOML with these and further fields")
@@ -158,12 +160,16 @@ def train_propose(
     alignment: str | None,
     label: str | None,
     others: tuple[str, ...],
+    columns: tuple[str, ...],
     purpose: str | None,
     expires: str | None,
     file: Path | None,
     key: str,
 ) -> None:
-    """Propose a training plan. Split, suppression and columns are fixed in it before anything is computed."""
+    """Propose a training plan. Split, suppression and columns are fixed in it before anything is computed.
+
+    Every party's columns are named, in the file or by --columns: nothing that is published becomes a feature unasked.
+    """
     given = _given(file, alignment=alignment, purpose=purpose, expires=expires)
     if label is not None:
         holder, _, column = label.partition(":")
@@ -172,6 +178,7 @@ def train_propose(
             given["parties"] = [{"partner": name} for name in (holder, *others)]
     if isinstance(given.get("alignment"), str):
         given["alignment"] = _job(cli, given["alignment"])["digest"]
+    given = cli.drawn_before(key, _with_columns(given, columns))
     _propose(cli, "train", drafts.train(given, _directory(cli), clock(), entropy), key)
 
 
@@ -208,6 +215,18 @@ def train_cancel(cli: Cli, job: str, yes: bool) -> None:
     _cancel(cli, job, yes)
 
 
+def _with_columns(given: dict[str, Any], columns: tuple[str, ...]) -> dict[str, Any]:
+    """The plan with the columns that options name, over the file's."""
+    named = {name: [*filter(None, found.split(","))] for name, _, found in (item.partition(":") for item in columns)}
+    parties = [dict(party) for party in given.get("parties", [])]
+    if strangers := sorted(set(named) - {party.get("partner") for party in parties}):
+        raise click.UsageError(f"--columns names {strangers[0]}, which is no party: give --label and --with, or a file")
+    for party in parties:
+        if party.get("partner") in named:
+            party["columns"] = named[str(party["partner"])]
+    return {**given, "parties": parties} if named else given
+
+
 def _propose(cli: Cli, kind: str, body: Mapping[str, Any], key: str) -> None:
     made, _ = cli.call("propose", {"kind": kind, "body": dict(body)}, key=key)
     cli.show(made, lambda: _show_proposal(cli, made))
@@ -218,6 +237,7 @@ def _show_proposal(cli: Cli, made: Mapping[str, Any]) -> None:
     cli.say(f"proposed {made['kind']} {made['digest']}", f"已提出 {made['kind']} 任务 {made['digest']}")
     rows = [(p["partner"], p["role"], p["asset"], p["signing"][:16], p["sealing"][:16]) for p in body["parties"]]
     cli.table(("partner", "role", "asset", "signing key", "sealing key"), rows)
+    _show_columns(cli, body)
     for sentence in body["disclosure"]:
         click.echo(f"  - {sentence}")
     cli.say(
@@ -252,6 +272,7 @@ def _show_job(cli: Cli, found: Mapping[str, Any]) -> None:
         for party in found["parties"]
     ]
     cli.table(("partner", "decision", "person"), rows)
+    _show_columns(cli, found["body"])
     phases = [
         (p["phase"], p["node"], p["requests"], f"{p['bytes_down']:,}", f"{p['bytes_up']:,}", p["milliseconds"] / 1000)
         for p in found["phases"]
@@ -259,6 +280,13 @@ def _show_job(cli: Cli, found: Mapping[str, Any]) -> None:
     if phases:
         cli.table(("phase", "node", "requests", "bytes down", "bytes up", "seconds"), phases)
     click.echo(f"{found['bytes']:,} bytes, {found['milliseconds'] / 1000:.1f} s")
+
+
+def _show_columns(cli: Cli, body: Mapping[str, Any]) -> None:
+    """Which columns each party brings, by name: what people approve."""
+    rows = [(p["partner"], ", ".join(p["columns"])) for p in body["parties"] if isinstance(p.get("columns"), list)]
+    if rows:
+        cli.table(("partner", "columns"), rows)
 
 
 def _show_report(cli: Cli, holder: str, record: Mapping[str, Any]) -> None:
@@ -304,7 +332,7 @@ def _directory(cli: Cli) -> drafts.Directory:
 def _given(file: Path | None, **chosen: Any) -> dict[str, Any]:
     """The fields of the file, with those given as options over them."""
     try:
-        read = tomllib.loads(file.read_text(encoding="utf-8")) if file else {}
+        read = drafts.plain(tomllib.loads(file.read_text(encoding="utf-8"))) if file else {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise DraftFileInvalid(file=str(file), why=str(error)) from None
     return {**read, **{name: value for name, value in chosen.items() if value is not None}}

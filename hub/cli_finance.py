@@ -56,6 +56,7 @@ def agreement_add(cli: Cli, file: Path, payer: str | None, referrer: str | None,
     Both parties' people approve exactly its digest; then it is active.
     """
     given = _read(file) | {k: v for k, v in (("payer", payer), ("referrer", referrer)) if v is not None}
+    given = cli.drawn_before(key, given)
     contract, _ = cli.call("contract")
     body = drafts_finance.agreement(given, contract, clock(), entropy)
     made, _ = cli.call("propose", {"kind": "agreement", "body": body}, key=key)

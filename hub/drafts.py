@@ -15,7 +15,7 @@ Entropy = Callable[[int], bytes]
 
 EXPIRES_HOURS = 72
 NONCE_BYTES = 16
-ALL_COLUMNS = "*"
+DRAWN = ("nonce", "split_salt", "expires")  # what a draft draws or takes from the clock where nothing is given
 
 MATCH_DEFAULTS: Head = {"mode": "count", "engine": "ecdh", "normaliser": 1, "id_type": "resident_id", "minimum": 100}
 TRAIN_DEFAULTS: Head = {
@@ -72,9 +72,10 @@ def match(given: Mapping[str, Any], directory: Directory, now: datetime, entropy
 
 
 def train(given: Mapping[str, Any], directory: Directory, now: datetime, entropy: Entropy) -> Head:
-    """The body of a training plan. A party's columns default to all it publishes in classes C1 and C2.
+    """The body of a training plan. Each party's columns are named by people: what is published may hold a second label,
+    a survey weight or other columns that know the answer.
 
-    Raises DraftIncomplete without an alignment and a label {"partner", "column"}.
+    Raises DraftIncomplete without columns, an alignment or a label {"partner", "column"}.
     """
     body = {**TRAIN_DEFAULTS, **given}
     label = given.get("label")
@@ -85,10 +86,8 @@ def train(given: Mapping[str, Any], directory: Directory, now: datetime, entropy
         made = _party(party, directory)
         holds_label = made["partner"] == label.get("partner")
         made.setdefault("role", "label_holder" if holds_label else "feature_holder")
-        asset = directory.asset(made["partner"], made["asset"])
-        without = {asset["id_column"], label["column"] if holds_label else None}
-        if made.setdefault("columns", ALL_COLUMNS) == ALL_COLUMNS:
-            made["columns"] = [n for n, cls in asset["columns"].items() if cls != "C3" and n not in without]
+        if not isinstance(made.get("columns"), list) or not made["columns"]:
+            raise DraftIncomplete(why=_which_columns(directory.asset(made["partner"], made["asset"]), made["partner"]))
         if holds_label:
             body["label"] = {"asset": made["asset"], **label}
         parties.append(made)
@@ -96,6 +95,37 @@ def train(given: Mapping[str, Any], directory: Directory, now: datetime, entropy
     body.setdefault("split_salt", entropy(NONCE_BYTES).hex())
     body.setdefault("disclosure", _train_disclosure(body))
     return _common(body, now, entropy)
+
+
+def given_again(earlier: Mapping[str, Any] | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a person gave, with what was drawn for the same proposal before, so that it is the same one again."""
+    return {name: earlier[name] for name in DRAWN if earlier and name in earlier} | dict(given)
+
+
+def plain(value: Any, where: str = "") -> Any:
+    """A value of a TOML file as a proposal can hold it: an instant becomes text.
+
+    Raises DraftIncomplete, naming the field, for a decimal number, a date, and an instant without its offset.
+    """
+    if isinstance(value, dict):
+        return {name: plain(item, f"{where}.{name}" if where else str(name)) for name, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item, f"{where}[{number}]") for number, item in enumerate(value)]
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return times.iso(value)
+    if value is None or isinstance(value, str | int):
+        return value
+    if isinstance(value, float):
+        raise DraftIncomplete(why=f"{where}: {value} is a decimal number; whole numbers and text are expected")
+    raise DraftIncomplete(why=f"{where}: {value} has no offset; write an instant such as 2026-11-25T18:00:00+08:00")
+
+
+def _which_columns(asset: Mapping[str, Any], partner: str) -> str:
+    offered = ", ".join(name for name, cls in asset["columns"].items() if cls != "C3")
+    return (
+        f"name the columns that {partner} brings, by columns = [...] in the file or --columns {partner}:NAME,NAME; "
+        f"not the label, no weight. It publishes: {offered}"
+    )
 
 
 def _parties(given: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -26,6 +26,13 @@ def propose(services: Services, tx: Transaction, caller: Caller, now: datetime, 
     return Reply(head={"digest": made.digest, "kind": kind, "state": made.state, "body": made.body})
 
 
+def proposed(services: Services, tx: Transaction, caller: Caller, now: datetime, head: Head) -> Reply:
+    """The body this person proposed under an idempotency key, or null: what was drawn for it can be given again."""
+    only(head, "key")
+    done = tx.tasks.done(f"person/{caller.name}", text(head, "key", longest=200))
+    return Reply(head={"body": done.reply_head.get("body") if done is not None and done.name == "propose" else None})
+
+
 def cancel(services: Services, tx: Transaction, caller: Caller, now: datetime, head: Head) -> Reply:
     only(head, "digest")
     job = proposals.get(tx, head.get("digest"))
@@ -132,6 +139,7 @@ def _milliseconds(start: datetime, end: datetime) -> int:
 
 COMMANDS = {
     "propose": Command(roles=(DATA, FINANCE), run=propose),
+    "proposed": Command(roles=(DATA, FINANCE), run=proposed, changes=False),
     "cancel": Command(roles=(DATA, FINANCE), run=cancel),
     "jobs": Command(roles=ANY, run=jobs, changes=False),
     "job": Command(roles=ANY, run=job, changes=False),

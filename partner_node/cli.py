@@ -297,7 +297,8 @@ def _describe(cli: Cli, found: dict[str, Any]) -> None:
 
 def _part(party: dict[str, Any]) -> list[str]:
     shown = [f"{name} {party[name]}" for name in ("role", "asset", "id_column") if name in party]
-    return [*shown, *([f"{len(party['columns'])} columns"] if isinstance(party.get("columns"), list) else [])]
+    columns = party.get("columns")
+    return [*shown, *([f"{len(columns)} columns: {', '.join(map(str, columns))}"] if isinstance(columns, list) else [])]
 
 
 def _line(value: object) -> str:

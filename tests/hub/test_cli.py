@@ -176,7 +176,18 @@ def test_what_is_wrong_is_named(hub: ServedHub, person: Path, arguments: tuple[s
 def test_a_plan_over_a_match_that_is_not_done_is_refused(hub: ServedHub, person: Path) -> None:
     made = run(cli_data.data, person, *PROPOSE, "--mode", "align")
     arguments = ("--alignment", made["digest"][:10], "--label", "broker:Y", "--with", "insurer", "--purpose", "profile")
-    assert refusal(cli_data.data, person, "train", "propose", *arguments) == "ALIGNMENT_NOT_USABLE"
+    assert refusal(cli_data.data, person, "train", "propose", *arguments) == "DRAFT_INCOMPLETE"  # no columns are named
+    named = ("--columns", "broker:AGE", "--columns", "insurer:AGE,Y")
+    assert refusal(cli_data.data, person, "train", "propose", *arguments, *named) == "ALIGNMENT_NOT_USABLE"
+    assert invoke(cli_data.data, person, "train", "propose", *arguments, "--columns", "bank:AGE").exit_code == 2
+
+
+def test_proposing_again_with_the_same_key_is_the_same_job(hub: ServedHub, person: Path) -> None:
+    first = run(cli_data.data, person, *PROPOSE, "--key", "again")
+    hub.clock.forward(90)  # the expiry would be another one now
+    assert run(cli_data.data, person, *PROPOSE, "--key", "again") == first
+    assert refusal(cli_data.data, person, *PROPOSE, "--key", "again", "--minimum", "7") == "IDEMPOTENCY_CONFLICT"
+    assert run(cli_data.data, person, *PROPOSE, "--key", "another")["digest"] != first["digest"]
 
 
 def test_without_a_person_there_is_no_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

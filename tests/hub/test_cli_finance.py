@@ -108,7 +108,8 @@ def terms(folder: Path, **changes: str) -> str:
 def test_a_month_from_terms_to_payment_file(finance: Finance, tmp_path: Path) -> None:
     month = finance.month
     assert finance.run("contract")["window_seconds"] == WINDOW
-    made = finance.run("agreement", "add", terms(tmp_path))
+    made = finance.run("agreement", "add", terms(tmp_path), "--key", "terms")
+    assert finance.run("agreement", "add", terms(tmp_path), "--key", "terms") == made  # nonce and expiry are not new
     month.agreement = Agreement.from_body(made["body"])
     assert made["body"]["settlement"] == {"chain_id": CHAIN_ID, "contract": month.contract, "window_seconds": WINDOW}
     for name in (PAYER, REFERRER):
@@ -165,6 +166,8 @@ def test_a_month_from_terms_to_payment_file(finance: Finance, tmp_path: Path) ->
         ({"bonus": "5"}, "AGREEMENT_INVALID"),
         ({"referrer": '"nobody"'}, "PARTY_UNKNOWN"),
         ({"valid_until": "2020-01-01"}, "AGREEMENT_INVALID"),
+        ({"expires": "2026-12-01"}, "DRAFT_INCOMPLETE"),
+        ({"expires": "2020-12-01T00:00:00+08:00"}, "PROPOSAL_INVALID"),  # an instant of TOML, but past
     ],
 )
 def test_terms_that_cannot_be_proposed(finance: Finance, tmp_path: Path, changes: dict[str, str], code: str) -> None:

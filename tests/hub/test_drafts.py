@@ -1,7 +1,8 @@
 """Drafts: what a person leaves out is completed from what the partners publish; what can't be is asked for."""
 
+import tomllib
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -91,8 +92,41 @@ def test_a_purpose_is_never_made_up() -> None:
 LABEL = {"partner": "broker", "column": "LABEL"}
 
 
-def test_a_plan_takes_all_published_columns_but_secrets_ids_and_the_label() -> None:
-    body = train(parties=PAIR, alignment="ab" * 32, label=LABEL)
+NAMED = [{"partner": "broker", "columns": ["AGE"]}, {"partner": "insurer", "columns": ["PREMIUM"]}]
+
+
+@pytest.mark.parametrize("columns", [None, [], "*"])
+def test_a_plan_takes_no_column_that_nobody_named(columns: Any) -> None:
+    unnamed = {"partner": "broker"} | ({} if columns is None else {"columns": columns})
+    with pytest.raises(DraftIncomplete, match=r"--columns broker:NAME,NAME.*It publishes: AGE, LABEL$"):
+        train(parties=[unnamed, NAMED[1]], alignment="ab" * 32, label=LABEL)
+
+
+def test_what_was_drawn_for_a_key_is_drawn_no_second_time() -> None:
+    first = match(parties=PAIR)
+    later = drafts.match(
+        drafts.given_again(first, {"purpose": "p", "parties": PAIR}),
+        DIRECTORY,
+        NOW + timedelta(hours=5),
+        SeededEntropy(b"other"),
+    )
+    assert later == first
+    assert drafts.given_again(first, {"nonce": "11" * 16})["nonce"] == "11" * 16  # what a person gives stands over it
+    assert drafts.given_again(None, {"purpose": "p"}) == {"purpose": "p"}
+
+
+def test_an_instant_of_toml_becomes_text_and_what_is_none_is_named() -> None:
+    read = tomllib.loads("expires = 2026-11-25T18:00:00+08:00\n[[parties]]\npartner = 'broker'\n")
+    assert drafts.plain(read) == {"expires": "2026-11-25T10:00:00.000Z", "parties": [{"partner": "broker"}]}
+    for text, field in (("expires = 2026-11-25", "expires"), ("expires = 2026-11-25T18:00:00", "expires")):
+        with pytest.raises(DraftIncomplete, match=f"{field}: .* has no offset"):
+            drafts.plain(tomllib.loads(text))
+    with pytest.raises(DraftIncomplete, match=r"parties\[0\]\.share: 0.5 is a decimal number"):
+        drafts.plain(tomllib.loads("[[parties]]\nshare = 0.5\n"))
+
+
+def test_a_plan_is_complete_with_its_columns_alignment_and_label() -> None:
+    body = train(parties=NAMED, alignment="ab" * 32, label=LABEL)
     plan = TrainingPlan.from_body(body)
     assert plan.party("broker").columns == ("AGE",)
     assert plan.party("insurer").columns == ("PREMIUM",)
@@ -105,4 +139,4 @@ def test_a_plan_needs_an_alignment_and_a_label(missing: str) -> None:
     given = {"alignment": "ab" * 32, "label": LABEL}
     del given[missing]
     with pytest.raises(DraftIncomplete, match=missing):
-        train(parties=PAIR, **given)
+        train(parties=NAMED, **given)
