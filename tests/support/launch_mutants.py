@@ -2,7 +2,8 @@
 
 Defects for the canary test: a column, an id's hash, a row gets out. They leak the way real code would by mistake: a
 value left in a message for debugging, a "harmless" digest as an example, a row in a signed report, a key that is not
-random. And one change that is no defect: lists in small messages, so that a few hundred clients make a stream.
+random. A hub that is not honest: it alters what was proposed, lends approvals of another job, replays and alters sealed
+envelopes. And one change that is no defect: lists in small messages, so that a few hundred clients make a stream.
 """
 
 import functools
@@ -85,6 +86,70 @@ def unmasked() -> None:
     group.draw_scalar = lambda entropy: (1).to_bytes(group.SCALAR_BYTES, "little")
 
 
+def _posting(change: Callable[[dict[str, Any]], None]) -> None:
+    """Let `change` work on the arguments of every request that the hub posts to a node."""
+    from hub import tasks
+
+    original = tasks.post
+
+    @functools.wraps(original)
+    def post(tx: Any, now: Any, **arguments: Any) -> bool:
+        change(arguments)
+        return original(tx, now, **arguments)
+
+    tasks.post = post
+
+
+def altered_proposal() -> None:
+    """The hub shows a node another body under the digest of the one that was proposed."""
+
+    def change(arguments: dict[str, Any]) -> None:
+        if arguments["kind"] == "proposal":
+            body = {**arguments["head"]["body"], "minimum": 1}
+            arguments["head"] = {**arguments["head"], "body": body}
+
+    _posting(change)
+
+
+def lent_approvals() -> None:
+    """The hub starts every match with the approvals that the first match of this process got."""
+    first: list[Any] = []
+
+    def change(arguments: dict[str, Any]) -> None:
+        if arguments["kind"] == "match.start":
+            first.append(arguments["head"]["approvals"])
+            arguments["head"] = {**arguments["head"], "approvals": first[0]}
+
+    _posting(change)
+
+
+def _delivering(change: Callable[[list[bytes]], list[bytes]]) -> None:
+    """Let `change` work on the envelopes of every step that brings any."""
+    from privacy import packing
+
+    def alter(arguments: dict[str, Any]) -> None:
+        if arguments["kind"] == "match.step" and (found := packing.unpack(arguments["body"])):
+            arguments["body"] = packing.pack(change(found))  # type: ignore[arg-type]
+
+    _posting(alter)
+
+
+def replayed_envelope() -> None:
+    """The hub delivers the first envelope of a step twice."""
+    _delivering(lambda envelopes: [*envelopes, envelopes[0]])
+
+
+def altered_envelope() -> None:
+    """The hub turns one bit of the sealed content."""
+
+    def change(envelopes: list[bytes]) -> list[bytes]:
+        first = bytearray(envelopes[0])
+        first[len(first) // 2] ^= 1
+        return [bytes(first), *envelopes[1:]]
+
+    _delivering(change)
+
+
 def small_messages() -> None:
     """Lists of points travel 64 to a message. All parties of a job must do so."""
     from privacy.psi import factory
@@ -100,5 +165,9 @@ APPLY: dict[str, Callable[[], None]] = {
     "id hash": id_hash,
     "row": row,
     "unmasked": unmasked,
+    "altered proposal": altered_proposal,
+    "lent approvals": lent_approvals,
+    "replayed envelope": replayed_envelope,
+    "altered envelope": altered_envelope,
     "small messages": small_messages,
 }
