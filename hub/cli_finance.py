@@ -14,7 +14,9 @@ from hub.cli_common import Cli, clock, entropy, options
 from hub.records import Head
 from privacy.errors import Failure, Kind
 from privacy.printable import printable
+from revenue_share.agreement import Agreement
 from revenue_share.money import Money
+from revenue_share.statement import partner_commitment
 
 LINES_SHOWN_MAX = 20
 
@@ -60,7 +62,8 @@ def agreement_add(cli: Cli, file: Path, payer: str | None, referrer: str | None,
     contract, _ = cli.call("contract")
     body = drafts_finance.agreement(given, contract, clock(), entropy)
     made, _ = cli.call("propose", {"kind": "agreement", "body": body}, key=key)
-    cli.show(made, lambda: _show_agreement(cli, made["digest"], made["state"], made["body"]))
+    shown = {**made, "chain": _on_chain(made["body"])}
+    cli.show(shown, lambda: _show_agreement(cli, made["digest"], made["state"], made["body"]))
 
 
 @agreement.command("show")
@@ -70,7 +73,8 @@ def agreement_show(cli: Cli, digest: str | None) -> None:
     """All agreements, or the one of DIGEST (or its first 8 digits) in full."""
     if digest is not None:
         found, _ = cli.call("job", {"digest": digest})
-        cli.show(found, lambda: _show_agreement(cli, found["digest"], found["state"], found["body"]))
+        shown = {**found, "chain": _on_chain(found["body"])}
+        cli.show(shown, lambda: _show_agreement(cli, found["digest"], found["state"], found["body"]))
         return
     found, _ = cli.call("jobs", {"kind": "agreement"})
     rows = [
@@ -233,6 +237,21 @@ def _show_agreement(cli: Cli, digest: str, state: str, body: Mapping[str, Any]) 
         for rule in body["rules"]
     ]
     rows += [("contract", body["settlement"]["contract"]), ("window", f"{body['settlement']['window_seconds']} s")]
+    chain = _on_chain(body)
+    rows += [("referrer's id on chain", chain["partner"]), ("referrer's account", chain["signer"])]
     cli.table(("", ""), rows)
     for sentence in body["disclosure"]:
         click.echo(f"  - {printable(sentence)}")
+    cli.say(
+        f"once, before the first settlement, the contract's governor runs:\n{chain['register']}",
+        f"首次结算前，合约治理方须执行一次：\n{chain['register']}",
+    )
+
+
+def _on_chain(body: Mapping[str, Any]) -> dict[str, str]:
+    """What the contract's governor needs of an agreement: the referrer's salted id, its account, and the command."""
+    terms = Agreement.from_body(body)
+    partner, signer = partner_commitment(terms), terms.referrer.chain
+    command = f"ecohub sandbox chain set-signer --endpoint URL --chain-id {terms.chain_id} --key governor.key"
+    where = f"--contract {terms.contract} --partner {partner} --signer {signer}"
+    return {"partner": partner, "signer": signer, "register": f"{command} {where}"}

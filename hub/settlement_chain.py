@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from contracts import settlement as chain_settlement
 from contracts.chain import Chain, Receipt
 from contracts.errors import WindowOpen
-from contracts.keys import Address, parse_address
+from contracts.keys import ZERO_ADDRESS, Address, parse_address
 from ecowire import codec_settlement
 from hub import settlement_terms as terms
 from hub import times
@@ -25,8 +25,12 @@ from hub.settlement_errors import (
     ChainDisagrees,
     ContractNotConfigured,
     SettleDone,
+    SignerNotRegistered,
+    StatementDisputed,
+    StatementDisputedOnChain,
     StatementNotConfirmed,
     StatementNotOpen,
+    StatementVoid,
 )
 from hub.store import Transaction
 from hub.store_ledger import Intent, LedgerStore
@@ -103,9 +107,19 @@ def _step(outbox: ChainOutbox, chain: Chain, case: Case) -> None:
         case State.PROPOSED:
             _finalise(outbox, chain, case)
         case State.DISPUTED | State.VOID:
-            raise StatementNotOpen(statement=case.record.id[:16], state=case.record.state)
+            raise _stopped(case)
         case State.FINAL | State.PAID | State.ACKED | State.REVERSED:
             raise SettleDone(statement=case.record.id[:16], state=case.record.state)
+
+
+def _stopped(case: Case) -> StatementNotOpen:
+    """Why a disputed or void statement is not settled, with what to do about it."""
+    record = case.record
+    if record.state == State.VOID.value:
+        kind: type[StatementNotOpen] = StatementVoid
+    else:
+        kind = StatementDisputedOnChain if case.proposed else StatementDisputed
+    return kind(statement=record.id[:16], state=record.state, period=record.period, agreement=record.agreement[:16])
 
 
 def contract(services: Services, caller: Caller, now: datetime, head: Head) -> Reply:
@@ -171,14 +185,21 @@ def outcome(services: Services, tx: Transaction, intent: Intent, receipt: Receip
 
 
 def agree(chain: Chain, case: Case) -> None:
-    """Raises ChainDisagrees unless contract and statement are on the chain what agreement and books say."""
+    """Raises ChainDisagrees unless contract and statement are on the chain what agreement and books say.
+
+    SignerNotRegistered where the governor has not named the referrer's account yet.
+    """
     deployment = chain_settlement.deployment(chain, case.contract)
     partner = bytes.fromhex(case.made.partner_commitment)
     signer = chain_settlement.signer(chain, case.contract, partner)
     terms_of = case.agreement
     _same(case, "broker account", deployment.broker, parse_address(terms_of.payer.chain))
     _same(case, "window in seconds", str(deployment.window_seconds), str(terms_of.window_seconds))
-    _same(case, "referrer account", signer, parse_address(terms_of.referrer.chain))
+    account = parse_address(terms_of.referrer.chain)
+    if signer == ZERO_ADDRESS:
+        facts = {"referrer": terms_of.referrer.partner, "partner": partner.hex(), "account": account}
+        raise SignerNotRegistered(chain_id=terms_of.chain_id, contract=case.contract, **facts)
+    _same(case, "referrer account", signer, account)
     record = chain_settlement.state(chain, case.contract, case.digest)
     expected = case.record.state if case.proposed else "NONE"
     _same(case, "state", record.state, expected)

@@ -16,7 +16,7 @@ from hub import tasks, times
 from hub.identity import Caller
 from hub.records import Head
 from hub.services import Reply, Services, only
-from hub.settlement_errors import EarlierStatementOpen, NothingToClose, PeriodClosed, PeriodNotOver
+from hub.settlement_errors import EarlierStatementOpen, LaterPeriodClosed, NothingToClose, PeriodClosed, PeriodNotOver
 from hub.store import Transaction
 from hub.store_ledger import LedgerStore
 from hub.store_settlement import Report, SettlementStore, StatementRecord
@@ -36,7 +36,8 @@ SETTLED = tuple(state.value for state in (State.FINAL, State.PAID, State.ACKED, 
 def close(services: Services, tx: Transaction, caller: Caller, now: datetime, head: Head) -> Reply:
     """Draft the statements of a period, of one agreement where given.
 
-    Raises PeriodNotOver, PeriodClosed, EarlierStatementOpen, AgreementUnknown, AgreementNotActive, NothingToClose.
+    Raises PeriodNotOver, PeriodClosed, LaterPeriodClosed, EarlierStatementOpen, AgreementUnknown,
+    AgreementNotActive, NothingToClose.
     """
     only(head, "period", "agreement")
     period = parse_period(head.get("period"))
@@ -46,18 +47,21 @@ def close(services: Services, tx: Transaction, caller: Caller, now: datetime, he
         made = [_draft(services, tx, agreement, period, now) for agreement in _closable(tx, period)]
     drafted = [record for record in made if record is not None]
     if not drafted:
+        for agreement in terms.all_active(tx):
+            check_open(tx, agreement.digest, period)
         raise NothingToClose(period=period)
     return Reply(head={"period": period, "statements": [_line(record) for record in drafted]})
 
 
 def _closable(tx: Transaction, period: Period) -> list[Agreement]:
-    """Active agreements that have no living statement of the period yet, or a disputed one."""
-    books = SettlementStore(tx.session)
+    """Active agreements of which the period can still be drafted: no living statement, no later one, or disputed."""
     found = []
     for agreement in terms.all_active(tx):
-        living = books.living(agreement.digest, period)
-        if living is None or living.state == State.DISPUTED.value:
-            found.append(agreement)
+        try:
+            check_open(tx, agreement.digest, period)
+        except (PeriodClosed, LaterPeriodClosed):
+            continue  # another agreement's month may be open; `close` says it where none is
+        found.append(agreement)
     return found
 
 
@@ -68,9 +72,7 @@ def _draft(
     if now < end:
         raise PeriodNotOver(period=period, end=times.iso(end))
     books = SettlementStore(tx.session)
-    old = books.living(agreement.digest, period)
-    if old is not None and old.state != State.DISPUTED.value:
-        raise PeriodClosed(period=period, statement=old.id[:16], state=old.state)
+    old = check_open(tx, agreement.digest, period)
     place = _place(tx, agreement, period, old)
     referred = books.reports(agreement.digest, "referrals")
     income = books.reports(agreement.digest, "events", period)
@@ -101,6 +103,23 @@ def _draft(
             body=codec_settlement.sealed_for(disclosure, party.partner, party.sealing),
         )
     return record
+
+
+def check_open(tx: Transaction, agreement: str, period: Period) -> StatementRecord | None:
+    """Raises PeriodClosed or LaterPeriodClosed unless a month can still be drafted; its disputed draft where one is.
+
+    Months go forward only: a month that was passed over would count what was referred after its end, and nothing
+    would bring its balance forward. One that had a statement, which was made void, may be drafted again.
+    """
+    books = SettlementStore(tx.session)
+    living = books.living(agreement, period)
+    if living is not None and living.state != State.DISPUTED.value:
+        raise PeriodClosed(period=period, statement=living.id[:16], state=living.state)
+    if not books.statements(agreement=agreement, period=period):
+        for record in books.statements(agreement=agreement):
+            if record.period > period and record.state != State.VOID.value:
+                raise LaterPeriodClosed(period=period, later=record.period, statement=record.id[:16])
+    return living
 
 
 def task_id(record: StatementRecord, partner: str) -> str:

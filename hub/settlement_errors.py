@@ -52,6 +52,14 @@ class PeriodClosed(Failure):
     zh = "期间 {period} 已由结算单 {statement}（{state}）关账；如需重开请对其提出异议"
 
 
+class LaterPeriodClosed(Failure):
+    code = "LATER_PERIOD_CLOSED"
+    kind = Kind.CONFLICT
+    en = "{period} comes before {later}, which statement {statement} closed already; months are closed in order, so it \
+can't be closed any more: report what belongs to it in the next open month, under new event ids"
+    zh = "{period} 早于已由结算单 {statement} 关账的 {later}；须按月依次关账，该期间不能再关账：相关事件请以新编号计入下一未关账期间"
+
+
 class PeriodNotOver(Failure):
     code = "PERIOD_NOT_OVER"
     kind = Kind.CONFLICT
@@ -99,6 +107,46 @@ class StatementNotOpen(Failure):
     kind = Kind.CONFLICT
     en = "the statement {statement} is {state}; it can be confirmed or disputed only as a draft, before it is settled"
     zh = "结算单 {statement} 当前为 {state}；仅可在草稿阶段（结算前）确认或提出异议"
+
+
+class StatementDisputed(StatementNotOpen):
+    code = "STATEMENT_DISPUTED"
+    kind = Kind.CONFLICT
+    en = (
+        "a party objected to the draft {statement}, `ecohub finance statement` shows why; once the missing reports are \
+in, `ecohub finance close {period} --agreement {agreement}` puts a new draft in its place"
+    )
+    zh = "一方已对草稿 {statement} 提出异议，原因见 `ecohub finance statement`；补报后执行 \
+`ecohub finance close {period} --agreement {agreement}`，生成新草稿取代"
+
+
+class StatementDisputedOnChain(StatementNotOpen):
+    code = "STATEMENT_DISPUTED_ON_CHAIN"
+    kind = Kind.CONFLICT
+    en = "the statement {statement} is disputed at the contract: the arbiter decides there, then `settle` takes it over"
+    zh = "结算单 {statement} 在合约中处于争议：由仲裁方在链上裁决，之后再次执行 `settle` 即可同步结果"
+
+
+class StatementVoid(StatementNotOpen):
+    code = "STATEMENT_VOID"
+    kind = Kind.CONFLICT
+    en = (
+        "the statement {statement} is void: settle the one that replaces it (`ecohub finance statements`), or draft it \
+with `ecohub finance close {period} --agreement {agreement}`"
+    )
+    zh = "结算单 {statement} 已作废：请结算取代它的结算单（见 `ecohub finance statements`），或执行 \
+`ecohub finance close {period} --agreement {agreement}` 生成"
+
+
+class SignerNotRegistered(Failure):
+    code = "SIGNER_NOT_REGISTERED"
+    kind = Kind.CONFLICT
+    en = "the contract has no signing account for {referrer} under this agreement yet; its governor runs: \
+ecohub sandbox chain set-signer --endpoint URL --chain-id {chain_id} --key governor.key --contract {contract} \
+--partner {partner} --signer {account}"
+    zh = "合约中尚未登记 {referrer} 在本协议下的签名账户；请合约治理方执行：\
+ecohub sandbox chain set-signer --endpoint URL --chain-id {chain_id} --key governor.key --contract {contract} \
+--partner {partner} --signer {account}"
 
 
 class AlreadyConfirmed(Failure):

@@ -13,14 +13,13 @@ from ecowire import documents
 from ecowire.documents import Signed
 from ecowire.status import MalformedMessage
 from ecowire.stream import Message
+from hub import settlement_close, tasks
 from hub import settlement_terms as terms
-from hub import tasks
 from hub.records import Head, Partner
 from hub.services import NodeHandler, Reply, Services, only, text
 from hub.settlement_errors import (
     AlreadyConfirmed,
     NotInThisRole,
-    PeriodClosed,
     ReportRepeats,
     StatementNotOpen,
     TokensNotReferred,
@@ -64,7 +63,7 @@ def referrals(services: Services, tx: Transaction, partner: Partner, now: dateti
 def events(services: Services, tx: Transaction, partner: Partner, now: datetime, message: Message) -> Reply:
     """The payer reports events of one period, only of tokens that were referred.
 
-    Raises as `referrals`, and PeriodClosed, TokensNotReferred.
+    Raises as `referrals`, and PeriodClosed, LaterPeriodClosed, TokensNotReferred.
     """
     document = _document(message, "report", "events", partner)
     report = EventReport.from_body(document.body)
@@ -75,9 +74,7 @@ def events(services: Services, tx: Transaction, partner: Partner, now: datetime,
         return _taken(known.receipt, len(report.events))
     if report.currency != agreement.currency:
         raise ReportInvalid(report="events", field="currency", why=f"the agreement's is {agreement.currency}")
-    living = books.living(agreement.digest, report.period)
-    if living is not None and living.state != State.DISPUTED.value:
-        raise PeriodClosed(period=report.period, statement=living.id[:16], state=living.state)
+    settlement_close.check_open(tx, agreement.digest, report.period)
     tokens = {event.token for event in report.events}
     if strangers := tokens - books.known(agreement.digest, "referrals", sorted(tokens)):
         raise TokensNotReferred(count=sum(event.token in strangers for event in report.events))

@@ -117,6 +117,9 @@ def test_a_month_from_terms_to_payment_file(finance: Finance, tmp_path: Path) ->
     assert finance.run("agreement", "show")["jobs"][0]["state"] == "APPROVED"
     assert "1/20 of commission" in finance.text("agreement", "show", made["digest"][:12])
     partner = bytes.fromhex(statement.partner_commitment(month.agreement))
+    on_chain = finance.run("agreement", "show", made["digest"][:12])["chain"]
+    assert (on_chain["partner"], on_chain["signer"]) == (partner.hex(), KEYS["referrer"].address)
+    assert f"--partner {partner.hex()}" in finance.text("agreement", "show", made["digest"]).replace("\n", " ")
     data = chain_settlement.set_signer_data(partner, KEYS["referrer"].address)
     month.chain.chain.execute(month.contract, data, KEYS["governor"].secret)
 

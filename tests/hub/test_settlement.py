@@ -12,6 +12,7 @@ import pytest
 
 from contracts import settlement as chain_settlement
 from contracts.errors import BadChainSignature, WindowOpen
+from contracts.keys import ZERO_ADDRESS
 from ecowire import codec_settlement
 from ecowire.status import MalformedMessage
 from ecowire.stream import Message, to_frames
@@ -24,6 +25,7 @@ from hub.settlement_errors import (
     AlreadyConfirmed,
     ChainDisagrees,
     EarlierStatementOpen,
+    LaterPeriodClosed,
     NothingToClose,
     NothingToPay,
     NotInThisRole,
@@ -31,13 +33,17 @@ from hub.settlement_errors import (
     PeriodNotOver,
     ReportRepeats,
     SettleDone,
+    SignerNotRegistered,
     StatementAmbiguous,
+    StatementDisputed,
     StatementNotConfirmed,
     StatementNotOpen,
     StatementUnknown,
+    StatementVoid,
     TokensNotReferred,
 )
 from privacy import seal
+from privacy.ids import Period
 from revenue_share.errors import AgreementInvalid, ReportInvalid
 from revenue_share.ledger import EntryState
 from revenue_share.referral import REPORT_ROWS_MAX
@@ -191,7 +197,7 @@ def test_a_period_is_closed_after_it_is_over(month: Settling) -> None:
 def test_closing_twice_makes_no_second_statement(month: Settling) -> None:
     month.report_october()
     record = month.close()
-    with pytest.raises(NothingToClose):
+    with pytest.raises(PeriodClosed):
         month.command("close", period=OCTOBER)
     with pytest.raises(PeriodClosed):
         month.command("close", period=OCTOBER, agreement=month.agreement.digest[:12])
@@ -205,6 +211,17 @@ def test_nothing_reported_nothing_to_close(month: Settling) -> None:
     month.hub.clock.now = AFTER_OCTOBER
     with pytest.raises(NothingToClose):
         month.command("close", period=OCTOBER)
+
+
+def test_a_month_that_was_passed_over_is_not_closed_any_more(month: Settling) -> None:
+    month.report_october()
+    month.close()
+    september = Period("2026-09")
+    for head in ({}, {"agreement": month.agreement.digest}):
+        with pytest.raises(LaterPeriodClosed):
+            month.command("close", period=september, **head)
+    with pytest.raises(LaterPeriodClosed):  # nothing would ever count it
+        month.report_events([event("late", 1, 100, "2026-09-30T00:30:00Z")], period=september)
 
 
 def test_the_next_period_waits_for_the_one_before(month: Settling) -> None:
@@ -261,13 +278,15 @@ def test_a_disputed_draft_opens_the_period_and_is_replaced(month: Settling) -> N
     assert month.record(old.id).state == "DISPUTED"
     with pytest.raises(StatementNotOpen):
         month.confirm(old, REFERRER)
-    with pytest.raises(StatementNotOpen):
+    with pytest.raises(StatementDisputed, match=f"close {OCTOBER} --agreement {month.agreement.digest[:16]}"):
         month.settle(old)
     month.report_events([event("e3", 3, 2000)])
     new = month.close()
     assert new.body["total_minor"] == 6773
     assert (new.body["sequence"], new.body["replaces"]) == (1, NO_DIGEST)  # the chain never saw the old one
     assert month.record(old.id).state == "VOID"
+    with pytest.raises(StatementVoid):
+        month.settle(old)
     assert [entry.state for entry in month.entries()] == [EntryState.VOIDED, EntryState.PENDING]
     with pytest.raises(StatementNotOpen):
         month.confirm(old, REFERRER)
@@ -534,3 +553,18 @@ def test_an_ambiguous_prefix(month: Settling) -> None:
     month.hub.store.run("test", twins)
     with pytest.raises(StatementAmbiguous):
         month.command("statement", statement=record.id[:20])
+
+
+def test_an_account_that_the_governor_has_not_named_is_asked_for_with_the_command(month: Settling) -> None:
+    month.report_october()
+    record = month.confirmed()
+    partner = bytes.fromhex(record.body["partner_commitment"])
+    nobody = chain_settlement.set_signer_data(partner, ZERO_ADDRESS)
+    month.chain.chain.execute(month.contract, nobody, KEYS["governor"].secret)
+    with pytest.raises(SignerNotRegistered) as caught:
+        month.settle(record)
+    account = KEYS["referrer"].address
+    assert f"--contract {month.contract} --partner {partner.hex()} --signer {account}" in caught.value.message()
+    named = chain_settlement.set_signer_data(partner, account)
+    month.chain.chain.execute(month.contract, named, KEYS["governor"].secret)
+    assert month.settle(record) == "PROPOSED"
