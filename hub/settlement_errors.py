@@ -55,9 +55,9 @@ class PeriodClosed(Failure):
 class LaterPeriodClosed(Failure):
     code = "LATER_PERIOD_CLOSED"
     kind = Kind.CONFLICT
-    en = "{period} comes before {later}, which statement {statement} closed already; months are closed in order, so it \
-can't be closed any more: report what belongs to it in the next open month, under new event ids"
-    zh = "{period} 早于已由结算单 {statement} 关账的 {later}；须按月依次关账，该期间不能再关账：相关事件请以新编号计入下一未关账期间"
+    en = "{period} comes before {later}, which statement {statement} closed already: months are closed in order. The \
+parties settle what was left out of it outside this agreement, or agree on new terms for it"
+    zh = "{period} 早于已由结算单 {statement} 关账的 {later}：须按月依次关账。遗漏部分请双方另行结算或另立协议"
 
 
 class PeriodNotOver(Failure):
