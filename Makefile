@@ -57,7 +57,7 @@ contracts-check: setup
 	@$(BIN)/python -P -m contracts.build --check
 
 docs: setup  ## docs/cli.md from the commands themselves
-	@$(BIN)/python -m sandbox.reference > docs/cli.md
+	@$(BIN)/python -m sandbox.reference docs/cli.md
 
 bench: setup  ## measured figures: make bench NAME=linear
 	@$(BIN)/python -m benchmarks $(NAME)

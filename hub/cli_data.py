@@ -11,6 +11,7 @@ import click
 from hub import drafts
 from hub.cli_common import Cli, clock, entropy, options
 from privacy.errors import Failure, Kind
+from privacy.printable import printable
 
 ENDED = ("COMPLETED", "REFUSED", "EXPIRED", "FAILED", "CANCELLED")
 POLL_SECONDS = 1.0
@@ -258,14 +259,20 @@ def _status(cli: Cli, job: str, follow: bool) -> None:
         found = _job(cli, job)
     cli.show(found, lambda: _show_job(cli, found))
     if follow and found["state"] != "COMPLETED":
-        reason = found["reason"]
-        said = reason.get("zh" if cli.lang == "zh" else "en") or reason.get("code", "")
-        text = f"{reason.get('code', '')} {said}".strip()
-        raise JobEnded(digest=found["digest"][:12], state=found["state"], reason=text)
+        raise JobEnded(digest=found["digest"][:12], state=found["state"], reason=_why(cli, found))
+
+
+def _why(cli: Cli, found: Mapping[str, Any]) -> str:
+    """Why a job ended as it did: code, the party or person it comes from, and what was said."""
+    reason = found["reason"]
+    said = reason.get("zh" if cli.lang == "zh" else "en") or reason.get("en", "")
+    who = reason.get("partner") or reason.get("person")
+    code = reason.get("code") if reason.get("code") != found["state"] else ""
+    return printable(" ".join(filter(None, [code, f"({who})" if who else "", said])))
 
 
 def _show_job(cli: Cli, found: Mapping[str, Any]) -> None:
-    click.echo(f"{found['kind']} {found['digest']}\n{found['state']} {found['reason'].get('code', '')}".rstrip())
+    click.echo(f"{found['kind']} {found['digest']}\n{found['state']} {_why(cli, found)}".rstrip())
     decisions = found["decisions"]
     rows = [
         (party, decisions.get(party, {}).get("decision"), decisions.get(party, {}).get("person"))

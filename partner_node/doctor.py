@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from partner_node import doctor_checks as checks
-from partner_node import doctor_hub, keys, local_client, store, times, wiring
+from partner_node import doctor_hub, enrolment, keys, local_client, store, times, wiring
 from partner_node.cli_common import Cli, options
 from partner_node.database import Database
 from partner_node.doctor_checks import Finding, State
@@ -68,6 +68,11 @@ def way_to_hub(settings: Settings) -> Iterator[Finding]:
         key=settings.keys / "tls.key",
         certificate=settings.keys / "tls.pem",
     )
+    try:
+        enrolment.read_authority(settings), keys.read_secret(files.key), keys.certificate(settings.keys)
+    except Failure as failure:  # without these nothing can be said of the hub; a handshake would blame the network
+        yield checks.of_failure("hub", failure)
+        return
     yield doctor_hub.handshake(files)
     yield doctor_hub.old_tls(files)
     try:

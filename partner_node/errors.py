@@ -356,16 +356,3 @@ class RunsTooAlike(Failure):
         "训练客户与任务 {run} 仅相差 {count} 人，至少需相差 {minimum} 人：两次结果相减会泄露这几人的信息；"
         "请使用相同的对齐与划分，或更换 split_salt"
     )
-
-
-class RunsTooAlike(Failure):
-    code = "RUNS_TOO_ALIKE"
-    kind = Kind.REFUSED
-    en = (
-        "the train clients differ from those of the run {run} by {count} only, {minimum} are needed: the difference of "
-        "the two results would tell about these few; use the same alignment and split, or another split_salt"
-    )
-    zh = (
-        "训练客户与任务 {run} 仅相差 {count} 人，至少需相差 {minimum} 人：两次结果相减会泄露这几人的信息；"
-        "请使用相同的对齐与划分，或更换 split_salt"
-    )

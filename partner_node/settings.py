@@ -146,6 +146,8 @@ class _Reader:
         source = self.text(table, prefix + "source")
         id_column, id_type = self.text(table, prefix + "id_column"), self.text(table, prefix + "id_type")
         purposes, columns = table.get("purposes"), table.get("columns")
+        if ("://" in source) != ("table" in table):
+            raise self._fail(f"{prefix}table goes with a source that is an SQLAlchemy URL, and such a source needs it")
         try:
             normalise_column(id_type, ())
         except UnknownIdType as failure:

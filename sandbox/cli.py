@@ -35,7 +35,11 @@ ROLES = {
     "hub": ("hub.cli:hub", "run and administer the hub", "运行与管理联盟枢纽"),
 }
 SANDBOX = {
-    "chain": ("sandbox.chain.cli:chain", "the sandbox chain: serve, verify, export", "沙盒链"),
+    "chain": (
+        "sandbox.chain.cli:chain",
+        "the sandbox chain: begin, serve, verify, settlement contract",
+        "沙盒链：创建、运行、校验、结算合约",
+    ),
     "synthetic": ("sandbox.synthetic:synthetic", "write a seeded synthetic alliance", "生成合成联盟数据"),
     "import-scf": (
         "sandbox.scf:import_scf",

@@ -1,9 +1,11 @@
-"""The command reference, written from the commands themselves: `python -m sandbox.reference > docs/cli.md`.
+"""The command reference, written from the commands themselves: `python -m sandbox.reference docs/cli.md`.
 
 A test compares the page with what this gives, so help, options and page can't say different things.
 """
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 
@@ -45,5 +47,13 @@ def _section(path: tuple[str, ...], command: click.Command) -> str:
     return "\n".join(lines) + "\n"
 
 
+def write(path: Path) -> None:
+    """Put the page in place, whole or not at all: a command that can't be imported leaves the page as it was."""
+    page = markdown()
+    draft = path.with_name(path.name + ".part")
+    draft.write_text(page, encoding="utf-8")
+    draft.replace(path)
+
+
 if __name__ == "__main__":
-    print(markdown(), end="")
+    write(Path(sys.argv[1]))

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
-from sandbox.cli import ecohub
+import pytest
+
+from sandbox import reference
+from sandbox.cli import RoleUnavailable, ecohub
 from sandbox.reference import markdown, walk
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "cli.md"
@@ -24,6 +27,19 @@ def test_every_option_has_help_or_a_name_that_needs_none() -> None:
         and parameter.opts[0] not in plain
     ]
     assert not bare
+
+
+def test_a_command_that_can_not_be_imported_leaves_the_page_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "cli.md"
+    reference.write(page)
+    assert page.read_text() == markdown()
+    monkeypatch.setitem(ecohub.table, "broken", ("hub.no_such_module:command", "", ""))
+    with pytest.raises(RoleUnavailable):
+        reference.write(page)
+    assert page.read_text().startswith("# Commands")
+    assert [found.name for found in tmp_path.iterdir()] == ["cli.md"]
 
 
 def test_the_page_of_commands_is_fresh() -> None:

@@ -10,8 +10,9 @@ from click.testing import CliRunner, Result
 
 from ecowire import evidence, status
 from ecowire.stream import Message
-from hub import cli, cli_data, person_files
+from hub import cli, cli_data, person_files, proposals
 from hub.client import PersonInvalid
+from hub.store import Transaction
 from privacy.errors import Failure
 from tests.hub.alliance import Party
 from tests.hub.streams import ServedHub, served_hub
@@ -137,6 +138,21 @@ def test_a_match_is_proposed_shown_listed_and_cancelled(hub: ServedHub, person: 
     result = invoke(cli_data.data, person, "match", "status", short, "--follow", "--json")
     assert json.loads(result.stdout)["state"] == "CANCELLED"
     assert isinstance(result.exception, cli_data.JobEnded)
+
+
+def test_a_refused_match_says_who_refused_and_why_without_following(hub: ServedHub, person: Path) -> None:
+    made = run(cli_data.data, person, *PROPOSE)
+    refused = hub.parties["insurer"].approval(made["digest"], "match", "refuse", reason="not for marketing")
+    services = hub.running.services
+
+    def decide(tx: Transaction) -> None:
+        partner = tx.members.partner("insurer")
+        assert partner is not None
+        proposals.decide(services, tx, partner, hub.clock(), refused)
+
+    services.store.run("test", decide)
+    shown = run(cli_data.data, person, "match", "status", made["digest"], as_json=False)
+    assert "REFUSED (insurer) not for marketing" in shown
 
 
 def test_the_tables_for_people_name_the_next_step(hub: ServedHub, person: Path) -> None:

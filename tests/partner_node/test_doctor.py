@@ -47,6 +47,19 @@ def put_certificate(settings: Settings, authority: TestAuthority, **changes: Any
     (settings.keys / "tls.pem").write_bytes(authority.issue(public, name, role, datetime.now(UTC), **changes))
 
 
+@pytest.mark.parametrize(
+    ("lost", "code", "remedy"),
+    [("tls.pem", "NOT_ENROLLED", "ecohub partner enrol INVITE"), ("ca.pem", "AUTHORITY_MISSING", "from the operator")],
+)
+def test_before_enrolment_the_network_is_not_blamed(hub: Harbour, lost: str, code: str, remedy: str) -> None:
+    settings = prepare(hub, "bank")
+    (settings.authority if lost == "ca.pem" else settings.keys / lost).unlink()
+    ended, findings = examined(settings)
+    assert (ended, findings["hub"]["code"]) == (1, code)
+    assert remedy in findings["hub"]["en"]
+    assert "HUB_NOT_REACHED" not in {finding["code"] for finding in findings.values()}
+
+
 def test_a_healthy_node_has_no_finding_but_an_unmeasured_clock(hub: Harbour) -> None:
     settings = prepare(hub, "bank")
     with live(settings) as node:

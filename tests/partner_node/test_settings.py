@@ -58,6 +58,8 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         ("chain_id = 7", "chain_id = -1", "chain.chain_id"),
         ('purposes = ["profile"]', "purposes = []", "purposes"),
         ('id_type = "resident_id"', 'id_type = "passport"', "id_type"),
+        ('source = "clients.csv"', 'source = "sqlite:///x.db"', "such a source needs it"),
+        ('source = "clients.csv"', 'source = "clients.csv"\ntable = "clients"', "asset[0].table"),
         ('SPEND = "C2"', 'SPEND = "C4"', "C1, C2 or C3"),
         ('SPEND = "C2"', 'client_id = "C2"', "the id column"),
         ("[node]", "node", "Expected"),
