@@ -15,6 +15,7 @@ from contracts.chain import Chain, Receipt
 from contracts.errors import ChainRefused, TransactionReverted
 from contracts.keys import Address
 from hub.services import Clock
+from hub.settlement_errors import ChainSetBack
 from hub.store import Store, Transaction
 from hub.store_ledger import DONE, FAILED, OPEN, Intent, LedgerStore
 from privacy.ids import Digest
@@ -39,8 +40,9 @@ class ChainOutbox:
         """Carry out one call; gives the intent once it is sealed and its outcome is written.
 
         `check` runs in the transaction that stores the intent and raises where the call is no longer wanted. Raises
-        what it raises, TransactionReverted (before anything is stored where the rehearsal fails), ChainRefused,
-        ChainUnavailable and ReceiptTimeout; after the last two the intent stays open and `resume` goes on with it.
+        what it raises, ChainSetBack, TransactionReverted (before anything is stored where the rehearsal fails),
+        ChainRefused, ChainUnavailable and ReceiptTimeout; after the last two the intent stays open and `resume` goes
+        on with it.
         """
         with _one_at_a_time:
             self._resume()
@@ -75,6 +77,8 @@ class ChainOutbox:
         def body(tx: Transaction) -> Intent:
             check(tx)
             books = LedgerStore(tx.session)
+            if any(i.state == DONE and (i.sender, i.nonce) == (intent.sender, intent.nonce) for i in books.intents()):
+                raise ChainSetBack(sender=intent.sender, nonce=intent.nonce)
             made = replace(intent, number=books.next_intent_number())
             books.add_intent(made, now)
             return made

@@ -2,8 +2,8 @@
 
 Before every step the chain is asked what it holds, and it must be what the books say: state, place, accounts, window.
 Any difference stops settlement as an integrity failure. The one legal difference is what others do on the chain with a
-proposed statement (dispute, resolve, finalise), which the books follow. The journal entry is posted in the transaction
-that writes the FINAL outcome.
+proposed statement (dispute, resolve, finalise, mark paid, acknowledge), which the books follow: so what the broker
+marked paid there gets into no payment file here. The journal entry is posted in the transaction that writes FINAL.
 """
 
 from contextlib import closing
@@ -24,6 +24,7 @@ from hub.services import Reply, Services, only
 from hub.settlement_errors import (
     ChainDisagrees,
     ContractNotConfigured,
+    JournalDiffers,
     SettleDone,
     SignerNotRegistered,
     StatementDisputed,
@@ -35,6 +36,7 @@ from hub.settlement_errors import (
 from hub.store import Transaction
 from hub.store_ledger import Intent, LedgerStore
 from hub.store_settlement import SettlementStore, StatementRecord
+from revenue_share import ledger
 from revenue_share.agreement import Agreement
 from revenue_share.ledger import EntryState
 from revenue_share.statement import State, Statement
@@ -48,8 +50,14 @@ FOLLOWED: dict[tuple[str, str], tuple[State, ...]] = {
     ("DISPUTED", "PROPOSED"): (State.PROPOSED,),
     ("DISPUTED", "VOID"): (State.VOID,),
     ("DISPUTED", "FINAL"): (State.PROPOSED, State.FINAL),
+    ("PROPOSED", "PAID"): (State.FINAL, State.PAID),
+    ("PROPOSED", "ACKED"): (State.FINAL, State.PAID, State.ACKED),
+    ("DISPUTED", "PAID"): (State.PROPOSED, State.FINAL, State.PAID),
+    ("DISPUTED", "ACKED"): (State.PROPOSED, State.FINAL, State.PAID, State.ACKED),
+    ("FINAL", "PAID"): (State.PAID,),
+    ("FINAL", "ACKED"): (State.PAID, State.ACKED),
+    ("PAID", "ACKED"): (State.ACKED,),
 }
-DECIDED = {State.FINAL: EntryState.POSTED, State.VOID: EntryState.VOIDED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +187,7 @@ def outcome(services: Services, tx: Transaction, intent: Intent, receipt: Receip
         terms.move(services, tx, record, State.PROPOSED, now, {**facts, "closes": times.iso(closes_at)}, closes_at)
     else:
         terms.move(services, tx, record, State.FINAL, now, facts)
-        LedgerStore(tx.session).decide(record.id, EntryState.POSTED, now)
+        _decide(tx, record, State.FINAL, now)
     state = State.PROPOSED if intent.kind == PROPOSE else State.FINAL
     terms.announce(tx, agreement, record, state.value, now)
 
@@ -224,7 +232,7 @@ def _follow(services: Services, chain: Chain, case: Case) -> Case:
 
     The contract lets the parties, the arbiter or anybody do that; it has checked signatures, windows and callers.
     """
-    if not case.proposed or case.record.state not in (State.PROPOSED.value, State.DISPUTED.value):
+    if not case.proposed:
         return case
     found = chain_settlement.state(chain, case.contract, case.digest)
     way = FOLLOWED.get((case.record.state, found.state), ())
@@ -240,8 +248,7 @@ def _follow(services: Services, chain: Chain, case: Case) -> Case:
                 closes = closes_at if target is State.PROPOSED else None
                 terms.move(services, tx, record, target, now, {"by": "chain"}, closes)
                 record = terms.get(tx, record.id)
-            if way[-1] in DECIDED:
-                LedgerStore(tx.session).decide(record.id, DECIDED[way[-1]], now)
+                _decide(tx, record, target, now)
             terms.announce(tx, case.agreement, record, record.state, now)
         return _case(tx, record)
 
@@ -273,8 +280,26 @@ def _finalise(outbox: ChainOutbox, chain: Chain, case: Case) -> None:
         now = terms.get(tx, case.record.id)
         if now.state != State.PROPOSED.value:
             raise StatementNotOpen(statement=now.id[:16], state=now.state)
+        _check_entry(tx, now)
 
     outbox.submit(FINALISE, case.record.id, case.contract, chain_settlement.finalise_data(case.digest), check)
+
+
+def _decide(tx: Transaction, record: StatementRecord, target: State, now: datetime) -> None:
+    """Post the entry of a statement that became final, void that of a void one. Raises JournalDiffers."""
+    if target is State.FINAL:
+        _check_entry(tx, record)
+        LedgerStore(tx.session).decide(record.id, EntryState.POSTED, now)
+    elif target is State.VOID:
+        LedgerStore(tx.session).decide(record.id, EntryState.VOIDED, now)
+
+
+def _check_entry(tx: Transaction, record: StatementRecord) -> None:
+    """Raises JournalDiffers unless the pending entry is the one that the statement gives, and the only one."""
+    made = terms.value_of(record)
+    entry = ledger.accrual(made.id, made.period, made.referrer, made.currency, made.total_minor)
+    if LedgerStore(tx.session).entries(record.id) != ((entry,) if entry else ()):
+        raise JournalDiffers(statement=record.id[:16])
 
 
 def _require_confirmed(case: Case) -> None:

@@ -20,6 +20,7 @@ from hub.services import NodeHandler, Reply, Services, only, text
 from hub.settlement_errors import (
     AlreadyConfirmed,
     NotInThisRole,
+    PeriodClosed,
     ReportRepeats,
     StatementNotOpen,
     TokensNotReferred,
@@ -74,7 +75,10 @@ def events(services: Services, tx: Transaction, partner: Partner, now: datetime,
         return _taken(known.receipt, len(report.events))
     if report.currency != agreement.currency:
         raise ReportInvalid(report="events", field="currency", why=f"the agreement's is {agreement.currency}")
-    settlement_close.check_open(tx, agreement.digest, report.period)
+    living = settlement_close.check_open(tx, agreement.digest, report.period)
+    if living is not None and terms.on_chain(tx, living):
+        # in dispute there, it may still become final as it stands: what came now would count nowhere
+        raise PeriodClosed(period=report.period, statement=living.id[:16], state=living.state)
     tokens = {event.token for event in report.events}
     if strangers := tokens - books.known(agreement.digest, "referrals", sorted(tokens)):
         raise TokensNotReferred(count=sum(event.token in strangers for event in report.events))

@@ -1,12 +1,11 @@
 """The tables of settlement. What the books promise is also a constraint or a trigger here.
 
 A journal entry is a set of transfers (debited account, credited account, positive amount), so no row and no sum of
-rows can be out of balance. Transfers, lines, reports and signatures can't be changed or removed; an entry leaves
-PENDING once.
+rows can be out of balance. Transfers, lines, reports and signatures can't be changed, removed or replaced; an entry
+leaves PENDING once and takes no transfer after; a statement keeps its content and follows its table of states.
 """
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -14,7 +13,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     String,
-    Table,
     UniqueConstraint,
     event,
     text,
@@ -22,6 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from hub.tables import DIGEST, PARTNER, STATE, Base, one_of
+from hub.triggers_settlement import GUARDED, guard
 
 PERIOD = String(7)
 STATES = ("DRAFT", "PROPOSED", "DISPUTED", "FINAL", "PAID", "ACKED", "VOID", "REVERSED")
@@ -205,70 +204,5 @@ class PaymentRow(Base):
     amount_minor: Mapped[int] = mapped_column(BigInteger)
 
 
-APPEND_ONLY = (
-    *("report", "referred", "reported_event", "statement_line", "confirmation", "dispute"),
-    *("journal_transfer", "payment_file", "payment"),
-)
-
-_SQLITE_KEEP = """
-CREATE TRIGGER {table}_no_{verb} BEFORE {verb} ON {table}
-BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END
-"""
-_SQLITE_ENTRY = (
-    """
-CREATE TRIGGER journal_entry_no_delete BEFORE DELETE ON journal_entry
-BEGIN SELECT RAISE(ABORT, 'journal_entry is append-only'); END
-""",
-    """
-CREATE TRIGGER journal_entry_once BEFORE UPDATE ON journal_entry
-WHEN OLD.state <> 'PENDING' OR NEW.id <> OLD.id OR NEW.subject <> OLD.subject OR NEW.memo <> OLD.memo
-  OR NEW.number <> OLD.number OR NEW.reverses IS NOT OLD.reverses OR NEW.created_at <> OLD.created_at
-BEGIN SELECT RAISE(ABORT, 'a journal entry is posted or voided once'); END
-""",
-)
-_POSTGRES_FUNCTIONS = (
-    """
-CREATE OR REPLACE FUNCTION ecohub_append_only() RETURNS trigger AS $$
-BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END $$ LANGUAGE plpgsql
-""",
-    """
-CREATE OR REPLACE FUNCTION ecohub_entry_once() RETURNS trigger AS $$
-BEGIN
-  IF OLD.state <> 'PENDING' OR (NEW.id, NEW.subject, NEW.memo, NEW.number, NEW.reverses, NEW.created_at)
-     IS DISTINCT FROM (OLD.id, OLD.subject, OLD.memo, OLD.number, OLD.reverses, OLD.created_at) THEN
-    RAISE EXCEPTION 'a journal entry is posted or voided once';
-  END IF;
-  RETURN NEW;
-END $$ LANGUAGE plpgsql
-""",
-)
-
-
-def triggers(dialect: str, table: str) -> tuple[str, ...]:
-    """The statements that guard one table, for its creation here and in migrations. dialect: "sqlite", "postgresql"."""
-    if table not in (*APPEND_ONLY, "journal_entry"):
-        return ()
-    if dialect == "sqlite":
-        if table == "journal_entry":
-            return _SQLITE_ENTRY
-        return tuple(_SQLITE_KEEP.format(table=table, verb=verb) for verb in ("UPDATE", "DELETE"))
-    if table == "journal_entry":
-        return (
-            *_POSTGRES_FUNCTIONS,
-            f"CREATE TRIGGER {table}_keep BEFORE DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION ecohub_append_only()",
-            f"CREATE TRIGGER {table}_once BEFORE UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION ecohub_entry_once()",
-        )
-    return (
-        _POSTGRES_FUNCTIONS[0],
-        f"CREATE TRIGGER {table}_keep BEFORE UPDATE OR DELETE ON {table} "
-        "FOR EACH ROW EXECUTE FUNCTION ecohub_append_only()",
-    )
-
-
-def _guard(table: Table, connection: Any, **_: Any) -> None:
-    for statement in triggers(connection.dialect.name, table.name):
-        connection.exec_driver_sql(statement)
-
-
-for _name in (*APPEND_ONLY, "journal_entry"):
-    event.listen(Base.metadata.tables[_name], "after_create", _guard)
+for _name in GUARDED:
+    event.listen(Base.metadata.tables[_name], "after_create", guard)

@@ -27,6 +27,7 @@ ALLOWED = {
     "DISPUTED": ("NONE", "DISPUTED"),
     "VOID": ("NONE", "VOID"),
     "FINAL": ("FINAL", "PAID", "ACKED"),  # the broker and the partner go on without the hub
+    "PAID": ("PAID", "ACKED"),
 }
 
 

@@ -7,7 +7,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
 
-from hub import tables, tables_settlement
+from hub import tables, triggers_settlement
 from hub.store import Store, _alembic, migrate
 
 
@@ -41,7 +41,7 @@ def test_every_check_and_trigger_of_the_tables_is_in_the_migrated_database(tmp_p
 
     assert constraints(migrated) == constraints(declared)
     assert any(row[0] == "trigger" for row in constraints(migrated))
-    assert len(tables_settlement.APPEND_ONLY) > 0
+    assert len(triggers_settlement.APPEND_ONLY) > 0
     migrated.close()
     declared.close()
 

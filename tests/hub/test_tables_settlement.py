@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import PrimaryKeyConstraint, UniqueConstraint, text
 from sqlalchemy.exc import IntegrityError
 
 from hub.store_ledger import LedgerStore
-from hub.tables_settlement import APPEND_ONLY
+from hub.tables import Base
+from hub.triggers_settlement import APPEND_ONLY, GUARDED, KEYS
 from revenue_share import ledger
 from revenue_share.errors import EntryTransition
 from revenue_share.ledger import EntryState, JournalEntry, Posting, Side
@@ -53,6 +54,13 @@ def test_what_only_grows_is_neither_changed_nor_removed(filled: Settling) -> Non
         for statement in (f"DELETE FROM {table}", f'UPDATE {table} SET "{first}" = "{first}"'):
             with pytest.raises(IntegrityError, match="append-only"):
                 sql(filled, statement)
+
+
+def test_the_triggers_know_every_key_of_a_guarded_table() -> None:
+    for name in GUARDED:
+        constraints = Base.metadata.tables[name].constraints
+        keys = [key for key in constraints if isinstance(key, PrimaryKeyConstraint | UniqueConstraint)]
+        assert {tuple(column.name for column in key.columns) for key in keys} == set(KEYS[name]), name
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from hub import tables_settlement
+from hub import triggers_settlement
 
 revision = "0002"
 down_revision = "0001"
@@ -206,8 +206,8 @@ def upgrade() -> None:
     )
 
     dialect = op.get_bind().dialect.name
-    for table in (*tables_settlement.APPEND_ONLY, "journal_entry"):
-        for statement in tables_settlement.triggers(dialect, table):
+    for table in triggers_settlement.GUARDED:
+        for statement in triggers_settlement.triggers(dialect, table):
             op.execute(sa.text(statement.replace(":", r"\:")))
 
 
