@@ -186,8 +186,12 @@ def fail(
 
 
 def cancel(services: Services, tx: Transaction, proposal: Proposal, now: datetime, person: str) -> Proposal:
-    """End a job by a person's decision. Raises ProposalState where it has ended."""
-    if CANCELLED not in TRANSITIONS[proposal.state]:
+    """End a job by a person's decision. Raises ProposalState where it has ended.
+
+    An agreement that both parties approved is in force: ending it alone would take what was earned under it.
+    """
+    in_force = proposal.kind == AGREEMENT and proposal.state == APPROVED
+    if in_force or CANCELLED not in TRANSITIONS[proposal.state]:
         raise ProposalState(digest=proposal.digest[:16], state=proposal.state)
     return move(services, tx, proposal, CANCELLED, now, {"code": CANCELLED, "person": person})
 
