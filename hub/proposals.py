@@ -32,6 +32,7 @@ TRANSITIONS: dict[str, frozenset[str]] = {
 }
 OPEN_STATES = (PROPOSED, APPROVED, RUNNING)
 AGREEMENT = "agreement"
+ENDED_TASK = "job.ended"
 PARTIES_MAX = 64
 BODY_BYTES_MAX = 128 << 10
 KEYS = ("signing", "sealing", "chain")
@@ -174,8 +175,18 @@ def move(
     if not TRANSITIONS[state]:
         tx.tasks.withdraw(proposal.digest)
         tx.jobs.delete_envelopes(proposal.digest)
+        _tell(tx, moved, now)
     tx.signal("job", proposal.digest)
     return moved
+
+
+def _tell(tx: Transaction, ended: Proposal, now: datetime) -> None:
+    """Tell each party's node that a job has ended, and why; the request outlives the job's own."""
+    head: Head = {"job": ended.digest, "state": ended.state, "reason": ended.reason}
+    for party in ended.parties:
+        partner = tx.members.partner(party)
+        if partner is not None and partner.state == "ACTIVE":
+            tasks.post(tx, now, task_id=f"{ended.digest[:32]}-ended-{party}", node=party, kind=ENDED_TASK, head=head)
 
 
 def fail(

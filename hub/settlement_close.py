@@ -82,6 +82,7 @@ def _draft(
     if old is not None:
         terms.move(services, tx, old, State.VOID, now, {"replaced": True})
         LedgerStore(tx.session).decide(old.id, EntryState.VOIDED, now)
+        terms.announce(tx, agreement, old, State.VOID.value, now)
     salts = Salts(lines=tuple(services.entropy(32) for _ in lines), total=services.entropy(32))
     made = statement.build(agreement, period, place, lines, salts)
     record = _keep(services, tx, agreement, made, lines, salts, now)

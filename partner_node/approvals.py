@@ -22,6 +22,7 @@ from partner_node.errors import (
     AlreadyDecided,
     CardAlreadyPinned,
     DigestDiffers,
+    JobEnded,
     JobExpired,
     NotAParty,
     NotApproved,
@@ -39,6 +40,8 @@ from privacy.printable import is_printable
 
 KINDS = ("match", "train", "agreement")
 KEYS = ("signing", "sealing", "chain")
+ENDS = ("COMPLETED", "REFUSED", "EXPIRED", "FAILED", "CANCELLED")
+REASON_BYTES_MAX = 8192
 PARTIES_MAX = 64
 VALID_DAYS_MAX = 366  # an approval is a person's answer about today's data, not a standing permission
 
@@ -56,7 +59,7 @@ class Approvals:
         self.reviews: dict[str, Review] = {}
 
     def handlers(self) -> Handlers:
-        return {"proposal": self.receive}
+        return {"proposal": self.receive, "job.ended": self.ended}
 
     def commands(self) -> Commands:
         return {
@@ -88,6 +91,17 @@ class Approvals:
         expires = times.to_text(times.parse(body["expires"], "expires"))
         proposal = Proposal(digest=digest, kind=kind, body=body, received=now, expires=expires)
         return Answer(write=lambda session: store.keep_proposal(session, proposal))
+
+    def ended(self, request: Message) -> Answer:
+        """Note how a job ended, for this node's people. Raises MalformedMessage."""
+        digest, state, reason = (request.head.get(name) for name in ("job", "state", "reason"))
+        name = parse_digest(digest)
+        if state not in ENDS or not isinstance(reason, dict) or len(canonical.encode(reason)) > REASON_BYTES_MAX:
+            raise MalformedMessage(why="how a job ended")
+        if not all(map(is_printable, _texts(reason))):
+            raise MalformedMessage(why="a reason with control or invisible characters")
+        now = times.to_text(self._node.clock())
+        return Answer(write=lambda session: store.keep_end(session, name, str(state), reason, now))
 
     def decide(self, decision: str, arguments: Mapping[str, Any]) -> Body:
         """A person's answer to one job: signed, stored and queued for the hub in one transaction.
@@ -185,6 +199,7 @@ class Approvals:
 
     def _line(self, session: Session, proposal: Proposal) -> Body:
         decision, result = store.decision(session, proposal.digest), store.result(session, proposal.digest)
+        state, reason = store.end(session, proposal.digest) or ("OPEN", None)
         return {
             "job": proposal.digest,
             "kind": proposal.kind,
@@ -193,6 +208,8 @@ class Approvals:
             "expires": proposal.expires,
             "decision": decision.decision if decision else None,
             "person": decision.person if decision else None,
+            "state": state,
+            "reason": reason,
             "result": result.document.body if result else None,
         }
 
@@ -207,6 +224,9 @@ class Approvals:
 
     def _check_approvable(self, proposal: Proposal, now: datetime) -> None:
         _check_time(proposal, now)
+        ended = self._node.database.read(lambda session: store.end(session, proposal.digest))
+        if ended is not None:
+            raise JobEnded(job=proposal.digest[:16], state=ended[0])
         if proposal.expires > times.to_text(now + timedelta(days=VALID_DAYS_MAX)):
             raise ProposalInvalid(why=f"it is valid for more than {VALID_DAYS_MAX} days")
         self._check_own_keys(proposal.body, proposal.digest)

@@ -117,9 +117,9 @@ def jobs(cli: Cli, job: str | None) -> None:
         cli.show(found, lambda: _describe(cli, found))
         return
     found = cli.call("jobs")
-    columns = ("job", "kind", "purpose", "parties", "expires", "decision")
+    columns = ("job", "kind", "purpose", "parties", "expires", "decision", "state")
     rows = [
-        (j["job"][:16], j["kind"], j["purpose"], ", ".join(j["parties"]), j["expires"], j["decision"])
+        (j["job"][:16], j["kind"], j["purpose"], ", ".join(j["parties"]), j["expires"], j["decision"], j["state"])
         for j in found["jobs"]
     ]
     cli.show(found, lambda: cli.table(columns, rows))
@@ -286,6 +286,7 @@ def _describe(cli: Cli, found: dict[str, Any]) -> None:
         ("purpose", body["purpose"]),
         ("expires", found["expires"]),
         ("decision", found["decision"]),
+        ("state", f"{found['state']} {_why(cli, found['reason'] or {})}".rstrip()),
     ]
     rows += [(f"party {p['partner']}", ", ".join(_part(p))) for p in body["parties"]]
     rows += [("discloses", sentence[cli.lang]) for sentence in found["discloses"]]
@@ -293,6 +294,12 @@ def _describe(cli: Cli, found: dict[str, Any]) -> None:
     if found["blocked"] is not None:
         rows.append(("blocked", f"{found['blocked']['code']}: {found['blocked'][cli.lang]}"))
     cli.table(("", ""), rows)
+
+
+def _why(cli: Cli, reason: dict[str, Any]) -> str:
+    """The party or person that ended a job, and what was said."""
+    who = reason.get("partner") or reason.get("person")
+    return " ".join(filter(None, [f"({who})" if who else "", reason.get(cli.lang) or reason.get("en") or ""]))
 
 
 def _part(party: dict[str, Any]) -> list[str]:

@@ -156,6 +156,13 @@ class JobExpired(Failure):
     zh = "任务 {job} 已于 {expires} 过期"
 
 
+class JobEnded(Failure):
+    code = "JOB_ENDED"
+    kind = Kind.CONFLICT
+    en = "the job {job} ended as {state}: there is nothing to approve; `ecohub partner jobs {job}` shows why"
+    zh = "任务 {job} 已以 {state} 结束，无需审批；原因见 `ecohub partner jobs {job}`"
+
+
 class AlreadyDecided(Failure):
     code = "ANSWERED_OTHERWISE"
     kind = Kind.CONFLICT

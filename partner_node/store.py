@@ -18,6 +18,7 @@ from partner_node.outbound import check_size
 from partner_node.tables import (
     CosignedRow,
     DecisionRow,
+    EndRow,
     InboxRow,
     OutboxRow,
     PeerRow,
@@ -194,6 +195,18 @@ def proposal(session: Session, job: str) -> Proposal:
 def proposals(session: Session) -> list[Proposal]:
     """All proposals, oldest first."""
     return [_proposal(row) for row in session.scalars(select(ProposalRow).order_by(ProposalRow.received))]
+
+
+def keep_end(session: Session, digest: str, state: str, reason: Body, now: str) -> None:
+    """How a job of this node ended; nothing for a job that never came here."""
+    if session.get(ProposalRow, digest) is not None:
+        session.merge(EndRow(digest=digest, state=state, reason=canonical.encode(reason), time=now))
+
+
+def end(session: Session, digest: str) -> tuple[str, Body] | None:
+    """(state, reason) of a job that has ended as far as this node was told."""
+    row = session.get(EndRow, digest)
+    return (row.state, _object(row.reason)) if row else None
 
 
 def keep_decision(session: Session, decision: Decision) -> None:

@@ -66,6 +66,16 @@ class ProposalRow(Base):
     expires: Mapped[str]
 
 
+class EndRow(Base):
+    """How a job ended, as the hub told: shown to people, believed for nothing else."""
+
+    __tablename__ = "job_end"
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    state: Mapped[str]
+    reason: Mapped[bytes]
+    time: Mapped[str]
+
+
 class DecisionRow(Base):
     """What this node's own person answered; at most one answer a proposal."""
 

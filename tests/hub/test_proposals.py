@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from ecowire import documents
 from ecowire.status import MalformedMessage
-from hub import matching, proposals
+from hub import matching, partners, proposals
 from hub.proposals import (
     AlreadyDecided,
     ApprovalOfOther,
@@ -25,7 +25,7 @@ from hub.records import Head, Proposal
 from hub.store import Transaction
 from privacy.errors import Failure
 from privacy.seal import BadSignature
-from tests.hub.alliance import Hub, hub_without_ports, match_body, party
+from tests.hub.alliance import OPERATOR, Hub, hub_without_ports, match_body, party
 
 
 def propose(hub: Hub, **changes: object) -> Proposal:
@@ -115,7 +115,19 @@ def test_one_refusal_ends_it(hub: Hub) -> None:
     hub.decide("insurer", made.digest, "match", "refuse", reason="not this month")
     ended = hub.proposal(made.digest)
     assert (ended.state, ended.reason["en"]) == ("REFUSED", "not this month")
-    assert hub.store.read("open", lambda tx: tx.tasks.open_ids("broker", 0)) == ()
+    for name in ("broker", "insurer"):  # all that is still to be sent is the word that it ended, and why
+        ((_, told),) = hub.store.read("open", lambda tx, n=name: tx.tasks.open_ids(n, 0))
+        task = hub.store.read("told", lambda tx, t=told: tx.tasks.get(t))
+        assert (task.kind, task.head["job"], task.head["state"]) == ("job.ended", made.digest, "REFUSED")
+        assert task.head["reason"] == ended.reason
+
+
+def test_each_party_is_told_of_a_cancellation_but_not_one_that_left(hub: Hub) -> None:
+    made = propose(hub)
+    hub.run(partners.revoke, OPERATOR, hub.now(), {"partner": "broker", "reason": "left"})
+    assert hub.proposal(made.digest).state == "FAILED"
+    told = hub.store.read("told", lambda tx: tx.tasks.of_job("", kind="job.ended"))
+    assert [task.node for task in told] == ["insurer"]
 
 
 def test_the_same_decision_again_gets_the_same_receipt(hub: Hub) -> None:

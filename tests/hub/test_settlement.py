@@ -287,6 +287,8 @@ def test_a_disputed_draft_opens_the_period_and_is_replaced(month: Settling) -> N
     assert month.record(old.id).state == "VOID"
     with pytest.raises(StatementVoid):
         month.settle(old)
+    told = [(node, head["state"]) for node, head in announced(month) if head["statement"] == old.id]
+    assert [state for node, state in told if node == PAYER] == ["DISPUTED", "VOID"]
     assert [entry.state for entry in month.entries()] == [EntryState.VOIDED, EntryState.PENDING]
     with pytest.raises(StatementNotOpen):
         month.confirm(old, REFERRER)

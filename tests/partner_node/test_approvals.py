@@ -205,3 +205,35 @@ def test_a_purpose_that_the_asset_is_not_offered_for_is_refused(pair: list[TestN
     job = alliance.propose(pair, "match", alliance.match_body(pair, purpose="advertising"))
     with pytest.raises(errors.PurposeNotOffered):
         pair[0].command("approve", job=job, person="privacy officer")
+
+
+def ended(node: TestNode, job: str, state: str = "CANCELLED", **reason: Any) -> Message:
+    said: Body = {"code": state, "person": "dana", **reason}
+    return node.ask(
+        Message(id=f"{job[:32]}-ended", kind="job.ended", head={"job": job, "state": state, "reason": said})
+    )
+
+
+def test_a_cancelled_job_is_shown_as_such_and_not_approved_any_more(pair: list[TestNode]) -> None:
+    node = pair[0]
+    job = alliance.propose(pair, "match", alliance.match_body(pair))
+    assert node.command("jobs")["jobs"][0]["state"] == "OPEN"
+    assert ended(node, job).kind != FAILURE
+    (line,) = node.command("jobs")["jobs"]
+    assert (line["state"], line["reason"]["person"]) == ("CANCELLED", "dana")
+    assert node.command("job", job=job)["blocked"]["code"] == "JOB_ENDED"
+    with pytest.raises(errors.JobEnded, match="CANCELLED"):
+        node.command("approve", job=job, person="privacy officer")
+
+
+def test_the_end_of_a_job_that_never_came_here_is_taken_and_not_kept(pair: list[TestNode]) -> None:
+    assert ended(pair[0], "ab" * 32).kind != FAILURE
+    assert pair[0].command("jobs") == {"jobs": []}
+
+
+@pytest.mark.parametrize(
+    "change", [{"state": "WON"}, {"en": "\x1b[2J"}, {"en": "x" * 9000}], ids=["state", "terminal codes", "length"]
+)
+def test_a_malformed_end_is_refused(pair: list[TestNode], change: dict[str, Any]) -> None:
+    job = alliance.propose(pair, "match", alliance.match_body(pair))
+    assert ended(pair[0], job, **change).head["code"] == "MALFORMED_MESSAGE"
