@@ -8,6 +8,7 @@ the start of the statement's digest (ISO 20022 Max35Text): the bank's statement 
 import csv
 import hashlib
 import io
+import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -19,6 +20,7 @@ from hub.settlement_errors import NothingToPay
 from hub.store import Transaction
 from hub.store_settlement import PaymentFile, SettlementStore
 from privacy.ids import Digest, PartnerId, Period, parse_period
+from privacy.printable import printable
 from revenue_share.money import Money
 from revenue_share.statement import State, Statement
 
@@ -35,7 +37,7 @@ COLUMNS = (
     "agreement",
 )
 END_TO_END_CHARACTERS = 32
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@")  # also in their full-width forms, which NFKC maps to these
 
 
 def pay(services: Services, tx: Transaction, caller: Caller, now: datetime, head: Head) -> Reply:
@@ -95,8 +97,8 @@ def end_to_end_id(statement: Digest) -> str:
 
 
 def _guarded(cell: str) -> str:
-    flat = " ".join(cell.split())  # no line ends inside a bank's file
-    return "'" + flat if flat.startswith(_FORMULA) else flat
+    flat = printable(" ".join(cell.split()))  # no line ends and nothing hidden inside a bank's file
+    return "'" + flat if unicodedata.normalize("NFKC", flat).startswith(_FORMULA) else flat
 
 
 def _count(data: bytes) -> int:

@@ -17,6 +17,7 @@ from partner_node.settlement_errors import EventIdRepeated, ReportFileInvalid
 from privacy.errors import Failure
 from privacy.ids import ClientToken
 from privacy.normalise import IdRejected, normalise
+from revenue_share import periods
 from revenue_share.money import Money
 from revenue_share.referral import RevenueEvent
 
@@ -115,6 +116,9 @@ def _time(value: str, line: int) -> datetime:
         raise ReportFileInvalid(line=line, why="a time in ISO 8601 is expected") from None
     if time.tzinfo is None:
         raise ReportFileInvalid(line=line, why="the time lacks its offset, such as +08:00")
-    if time.microsecond:
-        raise ReportFileInvalid(line=line, why="the time has fractions of a second")
-    return time.astimezone(UTC)
+    try:
+        time = time.astimezone(UTC)  # an offset may have fractions of a second too
+        periods.parse_time(time.isoformat(timespec="auto").replace("+00:00", "Z"))
+    except (ValueError, OverflowError):
+        raise ReportFileInvalid(line=line, why="whole seconds of the years 2000 to 2099 are expected") from None
+    return time
