@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from ecowire import evidence
 from privacy.errors import Failure
 from sandbox.examine import trust as trusts
 from sandbox.examine.run import Report, examine
@@ -28,6 +29,8 @@ def command(context: click.Context, bundle: Path, trust_file: Path, as_json: boo
 
     Exit code 0: nothing found. 1: findings. 5: the bundle can't be read or the parties contradict each other.
     """
+    if bundle.stat().st_size > evidence.BUNDLE_BYTES_MAX:
+        raise evidence.BundleMalformed(why=f"more than {evidence.BUNDLE_BYTES_MAX} bytes")
     report = examine(bundle.read_bytes(), trusts.load(trusts.read(trust_file)))
     if as_json:
         click.echo(json.dumps(report.to_value(), ensure_ascii=False, sort_keys=True))

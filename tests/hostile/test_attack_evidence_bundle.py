@@ -8,6 +8,7 @@ the same value, journal entries of nobody, states nobody signed, whole statement
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,8 @@ from revenue_share.agreement import Agreement
 from revenue_share.allocation import allocate
 from revenue_share.referral import EventReport, ReferralReport
 from sandbox import tamper
+from sandbox.examine import __main__ as entry
+from sandbox.examine import trust as trusts
 from sandbox.examine.run import Report, examine
 from sandbox.report import findings_table, print_tables
 from tests.sandbox import small_alliance as small
@@ -426,6 +429,30 @@ def test_nothing_of_the_bundle_repaints_the_regulators_terminal(capsys: pytest.C
     print_tables(findings_table([(f.severity, f.code, f.where, f.en) for f in report.findings], "en"))
     shown = capsys.readouterr().out + repr(report.to_value())
     assert "no findings" in shown and not set(shown) & set("\x1b\x9b\u202e")
+
+
+def test_a_file_too_large_for_memory_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle, trusted = tmp_path / "bundle.zip", tmp_path / "trust.toml"
+    with bundle.open("wb") as file:
+        file.truncate(1 << 42)  # four terabytes of nothing
+    trusted.write_text(trusts.dump(small.trust(small.settled_month())))
+    monkeypatch.setattr("sys.argv", ["ecohub-examine", str(bundle), "--trust", str(trusted)])
+    with pytest.raises(SystemExit) as ended:
+        entry.main()
+    assert (ended.value.code, capsys.readouterr().err[:16]) == (5, "BUNDLE_MALFORMED")
+
+
+@pytest.mark.parametrize(
+    "data", [b"[" * 100_000, b'{"a":NaN}', b'{"a":1e5}', b"9" * 5000, b'"\\ud800"', b"\xff\xfe", b""]
+)
+@pytest.mark.parametrize("name", ["audit/leaves.jsonl", "chain/genesis.json", "chain/blocks.jsonl", JOURNAL])
+def test_what_is_no_json_is_a_finding_and_stops_nothing(name: str, data: bytes) -> None:
+    books = small.settled_month()
+    report = examined({**books.entries(), name: data}, books)
+    assert not report.clean
+    assert report.held["statement signatures"] == 2, "the other checks went on"
 
 
 def test_a_trust_file_without_witnesses_is_told_of() -> None:
