@@ -26,6 +26,8 @@ from tests.support.entropy import SeededEntropy
 from tests.support.revenue import event, referral
 from tests.support.sandbox_chain import CHAIN_ID, KEYS, WINDOW, local
 
+pytestmark = [pytest.mark.flow, pytest.mark.slow_flow]
+
 NOW = datetime.now(UTC).replace(microsecond=0)  # TLS checks certificates against the machine's own clock
 FIRST = (NOW.replace(day=1) - timedelta(days=20)).replace(day=1, hour=4, minute=0, second=0)
 PERIOD = Period(f"{FIRST:%Y-%m}")

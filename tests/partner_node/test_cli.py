@@ -18,6 +18,8 @@ from privacy.errors import Failure
 from tests.partner_node.alliance import resident_id
 from tests.partner_node.harbour import Harbour, harbour, prepare, until
 
+pytestmark = [pytest.mark.flow, pytest.mark.slow_flow]
+
 ENTRY = [sys.executable, "-P", "-c", "from sandbox.cli import main; main()"]
 CLIENT = resident_id(17)
 

@@ -29,6 +29,8 @@ from tests.support.sandbox_chain import (
     wishes,
 )
 
+pytestmark = [pytest.mark.flow, pytest.mark.slow_flow]
+
 SUBMITTER, GOVERNOR, BROKER, ARBITER, REFERRER = (
     KEYS[role] for role in ("submitter", "governor", "broker", "arbiter", "referrer")
 )

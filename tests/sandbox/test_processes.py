@@ -9,6 +9,8 @@ from sandbox import processes
 from sandbox.processes import CommandFailed, Process, ProcessFailed, run
 from sandbox.world import Partner, World
 
+pytestmark = [pytest.mark.flow, pytest.mark.slow_flow]
+
 
 @pytest.fixture
 def chain(tmp_path: Path) -> Process:
