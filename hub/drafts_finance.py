@@ -45,7 +45,7 @@ def agreement(given: Mapping[str, Any], contract: Mapping[str, Any], now: dateti
     for name in ("valid_from", "valid_until"):
         if isinstance(body[name], date):  # TOML has dates of its own
             body[name] = body[name].isoformat()
-    body = plain(body)
+    body = dict(plain(body))
     body.setdefault("settlement", {name: contract[name] for name in ("chain_id", "contract", "window_seconds")})
     body.setdefault("expires", times.iso(now + timedelta(days=EXPIRES_DAYS)))
     body.setdefault("nonce", entropy(NONCE_BYTES).hex())
