@@ -132,6 +132,41 @@ def certify(cli: Cli, name: str, role: str, out: Path) -> None:
 
 
 @hub.command()
+@options
+def renew(cli: Cli) -> None:
+    """Renew your own certificate before it ends, whatever your role: same key, same person.toml."""
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    from hub.authority import make_request
+
+    me = client.load(cli.config)
+    key = load_pem_private_key(me.key, None)
+    assert isinstance(key, EllipticCurvePrivateKey) and me.certificate_file is not None, "as `certify` wrote it"
+    name = str(cli.call("whoami")[0]["name"])
+    made, _ = cli.call("renew", {"csr": make_request(key, name).decode()})
+    person_files.replace_certificate(me.certificate_file, str(made["certificate"]).encode())
+    cli.show({"certificate": str(me.certificate_file), "role": made["role"], "expires": made["expires"]})
+
+
+@hub.command()
+@click.option("--active", is_flag=True, help="only those that are valid now")
+@options
+def certificates(cli: Cli, active: bool) -> None:
+    """All certificates of nodes and people, those that end first before the others; a serial is what `revoke` takes."""
+    found = [c for c in cli.call("certificates")[0]["certificates"] if not active or c["state"] == "ACTIVE"]
+    columns = [
+        cli.word("name", "名称"),
+        cli.word("role", "角色"),
+        cli.word("expires", "到期"),
+        cli.word("state", "状态"),
+        cli.word("serial", "序列号"),
+    ]
+    rows = [(c["name"], c["role"], c["expires"], f"{c['state']} {c['reason']}".rstrip(), c["serial"]) for c in found]
+    cli.show({"certificates": found}, lambda: cli.table(columns, rows))
+
+
+@hub.command()
 @click.option("--partner", help="a partner: all its node certificates, and its open jobs end")
 @click.option("--serial", help="one certificate by its serial number (hex)")
 @click.option("--reason", required=True, help="why; the log keeps it, and the refusal names it")

@@ -35,6 +35,7 @@ class Person:
     authority: bytes
     key: bytes
     certificate: bytes
+    certificate_file: Path | None = None
 
 
 def load(path: Path | None = None) -> Person:
@@ -51,7 +52,7 @@ def load(path: Path | None = None) -> Person:
         raise PersonInvalid(file=str(file), why=f"{error.filename} is missing") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise PersonInvalid(file=str(file), why=str(error)) from None
-    return Person(hub=tree["hub"], **found)
+    return Person(hub=tree["hub"], certificate_file=file.parent / tree["certificate"], **found)
 
 
 def call(

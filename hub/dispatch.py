@@ -48,7 +48,7 @@ def run_command(
     """
     if name not in table:
         raise CommandUnknown(name=name[:40])
-    command, now, actor = table[name], services.clock(), f"person/{caller.name}"
+    command, now, actor = table[name], services.clock(), _actor(caller)
     try:
         require_role(caller, command.roles, name)
         if not command.changes:
@@ -59,6 +59,10 @@ def run_command(
     except NOTED as failure:
         note_refusal(services, actor, name, failure)
         raise
+
+
+def _actor(caller: Caller) -> str:
+    return f"{'node' if caller.role == 'node' else 'person'}/{caller.name}"
 
 
 def _read(services: Services, command: Command, caller: Caller, now: datetime, head: Head) -> Reply:
@@ -72,7 +76,7 @@ def _read(services: Services, command: Command, caller: Caller, now: datetime, h
 def _change(
     services: Services, command: Command, caller: Caller, now: datetime, name: str, head: Head, key: str
 ) -> Reply:
-    actor = f"person/{caller.name}"
+    actor = _actor(caller)
     digest = canonical.digest("ecohub/command/v1", [name, head]).hex()
     run, call = command.run, command.call
 

@@ -221,14 +221,16 @@ def check_person(name: str) -> str:
 
 
 def revoke(services: Services, tx: Transaction, caller: Caller, now: datetime, head: Head) -> Reply:
-    """Revoke a partner (all its node certificates; its open jobs end) or one certificate by serial."""
+    """Revoke a partner (all its node certificates; its open jobs end), or the key of the certificate with a serial."""
     only(head, "partner", "serial", "reason")
     reason = text(head, "reason", longest=200)
     if ("partner" in head) == ("serial" in head):
         raise HeadInvalid(field="partner", why="give either a partner or a serial")
     if "serial" in head:
         who = text(head, "serial", longest=40)
-        found = tx.members.certificates(serial=who)
+        named = {(c.name, c.public_key) for c in tx.members.certificates(serial=who)}
+        # renewals hold the same key: whoever is to stay outside must not come back with a later certificate
+        found = tuple(c for c in tx.members.certificates() if (c.name, c.public_key) in named)
     else:
         who = parse_partner_id(head["partner"])
         found = tuple(c for c in tx.members.certificates(who) if c.role == "node")

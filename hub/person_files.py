@@ -16,6 +16,14 @@ def check_folder(folder: Path) -> None:
         raise OutputExists(path=str(folder))
 
 
+def replace_certificate(path: Path, pem: bytes) -> None:
+    """Put a renewed certificate in place of the one that is about to end, whole or not at all."""
+    draft = path.with_name(path.name + ".part")
+    draft.write_bytes(pem)
+    draft.chmod(0o644)
+    draft.replace(path)
+
+
 def write_person(folder: Path, hub: str, authority_pem: bytes, key_pem: bytes, certificate_pem: bytes) -> Path:
     """A person's folder: key, certificate, CA and person.toml, which names them. Gives the path of person.toml."""
     folder.mkdir(parents=True, exist_ok=True)

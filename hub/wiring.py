@@ -14,7 +14,7 @@ import grpc
 
 from contracts import keys as chain_keys
 from contracts.chain import Chain
-from hub import audit, authority, evidence, jobs, matching, partners, settlement, training, witness
+from hub import audit, authority, certificates, evidence, jobs, matching, partners, settlement, training, witness
 from hub.audit import Log
 from hub.dispatch import AnswerHandler
 from hub.engine import Engine
@@ -35,6 +35,7 @@ STOP_POLL_SECONDS = 0.2
 
 COMMANDS: Mapping[str, Command] = {
     **partners.COMMANDS,
+    **certificates.COMMANDS,
     **jobs.COMMANDS,
     **witness.COMMANDS,
     **evidence.COMMANDS,

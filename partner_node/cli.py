@@ -66,6 +66,22 @@ def enrol(cli: Cli, invite: str) -> None:
 
 
 @partner.command()
+@options
+def renew(cli: Cli) -> None:
+    """Renew this node's certificate before it ends, for the same key. A running node takes it at its next start."""
+    from partner_node import enrolment, times
+
+    until = times.to_text(enrolment.renew(cli.settings()))
+    cli.show(
+        {"expires": until},
+        lambda: cli.say(
+            f"valid until {until}; restart the node before the old certificate ends",
+            f"有效期至 {until}；请在旧证书到期前重启节点",
+        ),
+    )
+
+
+@partner.command()
 @click.option("--log-level", type=LEVELS, default="info", show_default=True, help="how much to log, on stderr")
 @options
 def run(cli: Cli, log_level: str) -> None:

@@ -184,8 +184,9 @@ def certificate_of(own: x509.Certificate, authority: x509.Certificate, now: date
         en = f"the certificate is valid from {since} only: this machine's clock is behind; set it by NTP"
         yield failed("certificate", "CLOCK_BEHIND", en, f"证书自 {since} 起有效：本机时钟偏慢，请用 NTP 校时")
     elif own.not_valid_after_utc - now < EXPIRY_WARNING:
-        en = f"the certificate expires at {until}: ask the operator for a new invite soon"
-        yield warning("certificate", "CERTIFICATE_EXPIRES_SOON", en, f"证书将于 {until} 到期：请尽快索取新邀请码")
+        en = f"the certificate expires at {until}: run `ecohub partner renew`, then restart the node"
+        zh = f"证书将于 {until} 到期：请运行 `ecohub partner renew` 并重启节点"
+        yield warning("certificate", "CERTIFICATE_EXPIRES_SOON", en, zh)
     else:
         yield ok("certificate", f"valid until {until}", f"有效期至 {until}")
 

@@ -8,12 +8,21 @@ hub's log key. A later enrolment (an expired certificate) never changes what the
 import hashlib
 import os
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 
 from partner_node import files, keys, rpc
-from partner_node.errors import AuthorityDiffers, AuthorityMissing, KeyFileMalformed, MembershipDiffers, NotEnrolled
+from partner_node.errors import (
+    AuthorityDiffers,
+    AuthorityMissing,
+    CertificateNotOurs,
+    KeyFileMalformed,
+    MembershipDiffers,
+    NotEnrolled,
+)
 from partner_node.outbound import Outbound
 from partner_node.settings import Settings
 from partner_node.times import Entropy
@@ -58,6 +67,32 @@ def enrol(settings: Settings, invite: str) -> Membership:
     files.replace(path, reply.alliance)
     files.replace(settings.keys / "tls.pem", reply.certificate)
     return member
+
+
+def renew(settings: Settings) -> datetime:
+    """Renew this node's certificate before it ends, for the same key; gives the new end. The old one runs out.
+
+    Raises NotEnrolled, the hub's refusal (CERTIFICATE_EXPIRED: enrol again), HubNotReached, CertificateNotOurs.
+    """
+    own, authority = keys.load(settings.keys), read_authority(settings)
+    identity = rpc.Identity(
+        address=settings.hub,
+        authority=authority,
+        key=own.tls,
+        certificate=keys.certificate(settings.keys),
+        partner=settings.partner,
+    )
+    csr = Outbound(signing=own.signing).renewal(keys.signing_request(own.tls, settings.partner))
+    pem = rpc.renew(identity, csr)
+    try:
+        made, held = x509.load_pem_x509_certificate(pem), x509.load_pem_x509_certificate(identity.certificate)
+        made.verify_directly_issued_by(x509.load_pem_x509_certificate(authority))
+    except (ValueError, TypeError, InvalidSignature):
+        raise CertificateNotOurs from None
+    if made.public_key() != held.public_key() or made.subject != held.subject:
+        raise CertificateNotOurs
+    files.replace(settings.keys / "tls.pem", pem)
+    return made.not_valid_after_utc
 
 
 def membership(settings: Settings) -> Membership:

@@ -45,6 +45,13 @@ class NotEnrolled(Failure):
     zh = "本节点尚无联盟证书：请运行 `ecohub partner enrol 邀请码`"
 
 
+class CertificateNotOurs(Failure):
+    code = "CERTIFICATE_NOT_OURS"
+    kind = Kind.INTEGRITY
+    en = "the hub's answer is no certificate of the alliance for this node's name and key; the old one stays in place"
+    zh = "枢纽返回的不是本联盟为本节点名称与密钥签发的证书；保留原证书"
+
+
 class MembershipDiffers(Failure):
     code = "MEMBERSHIP_DIFFERS"
     kind = Kind.INTEGRITY

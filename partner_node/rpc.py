@@ -5,6 +5,7 @@ what they mean: requests and acknowledgements go to `deliver`, which must only q
 that broke is not remembered here: the hub repeats its requests, the outbox its own.
 """
 
+import hashlib
 import logging
 import queue
 import threading
@@ -187,6 +188,29 @@ def enrol(
     if reply.failure:
         raise _refusal(reply.failure)
     return reply
+
+
+def renew(identity: Identity, csr: bytes) -> bytes:
+    """A new certificate (PEM) for this node's own key, asked for under the one it has.
+
+    Raises the hub's refusal, HubNotReached, MalformedMessage.
+    """
+    head = canonical.encode({"csr": csr.decode()})
+    request = pb.Request(command="renew", head=head, idempotency_key=hashlib.sha256(csr).hexdigest())
+    with channel.client(
+        identity.address, identity.authority, identity.key, identity.certificate, SERVER_NAME
+    ) as connection:
+        try:
+            stub = alliance_pb2_grpc.AllianceStub(connection)  # type: ignore[no-untyped-call]
+            part = next(iter(stub.Call(request, timeout=limits.DEADLINE_SECONDS)), None)
+        except grpc.RpcError as error:
+            raise explain(error, identity.address) from None
+    if part is not None and part.failure:
+        raise _refusal(part.head)
+    answer = canonical.decode(part.head) if part is not None else None
+    if not isinstance(answer, dict) or not isinstance(answer.get("certificate"), str):
+        raise status.MalformedMessage(why="a renewed certificate is expected")
+    return str(answer["certificate"]).encode()
 
 
 def explain(error: grpc.RpcError, address: str) -> Failure:

@@ -1,7 +1,9 @@
 """The commands of operators and the data team against a running hub: one document, stable codes, nothing unasked."""
 
 import json
+import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,11 @@ from click.testing import CliRunner, Result
 
 from ecowire import evidence, status
 from ecowire.stream import Message
-from hub import cli, cli_data, person_files, proposals
+from hub import authority, cli, cli_data, client, person_files, proposals
 from hub.client import PersonInvalid
 from hub.store import Transaction
 from privacy.errors import Failure
-from tests.hub.alliance import Party
+from tests.hub.alliance import Party, party
 from tests.hub.streams import ServedHub, served_hub
 
 
@@ -97,6 +99,69 @@ def test_a_revocation_needs_a_yes(hub: ServedHub, operator: Path, tmp_path: Path
     assert run(cli.hub, Path(made["person"]), "status")["name"] == "leaver"
     assert run(cli.hub, operator, *arguments, "--yes")["revoked"] == [found.serial]
     assert refusal(cli.hub, Path(made["person"]), "status") == "CERTIFICATE_REVOKED"
+
+
+def test_certificates_are_listed_with_their_ends_for_the_operator_alone(
+    hub: ServedHub, operator: Path, person: Path, tmp_path: Path
+) -> None:
+    run(cli.hub, operator, "certify", "temp", "data", "--out", str(tmp_path / "temp"))
+    (made,) = hub.store.read("c", lambda tx: tx.members.certificates("temp"))
+    listed = {item["serial"]: item for item in run(cli.hub, operator, "certificates")["certificates"]}
+    assert (listed[made.serial]["name"], listed[made.serial]["role"]) == ("temp", "data")
+    assert listed[made.serial]["state"] == "ACTIVE"
+    assert {"broker", "insurer"} <= {item["name"] for item in listed.values() if item["role"] == "node"}
+    run(cli.hub, operator, "revoke", "--serial", made.serial, "--reason", "left", "--yes")
+    assert made.serial not in run(cli.hub, operator, "certificates", "--active", as_json=False)
+    again = {item["serial"]: item for item in run(cli.hub, operator, "certificates")["certificates"]}
+    assert (again[made.serial]["state"], again[made.serial]["reason"]) == ("REVOKED", "left")
+    assert refusal(cli.hub, person, "certificates") == "ROLE_NOT_ALLOWED"
+
+
+def test_a_person_renews_the_own_certificate_and_a_revocation_ends_both(
+    hub: ServedHub, operator: Path, tmp_path: Path
+) -> None:
+    config = Path(run(cli.hub, operator, "certify", "long", "finance", "--out", str(tmp_path / "long"))["person"])
+    before = (tmp_path / "long" / "certificate.pem").read_bytes()
+    hub.clock.forward(60)  # no more: TLS looks at this machine's own clock
+    told = run(cli.hub, config, "renew")
+    after = (tmp_path / "long" / "certificate.pem").read_bytes()
+    assert (told["role"], after != before) == ("finance", True)
+    assert run(cli.hub, config, "status")["expires"] == told["expires"]
+    first, second = hub.store.read("c", lambda tx: tx.members.certificates("long"))
+    assert second.not_after > first.not_after
+    assert first.public_key == second.public_key
+    run(cli.hub, operator, "revoke", "--serial", first.serial, "--reason", "left", "--yes")
+    assert refusal(cli.hub, config, "status") == "CERTIFICATE_REVOKED"
+    assert refusal(cli.hub, config, "renew") == "CERTIFICATE_REVOKED"
+
+
+def test_a_nodes_certificate_renews_itself_for_its_own_key_and_does_nothing_else(hub: ServedHub) -> None:
+    who = hub.parties["broker"]
+    node = client.Person(
+        hub=hub.operator.hub,
+        authority=hub.operator.authority,
+        key=authority.private_pem(who.tls),
+        certificate=who.certificate,
+    )
+
+    def ask(command: str, **head: str) -> dict[str, Any]:
+        return dict(client.call(node, command, dict(head), idempotency_key=os.urandom(8).hex())[0])
+
+    made = ask("renew", csr=who.csr().decode())
+    assert made["role"] == "node"
+    renewed = replace(node, certificate=str(made["certificate"]).encode())
+    assert client.call(renewed, "renew", {"csr": who.csr().decode()}, idempotency_key="n2")[0]["role"] == "node"
+    stranger = authority.make_request(party("thief").tls, "broker").decode()
+    for command, head, code in (
+        ("renew", {"csr": stranger}, "RENEWAL_OF_OTHER_KEY"),
+        ("renew", {"csr": who.csr("insurer").decode()}, "CERTIFICATE_REQUEST_NOT_VALID"),
+        ("whoami", {}, "ROLE_NOT_ALLOWED"),
+        ("partners", {}, "ROLE_NOT_ALLOWED"),
+        ("certificates", {}, "ROLE_NOT_ALLOWED"),
+    ):
+        with pytest.raises(Failure) as caught:
+            ask(command, **head)
+        assert status.code_of(caught.value) == code
 
 
 def test_a_data_person_may_not_do_an_operators_work(hub: ServedHub, person: Path) -> None:
