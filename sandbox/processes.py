@@ -119,9 +119,11 @@ def free_ports(count: int) -> list[int]:
 class Process:
     """A long-running `ecohub` process that can be stopped, killed and started again."""
 
-    def __init__(self, name: str, arguments: Sequence[str], log: Path, ready: Callable[[], bool]) -> None:
-        """ready: asked until true after a start; must not raise."""
-        self.name, self.arguments, self.log = name, tuple(arguments), log
+    def __init__(
+        self, name: str, arguments: Sequence[str], log: Path, ready: Callable[[], bool], cwd: Path | None = None
+    ) -> None:
+        """ready: asked until true after a start; must not raise. cwd: where it starts, by default here."""
+        self.name, self.arguments, self.log, self._cwd = name, tuple(arguments), log, cwd
         self._ready = ready
         self._popen: subprocess.Popen[bytes] | None = None
 
@@ -136,6 +138,7 @@ class Process:
         with self.log.open("ab") as output:
             self._popen = subprocess.Popen(  # noqa: S603 - our own entry, arguments as a list
                 [*ENTRY, *self.arguments],
+                cwd=self._cwd,
                 env=environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=output,

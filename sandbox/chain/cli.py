@@ -1,6 +1,7 @@
 """`ecohub sandbox chain …`: run the chain's process, check a ledger, deploy and govern the settlement contract."""
 
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import click
 from contracts import artifacts, keys, settlement
 from contracts.chain import Chain
 from contracts.errors import AnchorInvalid
+from ecowire import outputs
 from sandbox.chain import genesis
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -27,6 +29,15 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 def chain(context: click.Context, lang: str) -> None:
     """The sandbox chain: serve, verify, deploy the settlement contract."""
     context.obj = {**(context.obj or {}), "lang": lang}
+
+
+@chain.command("new-key")
+@click.option("--out", type=FILE, required=True, help="the key's new file, mode 0600")
+def new_key(out: Path) -> None:
+    """Make a chain key, for the governor or the arbiter, and print its account."""
+    made = keys.generate(os.urandom)  # noqa: TID251 - a command line is a root
+    outputs.write_new(out, made.secret.hex().encode() + b"\n")
+    _print({"account": made.address, "file": str(out)})
 
 
 @chain.command()
@@ -118,6 +129,8 @@ def deploy_settlement(
     endpoint: str, chain_id: int, key: Path, broker: str, arbiter: str, window_seconds: int, output: Path | None
 ) -> None:
     """Deploy the settlement contract with the governor's key and check the deployed code."""
+    if output is not None:
+        outputs.check_new(output)
     governor = keys.read(key)
     arguments = settlement.constructor_data(
         governor.address, keys.parse_address(broker), keys.parse_address(arbiter), window_seconds
@@ -167,4 +180,4 @@ def _print(value: dict[str, Any], output: Path | None = None) -> None:
     text = json.dumps(value, indent=2, sort_keys=True)
     click.echo(text)
     if output is not None:
-        output.write_text(text + "\n")
+        outputs.write_new(output, text.encode() + b"\n", mode=0o644)

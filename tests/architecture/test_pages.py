@@ -26,7 +26,7 @@ from sandbox.examine.findings import CATALOGUE
 from sandbox.reference import walk
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("partner.md", "data-team.md", "finance.md", "regulator.md", "data.md")
+PAGES = ("partner.md", "data-team.md", "finance.md", "regulator.md", "data.md", "deploy.md")
 COMMANDS = {" ".join(path): command for path, command in walk(ecohub, ("ecohub",))}
 ENVIRONMENT = {"ECOHUB_LANG", "ECOHUB_NODE", "ECOHUB_PERSON"}
 
