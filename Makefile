@@ -28,7 +28,7 @@ test: setup  ## the fast suite and one flow over real processes
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not full and not slow_flow"
 
 flows: setup  ## the flows that CI runs besides: canary, kill -9, identities
-	@$(BIN)/python -m pytest -m "slow_flow"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow_flow"
 
 full: setup  ## everything, with the long tests (PostgreSQL where ECOHUB_TEST_POSTGRES names a server)
 	@$(BIN)/python -m pytest
