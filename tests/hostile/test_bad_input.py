@@ -1,37 +1,34 @@
-"""Bad input to running processes: each a stable code in English and Chinese, nothing lost, the next good work goes on.
+"""Bad data and jobs to running nodes: each a stable code in two languages, nothing lost, the next good work goes on.
 
-Wrong columns, missing, empty and damaged files, repeated and malformed ids; unknown jobs, jobs changed after approval;
-oversize, replayed and malformed messages, from people, from a node, and from a hub that is not honest.
+Wrong columns, missing, empty and damaged files, repeated and malformed ids; unknown jobs, wrong bodies, jobs that were
+changed after approval, and a hub that is not honest.
 """
 
-import json
-import re
-import socket
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
 
-from ecowire import channel, limits, status
-from ecowire.stream import FAILURE, Message
-from ecowire.v1 import alliance_pb2 as pb
-from hub import client
-from partner_node import local_client
 from privacy.errors import Failure
 from sandbox import party_files, world
-from sandbox.processes import Done, run
-from tests.hub.streams import Stream
 from tests.support import launch_alliance, launch_bad_sources, launch_fixtures
 from tests.support.launch import Plan
-from tests.support.launch_alliance import Alliance, match_body, train_body, wait
+from tests.support.launch_alliance import Alliance, match_body, wait
+from tests.support.launch_refusals import (
+    CHINESE,
+    RUNNING,
+    code,
+    count_body,
+    failed,
+    in_both_languages,
+    plan_body,
+    refused,
+    refused_call,
+    state,
+)
 
 pytestmark = [pytest.mark.flow, pytest.mark.slow_flow]
-CHINESE = re.compile(r"[\u4e00-\u9fff]")
-RUNNING = ("broker", "bank")
 
 
 @pytest.fixture(scope="module")
@@ -49,84 +46,12 @@ def alignment(alliance: Alliance) -> str:
     return str(alliance.run_job("data", "match", match_body("align", *RUNNING))["digest"])
 
 
-def state(alliance: Alliance, *but: str) -> Any:
-    """All that bad input must leave as it is: the hub's books and the nodes, less some jobs.
-
-    A node isn't told when a job failed elsewhere; it drops the job's state when nothing was heard of it for long.
-    """
-    jobs = [(j["digest"], j["state"], j["approved"]) for j in alliance.call("data", "jobs")["jobs"]]
-    partners = alliance.call("data", "partners")["partners"]
-    nodes = {}
-    for name in RUNNING:
-        told = alliance.node(name, "status")
-        running = [item for item in told["running"] if item["job"] not in but]
-        known = [job for job in alliance.node(name, "jobs")["jobs"] if job["job"] not in but]
-        nodes[name] = (running, told["peers"], known, alliance.node(name, "consent.show"))
-    return (
-        [job for job in jobs if job[0] not in but],
-        [(p["partner"], p["state"], p["assets"]) for p in partners],
-        nodes,
-    )
-
-
-def code(failure: Failure) -> str:
-    """The stable code of a failure that speaks both languages."""
-    assert CHINESE.search(failure.message("zh")) and not CHINESE.search(failure.message("en"))
-    return status.code_of(failure)
-
-
-def refused(alliance: Alliance, partner: str, command: str, **arguments: Any) -> str:
-    """The code under which a node refuses a command of its people."""
-    with pytest.raises(Failure) as caught:
-        alliance.node(partner, command, **arguments)
-    return code(caught.value)
-
-
-def refused_call(alliance: Alliance, role: str, command: str, head: dict[str, Any]) -> str:
-    """The code under which the hub refuses a person's call."""
-    with pytest.raises(Failure) as caught:
-        alliance.call(role, command, head)
-    return code(caught.value)
-
-
 @pytest.fixture
 def unchanged(alliance: Alliance) -> Iterator[None]:
     """Whatever the test tries, everything is as it was afterwards."""
     before = state(alliance)
     yield
     assert state(alliance) == before
-
-
-def failed(alliance: Alliance, digest: str) -> str:
-    """The code with which a job ended FAILED. Its reason speaks both languages and names no path."""
-    job = alliance.finished(digest)
-    assert job["state"] == "FAILED", job["state"]
-    reason = job["reason"]
-    assert CHINESE.search(reason["zh"]) and "/" not in reason["en"].replace("0/1", "")
-    # a training run's failure is the party's, reported by the relay
-    named = re.search(r"\b([A-Z]+_[A-Z_]+):", reason["en"]) if reason["code"] == "PARTY_FAILED" else None
-    return named.group(1) if named else str(reason["code"])
-
-
-def in_both_languages(*arguments: str) -> Done:
-    english, chinese = (run(*arguments, ECOHUB_LANG=lang) for lang in ("en", "zh"))
-    assert english.exit_code == chinese.exit_code != 0
-    assert english.failure_code == chinese.failure_code
-    assert CHINESE.search(chinese.stderr) and not CHINESE.search(english.stderr)
-    return english
-
-
-def count_body(asset: str) -> dict[str, Any]:
-    body = match_body("count", *RUNNING)
-    body["parties"][1]["asset"] = asset
-    return body
-
-
-def plan_body(alignment: str, asset: str, columns: list[str] | None = None) -> dict[str, Any]:
-    body = train_body(alignment)
-    body["parties"] = [party for party in body["parties"] if party["partner"] in RUNNING]
-    body["parties"][1] |= {"asset": asset} | ({"columns": columns} if columns else {})
-    return body
 
 
 # --- data ------------------------------------------------------------------------------------------------------------
@@ -329,124 +254,7 @@ def test_a_hub_that_is_not_honest_stops_the_job_and_nothing_else(
     assert digests[-1] not in [item["job"] for item in told], "who refused has deleted the job's secrets"
 
 
-# --- lines on a node's socket ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        (b"no json\n", "MALFORMED_MESSAGE"),
-        (b"[1, 2]\n", "MALFORMED_MESSAGE"),
-        (b'{"command": 5}\n', "MALFORMED_MESSAGE"),
-        (b'{"command": "approve"}\n', "COMMAND_INVALID"),
-        (b"[" * 100_000 + b"\n", "MALFORMED_MESSAGE"),
-        (b'{"command": "' + b"x" * (1 << 20) + b'"}\n', "UNKNOWN_COMMAND"),
-    ],
-    ids=["no json", "a list", "a number", "no arguments", "nested", "a long name"],
-)
-def test_a_malformed_line_on_the_nodes_socket(alliance: Alliance, line: bytes, expected: str) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(20)
-        connection.connect(str(alliance.world.node_folder("bank") / "node.sock"))
-        connection.sendall(line)
-        reply = json.loads(connection.makefile("rb").readline())
-    assert (reply["ok"], reply["failure"]["code"]) == (False, expected)
-    assert CHINESE.search(reply["failure"]["zh"])
-    assert local_client.call(alliance.world.node_folder("bank") / "node.sock", "status", {})["connected"]
-
-
 def test_after_all_that_the_nodes_still_train(alliance: Alliance, alignment: str) -> None:
     body = plan_body(alignment, "clients", list(party_files.COLUMNS["bank"]))
     job = alliance.run_job("data", "train", body)
     assert {d["kind"] for d in job["documents"]} == {"train-result", "model-record"}
-
-
-# --- messages to the hub, in the bank's place ------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def silent(alliance: Alliance) -> Iterator[Alliance]:
-    """The alliance with the bank's node stopped: tests speak in its place. Afterwards it works as before."""
-    alliance.stop("bank")
-    yield alliance
-    alliance.start("bank")
-    alliance.run_job("data", "match", match_body("count", *RUNNING))
-
-
-@pytest.fixture
-def stream(silent: Alliance) -> Iterator[Stream]:
-    """The bank's side of the stream in the test's own hands."""
-    keys = silent.world.node_folder("bank") / "keys"
-    address, ca = f"127.0.0.1:{silent.world.hub_port}", (silent.world.handed / "ca.pem").read_bytes()
-    made = Stream(address, ca, (keys / "tls.key").read_bytes(), (keys / "tls.pem").read_bytes())
-    yield made
-    made.close()
-
-
-def begin(**changes: Any) -> pb.Frame:
-    fields = {"id": "m", "kind": "assets", "head": b"{}", "size": 10, "sha256": bytes(32), **changes}
-    return pb.Frame(begin=pb.Begin(**fields))
-
-
-@pytest.mark.parametrize(
-    ("frames", "expected"),
-    [
-        ([begin(size=limits.BODY_BYTES_MAX + 1)], "MESSAGE_TOO_LARGE"),
-        ([begin(head=b" " * (limits.HEAD_BYTES_MAX + 1))], "MESSAGE_TOO_LARGE"),
-        ([begin(), pb.Frame(chunk=pb.Chunk(id="m", data=b"x" * 10))], "MALFORMED_MESSAGE"),
-        ([begin(head=b'{"b":1,"a":2}')], "NOT_CANONICAL"),
-        ([pb.Frame()], "MALFORMED_MESSAGE"),
-    ],
-    ids=["body too large", "head too large", "another hash", "head not canonical", "empty frame"],
-)
-def test_a_bad_frame_ends_the_stream_by_name(stream: Stream, frames: list[pb.Frame], expected: str) -> None:
-    stream.hello("bank").welcomed()
-    stream.send(*frames)
-    stream.ended()
-    assert stream.refusal == expected
-
-
-def test_bytes_that_are_no_frames_end_the_stream(alliance: Alliance) -> None:
-    keys = alliance.world.node_folder("insurer") / "keys"
-    person = client.load(alliance.world.person_config("data"))
-    chain = (keys / "tls.key").read_bytes(), (keys / "tls.pem").read_bytes()
-    with channel.client(person.hub, person.authority, *chain, "hub") as connection:
-        call = connection.stream_stream("/ecowire.v1.Alliance/Connect")
-        with pytest.raises(grpc.RpcError):
-            list(call(iter([b"\xff" * 100]), timeout=5))
-        unary = connection.unary_stream("/ecowire.v1.Alliance/Call")
-        with pytest.raises(grpc.RpcError) as caught:
-            list(unary(b"x" * (limits.UNARY_BYTES_MAX + (1 << 20)), timeout=5))
-    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert alliance.call("data", "whoami")["role"] == "data"
-
-
-def test_a_replayed_request_gets_the_first_answer_and_no_second_effect(alliance: Alliance, stream: Stream) -> None:
-    published = next(p for p in alliance.call("data", "partners")["partners"] if p["partner"] == "bank")["assets"]
-    request = Message(id=f"assets/{'ab' * 32}", kind="assets", head={"assets": published})
-    stream.hello("bank").welcomed()
-    stream.say(request)
-    first = stream.message()
-    assert first.kind == "ok"
-    leaves = audit_size(alliance)
-    stream.say(request)
-    assert stream.message() == first
-    assert audit_size(alliance) == leaves
-    stream.say(Message(id=request.id, kind="assets", head={"assets": {**published, "signature": "00" * 64}}))
-    conflict = stream.message()
-    assert (conflict.kind, conflict.head["code"]) == (FAILURE, "IDEMPOTENCY_CONFLICT")
-    assert CHINESE.search(str(conflict.head["zh"]))
-
-
-def audit_size(alliance: Alliance) -> int:
-    """How many leaves the hub's log has, read beside the running hub."""
-    with closing(sqlite3.connect(f"file:{alliance.world.hub_folder / 'hub.db'}?mode=ro", uri=True)) as database:
-        return int(database.execute("select count(*) from leaf").fetchone()[0])
-
-
-def test_answers_nobody_asked_for_change_nothing(alliance: Alliance, stream: Stream) -> None:
-    before = [(j["digest"], j["state"]) for j in alliance.call("data", "jobs")["jobs"]]
-    stream.hello("bank").welcomed()
-    stream.say(Message(id="ghost/r", reply_to="ghost", kind="ok"))
-    assert stream.acknowledged() == "ghost/r", "acknowledged, or a node would offer it for ever"
-    assert [(j["digest"], j["state"]) for j in alliance.call("data", "jobs")["jobs"]] == before

@@ -77,11 +77,11 @@ class Alliance:
     def nurse(
         self, job: str, lives: Mapping[str, Sequence[Plan]], last: Mapping[str, Plan], at_death: Callable[[str], None]
     ) -> Any:
-        """The job once it has ended, after every process has died at each of its planned faults and lived again.
+        """The job once it is COMPLETED and every process has died at each of its planned faults and lived again.
 
         lives: the plans of the lives after the present one, by process; `last` is the plan of the life in which a
-        process sees the end. A process that ends in any other way than at its fault fails the test. `at_death` is
-        called with its name while it is dead.
+        process sees the end. A job that ends otherwise, or a process that ends elsewhere than at its fault, fails the
+        test. `at_death` is called with a process's name while it is dead.
         """
         left = {name: [*plans, last[name]] for name, plans in lives.items()}
 
@@ -92,9 +92,10 @@ class Alliance:
                 self.process(name).plan = left[name].pop(0)
                 self.process(name).start()
             found = self.job(job)
-            return found if found["state"] in ENDS and not any(left.values()) else None
+            assert found["state"] not in ENDS or found["state"] == "COMPLETED", found["reason"]
+            return found if found["state"] == "COMPLETED" and not any(left.values()) else None
 
-        return wait(look, f"the job's end and all deaths; still to die: {left}", 2 * WAIT_SECONDS)
+        return wait(look, "the job's end after all planned deaths", 2 * WAIT_SECONDS)
 
     def stop(self, *names: str) -> None:
         """Stop processes at the same time."""

@@ -15,6 +15,8 @@ import json
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from tests.support import tap
 
 def main(plan: dict[str, Any], arguments: Sequence[str]) -> int:
     """Patch, then run the command line to its end; its exit code."""
+    threading.Thread(target=outlive_no_parent, args=(os.getppid(),), daemon=True).start()
     for place, value in plan["settings"].items():
         owner, name = target(place)
         assert type(getattr(owner, name)) is type(value), f"{place} is of another type"
@@ -40,6 +43,13 @@ def main(plan: dict[str, Any], arguments: Sequence[str]) -> int:
     from sandbox import cli
 
     return cli.run(arguments)
+
+
+def outlive_no_parent(parent: int) -> None:
+    """End with the test run, also where that was killed and could stop nothing."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def target(place: str) -> tuple[Any, str]:
