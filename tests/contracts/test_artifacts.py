@@ -11,6 +11,8 @@ from contracts.errors import ArtifactInvalid, CodeDiffers
 from contracts.keys import raw_address
 from tests.contracts.alliance import Alliance
 
+pytestmark = pytest.mark.slow_flow
+
 
 def value() -> dict:
     return json.loads((artifacts.FOLDER / "Settlement.json").read_text())

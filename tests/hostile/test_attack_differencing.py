@@ -23,6 +23,8 @@ from tests.partner_node.alliance import MovableClock, TestNode
 from tests.partner_node.relay import DirectChannel
 from tests.partner_node.test_training import COLUMNS, plan_body, run, template, train
 
+pytestmark = pytest.mark.slow_flow
+
 __all__ = ["template"]
 
 

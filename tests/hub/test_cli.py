@@ -19,6 +19,8 @@ from privacy.errors import Failure
 from tests.hub.alliance import Party, party
 from tests.hub.streams import ServedHub, served_hub
 
+pytestmark = pytest.mark.slow_flow
+
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedHub]:

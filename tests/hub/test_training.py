@@ -28,6 +28,8 @@ from tests.hub.alliance import Hub, hub_without_ports, party
 from tests.hub.relay import Script, approved, caller, failing
 from tests.hub.test_matching import ALIGN
 
+pytestmark = pytest.mark.slow_flow
+
 NAMES = ("broker", "bank", "platform")
 TABLES, COLUMNS = parties.synthetic(rows=900)
 WAIT_SECONDS = 60
