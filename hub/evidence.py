@@ -5,6 +5,7 @@ do the two parts tell of one moment. The form is `ecowire.evidence`; the examine
 """
 
 import hashlib
+from contextlib import nullcontext
 from datetime import datetime
 
 from contracts import blocks as chain_blocks
@@ -37,8 +38,8 @@ def bundle(services: Services, caller: Caller, now: datetime, head: Head) -> Rep
     """The bundle of a period as the answer's body. Raises what the chain raises; its part is absent without a chain."""
     only(head, "period")
     period = parse_period(text(head, "period"))
-    chain = services.chain() if services.settings.chain.endpoint else None
-    entries = collect(services.store, chain, services.settings.chain)
+    with services.chain() if services.settings.chain.endpoint else nullcontext() as chain:
+        entries = collect(services.store, chain, services.settings.chain)
     data = evidence.write(entries, alliance=services.settings.alliance, period=period)
     return Reply(head={"period": period, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}, body=data)
 
