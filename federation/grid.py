@@ -7,7 +7,8 @@ contract test. What travels is bytes of `federation.records`; the channel knows 
 
 import hashlib
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from flwr.app import Context, Error, Message, Metadata, RecordDict
@@ -31,23 +32,45 @@ TaskIdentity.run_id = TaskIdentity.task_id = FLOWER_RUN
 TaskIdentity.node_id = FLOWER_SERVER
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request on its way. head: {"run", "round", "phase"} and, where a round has attempts, "attempt"."""
+
+    message_id: str
+    node: str
+    head: Mapping[str, canonical.Value]
+    content: bytes
+
+
 class RoundChannel(Protocol):
     """How requests of one run reach the nodes and answers come back, durably. The hub implements it.
 
-    A message id names run, round and node. Posting one id twice with the same content is one request; an id whose
-    answer is stored is answered from the store, which is how a run goes on after a crash.
+    A message id names run, round (with attempt and phase) and node. Posting one id twice with the same content is one
+    request; an id whose answer is stored is answered from the store, which is how a run goes on after a crash.
     """
 
     def nodes(self) -> tuple[str, ...]:
         """The partners that take part in the run."""
         ...
 
-    def post(self, message_id: str, node: str, head: dict[str, canonical.Value], content: bytes) -> None:
-        """Hand one request over for delivery. Head: {"run", "round", "phase"}."""
+    def connected(self) -> tuple[str, ...]:
+        """Those of them that are there now."""
         ...
 
-    def collect(self, message_ids: Sequence[str], timeout_seconds: float) -> dict[str, bytes | Failure]:
-        """Wait until all are answered or the time is over; answers and failures of those that are."""
+    def post(self, requests: Sequence[Request]) -> None:
+        """Hand requests over for delivery: all of them are stored, or none."""
+        ...
+
+    def collect(self, message_ids: Sequence[str], timeout_seconds: float) -> Mapping[str, bytes | Failure]:
+        """Wait until all are answered or the time is over; answers and failures of those that are.
+
+        A value is loaded when it is asked for, so that one answer at a time is in memory.
+        """
+        ...
+
+    def withdraw(self, message_ids: Sequence[str]) -> None:
+        """Nobody waits for these any more: an open one is not delivered again, a later answer is dropped, and
+        `collect` tells it at once as a failure. One that was answered is left as it is."""
         ...
 
 
@@ -99,7 +122,7 @@ def answer(app: ClientApp, request: bytes, node: str) -> bytes:
     message = decode(request)
     if message.metadata.dst_node_id != node_number(node) or message.has_error():
         raise FlowerContentMalformed(why="the request is for another node")
-    return records.encode(_run(app, message, node))
+    return records.encode(_run(app, message, _context(node)))
 
 
 class _BaseGrid(Grid):
@@ -119,7 +142,7 @@ class _BaseGrid(Grid):
     def create_message(
         self, content: RecordDict, message_type: str, dst_node_id: int, group_id: str, ttl: float | None = None
     ) -> Message:
-        """A request. group_id is the round; ttl is not used, deadlines are given to `send_and_receive`."""
+        """A request. group_id: `round` or `round.attempt.phase`; ttl is not used, `send_and_receive` has deadlines."""
         known = records.metadata(
             run=FLOWER_RUN, source=FLOWER_SERVER, target=dst_node_id, message_id="", kind=message_type, group=group_id
         )
@@ -133,40 +156,41 @@ class _BaseGrid(Grid):
         return self._names[number]
 
     def _message_id(self, message: Message) -> str:
-        """`run-round-node`: a re-execution of the run makes the same ids and finds the stored answers."""
-        assert message.metadata.group_id, "the group id is the round; without it two requests would share one id"
+        """`run-group-node`: a re-execution of the run makes the same ids and finds the stored answers."""
+        assert message.metadata.group_id, "the group id names the round; without it two requests would share one id"
         return f"{self._run_digest[:16]}-{message.metadata.group_id}-{self._names[message.metadata.dst_node_id]}"
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
-        """Replies sorted by node: sums of floats depend on order. Unanswered requests have no reply."""
-        return self._collect(list(self.push_messages(messages)), timeout)
-
-    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
-        return self._collect(list(message_ids), 0.0)
-
-    def _collect(self, message_ids: list[str], timeout: float | None) -> list[Message]:
+        """Replies sorted by node: sums of floats depend on order. Unanswered requests have no reply, ever."""
         raise NotImplementedError
 
 
 class LocalGrid(_BaseGrid):
-    """All parties in this process: requests run at once, in node order. For tests and for one machine's studies."""
+    """All parties in this process: requests run at once, in node order. For tests and for one machine's studies.
+
+    Each node keeps one Flower Context over the run, as Flower's own nodes do; `node_config["partner"]` is its name.
+    """
 
     def __init__(self, apps: Mapping[str, ClientApp], run: str) -> None:
         super().__init__(run, apps)
         self._apps = dict(apps)
+        self._contexts = {name: _context(name) for name in apps}
         self._replies: dict[str, Message] = {}
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
         ids = []
         for message in sorted(messages, key=lambda m: int(m.metadata.dst_node_id)):
             name, message_id = self._names[message.metadata.dst_node_id], self._message_id(message)
-            self._replies[message_id] = _run(self._apps[name], _identified(message, message_id), name)
+            self._replies[message_id] = _run(self._apps[name], _identified(message, message_id), self._contexts[name])
             ids.append(message_id)
         return ids
 
-    def _collect(self, message_ids: list[str], timeout: float | None) -> list[Message]:
+    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
         found = [self._replies.pop(i) for i in message_ids if i in self._replies]
         return sorted(found, key=lambda m: int(m.metadata.src_node_id))
+
+    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
+        return self.pull_messages(list(self.push_messages(messages)))
 
 
 class AllianceGrid(_BaseGrid):
@@ -180,33 +204,54 @@ class AllianceGrid(_BaseGrid):
         self.bytes_sent = 0
         self.bytes_received = 0
 
-    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
-        ids = []
-        for message in sorted(messages, key=lambda m: int(m.metadata.dst_node_id)):
-            message_id = self._message_id(message)
-            request = _identified(message, message_id)
-            content = records.encode(request)
-            self._channel.post(message_id, self._names[message.metadata.dst_node_id], self._head(message), content)
-            self._pending[message_id] = request
-            self.bytes_sent += len(content)
-            ids.append(message_id)
-        return ids
+    def get_node_ids(self) -> Iterable[int]:
+        """The nodes that are connected now."""
+        return sorted(node_number(name) for name in self._channel.connected())
 
-    def _collect(self, message_ids: list[str], timeout: float | None) -> list[Message]:
+    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+        requests = []
+        for message in sorted(messages, key=lambda m: int(m.metadata.dst_node_id)):
+            message_id, name = self._message_id(message), self._names[message.metadata.dst_node_id]
+            known = _identified(message, message_id)
+            content = records.encode(known)
+            requests.append(Request(message_id=message_id, node=name, head=self._head(message), content=content))
+            # an answer is matched with its request's metadata alone: the content need not stay in memory
+            self._pending[message_id] = _message(known.metadata, content=RecordDict())
+        self._channel.post(requests)
+        self.bytes_sent += sum(len(request.content) for request in requests)
+        return [request.message_id for request in requests]
+
+    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        return self._collect(message_ids, 0.0)
+
+    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
+        """Replies in node order, each loaded and decoded when the iteration comes to it; may be iterated again.
+
+        What has not come in time is withdrawn: whoever asks again asks under another attempt.
+        """
+        ids = list(self.push_messages(messages))
+        replies = self._collect(ids, self._timeout_seconds if timeout is None else timeout)
+        if late := [i for i in ids if i in self._pending]:
+            self._channel.withdraw(late)
+            for message_id in late:
+                del self._pending[message_id]
+        return replies
+
+    def _collect(self, message_ids: Iterable[str], timeout: float) -> "_Replies":
         wanted = [i for i in message_ids if i in self._pending]
-        answers = self._channel.collect(wanted, self._timeout_seconds if timeout is None else timeout)
-        replies = []
-        for message_id in wanted:
-            if message_id in answers:
-                replies.append(self._reply(self._pending.pop(message_id), answers[message_id]))
-        return sorted(replies, key=lambda m: int(m.metadata.src_node_id))
+        answers = self._channel.collect(wanted, timeout)
+        found = [(i, self._pending.pop(i)) for i in wanted if i in answers]
+        return _Replies(self, sorted(found, key=lambda pair: int(pair[1].metadata.dst_node_id)), answers)
 
     def _head(self, message: Message) -> dict[str, canonical.Value]:
-        group = message.metadata.group_id
-        phase = ""
-        if message.has_content() and "step" in message.content:
-            phase = str(message.content["step"].get("phase", ""))
-        return {"run": self._run_digest, "round": int(group) if group.isdecimal() else 0, "phase": phase}
+        """From the group: `round` of a relayed run, whose phase its record names, or `round.attempt.phase`."""
+        round_, _, rest = message.metadata.group_id.partition(".")
+        head: dict[str, canonical.Value] = {"run": self._run_digest, "round": int(round_) if round_.isdecimal() else 0}
+        if rest:
+            attempt, _, phase = rest.partition(".")
+            return head | {"attempt": int(attempt) if attempt.isdecimal() else 0, "phase": phase}
+        stepping = message.has_content() and "step" in message.content
+        return head | {"phase": str(message.content["step"].get("phase", "")) if stepping else ""}
 
     def _reply(self, request: Message, data: bytes | Failure) -> Message:
         if isinstance(data, Failure):
@@ -215,7 +260,6 @@ class AllianceGrid(_BaseGrid):
             reply = decode(data)
         except FlowerContentMalformed as failure:
             return _failed(request, failure)
-        self.bytes_received += len(data)
         due, found = _reply_metadata(request), reply.metadata
         same = ("src_node_id", "dst_node_id", "reply_to_message_id", "group_id", "message_type", "run_id")
         if any(getattr(due, name) != getattr(found, name) for name in same):
@@ -223,10 +267,41 @@ class AllianceGrid(_BaseGrid):
         return reply
 
 
-def _run(app: ClientApp, request: Message, node: str) -> Message:
+class _Replies(Iterable[Message]):
+    """The answers to requests in node order: one decoded reply in memory at a time."""
+
+    def __init__(
+        self, grid: AllianceGrid, found: list[tuple[str, Message]], answers: Mapping[str, bytes | Failure]
+    ) -> None:
+        self._grid = grid
+        self._found = found
+        self._answers = answers
+        self._counted: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __iter__(self) -> Iterator[Message]:
+        for message_id, request in self._found:
+            data = self._answers[message_id]
+            if isinstance(data, bytes) and message_id not in self._counted:
+                self._counted.add(message_id)
+                self._grid.bytes_received += len(data)
+            yield self._grid._reply(request, data)
+
+
+def _context(node: str) -> Context:
+    return Context(
+        run_id=FLOWER_RUN,
+        node_id=node_number(node),
+        node_config={"partner": node},
+        state=RecordDict(),
+        run_config={},
+    )
+
+
+def _run(app: ClientApp, request: Message, context: Context) -> Message:
     """One call of a ClientApp; expected failures become error replies."""
-    number = node_number(node)
-    context = Context(run_id=FLOWER_RUN, node_id=number, node_config={}, state=RecordDict(), run_config={})
     try:
         reply = app(message=request, context=context)
     except Failure as failure:

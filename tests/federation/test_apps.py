@@ -1,6 +1,6 @@
 """A run through Flower's ServerApp and ClientApps: in process, over bytes, killed and resumed, refused by name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from flwr.serverapp import Grid, ServerApp
 
 from federation.apps import Participant, Progress, make_client_app, make_server_app
 from federation.errors import FlowerContentMalformed, PartyFailed, RoundReplyMalformed, RoundTimedOut, RunStalled
-from federation.grid import AllianceGrid, LocalGrid, node_number
+from federation.grid import AllianceGrid, LocalGrid, Request, node_number
 from federation.plan import TrainingPlan
 from privacy import packing
 from tests.federation.alliance import Node, body, synthetic
@@ -240,9 +240,9 @@ def test_rows_of_the_tables_never_stand_in_what_the_hub_relays() -> None:
     seen: list[bytes] = []
 
     class Watching(MemoryChannel):
-        def post(self, message_id: str, node: str, head: Any, content: bytes) -> None:
-            seen.append(content)
-            super().post(message_id, node, head, content)
+        def post(self, requests: Sequence[Request]) -> None:
+            seen.extend(request.content for request in requests)
+            super().post(requests)
 
     channel = Watching({partner: node.app for partner, node in parties.items()})
     server(PLAN, {}, [])(grid=AllianceGrid(channel, PLAN.digest), context=context())
