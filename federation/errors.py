@@ -10,6 +10,13 @@ class PlanInvalid(Failure):
     zh = "训练方案的 {field} 无效：{why}"
 
 
+class LocalNoiseRequired(Failure):
+    code = "LOCAL_NOISE_REQUIRED"
+    kind = Kind.REFUSED
+    en = "the sum of two partners shows each the other's update ({partners}); add privacy noise or a third partner"
+    zh = "仅两家参与时，聚合结果会让双方推知对方的更新（{partners}）；请启用差分隐私噪声或增加第三家"
+
+
 class HiddenAlignmentRefused(Failure):
     code = "HIDDEN_ALIGNMENT_REFUSED"
     kind = Kind.REFUSED

@@ -12,15 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from federation import plan_fields
 from federation.errors import HiddenAlignmentRefused, PlanInvalid
+from federation.plan_fields import COLUMNS_MAX, PARTNERS_MAX, ROWS_MAX
+from federation.plan_horizontal import SHAPE, HorizontalPlan
 from privacy import canonical
 from privacy.errors import Failure
-from privacy.ids import Digest, PartnerId, parse_client_token, parse_digest, parse_partner_id
-
-PARTNERS_MAX = 64
-COLUMNS_MAX = 512  # per party
-NAME_CHARACTERS_MAX = 128
-ROWS_MAX = 10_000_000
+from privacy.ids import Digest, PartnerId, parse_client_token, parse_digest
 
 _INTEGERS = {  # field: (least, most). The floors are rules, not tastes: below them moments describe single clients.
     "ridge_milli": (1, 1_000_000),
@@ -107,22 +105,19 @@ class TrainingPlan:
     @classmethod
     def from_body(cls, body: Mapping[str, Any]) -> "TrainingPlan":
         """The plan of a "train" proposal's body. Raises PlanInvalid (naming the field) or HiddenAlignmentRefused."""
-        if not isinstance(body, Mapping):
-            raise PlanInvalid(field="body", why="an object is expected")
-        _fields(body, _REQUIRED | set(_INTEGERS), _OPTIONAL, "body")
+        plan_fields.fields(body, _REQUIRED | set(_INTEGERS), _OPTIONAL, "body")
         _constants(body)
         parties = _parties(body["parties"])
         label_column = _label(body["label"], parties)
-        numbers = {name: _integer(body[name], name, *bounds) for name, bounds in _INTEGERS.items()}
+        numbers = plan_fields.integers(body, _INTEGERS)
         if numbers["rare_rows"] * 2 >= numbers["minimum_rows"]:
             raise PlanInvalid(field="rare_rows", why="it must be below half of minimum_rows")
+        digest = plan_fields.digest(body)
         try:
-            digest = Digest(canonical.digest("ecohub/train/v1", dict(body)).hex())
             alignment = parse_digest(body["alignment"])
         except Failure as failure:
-            field = "body" if isinstance(failure, canonical.NotCanonical) else "alignment"
-            raise PlanInvalid(field=field, why=failure.message()) from None
-        salt = _hex(body["split_salt"], "split_salt", 16)
+            raise PlanInvalid(field="alignment", why=failure.message()) from None
+        salt = plan_fields.hex_bytes(body["split_salt"], "split_salt", 16)
         return cls(
             digest=digest,
             alignment=alignment,
@@ -132,6 +127,14 @@ class TrainingPlan:
             split_salt=salt,
             **numbers,
         )
+
+
+def read(body: Mapping[str, Any]) -> TrainingPlan | HorizontalPlan:
+    """The plan of any "train" proposal: a body that names no shape is vertical. Raises what `from_body` raises."""
+    if isinstance(body, Mapping) and "shape" in body:
+        plan_fields.constant(body, "shape", (SHAPE,))
+        return HorizontalPlan.from_body(body)
+    return TrainingPlan.from_body(body)
 
 
 def split(tokens: Sequence[str], salt: bytes, test_ppm: int) -> NDArray[np.bool_]:
@@ -146,29 +149,13 @@ def order_digest(tokens: Sequence[str]) -> str:
     return canonical.digest_bytes("ecohub/order/v1", "".join(tokens).encode()).hex()
 
 
-def _fields(value: Mapping[str, Any], required: set[str], optional: set[str], where: str) -> None:
-    missing, unknown = required - set(value), set(value) - required - optional
-    if missing:
-        raise PlanInvalid(field=where, why="missing " + ", ".join(sorted(missing)))
-    if unknown:
-        # an unknown field would be approved by people and then obeyed by nobody
-        raise PlanInvalid(field=where, why="unknown " + ", ".join(sorted(str(name)[:40] for name in unknown)))
-
-
 def _constants(body: Mapping[str, Any]) -> None:
     for name, allowed in (("kind", ("train",)), ("version", (1,)), ("model", ("moments",))):
         if name in body and (body[name] not in allowed or isinstance(body[name], bool)):
             raise PlanInvalid(field=name, why=f"{allowed[0]} is expected")
     if (mode := body.get("alignment_mode", "align")) != "align":
         raise HiddenAlignmentRefused(mode=str(mode)[:40])
-    for name in ("purpose", "expires"):
-        _text(body[name], name, 400)
-    _hex(body["nonce"], "nonce", 8)
-    disclosure = body["disclosure"]
-    if not isinstance(disclosure, list) or not disclosure or len(disclosure) > 100:
-        raise PlanInvalid(field="disclosure", why="sentences that say who learns what are expected")
-    for sentence in disclosure:
-        _text(sentence, "disclosure", 2_000)
+    plan_fields.agreement(body)
 
 
 def _parties(value: Any) -> tuple[PlanParty, ...]:
@@ -184,58 +171,31 @@ def _parties(value: Any) -> tuple[PlanParty, ...]:
 
 
 def _party(value: Any) -> PlanParty:
-    if not isinstance(value, Mapping):
-        raise PlanInvalid(field="parties", why="an object for each party is expected")
-    _fields(value, _PARTY_REQUIRED, _PARTY_OPTIONAL, "parties")
-    try:
-        partner = parse_partner_id(value["partner"])
-    except Failure as failure:
-        raise PlanInvalid(field="parties", why=failure.message()) from None
+    plan_fields.fields(value, _PARTY_REQUIRED, _PARTY_OPTIONAL, "parties")
+    partner = plan_fields.partner(value["partner"])
     if value["role"] not in (LABEL_HOLDER, FEATURE_HOLDER):
         raise PlanInvalid(field="role", why="label_holder or feature_holder is expected")
     columns = value["columns"]
     if not isinstance(columns, list) or not 1 <= len(columns) <= COLUMNS_MAX:
         raise PlanInvalid(field="columns", why=f"1 to {COLUMNS_MAX} names are expected of {partner}")
-    names = tuple(_text(name, "columns", NAME_CHARACTERS_MAX) for name in columns)
+    names = tuple(plan_fields.text(name, "columns") for name in columns)
     if len(set(names)) != len(names) or value["id_column"] in names:
         raise PlanInvalid(field="columns", why=f"a column of {partner} is named twice or is the identifier")
     return PlanParty(
         partner=partner,
         role=value["role"],
-        asset=_text(value["asset"], "asset", NAME_CHARACTERS_MAX),
-        id_column=_text(value["id_column"], "id_column", NAME_CHARACTERS_MAX),
+        asset=plan_fields.text(value["asset"], "asset"),
+        id_column=plan_fields.text(value["id_column"], "id_column"),
         columns=names,
     )
 
 
 def _label(value: Any, parties: tuple[PlanParty, ...]) -> str:
-    if not isinstance(value, Mapping):
-        raise PlanInvalid(field="label", why="an object is expected")
-    _fields(value, {"partner", "asset", "column"}, set(), "label")
+    plan_fields.fields(value, {"partner", "asset", "column"}, set(), "label")
     holder = next(party for party in parties if party.role == LABEL_HOLDER)
-    column = _text(value["column"], "label", NAME_CHARACTERS_MAX)
+    column = plan_fields.text(value["column"], "label")
     if value["partner"] != holder.partner or value["asset"] != holder.asset:
         raise PlanInvalid(field="label", why="it must be a column of the label_holder's asset")
     if column in holder.columns or column == holder.id_column:
         raise PlanInvalid(field="label", why="it is also a feature or the identifier")
     return column
-
-
-def _integer(value: Any, field: str, least: int, most: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise PlanInvalid(field=field, why=f"an integer from {least} to {most} is expected")
-    return value
-
-
-def _text(value: Any, field: str, characters: int) -> str:
-    if not isinstance(value, str) or not 1 <= len(value) <= characters:
-        raise PlanInvalid(field=field, why=f"text of 1 to {characters} characters is expected")
-    return value
-
-
-def _hex(value: Any, field: str, least_bytes: int) -> bytes:
-    if not isinstance(value, str) or len(value) % 2 or not 2 * least_bytes <= len(value) <= 128:
-        raise PlanInvalid(field=field, why=f"{least_bytes} to 64 bytes as hex digits are expected")
-    if set(value) - set("0123456789abcdef"):
-        raise PlanInvalid(field=field, why="lower-case hex digits are expected")
-    return bytes.fromhex(value)
