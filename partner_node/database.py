@@ -11,23 +11,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import Connection, create_engine, event, select
+from sqlalchemy import Connection, create_engine, event, inspect, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from partner_node.errors import StoreOtherVersion
-from partner_node.tables import SCHEMA_VERSION, Base, Schema
+from partner_node.tables import SCHEMA_VERSION, Base, ReleaseRow, RoundKeyRow, Schema
 
 T = TypeVar("T")
 BUSY_MILLISECONDS = 10_000
 FORGET = "forget"
+ADDED = {2: (RoundKeyRow, ReleaseRow)}  # tables that each schema version brought; so far every step only adds
 
 
 class Database:
     """The open database of one node process. `read` and `write` may be called from any thread."""
 
     def __init__(self, path: Path) -> None:
-        """Open or create. Raises StoreOtherVersion for a file of another schema version."""
+        """Open, create, or bring an older file to this schema. Raises StoreOtherVersion for a newer or unknown one."""
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         self._engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False})
@@ -66,12 +67,18 @@ class Database:
 
     @staticmethod
     def _create(session: Session) -> None:
-        Base.metadata.create_all(session.connection())
-        found = session.scalar(select(Schema.version).where(Schema.id == 1))
-        if found is None:
+        connection = session.connection()
+        if not inspect(connection).has_table(Schema.__tablename__):
+            Base.metadata.create_all(connection)
             session.add(Schema(id=1, version=SCHEMA_VERSION))
-        elif found != SCHEMA_VERSION:
-            raise StoreOtherVersion(found=found, needed=SCHEMA_VERSION)
+            return
+        found = session.scalar(select(Schema.version).where(Schema.id == 1))
+        if found is None or not 1 <= found <= SCHEMA_VERSION:
+            raise StoreOtherVersion(found=str(found), needed=SCHEMA_VERSION)
+        for version in range(found + 1, SCHEMA_VERSION + 1):
+            for row in ADDED[version]:
+                row.metadata.tables[row.__tablename__].create(connection)
+        session.execute(update(Schema).where(Schema.id == 1).values(version=SCHEMA_VERSION))
 
 
 def forget(session: Session) -> None:

@@ -206,7 +206,7 @@ def database(settings: Settings) -> Finding:
     if whole != "ok":
         en = f"{path} is damaged ({whole[:80]}): stop the node and restore the file from a backup"
         return failed("database", "DATABASE_DAMAGED", en, f"{path} 已损坏：请停止节点并从备份恢复")
-    if version != SCHEMA_VERSION:
+    if version > SCHEMA_VERSION:
         en = f"{path} has schema {version}, this program needs {SCHEMA_VERSION}"
         return failed("database", "NODE_STORE_OTHER_VERSION", en, f"{path} 结构版本 {version}，需要 {SCHEMA_VERSION}")
     return ok("database", f"{path} is whole", f"{path} 完好")

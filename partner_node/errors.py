@@ -370,3 +370,40 @@ class RunsTooAlike(Failure):
         "训练客户与任务 {run} 仅相差 {count} 人，至少需相差 {minimum} 人：两次结果相减会泄露这几人的信息；"
         "请使用相同的对齐与划分，或更换 split_salt"
     )
+
+
+class BudgetNotSet(Failure):
+    code = "BUDGET_NOT_SET"
+    kind = Kind.REFUSED
+    en = (
+        "the plan adds noise that is booked against a privacy budget, and {asset} has none: write "
+        'privacy_budget = {{epsilon = "8", delta_log10 = -6}} under its [[asset]] in node.toml and restart the node'
+    )
+    zh = (
+        "该方案的噪声须计入隐私预算，而 {asset} 未设预算：请在 node.toml 的 [[asset]] 下写入 "
+        'privacy_budget = {{epsilon = "8", delta_log10 = -6}} 并重启节点'
+    )
+
+
+class BudgetNeedsNoise(Failure):
+    code = "BUDGET_NEEDS_NOISE"
+    kind = Kind.REFUSED
+    en = (
+        "{asset} has a privacy budget and the plan adds no noise: its sums would tell without limit; "
+        "ask for a plan with [privacy]"
+    )
+    zh = "{asset} 设有隐私预算，而该方案不加噪声，其泄露没有上限：请要求带 [privacy] 的方案"
+
+
+class BudgetExhausted(Failure):
+    code = "BUDGET_EXHAUSTED"
+    kind = Kind.REFUSED
+    en = (
+        "the privacy budget of {asset} is epsilon {limit} at delta 10^{delta}: {spent} is spent, and {rounds} more "
+        "noisy updates would make it {needed}; ask for fewer rounds or more noise. It never resets by itself "
+        "(`ecohub partner budget`)"
+    )
+    zh = (
+        "{asset} 的隐私预算为 ε={limit}（δ=10^{delta}）：已用 {spent}，再发布 {rounds} 次加噪更新将达到 {needed}；"
+        "请减少轮数或加大噪声。预算不会自动重置（`ecohub partner budget`）"
+    )

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from partner_node.database import forget
 from partner_node.errors import JobOver
-from partner_node.tables import AlignedRow, ScoreVectorRow, SequenceRow, SessionRow
+from partner_node.tables import AlignedRow, RoundKeyRow, ScoreVectorRow, SequenceRow, SessionRow
 from privacy import canonical
 from privacy.ids import ClientToken, Digest
 
@@ -77,6 +77,7 @@ def idle(session: Session, before: str) -> list[Digest]:
 def end(session: Session, job: str, now: str) -> None:
     """Delete a job's state with its secrets. It can't begin again here: fresh keys under one job would tell more."""
     session.merge(SessionRow(job=job, kind=OVER, step=0, state=b"", updated=now))
+    session.execute(delete(RoundKeyRow).where(RoundKeyRow.job == job))
     forget(session)
 
 

@@ -1,8 +1,10 @@
 """A node's settings from one TOML file. Every key is known or an error; paths are relative to the file's folder."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,17 @@ from privacy.errors import Failure
 from privacy.ids import PartnerId, parse_partner_id
 from privacy.normalise import UnknownIdType, normalise_column
 
+DELTA_LEAST, DELTA_MOST = -30, -3
+_DECIMAL = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?", re.ASCII)
 CLASSES = ("C1", "C2", "C3")  # JR/T 0171-2020: C3 (authentication, biometrics) never enters a job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrivacyBudget:
+    """How much noisy training may tell about one row of an asset over the asset's lifetime: (epsilon, delta)."""
+
+    epsilon: Decimal
+    delta_log10: int  # delta = 10^this
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +37,7 @@ class Asset:
     id_type: str
     purposes: tuple[str, ...]
     columns: Mapping[str, str] = field(hash=False)  # name -> "C1" | "C2" | "C3"; the id column is not among them
+    privacy_budget: PrivacyBudget | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +155,8 @@ class _Reader:
 
     def asset(self, index: int, table: Mapping[str, Any]) -> Asset:
         prefix = f"asset[{index}]."
-        self.known(table, prefix, {"name", "source", "table", "id_column", "id_type", "purposes", "columns"})
+        names = {"name", "source", "table", "id_column", "id_type", "purposes", "columns", "privacy_budget"}
+        self.known(table, prefix, names)
         source = self.text(table, prefix + "source")
         id_column, id_type = self.text(table, prefix + "id_column"), self.text(table, prefix + "id_type")
         purposes, columns = table.get("purposes"), table.get("columns")
@@ -169,4 +183,19 @@ class _Reader:
             id_type=id_type,
             purposes=tuple(purposes),
             columns=dict(columns),
+            privacy_budget=self.budget(table, prefix + "privacy_budget"),
         )
+
+    def budget(self, table: Mapping[str, Any], key: str) -> PrivacyBudget | None:
+        """privacy_budget = {epsilon = "8", delta_log10 = -6}; epsilon is text, so that it is exactly what was written."""
+        if "privacy_budget" not in table:
+            return None
+        found = table["privacy_budget"]
+        if not isinstance(found, dict) or set(found) != {"epsilon", "delta_log10"}:
+            raise self._fail(f'{key} must be {{epsilon = "8", delta_log10 = -6}}')
+        epsilon, delta = found["epsilon"], found["delta_log10"]
+        if not isinstance(epsilon, str) or not _DECIMAL.fullmatch(epsilon) or Decimal(epsilon) == 0:
+            raise self._fail(f"{key}.epsilon must be a positive decimal number as text")
+        if not isinstance(delta, int) or isinstance(delta, bool) or not DELTA_LEAST <= delta <= DELTA_MOST:
+            raise self._fail(f"{key}.delta_log10 must be a whole number from {DELTA_LEAST} to {DELTA_MOST}")
+        return PrivacyBudget(epsilon=Decimal(epsilon), delta_log10=delta)

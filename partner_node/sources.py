@@ -6,6 +6,7 @@ a failure may end a job and then travels to the hub, so it names assets and colu
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +39,13 @@ class Profile:
     missing: dict[str, int]
 
 
-def load(asset: Asset, columns: Sequence[str] = ()) -> Any:
+def load(asset: Asset, columns: Sequence[str] = (), texts: Sequence[str] = ()) -> Any:
     """A pyarrow table of the id column and these columns, read once, so that ids and values belong together.
 
+    `texts`: columns of a CSV file that are taken as they are written, whatever they look like.
     Raises SourceMissing, SourceUnreadable, SourceColumnMissing, SourceEmpty.
     """
-    return _read(asset, [asset.id_column, *(name for name in columns if name != asset.id_column)])
+    return _read(asset, [asset.id_column, *(name for name in columns if name != asset.id_column)], texts)
 
 
 def identifiers(asset: Asset, table: Any) -> list[Any]:
@@ -67,9 +69,18 @@ def numbers(asset: Asset, table: Any, column: str) -> np.ndarray[Any, np.dtype[n
     return values
 
 
+def texts(asset: Asset, table: Any, column: str) -> np.ndarray[Any, np.dtype[np.str_]]:
+    """A column as text, "" where a value is missing.
+
+    A whole number of a typed source is written without fraction, so 3 and 3.0 are one level, as in a file of text.
+    """
+    values = ("" if value is None else _text(value) for value in table.column(column).to_pylist())
+    return np.array(list(values), dtype=np.str_)
+
+
 def profile(asset: Asset) -> Profile:
     """Names, types and missing values of all columns."""
-    table = _read(asset, None)
+    table = _read(asset, None, ())
     return Profile(
         rows=table.num_rows,
         types={field.name: str(field.type) for field in table.schema},
@@ -77,7 +88,12 @@ def profile(asset: Asset) -> Profile:
     )
 
 
-def _read(asset: Asset, columns: Sequence[str] | None) -> Any:
+def _text(value: object) -> str:
+    whole = isinstance(value, float | Decimal) and value == value and abs(value) < 1 << 53 and value == int(value)
+    return str(int(value)) if whole and isinstance(value, float | Decimal) else str(value).strip()
+
+
+def _read(asset: Asset, columns: Sequence[str] | None, texts: Sequence[str]) -> Any:
     try:
         if "://" in asset.source:
             table = _from_database(asset, columns)
@@ -86,7 +102,7 @@ def _read(asset: Asset, columns: Sequence[str] | None) -> Any:
         elif asset.source.endswith(".parquet"):
             table = _from_parquet(asset, columns)
         elif asset.source.endswith((".csv", ".csv.gz")):
-            table = _from_csv(asset, columns)
+            table = _from_csv(asset, columns, texts)
         else:
             raise SourceUnreadable(asset=asset.name, why="only .csv, .csv.gz and .parquet files are read")
     except (pa.ArrowException, OSError, SQLAlchemyError) as error:
@@ -99,14 +115,14 @@ def _read(asset: Asset, columns: Sequence[str] | None) -> Any:
     return table
 
 
-def _from_csv(asset: Asset, columns: Sequence[str] | None) -> Any:
+def _from_csv(asset: Asset, columns: Sequence[str] | None, texts: Sequence[str]) -> Any:
     with pyarrow.csv.open_csv(asset.source, convert_options=_as_text(asset)) as reader:
         names = reader.schema.names
     if len(set(names)) != len(names):
         raise SourceUnreadable(asset=asset.name, why="two columns have one name")
     _check(asset, names, columns)
     options = pyarrow.csv.ConvertOptions(
-        column_types={asset.id_column: pa.string()},
+        column_types=dict.fromkeys([asset.id_column, *texts], pa.string()),
         strings_can_be_null=True,
         null_values=[""],
         include_columns=list(columns or []),

@@ -6,7 +6,7 @@ ORM rows never leave `store`, `sessions` and `consent`. Instants are ISO 8601 te
 from sqlalchemy import CheckConstraint, LargeBinary, MetaData, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _NAMING = {
     "ix": "ix_%(column_0_label)s",
@@ -172,6 +172,31 @@ class ScoreVectorRow(Base):
     columns: Mapped[bytes]  # canonical JSON list of names, sorted
     label_holder: Mapped[str]
     count: Mapped[int]
+    time: Mapped[str]
+
+
+class RoundKeyRow(Base):
+    """What a horizontal run keeps between requests (federation.horizontal.keys): own keys, shares, what was spent.
+
+    A name is one of its job's; values are secret while they are there. All of a job goes when the job is over.
+    """
+
+    __tablename__ = "round_key"
+    job: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[bytes]
+
+
+class ReleaseRow(Base):
+    """One upload that carried noise, booked before it left. Never deleted: the budget is over an asset's lifetime."""
+
+    __tablename__ = "privacy_release"
+    __table_args__ = (CheckConstraint("multiplier_milli > 0", name="multiplier"),)
+    job: Mapped[str] = mapped_column(primary_key=True)
+    round: Mapped[int] = mapped_column(primary_key=True)
+    attempt: Mapped[int] = mapped_column(primary_key=True)
+    asset: Mapped[str]
+    multiplier_milli: Mapped[int]  # the noise multiplier in thousandths
     time: Mapped[str]
 
 

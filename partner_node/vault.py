@@ -4,7 +4,7 @@ Sources: CSV and CSV.gz (UTF-8), Parquet, or an SQLAlchemy URL with a table. Ids
 (privacy.normalise). Counts of what was left out are returned with what was read, never the values themselves.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -17,7 +17,7 @@ from partner_node.grants import INSPECTION, Gate, Grant
 from partner_node.settings import Asset
 from privacy.normalise import Normalised, normalise_column
 
-Columns: TypeAlias = dict[str, np.ndarray[Any, np.dtype[np.float64]]]
+Columns: TypeAlias = dict[str, np.ndarray[Any, np.dtype[Any]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,16 @@ class Identifiers:
     duplicates: int  # rows left out because their id stood in an earlier row
     without_consent: int
     unknown_region: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentedRows:
+    """All rows with consent, in the order of their keys: the order tells nothing of the source's own."""
+
+    row_keys: tuple[bytes, ...]
+    columns: Columns  # float64 with NaN, or text with "" where a value is missing
+    without_consent: int
+    until: str  # when the first of these consents ends
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +102,32 @@ class Vault:
         table = sources.load(asset, grant.columns)
         rows, _ = self._rows(asset, table, grant.purpose, row_keys, now)
         return {name: sources.numbers(asset, table, name)[rows] for name in grant.columns}
+
+    def rows(self, grant: Grant, texts: Collection[str], now: datetime) -> ConsentedRows:
+        """The granted columns of every client with consent now; `texts` names those read as text, the rest are float64.
+
+        Raises GrantRefused, NoConsent, SourceDuplicateIds, SourceColumnNotNumeric, and the failures of `sources`.
+        """
+        asset = self._asset(grant, now)
+        wanted = [name for name in grant.columns if name in texts]
+        table = sources.load(asset, grant.columns, wanted)
+        found = _normalised(asset, table)
+        if found.duplicates:
+            raise SourceDuplicateIds(asset=asset.name, count=found.duplicates)
+        consents = self._gate.consents(grant.purpose, now)
+        keys = self._gate.row_keys(found.ids)
+        place = {key: row for key, row in zip(keys, found.rows.tolist(), strict=True) if key in consents}
+        if not place:
+            raise NoConsent(asset=asset.name, purpose=grant.purpose)
+        ordered = sorted(place)
+        rows = np.array([place[key] for key in ordered], dtype=np.int64)
+        read = {True: sources.texts, False: sources.numbers}
+        return ConsentedRows(
+            row_keys=tuple(ordered),
+            columns={name: read[name in wanted](asset, table, name)[rows] for name in grant.columns},
+            without_consent=len(keys) - len(ordered),
+            until=min(consents[key] for key in ordered),
+        )
 
     def clients(self, grant: Grant, row_keys: Sequence[bytes], now: datetime) -> Clients:
         """The clients behind row keys, in that order, for this partner's own result files. Raises as `features`."""

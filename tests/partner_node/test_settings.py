@@ -1,5 +1,6 @@
 """Settings and keys: every key known, every file private."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,22 @@ purposes = ["profile"]
 [asset.columns]
 SPEND = "C2"
 """
+
+
+PURPOSES = 'purposes = ["profile"]'
+BUDGETS = [
+    ('"8"', ""),
+    ('{epsilon = "8"}', ""),
+    ('{epsilon = "8", delta_log10 = -6, reset = "yearly"}', ""),
+    ("{epsilon = 8.0, delta_log10 = -6}", ".epsilon"),
+    ('{epsilon = "-8", delta_log10 = -6}', ".epsilon"),
+    ('{epsilon = "0.0", delta_log10 = -6}', ".epsilon"),
+    ('{epsilon = "1e9", delta_log10 = -6}', ".epsilon"),
+    ('{epsilon = "٨", delta_log10 = -6}', ".epsilon"),
+    ('{epsilon = "8", delta_log10 = 0}', ".delta_log10"),
+    ('{epsilon = "8", delta_log10 = true}', ".delta_log10"),
+    ('{epsilon = "8", delta_log10 = "-6"}', ".delta_log10"),
+]
 
 
 def load(folder: Path, text: str) -> node_settings.Settings:
@@ -63,6 +80,7 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         ('SPEND = "C2"', 'SPEND = "C4"', "C1, C2 or C3"),
         ('SPEND = "C2"', 'client_id = "C2"', "the id column"),
         ("[node]", "node", "Expected"),
+        *((PURPOSES, f"{PURPOSES}\nprivacy_budget = {value}", f"privacy_budget{why}") for value, why in BUDGETS),
     ],
 )
 def test_anything_odd_is_named(tmp_path: Path, old: str, new: str, why: str) -> None:
@@ -70,6 +88,13 @@ def test_anything_odd_is_named(tmp_path: Path, old: str, new: str, why: str) -> 
     with pytest.raises(errors.SettingsInvalid) as raised:
         load(tmp_path, GOOD.replace(old, new))
     assert why.lower() in str(raised.value).lower()
+
+
+def test_a_privacy_budget_is_exactly_what_was_written(tmp_path: Path) -> None:
+    assert load(tmp_path, GOOD).asset("clients").privacy_budget is None
+    text = GOOD.replace(PURPOSES, f'{PURPOSES}\nprivacy_budget = {{epsilon = "0.1", delta_log10 = -9}}')
+    found = load(tmp_path, text).asset("clients").privacy_budget
+    assert found == node_settings.PrivacyBudget(epsilon=Decimal("0.1"), delta_log10=-9)
 
 
 def test_two_assets_of_one_name_are_refused(tmp_path: Path) -> None:

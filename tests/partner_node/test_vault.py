@@ -6,12 +6,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
 from sqlalchemy import create_engine, text
 
-from partner_node import errors
+from partner_node import errors, sources
 from partner_node.consent import ConsentDesk
 from partner_node.errors import AlignmentTooOld, GrantRefused, NoConsent
 from partner_node.grants import INSPECTION, Grant, authenticate
@@ -20,6 +21,7 @@ from partner_node.vault import Vault
 from privacy.errors import Failure
 from tests.partner_node import alliance
 from tests.partner_node.alliance import PURPOSE, START, TestNode
+from tests.partner_node.conftest import MakeNode
 
 SECRET, CLIENT_KEY = b"\x01" * 32, b"\x02" * 32
 
@@ -126,6 +128,84 @@ def test_only_granted_columns_in_the_asked_order(pair: list[TestNode], vault: Va
 
 def train_like(pair: list[TestNode]) -> str:
     return alliance.approved_reading(pair, ["SPEND"])
+
+
+MIXED = ["LEVEL", "SPEND", "WON"]
+
+
+@pytest.fixture
+def mixed(make_node: MakeNode, tmp_path: Path) -> tuple[TestNode, Vault, Grant]:
+    """A node whose asset has numbers and texts, some missing, and a grant for its columns; client 6 has no consent."""
+    cells = ["3,1.5,yes", " high,,no", "0012,2,", ",3,no", "true,4,yes", "NA,5,no", "7,6,yes"]
+    lines = [f"{alliance.resident_id(n)},{line}" for n, line in enumerate(cells)]
+    text = "\n".join(["client_id,LEVEL,SPEND,WON", *lines]) + "\n"
+    nodes = [make_node("broker", csv=text, columns=dict.fromkeys(MIXED, "C2")), make_node("bank")]
+    alliance.consent(nodes[0], range(6), until="2027-01-01")
+    alliance.consent(nodes[0], [2], until="2026-12-01")
+    alliance.pin_all(nodes)
+    desk = desk_of(nodes[0])
+    grant = desk.grant(alliance.approved_reading(nodes, MIXED), asset="clients", columns=MIXED, now=START)
+    return nodes[0], vault_of(nodes[0], desk), grant
+
+
+def test_all_consenting_rows_in_the_order_of_their_keys(mixed: tuple[TestNode, Vault, Grant]) -> None:
+    node, vault, grant = mixed
+    found = vault.rows(grant, {"LEVEL", "WON"}, START)
+    assert list(found.row_keys) == sorted(found.row_keys)
+    keys = desk_of(node).gate.row_keys([f"cid:{alliance.resident_id(n)}".encode() for n in range(6)])
+    place = [found.row_keys.index(key) for key in keys]
+    assert [str(found.columns["LEVEL"][i]) for i in place] == ["3", "high", "0012", "", "true", "NA"]
+    assert [str(found.columns["WON"][i]) for i in place] == ["yes", "no", "", "no", "yes", "no"]
+    assert [repr(float(found.columns["SPEND"][i])) for i in place] == ["1.5", "nan", "2.0", "3.0", "4.0", "5.0"]
+    assert found.without_consent == 1
+    assert found.until == "2026-12-01T00:00:00+00:00"
+
+
+def test_the_order_of_the_file_does_not_matter(mixed: tuple[TestNode, Vault, Grant]) -> None:
+    node, vault, grant = mixed
+    before = vault.rows(grant, {"LEVEL", "WON"}, START)
+    path = node.folder / "clients.csv"
+    header, *lines = path.read_text().splitlines()
+    path.write_text("\n".join([header, *reversed(lines)]) + "\n")
+    after = vault.rows(grant, {"LEVEL", "WON"}, START)
+    assert after.row_keys == before.row_keys
+    assert all(np.array_equal(after.columns[n], before.columns[n]) for n in ("LEVEL", "WON"))
+
+
+def test_rows_need_a_grant_consent_and_one_row_a_client(mixed: tuple[TestNode, Vault, Grant]) -> None:
+    node, vault, grant = mixed
+    with pytest.raises(GrantRefused):
+        vault.rows(replace(grant, columns=("SPEND",)), (), START)
+    with pytest.raises(errors.SourceColumnNotNumeric):
+        vault.rows(grant, {"WON"}, START)
+    path = node.folder / "clients.csv"
+    path.write_text(path.read_text() + f"{alliance.resident_id(1)},3,1,yes\n")
+    with pytest.raises(errors.SourceDuplicateIds):
+        vault.rows(grant, {"LEVEL", "WON"}, START)
+    for n in range(6):
+        node.command("consent.withdraw", client_id=alliance.resident_id(n))
+    path.write_text("\n".join(path.read_text().splitlines()[:-1]) + "\n")
+    with pytest.raises(NoConsent):
+        vault.rows(grant, {"LEVEL", "WON"}, START)
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ([1, 2, None], ["1", "2", ""]),
+        ([1.0, 2.5, None], ["1", "2.5", ""]),
+        ([True, False, None], ["True", "False", ""]),
+        (["a", " b ", ""], ["a", "b", ""]),
+        ([float("nan"), float("inf"), 1e300], ["nan", "inf", "1e+300"]),
+    ],
+)
+def test_levels_of_a_typed_source_are_written_as_in_a_file(tmp_path: Path, values: list[Any], texts: list[str]) -> None:
+    path = tmp_path / "typed.parquet"
+    pyarrow.parquet.write_table(pa.table({"id": ["x", "y", "z"], "LEVEL": values}), path)
+    asset = Asset(
+        name="typed", source=str(path), table=None, id_column="id", id_type="account", purposes=("p",), columns={}
+    )
+    assert sources.texts(asset, sources.load(asset, ["LEVEL"], ["LEVEL"]), "LEVEL").tolist() == texts
 
 
 def test_a_client_who_withdrew_makes_the_alignment_old(pair: list[TestNode], vault: Vault, desk: ConsentDesk) -> None:

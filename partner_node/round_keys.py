@@ -1,0 +1,85 @@
+"""The key store of one horizontal run at this node: what `federation.horizontal` keeps between two requests.
+
+A mapping of names to bytes over the table `round_key`. It reads the committed state and buffers what is changed;
+`flush` writes the changes in the transaction that commits the request's answer. So a request that failed or crashed
+before the commit has changed nothing, and nothing that depends on its changes has left the house. What is deleted or
+replaced was secret: the pages are overwritten and the write-ahead log is emptied with that transaction (`database`).
+"""
+
+from collections.abc import Iterator, MutableMapping
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.orm import Session
+
+from partner_node.database import Database, forget
+from partner_node.tables import RoundKeyRow
+from privacy.ids import Digest
+
+
+class RoundKeys(MutableMapping[str, bytes]):
+    """One job's entries during one request. One request at a time: the node's worker is one thread."""
+
+    def __init__(self, database: Database, job: Digest) -> None:
+        self._database = database
+        self._job = job
+        self._stored: frozenset[str] = database.read(self._names)
+        self._changed: dict[str, bytes | None] = {}  # None: deleted
+
+    def __getitem__(self, name: str) -> bytes:
+        if name in self._changed:
+            value = self._changed[name]
+        else:
+            value = self._load(name) if name in self._stored else None
+        if value is None:
+            raise KeyError(name)
+        return value
+
+    def __setitem__(self, name: str, value: bytes) -> None:
+        assert isinstance(value, bytes), "the store holds bytes"
+        self._changed[name] = value
+
+    def __delitem__(self, name: str) -> None:
+        if name not in self:
+            raise KeyError(name)
+        self._changed[name] = None
+
+    def __contains__(self, name: object) -> bool:
+        return self._changed[name] is not None if name in self._changed else name in self._stored
+
+    def __iter__(self) -> Iterator[str]:
+        """The names in order; a copy, so entries may be deleted on the way."""
+        return iter(sorted(name for name in self._stored | self._changed.keys() if name in self))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        return f"RoundKeys({self._job[:16]}, {len(self)} entries)"  # a mapping's own repr would print secrets
+
+    def discard(self) -> None:
+        """Let go of every change since the last flush."""
+        self._changed.clear()
+
+    def flush(self, session: Session) -> None:
+        """Write the changes in this transaction. They stay in the buffer: the transaction may yet fail."""
+        kept = [{"job": self._job, "name": n, "value": v} for n, v in self._changed.items() if v is not None]
+        replaced = self._stored & self._changed.keys()
+        gone = [name for name in replaced if self._changed[name] is None]
+        if kept:
+            statement = insert(RoundKeyRow)
+            statement = statement.on_conflict_do_update(
+                index_elements=[RoundKeyRow.job, RoundKeyRow.name], set_={"value": statement.excluded.value}
+            )
+            session.execute(statement, kept)
+        if gone:
+            session.execute(delete(RoundKeyRow).where(RoundKeyRow.job == self._job, RoundKeyRow.name.in_(gone)))
+        if replaced:
+            forget(session)
+
+    def _load(self, name: str) -> bytes | None:
+        query = select(RoundKeyRow.value).where(RoundKeyRow.job == self._job, RoundKeyRow.name == name)
+        return self._database.read(lambda session: session.scalar(query))
+
+    def _names(self, session: Session) -> frozenset[str]:
+        return frozenset(session.scalars(select(RoundKeyRow.name).where(RoundKeyRow.job == self._job)))

@@ -1,0 +1,141 @@
+"""The SQL key store of horizontal runs: a mapping that changes only with its transaction and forgets for good."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from partner_node import sessions
+from partner_node.database import Database
+from partner_node.round_keys import RoundKeys
+from privacy.ids import Digest
+
+JOB, OTHER = Digest("aa" * 32), Digest("bb" * 32)
+NOW = "2026-10-01T08:00:00+00:00"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "node.db"
+
+
+@pytest.fixture
+def database(path: Path) -> Iterator[Database]:
+    opened = Database(path)
+    yield opened
+    opened.close()
+
+
+def stored(database: Database, job: Digest = JOB) -> dict[str, bytes]:
+    return dict(RoundKeys(database, job))
+
+
+def put(database: Database, **values: bytes) -> None:
+    keys = RoundKeys(database, JOB)
+    keys.update(values)
+    database.write("test", keys.flush)
+
+
+def files(path: Path) -> bytes:
+    """The database file and what lies beside it: write-ahead log and its index."""
+    return b"".join(item.read_bytes() for item in path.parent.iterdir() if item.name.startswith(path.name))
+
+
+def test_it_is_a_mapping(database: Database) -> None:
+    put(database, b=b"1", a=b"2")
+    keys = RoundKeys(database, JOB)
+    keys["c"] = b"3"
+    del keys["b"]
+    assert list(keys) == ["a", "c"]
+    assert len(keys) == 2
+    assert "b" not in keys
+    assert keys.get("b") is None
+    assert keys.pop("a") == b"2"
+    with pytest.raises(KeyError):
+        keys["a"]
+    with pytest.raises(KeyError):
+        del keys["a"]
+    keys["a"] = b"again"
+    assert dict(keys) == {"a": b"again", "c": b"3"}
+    for name in keys:
+        del keys[name]
+    assert not keys
+
+
+def test_nothing_is_stored_before_the_flush(database: Database) -> None:
+    put(database, a=b"1")
+    keys = RoundKeys(database, JOB)
+    keys["b"] = b"2"
+    del keys["a"]
+    assert stored(database) == {"a": b"1"}
+    keys.discard()
+    assert dict(keys) == {"a": b"1"}
+    database.write("test", keys.flush)
+    assert stored(database) == {"a": b"1"}
+
+
+def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:
+    put(database, a=b"1")
+    keys = RoundKeys(database, JOB)
+    keys["b"] = b"2"
+    del keys["a"]
+
+    def broken(session: object) -> None:
+        keys.flush(session)  # type: ignore[arg-type]
+        raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="full"):
+        database.write("test", broken)
+    assert stored(database) == {"a": b"1"}
+    assert dict(keys) == {"b": b"2"}, "the same changes can be written once more"
+    database.write("test", keys.flush)
+    assert stored(database) == {"b": b"2"}
+
+
+def test_jobs_do_not_see_each_other(database: Database) -> None:
+    put(database, a=b"1")
+    other = RoundKeys(database, OTHER)
+    assert "a" not in other
+    other["a"] = b"other"
+    database.write("test", other.flush)
+    assert stored(database) == {"a": b"1"}
+    assert stored(database, OTHER) == {"a": b"other"}
+
+
+@pytest.mark.parametrize("size", [32, 8_300, 100_000])
+def test_what_was_deleted_is_neither_in_the_file_nor_in_its_log(path: Path, database: Database, size: int) -> None:
+    secret, pieces = os.urandom(size), range(0, size - 16, 1000)
+    put(database, share=secret, stays=b"kept for later")
+    assert secret[:16] in files(path)
+    keys = RoundKeys(database, JOB)
+    del keys["share"]
+    database.write("test", keys.flush)
+    found = files(path)
+    assert b"kept for later" in found
+    assert not any(secret[i : i + 16] in found for i in pieces)
+
+
+def test_what_was_replaced_is_gone_too(path: Path, database: Database) -> None:
+    secret = os.urandom(8_300)
+    put(database, own=secret)
+    put(database, own=b"spent")
+    assert secret[:16] not in files(path)
+    assert stored(database) == {"own": b"spent"}
+
+
+def test_a_job_that_is_over_keeps_no_entry(path: Path, database: Database) -> None:
+    secret = os.urandom(64)
+    put(database, own=secret, used=b"")
+    other = RoundKeys(database, OTHER)
+    other["own"] = b"of another job"
+    database.write("test", other.flush)
+    database.write("end", lambda session: sessions.end(session, JOB, NOW))
+    assert stored(database) == {}
+    assert secret[:16] not in files(path)
+    assert stored(database, OTHER) == {"own": b"of another job"}
+
+
+def test_a_repr_shows_no_secret(database: Database) -> None:
+    put(database, own=b"\x07secret")
+    assert "secret" not in repr(RoundKeys(database, JOB))
