@@ -46,6 +46,11 @@ SANDBOX = {
         "convert the Survey of Consumer Finances 2022",
         "转换公开的消费者财务调查数据",
     ),
+    "banks": (
+        "sandbox.banks.sources:banks",
+        "write banks with the same columns and different clients",
+        "生成同列异客的多家银行数据",
+    ),
     "commission": (
         "sandbox.commission:commission",
         "write referrals and a month of commission events",

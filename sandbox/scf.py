@@ -46,7 +46,12 @@ def import_scf(file: Path, out: Path, as_json: bool) -> None:
 
 
 def convert(file: Path, out: Path) -> dict[str, int]:
-    """Write the party files of the survey; counts per party and overlap.
+    """Write the party files of the survey; counts per party and overlap. Raises SurveyFileRejected."""
+    return party_files.write(out, households(file), year=YEAR, origin=ORIGIN)
+
+
+def households(file: Path) -> list[party_files.Household]:
+    """The survey's households, each with every column of every party and the labels.
 
     Raises SurveyFileRejected for a file over the limits, without the one expected member, or of other columns.
     """
@@ -54,10 +59,7 @@ def convert(file: Path, out: Path) -> dict[str, int]:
     if len({row["YY1"] for row in rows}) != len(rows):
         raise SurveyFileRejected(why="a household appears twice in implicate 1")
     ids = party_files.client_ids([row["YY1"] for row in rows], [int(row["AGE"]) for row in rows], YEAR, ID_SALT)
-    households = [
-        party_files.Household(client_id=client, values=_values(row)) for client, row in zip(ids, rows, strict=True)
-    ]
-    return party_files.write(out, households, year=YEAR, origin=ORIGIN)
+    return [party_files.Household(client_id=client, values=_values(row)) for client, row in zip(ids, rows, strict=True)]
 
 
 def _rows(file: Path) -> Iterator[dict[str, str]]:

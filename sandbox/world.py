@@ -29,6 +29,7 @@ CHAIN_ID = 20261
 WINDOW_SECONDS = 259_200
 PURPOSE = "joint-profile"
 PEOPLE = {"data": "dana", "finance": "fei", "regulator": "rui"}
+BROKER = "broker"
 OPERATOR = "oda"
 PARALLEL = 4
 Item = TypeVar("Item")
@@ -49,9 +50,13 @@ class Partner:
 class World:
     """One alliance in a folder. Its path must be short: node sockets have a length limit of 100 bytes."""
 
-    def __init__(self, folder: Path, partners: Sequence[Partner], *, entropy: Entropy, broker: str = "broker") -> None:
-        """broker: the partner whose chain account signs for the payer."""
+    def __init__(
+        self, folder: Path, partners: Sequence[Partner], *, entropy: Entropy, broker: str | None = BROKER
+    ) -> None:
+        """broker: the partner whose chain account signs for the payer; None: an alliance that settles nothing and has
+        no chain."""
         self.folder, self.broker = folder, broker
+        self.people = ("data",) if broker is None else tuple(PEOPLE)  # the roles that have something to do
         self.partners = {partner.id: partner for partner in partners}
         self._entropy = entropy
         self.chain_port, self.read_port, self.hub_port, self.enrol_port = free_ports(4)
@@ -59,12 +64,13 @@ class World:
         self.genesis = ""
         self.invites: dict[str, str] = {}  # used ones: worth nothing any more, which the demo shows
         self.processes: dict[str, Process] = {}
-        ports = ["--port", str(self.chain_port), "--read-only-port", str(self.read_port)]
-        self._add(
-            "chain",
-            ["sandbox", "chain", "serve", "--dir", str(self.chain_folder), *ports, "--test-clock"],
-            lambda: port_open(self.chain_port) and port_open(self.read_port),
-        )
+        if broker is not None:
+            ports = ["--port", str(self.chain_port), "--read-only-port", str(self.read_port)]
+            self._add(
+                "chain",
+                ["sandbox", "chain", "serve", "--dir", str(self.chain_folder), *ports, "--test-clock"],
+                lambda: port_open(self.chain_port) and port_open(self.read_port),
+            )
         self._add("hub", ["hub", "serve", "--config", str(self.hub_config)], (self.hub_folder / "hub.ready").exists)
         for name in self.partners:
             socket = self.node_folder(name) / "node.sock"
@@ -141,36 +147,42 @@ class World:
     # --- life ----------------------------------------------------------------------------------------------------
 
     def found(self) -> None:
-        """Hub, nodes and chain with their keys and settings; the settlement contract on the running chain."""
+        """Hub and nodes with their keys and settings; the chain, if there is to be one, with its contract."""
         self.handed.mkdir(parents=True, exist_ok=True)
         founded = self._found_hub()
         for partner in self.partners.values():
             self._write_node_config(partner)
         cards = self.each(lambda name: self.partner(name, "init").check().json["card"]["body"])
+        if self.broker is not None:
+            accounts = {name: str(card["chain"]) for name, card in cards.items()}
+            self._found_chain(str(founded["submitter"]), accounts, accounts[self.broker])
+            for partner in self.partners.values():
+                self._write_node_config(partner)
+
+    def _found_chain(self, submitter: str, accounts: Mapping[str, str], payer: str) -> None:
+        """The running chain, which admits hub, governor, arbiter and partners, with the settlement contract on it."""
         governor, arbiter = (self._new_key(name) for name in ("governor", "arbiter"))
-        senders = [founded["submitter"], governor, arbiter, *(card["chain"] for card in cards.values())]
+        senders = [submitter, governor, arbiter, *accounts.values()]
         options = [option for sender in senders for option in ("--sender", sender)]
         made = run("sandbox", "chain", "init", "--dir", str(self.chain_folder), "--chain-id", str(CHAIN_ID), *options)
         self.genesis = made.check().json["genesis"]
         self.processes["chain"].start()
         self.processes["chain"].wait_ready()
         deployed = self.chain(
-            "deploy-settlement", "--key", str(self.key_file("governor")), "--broker", cards[self.broker]["chain"],
+            "deploy-settlement", "--key", str(self.key_file("governor")), "--broker", payer,
             "--arbiter", arbiter, "--window-seconds", str(WINDOW_SECONDS),
         )  # fmt: skip
         self.contract = deployed.check().json["contract"]
         self.hub_config.write_text(
             self.hub_config.read_text().replace('contract = ""', f'contract = "{self.contract}"')
         )
-        for partner in self.partners.values():
-            self._write_node_config(partner)
 
     def start(self) -> None:
         """Hub and nodes: enrol each node, give people their certificates, pin the partners' cards."""
         self.processes["hub"].start()
         self.processes["hub"].wait_ready()
         self.each(self.enrol)
-        parallel(PEOPLE, self.certify)
+        parallel(self.people, self.certify)
         self.start_nodes()
         self.each(self.pin_cards)
 
@@ -200,8 +212,8 @@ class World:
             self.processes[name].wait_ready()
 
     def stop(self) -> None:
-        """Stop every process: nodes, then hub, then chain."""
-        for name in [*self.partners, "hub", "chain"]:
+        """Stop every process: nodes, then hub, then chain, so that none complains about another's absence."""
+        for name in reversed(self.processes):
             self.processes[name].stop()
 
     def __enter__(self) -> "World":
@@ -214,10 +226,10 @@ class World:
         self.processes[name] = Process(name, arguments, self.logs / f"{name}.log", ready)
 
     def _found_hub(self) -> dict[str, Any]:
+        chain = [] if self.broker is None else ["--chain-endpoint", self.endpoint, "--chain-id", str(CHAIN_ID)]
         done = run(
             "hub", "init", "--dir", str(self.hub_folder), "--alliance", ALLIANCE, "--operator", OPERATOR,
-            "--listen", f"127.0.0.1:{self.hub_port}", "--enrol", f"127.0.0.1:{self.enrol_port}",
-            "--chain-endpoint", self.endpoint, "--chain-id", str(CHAIN_ID), "--json",
+            "--listen", f"127.0.0.1:{self.hub_port}", "--enrol", f"127.0.0.1:{self.enrol_port}", *chain, "--json",
         )  # fmt: skip
         founded: dict[str, Any] = done.check().json
         (self.handed / "ca.pem").write_bytes((self.hub_folder / "keys" / "ca.pem").read_bytes())
@@ -237,7 +249,7 @@ class World:
         }  # fmt: skip
         tables: list[tuple[str, Mapping[str, Any]]] = [
             ("[node]", node),
-            ("[chain]", chain),
+            *([] if self.broker is None else [("[chain]", chain)]),
             ("[[asset]]", asset),
             ("[asset.columns]", partner.classes),
         ]

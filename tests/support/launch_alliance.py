@@ -59,7 +59,7 @@ class Alliance:
 
     def start(self, *names: str, plans: Mapping[str, Plan] | None = None) -> None:
         """Start processes, all of them by default, under the plans given; ready when this returns."""
-        chosen = names or ("chain", "hub", *self.world.partners)
+        chosen = names or tuple(self.world.processes)  # a chain, where there is one, then the hub, then nodes
         for name in chosen:
             self.process(name).plan = (plans or {}).get(name, launch.PLAIN)
         for name in chosen:
@@ -105,7 +105,8 @@ class Alliance:
         """Everything: nodes, then hub, then chain, so that none complains about another's absence."""
         self.stop(*self.world.partners)
         self.stop("hub")
-        self.stop("chain")
+        if "chain" in self.world.processes:
+            self.stop("chain")
 
     def restart(self, name: str, plan: Plan = launch.PLAIN) -> None:
         """Stop in order, if it runs, and start again."""
@@ -275,7 +276,7 @@ def copy(stopped: Alliance, folder: Path) -> Alliance:
     moved = [
         replace(partner, source=folder / partner.source.relative_to(old.folder)) for partner in old.partners.values()
     ]
-    new = World(folder, moved, entropy=os.urandom)
+    new = World(folder, moved, entropy=os.urandom, broker=old.broker)
     new.contract, new.genesis = old.contract, old.genesis
     changes = {str(old.folder): str(folder)}
     for name in ("chain_port", "read_port", "hub_port", "enrol_port"):
