@@ -187,7 +187,7 @@ class _Reader:
         )
 
     def budget(self, table: Mapping[str, Any], key: str) -> PrivacyBudget | None:
-        """privacy_budget = {epsilon = "8", delta_log10 = -6}; epsilon is text, so that it is exactly what was written."""
+        """privacy_budget = {epsilon = "8", delta_log10 = -6}; epsilon is text, so it is exactly what was written."""
         if "privacy_budget" not in table:
             return None
         found = table["privacy_budget"]

@@ -89,8 +89,9 @@ def profile(asset: Asset) -> Profile:
 
 
 def _text(value: object) -> str:
-    whole = isinstance(value, float | Decimal) and value == value and abs(value) < 1 << 53 and value == int(value)
-    return str(int(value)) if whole and isinstance(value, float | Decimal) else str(value).strip()
+    if isinstance(value, float | Decimal) and abs(float(value)) < 1 << 53 and value == int(value):
+        return str(int(value))
+    return str(value).strip()
 
 
 def _read(asset: Asset, columns: Sequence[str] | None, texts: Sequence[str]) -> Any:
