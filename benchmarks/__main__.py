@@ -4,9 +4,11 @@ import importlib
 import sys
 
 NAMES = {
+    "aggregation": "sums that nobody opens alone, beside TenSEAL, phe, masks and no protection",
     "chain": "the sandbox chain: writing, reading, running again in two EVMs",
     "linear": "plain matrix times encrypted vector, beside per-element Paillier",
     "matching": "private set intersection, engine ecdh",
+    "round": "a round of horizontal training over real processes, beside stock Flower",
 }
 
 
@@ -15,7 +17,7 @@ def main() -> int:
     name = sys.argv[1] if len(sys.argv) > 1 else ""
     if name not in NAMES:
         print("make bench NAME=…, one of:")
-        print("\n".join(f"  {known:10} {what}" for known, what in NAMES.items()))
+        print("\n".join(f"  {known:12} {what}" for known, what in NAMES.items()))
         return 2
     importlib.import_module(f"benchmarks.{name}").run()
     return 0

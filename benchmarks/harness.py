@@ -1,4 +1,5 @@
-"""Rows, table, plot and file of a benchmark. Figures are medians of several runs; peers run side by side, in turn."""
+"""Rows, targets, table, plot and file of a benchmark. Figures are medians of several runs; peers run side by side, in
+turn. A target is printed beside its figure as met or not met; no test and no exit code depends on it."""
 
 import json
 import statistics
@@ -6,11 +7,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 OUT = Path("build/bench")
+WIDTH = 160
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +30,22 @@ class Row:
     min: float
     max: float
     runs: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A figure of the same run beside what it should be: at most `limit`, or at least where `least`."""
+
+    what: str
+    figure: float
+    limit: float
+    unit: str
+    least: bool = False
+
+    @property
+    def met(self) -> bool:
+        """Whether the figure keeps the limit."""
+        return self.figure >= self.limit if self.least else self.figure <= self.limit
 
 
 def row(case: str, engine: str, size: int, values: Sequence[float], *, metric: str, unit: str, parties: int = 2) -> Row:
@@ -61,35 +80,75 @@ def in_turn(runs: int, *actions: Callable[[], float]) -> list[list[float]]:
     return values
 
 
-def publish(name: str, rows: Sequence[Row]) -> None:
-    """Print the table, draw build/bench/<name>.png, write build/bench/<name>.json."""
+def figure(value: float, unit: str) -> str:
+    """A value for people: three digits, thousands set apart."""
+    return f"{value:,.0f} {unit}" if abs(value) >= 1000 else f"{value:.3g} {unit}"
+
+
+def publish(
+    name: str,
+    rows: Sequence[Row],
+    targets: Sequence[Target] = (),
+    table: Table | None = None,
+    plot: Callable[[Any], None] | None = None,
+) -> None:
+    """Print the table and the targets; write build/bench/<name>.png and build/bench/<name>.json.
+
+    table: instead of one line a row; plot: draws on a matplotlib figure instead of bars of the rows in seconds.
+    """
     OUT.mkdir(parents=True, exist_ok=True)
-    (OUT / f"{name}.json").write_text(json.dumps([asdict(r) for r in rows], indent=1) + "\n")
+    document = {"rows": [asdict(r) for r in rows], "targets": [{**asdict(t), "met": t.met} for t in targets]}
+    (OUT / f"{name}.json").write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    console = Console(width=WIDTH)
+    console.print(table or _table(name, rows))
+    if targets:
+        console.print(_judged(targets))
+    _draw(name, plot or (lambda canvas: _bars(canvas, name, rows)))
+    console.print(f"{OUT / name}.json, {OUT / name}.png")
+
+
+def _table(name: str, rows: Sequence[Row]) -> Table:
     table = Table(title=f"benchmark {name}", title_justify="left")
-    for column in ("case", "engine", "size", "metric", "median", "min", "max", "runs"):
-        table.add_column(column, justify="right" if column in ("size", "median", "min", "max", "runs") else "left")
+    for column in ("case", "engine", "size", "parties", "metric", "median", "min", "max", "runs"):
+        numeric = column in ("size", "parties", "median", "min", "max", "runs")
+        table.add_column(column, justify="right" if numeric else "left")
     for r in rows:
-        figures = [
-            f"{value:,.0f} {r.unit}" if value >= 1000 else f"{value:.3g} {r.unit}" for value in (r.median, r.min, r.max)
-        ]
-        table.add_row(r.case, r.engine, f"{r.size:,}", r.metric, *figures, str(r.runs))
-    Console(width=132).print(table)
-    _plot(name, rows)
+        figures = [figure(value, r.unit) for value in (r.median, r.min, r.max)]
+        table.add_row(r.case, r.engine, f"{r.size:,}", str(r.parties), r.metric, *figures, str(r.runs))
+    return table
 
 
-def _plot(name: str, rows: Sequence[Row]) -> None:
+def _judged(targets: Sequence[Target]) -> Table:
+    table = Table(title="targets", title_justify="left")
+    for column in ("target", "figure", "limit", ""):
+        table.add_column(column, justify="right" if column in ("figure", "limit") else "left")
+    for target in targets:
+        limit = f"{'≥' if target.least else '≤'} {figure(target.limit, target.unit)}"
+        verdict = "[green]met[/green]" if target.met else "[red]not met[/red]"
+        table.add_row(target.what, figure(target.figure, target.unit), limit, verdict)
+    return table
+
+
+def _draw(name: str, plot: Callable[[Any], None]) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
+    canvas = pyplot.figure()
+    plot(canvas)
+    canvas.savefig(OUT / f"{name}.png", dpi=110)
+    pyplot.close(canvas)
+
+
+def _bars(canvas: Any, name: str, rows: Sequence[Row]) -> None:
+    """One logarithmic bar for every row in seconds."""
     timed = [r for r in rows if r.unit == "s"]
-    figure, axes = pyplot.subplots(figsize=(9, 0.45 * len(timed) + 1.2))
-    labels = [f"{r.case}  {r.engine}  {r.metric}" for r in timed]
-    axes.barh(labels, [r.median for r in timed], color="#2b6cb0")
+    canvas.set_size_inches(9, 0.45 * len(timed) + 1.2)
+    axes = canvas.subplots()
+    axes.barh([f"{r.case}  {r.engine}  {r.metric}" for r in timed], [r.median for r in timed], color="#2b6cb0")
     axes.set_xscale("log")
     axes.invert_yaxis()
     axes.set_xlabel("seconds (median, logarithmic)")
     axes.set_title(f"{name}: {max(r.runs for r in rows)} runs")
-    figure.tight_layout()
-    figure.savefig(OUT / f"{name}.png", dpi=110)
+    canvas.tight_layout()

@@ -1,7 +1,8 @@
 #!/bin/sh
-# Write the lock files anew from pyproject.toml and dev.in: versions and hashes, no index addresses.
+# Write the lock files anew from pyproject.toml, dev.in and bench.in: versions and hashes, no index addresses.
 set -eu
 cd "$(dirname "$0")/.."
 flags="--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header -q"
 uv pip compile $flags --all-extras pyproject.toml -o requirements/product.txt
 uv pip compile $flags requirements/dev.in -o requirements/dev.txt
+uv pip compile $flags requirements/bench.in -o requirements/bench.txt

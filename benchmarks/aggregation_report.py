@@ -1,0 +1,157 @@
+"""The table, the targets and the plot of `make bench NAME=aggregation`, from its rows."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.table import Table
+
+from benchmarks.harness import Row, Target
+
+MILLION = 1_000_000
+COLUMNS = {
+    "setup, once a job": "setup",
+    "prepare": "prepare",
+    "quantise": "quantise",
+    "encrypt": "encrypt",
+    "serialise": "serialise",
+    "upload path": "= upload path",
+    "add": "add one",
+    "answer": "answer",
+    "open": "open",
+    "upload a parameter": "B / param.",
+    "bytes up": "up",
+    "bytes down": "down",
+    "peak memory": "peak",
+}
+COLOURS = ("#c53030", "#b7791f", "#2b6cb0", "#6b46c1", "#2f855a", "#718096")
+UPLOAD_SECONDS_MAX = 0.2
+FASTER_MIN = 8.0
+PARAMETER_BYTES_MAX = 6.1
+ANSWER_SECONDS_MAX = 0.005
+OPEN_SECONDS_MAX = 0.1
+HUB_GROWTH_MAX = 1.05  # memory of the hub: most over least
+SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
+BYTES = ((1e6, "MB"), (1e3, "kB"), (1.0, "B"))
+
+
+def find(rows: Sequence[Row], engine: str, size: int, parties: int, metric: str, case: str = "") -> Row | None:
+    """The one row of that name, or None where it was not measured."""
+    for r in rows:
+        same = (r.engine, r.size, r.parties, r.metric) == (engine, size, parties, metric)
+        if same and r.case.startswith(case or f"{size:,} parameters"):
+            return r
+    return None
+
+
+def targets(rows: Sequence[Row]) -> list[Target]:
+    """The issue's targets for a million parameters; none where that size was not run."""
+    judged: list[Target] = []
+    for parties in sorted({r.parties for r in rows}):
+
+        def median(metric: str, engine: str = "threshold", parties: int = parties) -> float | None:
+            found = find(rows, engine, MILLION, parties, metric)
+            return found.median if found else None
+
+        upload, peer = median("upload path"), median("upload path", "TenSEAL CKKS")
+        size, answer, opening = median("upload a parameter"), median("answer"), median("open")
+        if upload is None or peer is None or size is None or answer is None or opening is None:
+            continue
+        of = f"1,000,000 parameters, {parties} partners"
+        judged += [
+            Target(what=f"{of}: upload path", figure=upload, limit=UPLOAD_SECONDS_MAX, unit="s"),
+            Target(what=f"{of}: TenSEAL / upload path", figure=peer / upload, limit=FASTER_MIN, unit="x", least=True),
+            Target(what=f"{of}: upload a parameter", figure=size, limit=PARAMETER_BYTES_MAX, unit="B"),
+            Target(what=f"{of}: answer", figure=answer, limit=ANSWER_SECONDS_MAX, unit="s"),
+            Target(what=f"{of}: opening", figure=opening, limit=OPEN_SECONDS_MAX, unit="s"),
+        ]
+    hub = [r for r in rows if r.case.startswith("hub alone") and r.metric == "peak memory"]
+    if hub:
+        ratio = max(r.median for r in hub) / min(r.median for r in hub)
+        what = "hub's memory, " + " and ".join(str(r.parties) for r in hub) + " partners: most / least"
+        judged.append(Target(what=what, figure=ratio, limit=HUB_GROWTH_MAX, unit="x"))
+    return judged
+
+
+def short(value: float, unit: str) -> str:
+    """A figure in the width of a column: ms, MB, with two or three digits."""
+    if value == 0:
+        return "-"
+    steps = SECONDS if unit == "s" else BYTES
+    factor, name = next((step for step in steps if value >= step[0]), steps[-1])
+    scaled = value / factor
+    return f"{scaled:,.0f} {name}" if scaled >= 100 else f"{scaled:.3g} {name}"
+
+
+def table(rows: Sequence[Row], engines: Sequence[str]) -> Table:
+    """One line for each size, number of partners and engine; medians."""
+    made = Table(
+        title="benchmark aggregation: medians; phases of one party, one upload, one answer; * scaled from a sample",
+        title_justify="left",
+        pad_edge=False,
+    )
+    for name in ("parameters", "n", "engine", *COLUMNS.values()):
+        made.add_column(name, justify="left" if name == "engine" else "right", no_wrap=True)
+    for size, parties in sorted({(r.size, r.parties) for r in rows if "parameters" in r.case}):
+        for engine in engines:
+            cells = [find(rows, engine, size, parties, metric) for metric in COLUMNS]
+            sampled = any(r is not None and "scaled" in r.case for r in cells)
+            shown = [short(r.median, r.unit) if r else "" for r in cells]
+            made.add_row(f"{size:,}", str(parties), engine + ("*" if sampled else ""), *shown)
+        made.add_section()
+    for parties in sorted({r.parties for r in rows if r.case.startswith("hub alone")}):
+        size = next(r.size for r in rows if r.case.startswith("hub alone"))
+        found = {m: find(rows, "threshold", size, parties, m, "hub alone") for m in ("add and open", "peak memory")}
+        hub = {m: short(r.median, r.unit) for m, r in found.items() if r}
+        filled = {"open": hub["add and open"], "peak memory": hub["peak memory"]}
+        made.add_row(f"{size:,}", str(parties), "hub, all added", *(filled.get(m, "") for m in COLUMNS))
+    return made
+
+
+def draw(canvas: Any, rows: Sequence[Row], engines: Sequence[str]) -> None:
+    """Upload path over the number of parameters; the phases of a round; bytes of an upload."""
+    canvas.set_size_inches(16, 5.4)
+    upload, phases, sizes = canvas.subplots(1, 3, width_ratios=[1.1, 1.3, 0.8])
+    colours = dict(zip(engines, COLOURS, strict=True))
+    parties = max(r.parties for r in rows if "parameters" in r.case)
+    largest = max(r.size for r in rows)
+    scaled = {r.engine for r in rows if "scaled" in r.case}
+    labels = {engine: engine + (" (scaled)" if engine in scaled else "") for engine in engines}
+    for engine in engines:
+        line = [r for r in rows if (r.engine, r.parties, r.metric) == (engine, parties, "upload path")]
+        style = "--" if engine in scaled else "-"
+        upload.plot([r.size for r in line], [r.median for r in line], f"o{style}", color=colours[engine])
+        upload.annotate(
+            labels[engine], (line[-1].size, line[-1].median), (6, 0), textcoords="offset points", va="center"
+        )
+    upload.axhline(UPLOAD_SECONDS_MAX, color="#c53030", linewidth=0.8, linestyle=":")
+    upload.set(xscale="log", yscale="log", xlabel="parameters", ylabel="seconds, one core")
+    upload.set_xlim(right=largest * 12)
+    upload.set_title(f"upload path of a party, {parties} partners (dotted: target)")
+    _draw_phases(phases, rows, labels, colours, largest, parties)
+    found = {engine: find(rows, engine, largest, parties, "upload a parameter") for engine in engines}
+    bars = {engine: r.median for engine, r in found.items() if r}
+    drawn = sizes.barh([labels[e] for e in bars], list(bars.values()), color=[colours[e] for e in bars])
+    sizes.bar_label(drawn, [f"{value:.3g}" for value in bars.values()], padding=3)
+    sizes.axvline(PARAMETER_BYTES_MAX, color="#c53030", linewidth=0.8, linestyle=":")
+    sizes.set(xscale="log", xlabel="bytes (logarithmic)")
+    sizes.set_xlim(right=max(bars.values()) * 4)
+    sizes.invert_yaxis()
+    sizes.set_title("upload, bytes a parameter")
+    canvas.tight_layout()
+
+
+def _draw_phases(
+    axes: Any, rows: Sequence[Row], labels: dict[str, str], colours: dict[str, str], size: int, parties: int
+) -> None:
+    metrics = ("prepare", "quantise", "encrypt", "serialise", "add", "answer", "open")
+    height = 0.8 / len(labels)
+    for place, (engine, label) in enumerate(labels.items()):
+        found = [find(rows, engine, size, parties, metric) for metric in metrics]
+        positions = [at + (place - len(labels) / 2 + 0.5) * height for at in range(len(metrics))]
+        values = [r.median if r and r.median > 1e-5 else float("nan") for r in found]
+        axes.barh(positions, values, height, color=colours[engine], label=label)
+    axes.set_yticks(range(len(metrics)), metrics)
+    axes.invert_yaxis()
+    axes.set(xscale="log", xlabel="seconds (logarithmic), once a party, an upload or an answer")
+    axes.set_title(f"phases, {size:,} parameters, {parties} partners")
+    axes.legend(fontsize=8)
