@@ -1,0 +1,141 @@
+"""Noise in shares: sensitivity by search, variance, room in the lanes, what a replaced row can move at most."""
+
+import hashlib
+import math
+from collections.abc import Callable
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from privacy.aggregation import Roster
+from privacy.ids import parse_partner_id
+from privacy.noise import NoiseDoesNotFit, NoisePlan, design, honest_minimum, lane_sensitivity, share_variance
+from privacy.noise.accountant import DIVERGENCE_MAX
+from privacy.noise.shares import TAIL, VARIANCE_MIN, divergence
+from privacy.quantize import ValueNotFinite, WeightOutOfRange
+
+
+def seeded(label: str) -> Callable[[int], bytes]:
+    return lambda count: hashlib.shake_256(label.encode()).digest(count)
+
+
+def small_plan() -> NoisePlan:
+    return design(row_clip=0.01, limit=0.5, count=1000, value_bits=28, noise_multiplier_milli=1500, honest=2)
+
+
+def roster(size: int, colluders: int) -> Roster:
+    return Roster(partners=tuple(parse_partner_id(f"bank-{i}") for i in range(size)), colluders=colluders)
+
+
+@pytest.mark.parametrize(("size", "colluders", "honest"), [(2, 0, 1), (3, 1, 2), (5, 1, 2), (8, 3, 2)])
+def test_the_honest_nodes_that_are_counted_on(size: int, colluders: int, honest: int) -> None:
+    assert honest_minimum(roster(size, colluders)) == honest
+
+
+@given(st.integers(1, 50), st.floats(1e-3, 10), st.floats(1e-2, 1e4), st.data())
+def test_no_replaced_row_moves_the_lanes_further_than_the_sensitivity(
+    count: int, row_clip: float, scale: float, data: st.DataObject
+) -> None:
+    units = st.lists(st.floats(-1, 1), min_size=count, max_size=count)
+    others = np.array(data.draw(st.lists(st.floats(-9, 9), min_size=count, max_size=count)))
+    lanes = []
+    for _ in range(2):
+        row = np.array(data.draw(units))
+        row *= row_clip / max(float(np.linalg.norm(row)), 1.0)
+        lanes.append(np.rint((others + row) * scale))
+    moved = float(np.linalg.norm(lanes[0] - lanes[1]))
+    assert moved <= lane_sensitivity(Fraction(row_clip), Fraction(scale), count)
+
+
+def test_the_sensitivity_is_hardly_more_than_what_a_row_can_do() -> None:
+    worst = 2 * 0.5 * 1000 + math.sqrt(10_000)
+    assert worst <= lane_sensitivity(Fraction(1, 2), Fraction(1000), 10_000) <= worst + 3
+
+
+@pytest.mark.parametrize("honest", [1, 2, 7])
+def test_the_honest_shares_give_the_multiplier_and_no_less(honest: int) -> None:
+    variance = share_variance(12_345, 1_100, honest)
+    wanted = Fraction(1_100, 1000) ** 2 * 12_345**2
+    assert wanted <= variance * honest < wanted + honest
+    assert share_variance(1, 1, honest) == VARIANCE_MIN
+
+
+@settings(max_examples=300)
+@given(
+    st.floats(1e-6, 10),
+    st.floats(1e-6, 1e3),
+    st.integers(1, 1 << 20),
+    st.integers(16, 31),
+    st.integers(1, 100_000),
+    st.integers(1, 2),
+)
+def test_a_design_fits_or_says_that_it_does_not(
+    row_clip: float, limit: float, count: int, bits: int, milli: int, honest: int
+) -> None:
+    try:
+        plan = design(
+            row_clip=row_clip,
+            limit=limit,
+            count=count,
+            value_bits=bits,
+            noise_multiplier_milli=milli,
+            honest=honest,
+        )
+    except NoiseDoesNotFit:
+        return
+    assert plan.variance * honest >= Fraction(milli * plan.sensitivity, 1000) ** 2
+    assert plan.sensitivity >= 2 * row_clip * plan.codec.scale + math.sqrt(count)
+    assert plan.codec.scale * limit + TAIL * math.sqrt(plan.variance) < plan.codec.levels
+
+
+def test_a_plan_of_ordinary_size_loses_little_to_rounding() -> None:
+    plan = design(row_clip=1e-4, limit=0.1, count=10_000, value_bits=29, noise_multiplier_milli=1000, honest=2)
+    assert plan.sensitivity < 1.01 * 2 * 1e-4 * plan.codec.scale
+
+
+@pytest.mark.parametrize("change", [{"count": 1 << 40}, {"value_bits": 8}, {"row_clip": 1e-9, "limit": 10.0}])
+def test_what_does_not_fit_is_refused(change: dict[str, float]) -> None:
+    words = {"row_clip": 0.01, "limit": 0.5, "count": 10_000, "value_bits": 24, "noise_multiplier_milli": 9000}
+    with pytest.raises(NoiseDoesNotFit):
+        design(**(words | change), honest=2)  # type: ignore[arg-type]
+
+
+def test_a_cohort_of_noised_updates_opens_to_the_sum_and_the_noise_promised() -> None:
+    plan, cohort, count = small_plan(), 4, 1000
+    values = np.linspace(-0.4, 0.4, count)
+    total = sum(plan.encode(values, 0.5, seeded(f"node {i}")).lanes for i in range(cohort))
+    assert isinstance(total, np.ndarray)
+    rest = plan.codec.decode(total, cohort) - values * 0.5 * cohort
+    deviation = math.sqrt(cohort * plan.variance) / plan.codec.scale
+    assert rest.std() == pytest.approx(deviation, rel=0.1) and abs(rest.mean()) < 5 * deviation / math.sqrt(count)
+    assert deviation >= 1.5 * 2 * 0.01 * math.sqrt(cohort / 2)
+    assert np.linalg.norm(rest) <= plan.noise_norm(count, cohort) < 2 * np.linalg.norm(rest)
+
+
+def test_the_most_extreme_update_stays_in_its_lanes_and_is_counted() -> None:
+    plan = small_plan()
+    for value in (math.pi, -math.pi, 1e300):
+        encoded = plan.encode(np.full(1000, value, np.float64), 1.0, seeded("extreme"))
+        assert encoded.clipped == 1000
+        assert encoded.lanes.min() >= 1 and encoded.lanes.max() < 1 << 28
+        centre = math.copysign(plan.limit, value) * plan.codec.scale + plan.codec.offset
+        assert abs(encoded.lanes - centre).max() < TAIL * math.sqrt(plan.variance)
+
+
+def test_bad_input_is_refused_before_noise_is_drawn() -> None:
+    def never(count: int) -> bytes:
+        raise AssertionError("no noise for a refused update")
+
+    with pytest.raises(ValueNotFinite):
+        small_plan().encode(np.array([math.nan]), 1.0, never)
+    with pytest.raises(WeightOutOfRange):
+        small_plan().encode(np.array([0.1]), 1.1, never)
+
+
+def test_the_sum_of_shares_is_as_good_as_one_gaussian() -> None:
+    assert 0 < divergence(VARIANCE_MIN, 64, 1 << 40) < DIVERGENCE_MAX
+    assert divergence(1, 2, 1) == pytest.approx(10 * math.exp(-(math.pi**2)))
+    assert divergence(2, 3, 4) == pytest.approx(20 * (math.exp(-2 * math.pi**2) + math.exp(-8 * math.pi**2 / 3)))
