@@ -27,8 +27,8 @@ Floats: TypeAlias = NDArray[np.float64]
 Complexes: TypeAlias = NDArray[np.complex128]
 
 SEED_BYTES = 32
-STANDARD_2018_MODULUS_BITS_MAX = {4096: 109, 8192: 218, 16384: 438}  # N -> log2 q
-GUIDELINES_2024_MODULUS_BITS_MAX = {4096: 106, 8192: 214, 16384: 430}
+STANDARD_2018_MODULUS_BITS_MAX = {2048: 54, 4096: 109, 8192: 218, 16384: 438}  # N -> log2 q
+GUIDELINES_2024_MODULUS_BITS_MAX = {2048: 53, 4096: 106, 8192: 214, 16384: 430}
 MODULUS_BITS_MAX = GUIDELINES_2024_MODULUS_BITS_MAX | {4096: 104}  # house rule: where the margin is thin, two bits more
 ERROR_MAX = 21  # centred binomial: |e| <= 21
 ERROR_VARIANCE = 10.5  # 42 fair bits / 4: standard deviation 3.24, over the table's 3.2

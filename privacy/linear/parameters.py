@@ -20,6 +20,7 @@ ZERO_VECTORS = 4  # vectors of a zero test, each under its own key
 FAILURE_LOG2_MAX = -40.0  # chance that any opened value of the whole training is off by one
 UNIFORM_NORM = 0.62  # a uniform balanced digit has root mean square 2^(w-1) / sqrt 3 = 0.577 * 2^(w-1); asserted
 
+DEGREE_MIN = 4096  # one key answers `columns` products of plain_bits each: smaller rings leave too little of it
 ROWS_MAX = 1 << 20
 COLUMNS_MAX = 512
 MESSAGES_MAX = 1 << 16
@@ -99,6 +100,8 @@ def parameters(n: int, columns: int, x_max: int, r_max: int, messages: int, hold
         raise ParametersImpossible(why=f"a product needs {plain_bits} bits, 62 are possible")
     why = ""
     for degree, modulus_bits_max in MODULUS_BITS_MAX.items():
+        if degree < DEGREE_MIN:
+            continue
         noise = _expected_carries_log2(n, columns, x_max, messages, holders, degree)
         modulus_bits = 8 * math.ceil((plain_bits + math.ceil(noise - FAILURE_LOG2_MAX)) / 8)
         digit_bits = _digit_bits(n, x_max, degree, modulus_bits)
