@@ -71,6 +71,6 @@ def test_the_peer_is_trained_on_all_rows_but_tested_on_test_rows_alone(banks: Ba
 
 
 def test_a_larger_peer_is_the_plan_s_own_family(banks: Banks) -> None:
-    training = {"rounds": 20, "steps": 5, "batch": 32, "rate_micro": 100_000, "l2_micro": 1_000, "hidden": [8]}
+    training = {"rounds": 20, "steps": 10, "batch": 64, "rate_micro": 50_000, "l2_micro": 1_000, "hidden": [8]}
     made = read(banks, model="mlp", training=training)
     assert 0.8 < pooled.fit(made, pooled.tables(banks, keys(banks))).overall < 0.92
