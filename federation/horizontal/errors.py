@@ -1,0 +1,118 @@
+"""Expected failures of a secure sum. Facts are names, slots and counts: never a value of an update, never a key."""
+
+from privacy.errors import Failure, Kind
+
+
+class QuorumMissing(Failure):
+    code = "QUORUM_MISSING"
+    kind = Kind.UNAVAILABLE
+    en = "{what} needs {needed} partners and has {have}; missing: {missing}; start their nodes, then resume"
+    zh = "{what} 需要 {needed} 个参与方，当前 {have} 个；缺少：{missing}；请启动其节点后恢复任务"
+
+
+class StrategyNotAveraging(Failure):
+    code = "STRATEGY_NOT_AVERAGING"
+    kind = Kind.INVALID
+    en = "{strategy} can't run on a sum that hides its parts: {why}; take FedAvg, FedProx, FedAvgM, FedAdam, FedYogi …"
+    zh = "{strategy} 无法在隐藏各方更新的求和上运行：{why}；请使用 FedAvg、FedProx、FedAvgM、FedAdam、FedYogi 等"
+
+
+class SlotStale(Failure):
+    code = "SLOT_STALE"
+    kind = Kind.CONFLICT
+    en = "this node is at round {latest} already and does nothing for round {slot}"
+    zh = "本节点已处于第 {latest} 轮，不再处理第 {slot} 轮"
+
+
+class KeyDealtBefore(Failure):
+    code = "KEY_DEALT_BEFORE"
+    kind = Kind.CONFLICT
+    en = "{partner} has dealt its key {key} before; a key is dealt once"
+    zh = "{partner} 的密钥 {key} 已分发过；每个密钥只分发一次"
+
+
+class KeyMissing(Failure):
+    code = "KEY_MISSING"
+    kind = Kind.NOT_FOUND
+    en = "there is no unused {what} of {partner} for round {key} at this node"
+    zh = "本节点没有 {partner} 第 {key} 轮可用的{what}"
+
+
+class KeySpent(Failure):
+    """Rule b: a key is opened once, whoever asks."""
+
+    code = "KEY_SPENT"
+    kind = Kind.REFUSED
+    en = "this node has answered in round {slot} with the key of {partner}; a key is opened once"
+    zh = "本节点在第 {slot} 轮已使用 {partner} 的密钥分片应答；每个密钥只能打开一次"
+
+
+class ShareForeign(Failure):
+    """Rule d: what was dealt for another key, holder or run is not held."""
+
+    code = "SHARE_FOREIGN"
+    kind = Kind.INTEGRITY
+    en = "the share of {dealer} for round {key} is refused: {why}"
+    zh = "拒绝 {dealer} 第 {key} 轮的密钥分片：{why}"
+
+
+class InputsDiffer(Failure):
+    """Rule a: one input for all, or no answer."""
+
+    code = "INPUTS_DIFFER"
+    kind = Kind.INTEGRITY
+    en = "{partner} was given other weights in round {slot} than this node; no sum of this round is opened here"
+    zh = "第 {slot} 轮中 {partner} 收到的模型参数与本节点不同；本节点不参与打开该轮的和"
+
+
+class InputNotGiven(Failure):
+    code = "INPUT_NOT_GIVEN"
+    kind = Kind.CONFLICT
+    en = "this node was not asked to take part in round {slot}, so it can't check what the others were given"
+    zh = "本节点未参与第 {slot} 轮，无法核对其他参与方收到的内容"
+
+
+class CohortInvalid(Failure):
+    """Rule c: partners of the roster, each once, enough of them."""
+
+    code = "COHORT_INVALID"
+    kind = Kind.REFUSED
+    en = "the sum of round {slot} is not opened: {why}"
+    zh = "不打开第 {slot} 轮的和：{why}"
+
+
+class CohortChanged(Failure):
+    """Two sums over one input that differ by a member are that member's update (decision 0004)."""
+
+    code = "COHORT_CHANGED"
+    kind = Kind.REFUSED
+    en = "this node has opened a sum over the same weights for other partners; the same weights need the same partners"
+    zh = "本节点已针对相同参数为另一组参与方打开过和；相同参数只能对应相同的参与方"
+
+
+class UploadMalformed(Failure):
+    code = "UPLOAD_MALFORMED"
+    kind = Kind.INVALID
+    en = "the upload of {partner} in round {slot} is not taken: {why}"
+    zh = "不接受 {partner} 第 {slot} 轮的上传：{why}"
+
+
+class UpdateRefused(Failure):
+    code = "UPDATE_REFUSED"
+    kind = Kind.INVALID
+    en = "the local application's update does not leave this node: {why}"
+    zh = "本地应用产生的更新不予上传：{why}"
+
+
+class PhaseMalformed(Failure):
+    code = "PHASE_MALFORMED"
+    kind = Kind.INVALID
+    en = "a message of the aggregation is malformed: {why}"
+    zh = "聚合消息格式错误：{why}"
+
+
+class ClearReplyRefused(Failure):
+    code = "CLEAR_REPLY_REFUSED"
+    kind = Kind.REFUSED
+    en = "this node answers {phase} only as part of a sum"
+    zh = "本节点仅以求和方式应答 {phase}"
