@@ -38,6 +38,27 @@ class ColumnNotNumeric(Failure):
     zh = "列 {column} 的类型为 {dtype}，应为数值；请先编码为数值"
 
 
+class ColumnNotText(Failure):
+    code = "COLUMN_NOT_TEXT"
+    kind = Kind.INVALID
+    en = "column {column} holds {dtype}, text is expected; propose it as a number or map it to text first"
+    zh = "列 {column} 的类型为 {dtype}，应为文本；请作为数值列提交，或先映射为文本"
+
+
+class ValueTooLarge(Failure):
+    code = "VALUE_TOO_LARGE"
+    kind = Kind.INVALID
+    en = "column {column} holds a number of 2^28 or more; propose it with the transform signed_log"
+    zh = "列 {column} 含有不小于 2^28 的数值；请在方案中使用 signed_log 变换"
+
+
+class LabelUnknown(Failure):
+    code = "LABEL_UNKNOWN"
+    kind = Kind.INVALID
+    en = "the label column {column} holds {count} values that are none of the plan's classes"
+    zh = "标签列 {column} 有 {count} 个值不属于方案列出的类别"
+
+
 class ColumnHasGaps(Failure):
     code = "COLUMN_HAS_GAPS"
     kind = Kind.INVALID
@@ -64,6 +85,13 @@ class TooFewRows(Failure):
     kind = Kind.REFUSED
     en = "{count} {what} rows are aligned, the plan needs {minimum}"
     zh = "对齐后的 {what} 行数为 {count}，方案要求至少 {minimum}"
+
+
+class TooManyRows(Failure):
+    code = "TOO_MANY_ROWS"
+    kind = Kind.REFUSED
+    en = "{count} train rows, the plan's examples_max is {maximum}; propose a plan with a larger one"
+    zh = "训练行数为 {count}，方案的 examples_max 为 {maximum}；请提交更大的 examples_max"
 
 
 class LabelNotBinary(Failure):

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 CHUNK_CELLS_MAX = 500_000  # resamples are counted in blocks of this many cells, 4 MB
 PERCENTILES = (2.5, 97.5)
+BINS = 512  # of a histogram of scores
+SCORE_MAX = 12.0  # log-odds: a chance of 6 in a million
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +98,29 @@ def compare(
             average_precision_uplift=uplift[1],
         )
     return result
+
+
+def histogram(positive: NDArray[np.bool_], score: Floats) -> NDArray[np.int64]:
+    """(2, BINS): how many negatives (row 0) and positives (row 1) have a score in each bin of log-odds.
+
+    Bins are equal steps from -SCORE_MAX to SCORE_MAX; what lies beyond is in the first or last. Histograms of several
+    parties add up, which is how a joint AUC is measured without a row leaving its party.
+    """
+    step = 2 * SCORE_MAX / BINS
+    bins = np.clip(np.floor((score + SCORE_MAX) / step), 0, BINS - 1).astype(np.int64)
+    return np.stack([np.bincount(bins[~positive], minlength=BINS), np.bincount(bins[positive], minlength=BINS)])
+
+
+def histogram_auc(counts: NDArray[np.int64]) -> float:
+    """The AUC of binned scores: pairs within one bin count half. NaN where a class has no rows.
+
+    counts: (2, BINS) as `histogram` gives them. It differs from the exact AUC by at most half of the share of pairs
+    that fall into one bin.
+    """
+    negative, positive = counts.astype(np.float64)
+    pairs = float(negative.sum() * positive.sum())
+    below = np.cumsum(negative) - negative
+    return float((positive * (below + negative / 2)).sum() / pairs) if pairs else float("nan")
 
 
 class _Ranked:

@@ -31,6 +31,7 @@ Two partners without "privacy" are refused: their sum shows each the other's upd
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from federation import plan_fields
@@ -209,7 +210,7 @@ class HorizontalPlan:
     @property
     def parameters(self) -> int:
         """Numbers the model is made of."""
-        return sum((below + 1) * above for below, above in zip(self.layers, self.layers[1:], strict=False))
+        return sum((below + 1) * above for below, above in pairwise(self.layers))
 
     @property
     def finish_round(self) -> int:

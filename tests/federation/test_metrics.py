@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.metrics import log_loss as sklearn_log_loss
 
+from federation import metrics
 from federation.metrics import auc, average_precision, compare, log_loss, resamples
 
 
@@ -78,3 +81,29 @@ def test_a_resample_of_one_class_is_left_out() -> None:
 def test_scores_that_are_not_finite_are_a_bug() -> None:
     with pytest.raises(AssertionError):
         auc(np.array([True, False]), np.array([np.nan, 0.0]))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(2, 400), st.integers(0, 2**32))
+def test_a_histogram_gives_the_exact_auc_of_its_bins(rows: int, seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    step = 2 * metrics.SCORE_MAX / metrics.BINS
+    score = (draw.integers(-300, 300, rows) + 0.5) * step  # some beyond the first and last bin
+    label = draw.random(rows) < 0.4
+    label[:2] = True, False
+    counts = metrics.histogram(label, score)
+    assert counts.sum(axis=1).tolist() == [int((~label).sum()), int(label.sum())]
+    capped = np.clip(score, -metrics.SCORE_MAX + step / 2, metrics.SCORE_MAX - step / 2)
+    assert metrics.histogram_auc(counts) == pytest.approx(metrics.auc(label, capped))
+
+
+def test_histograms_of_parties_add_up_to_the_joint_auc() -> None:
+    draw = np.random.default_rng(4)
+    label = draw.random(6_000) < 0.1
+    score = draw.normal(size=6_000) + label - 2.0
+    total = sum(metrics.histogram(label[at::3], score[at::3]) for at in range(3))
+    assert metrics.histogram_auc(np.asarray(total)) == pytest.approx(metrics.auc(label, score), abs=2e-4)
+
+
+def test_a_histogram_of_one_class_has_no_auc() -> None:
+    assert np.isnan(metrics.histogram_auc(metrics.histogram(np.ones(5, bool), np.zeros(5))))

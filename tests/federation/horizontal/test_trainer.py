@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from federation import tabular
+from federation import metrics, tabular
 from federation.errors import LabelUnknown, PlanInvalid, TooFewRows, TooManyRows
 from federation.horizontal import results
 from federation.horizontal.results import Model, ModelUnreadable
@@ -114,9 +114,7 @@ def test_figures_and_records_of_every_model(case: str) -> None:
     assert len(lanes[0]) == results.figure_lanes_count(len(found.classes))
     assert figures.rows == len(index)
     assert figures.log_loss == pytest.approx(-np.log(everything[np.arange(len(index)), index]).mean(), abs=1e-5)
-    from federation.metrics import auc
-
-    one_by_one = [auc(index == k, everything[:, k]) for k in range(len(found.classes))]
+    one_by_one = [metrics.auc(index == k, everything[:, k]) for k in range(len(found.classes))]
     assert figures.auc == pytest.approx(np.mean(one_by_one), abs=2e-3)
 
 
