@@ -108,8 +108,8 @@ def _rows(engine: Engine, size: int, parties: int, setup: Figures, rounds: Seque
     rows += [
         made("upload path", "s", [scaled(r, "quantise", "encrypt", "serialise") for r in rounds]),
         made("upload a parameter", "B", [scaled(r, "upload") / size for r in rounds]),
-        made("bytes up", "B", [r["prepared"] + scaled(r, "upload") + _answered(engine, r, factor) for r in rounds]),
-        made("bytes down", "B", [r["prepared"] + _down(engine, r, size, parties, factor) for r in rounds]),
+        made("bytes up", "B", [r["dealt"] + scaled(r, "upload") + _answered(engine, r, factor) for r in rounds]),
+        made("bytes down", "B", [r["received"] + _down(engine, r, size, parties, factor) for r in rounds]),
         made("answer's bytes", "B", [_answered(engine, r, factor) for r in rounds]),
         made("peak memory", "B", [r["peak"] for r in rounds]),
     ]

@@ -38,18 +38,18 @@ class Engined:
         key = self._deal(0).secret if self._engine.every_slot else self._dealt.public
         self._engine.encrypt(key, np.zeros(self.count, np.int64), os.urandom)
 
-    def prepare(self) -> int:
+    def prepare(self) -> tuple[int, int]:
         """A fresh key, its shares for the others, and the check of as many shares as a party is dealt."""
         if not self._engine.every_slot:
-            return 0
+            return 0, 0
         dealer = len(self._keys)
         me = self._roster.partners[dealer]
         dealing = self._deal(dealer)
         for holder, share in dealing.shares.items():
             self._engine.accept(me, holder, dealing.public, share)
         self._keys.append(dealing)
-        sent = sum(len(share) + len(dealing.public) for holder, share in dealing.shares.items() if holder != me)
-        return sent
+        shares = sum(len(share) for holder, share in dealing.shares.items() if holder != me)
+        return shares + len(dealing.public), shares + (self._roster.size - 1) * len(dealing.public)
 
     def quantise(self, party: int, values: Values, weight: float) -> Lanes:
         lanes: Lanes = self._codec.encode(values, weight).lanes

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from rich import box
 from rich.table import Table
 
 from benchmarks.harness import Row, Target
@@ -14,11 +15,11 @@ COLUMNS = {
     "quantise": "quantise",
     "encrypt": "encrypt",
     "serialise": "serialise",
-    "upload path": "= upload path",
-    "add": "add one",
+    "upload path": "= upload",
+    "add": "add",
     "answer": "answer",
     "open": "open",
-    "upload a parameter": "B / param.",
+    "upload a parameter": "B/param.",
     "bytes up": "up",
     "bytes down": "down",
     "peak memory": "peak",
@@ -30,6 +31,8 @@ PARAMETER_BYTES_MAX = 6.1
 ANSWER_SECONDS_MAX = 0.005
 OPEN_SECONDS_MAX = 0.1
 HUB_GROWTH_MAX = 1.05  # memory of the hub: most over least
+LABEL_FACTOR = 4.0
+SECONDS_MIN = 5e-6  # below it the clock's own calls are what is measured
 SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
 BYTES = ((1e6, "MB"), (1e3, "kB"), (1.0, "B"))
 
@@ -73,8 +76,8 @@ def targets(rows: Sequence[Row]) -> list[Target]:
 
 
 def short(value: float, unit: str) -> str:
-    """A figure in the width of a column: ms, MB, with two or three digits."""
-    if value == 0:
+    """A figure in the width of a column: three digits and a unit that fits; what is too short to time is "-"."""
+    if unit == "s" and value < SECONDS_MIN:
         return "-"
     steps = SECONDS if unit == "s" else BYTES
     factor, name = next((step for step in steps if value >= step[0]), steps[-1])
@@ -87,7 +90,8 @@ def table(rows: Sequence[Row], engines: Sequence[str]) -> Table:
     made = Table(
         title="benchmark aggregation: medians; phases of one party, one upload, one answer; * scaled from a sample",
         title_justify="left",
-        pad_edge=False,
+        box=box.SIMPLE_HEAD,
+        padding=(0, 0, 0, 1),
     )
     for name in ("parameters", "n", "engine", *COLUMNS.values()):
         made.add_column(name, justify="left" if name == "engine" else "right", no_wrap=True)
@@ -111,18 +115,19 @@ def draw(canvas: Any, rows: Sequence[Row], engines: Sequence[str]) -> None:
     """Upload path over the number of parameters; the phases of a round; bytes of an upload."""
     canvas.set_size_inches(16, 5.4)
     upload, phases, sizes = canvas.subplots(1, 3, width_ratios=[1.1, 1.3, 0.8])
-    colours = dict(zip(engines, COLOURS, strict=True))
+    colours = dict(zip(engines, COLOURS, strict=False))
     parties = max(r.parties for r in rows if "parameters" in r.case)
     largest = max(r.size for r in rows)
     scaled = {r.engine for r in rows if "scaled" in r.case}
     labels = {engine: engine + (" (scaled)" if engine in scaled else "") for engine in engines}
+    ends = {}
     for engine in engines:
         line = [r for r in rows if (r.engine, r.parties, r.metric) == (engine, parties, "upload path")]
         style = "--" if engine in scaled else "-"
         upload.plot([r.size for r in line], [r.median for r in line], f"o{style}", color=colours[engine])
-        upload.annotate(
-            labels[engine], (line[-1].size, line[-1].median), (6, 0), textcoords="offset points", va="center"
-        )
+        ends[labels[engine]] = line[-1].median
+    for label, height in _apart(ends).items():
+        upload.annotate(label, (largest, height), (8, 0), textcoords="offset points", va="center")
     upload.axhline(UPLOAD_SECONDS_MAX, color="#c53030", linewidth=0.8, linestyle=":")
     upload.set(xscale="log", yscale="log", xlabel="parameters", ylabel="seconds, one core")
     upload.set_xlim(right=largest * 12)
@@ -140,6 +145,15 @@ def draw(canvas: Any, rows: Sequence[Row], engines: Sequence[str]) -> None:
     canvas.tight_layout()
 
 
+def _apart(heights: dict[str, float]) -> dict[str, float]:
+    """Heights of labels on a logarithmic axis, moved up where they would lie on one another."""
+    placed: dict[str, float] = {}
+    lowest = 0.0
+    for label, height in sorted(heights.items(), key=lambda item: item[1]):
+        placed[label] = lowest = max(height, lowest * LABEL_FACTOR)
+    return placed
+
+
 def _draw_phases(
     axes: Any, rows: Sequence[Row], labels: dict[str, str], colours: dict[str, str], size: int, parties: int
 ) -> None:
@@ -148,7 +162,7 @@ def _draw_phases(
     for place, (engine, label) in enumerate(labels.items()):
         found = [find(rows, engine, size, parties, metric) for metric in metrics]
         positions = [at + (place - len(labels) / 2 + 0.5) * height for at in range(len(metrics))]
-        values = [r.median if r and r.median > 1e-5 else float("nan") for r in found]
+        values = [r.median if r and r.median > SECONDS_MIN else float("nan") for r in found]
         axes.barh(positions, values, height, color=colours[engine], label=label)
     axes.set_yticks(range(len(metrics)), metrics)
     axes.invert_yaxis()

@@ -81,8 +81,8 @@ def in_turn(runs: int, *actions: Callable[[], float]) -> list[list[float]]:
 
 
 def figure(value: float, unit: str) -> str:
-    """A value for people: three digits, thousands set apart."""
-    return f"{value:,.0f} {unit}" if abs(value) >= 1000 else f"{value:.3g} {unit}"
+    """A value for people: three or four digits, thousands set apart."""
+    return f"{value:,.0f} {unit}" if abs(value) >= 1000 else f"{value:.{4 if value >= 1 else 3}g} {unit}"
 
 
 def publish(

@@ -34,9 +34,9 @@ class Ckks:
         )
         self._hub = tenseal.context_from(public, n_threads=1)
 
-    def prepare(self) -> int:
+    def prepare(self) -> tuple[int, int]:
         """The key lasts for the whole job."""
-        return 0
+        return 0, 0
 
     def quantise(self, party: int, values: Values, weight: float) -> list[float]:
         """CKKS rounds by itself; TenSEAL takes Python numbers."""

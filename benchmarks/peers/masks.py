@@ -41,9 +41,9 @@ class Masks:
 
         return [b"" if peer == party else key(peer) for peer in range(self._parties)]
 
-    def prepare(self) -> int:
+    def prepare(self) -> tuple[int, int]:
         """Keys last: a round's stream is told apart by its counter block."""
-        return 0
+        return 0, 0
 
     def quantise(self, party: int, values: Values, weight: float) -> NDArray[np.uint32]:
         scaled = values * np.float64(weight * self._scale)

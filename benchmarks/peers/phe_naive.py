@@ -29,9 +29,9 @@ class Naive:
     def setup(self) -> None:
         self._public, self._private = phe.generate_paillier_keypair(n_length=BITS)
 
-    def prepare(self) -> int:
+    def prepare(self) -> tuple[int, int]:
         """The key lasts for the whole job."""
-        return 0
+        return 0, 0
 
     def quantise(self, party: int, values: Values, weight: float) -> list[int]:
         whole: list[int] = np.rint(values * np.float64(weight * self._scale)).astype(np.int64).tolist()

@@ -17,8 +17,8 @@ class Plain:
     def setup(self) -> None:
         """Nothing to agree on."""
 
-    def prepare(self) -> int:
-        return 0
+    def prepare(self) -> tuple[int, int]:
+        return 0, 0
 
     def quantise(self, party: int, values: Values, weight: float) -> Values:
         return values * np.float32(weight)

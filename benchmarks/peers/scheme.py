@@ -28,8 +28,8 @@ class Scheme(Protocol):
     def setup(self) -> None:
         """Once a job: keys, public values, tables."""
 
-    def prepare(self) -> int:
-        """Once a round, one party's part of the keys; returns the bytes it sends for it."""
+    def prepare(self) -> tuple[int, int]:
+        """Once a round, one party's part of the keys; returns the bytes that it sends and is sent for it."""
 
     def quantise(self, party: int, values: Values, weight: float) -> Any:
         """The weighted update in the form that is encrypted."""
@@ -74,7 +74,7 @@ def measure(scheme: Scheme, parties: int) -> dict[str, float]:
     weights = [(party + 1) / parties for party in range(parties)]
     spent: dict[str, list[float]] = {phase: [] for phase in PHASES}
     reference = np.zeros(scheme.count)
-    prepared = uploaded = 0
+    dealt, uploaded = (0, 0), 0
 
     def note(phase: str, action: Callable[[], Any]) -> Any:
         seconds, value = timed(action)
@@ -84,7 +84,7 @@ def measure(scheme: Scheme, parties: int) -> dict[str, float]:
     for party, weight in enumerate(weights):
         values = updates(scheme.count, party)
         reference += values.astype(np.float64) * weight
-        prepared = note("prepare", scheme.prepare)
+        dealt = note("prepare", scheme.prepare)
         quantised = note("quantise", partial(scheme.quantise, party, values, weight))
         hidden = note("encrypt", partial(scheme.encrypt, party, quantised))
         upload = note("serialise", partial(scheme.serialise, hidden))
@@ -98,5 +98,6 @@ def measure(scheme: Scheme, parties: int) -> dict[str, float]:
     error = float(np.abs(opened - reference).max())
     assert error <= scheme.tolerance, f"the opened sum is off by {error}"
     figures = {phase: float(np.median(values)) if values else 0.0 for phase, values in spent.items()}
-    sizes = {"prepared": prepared, "upload": uploaded, "handed": handed, "answered": len(answers[0]) if answers else 0}
+    sizes = {"dealt": dealt[0], "received": dealt[1], "upload": uploaded, "handed": handed}
+    sizes["answered"] = len(answers[0]) if answers else 0
     return {**figures, **{name: float(size) for name, size in sizes.items()}, "error": error}
