@@ -22,12 +22,14 @@ KILLED_SECONDS_MAX = 90.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """kill -9 at the `call`-th call of `at` ("module:Class.name"), of those whose first argument is `first`."""
+    """kill -9 at the `call`-th call of `at` ("module:Class.name"), of those whose first argument is `first` and of
+    which an argument's text form holds `within` (a request's id names round, attempt and phase)."""
 
     at: str
     when: str  # "before" or "after"
     call: int = 1
     first: str | None = None
+    within: str | None = None
 
     def __post_init__(self) -> None:
         assert self.when in ("before", "after"), self.when

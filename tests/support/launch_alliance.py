@@ -192,7 +192,7 @@ def match_body(mode: str, leader: str, *followers: str, **changes: Any) -> dict[
     ]  # fmt: skip
     return {
         "mode": mode, "engine": "ecdh", "normaliser": 1, "id_type": "resident_id", "minimum": 50, "parties": parties,
-        "purpose": world.PURPOSE, "expires": _later(), "nonce": os.urandom(16).hex(),
+        "purpose": world.PURPOSE, "expires": later(), "nonce": os.urandom(16).hex(),
         "disclosure": [f"{leader} learns its overlap with each other party"], **changes,
     }  # fmt: skip
 
@@ -213,12 +213,13 @@ def train_body(alignment: str, **changes: Any) -> dict[str, Any]:
         "label": {"partner": "broker", "asset": "clients", "column": "y_direct"},
         "ridge_milli": 1000, "test_ppm": 300_000, "split_salt": "5a" * 16, "minimum_rows": 300, "rare_rows": 100,
         "cell_minimum": 5, "score_step_log2": -6, "bootstrap": 200, "score_budget": 100, "valid_days": 90,
-        "purpose": world.PURPOSE, "expires": _later(), "nonce": os.urandom(16).hex(),
+        "purpose": world.PURPOSE, "expires": later(), "nonce": os.urandom(16).hex(),
         "disclosure": ["the broker learns moments of the parties' columns and rounded scores"], **changes,
     }  # fmt: skip
 
 
-def _later() -> str:
+def later() -> str:
+    """A day from now."""
     return (datetime.now(UTC) + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -229,12 +230,18 @@ def make_data(folder: Path) -> dict[str, Path]:
     """Party files of a small synthetic alliance, and a consent file that grants the demo's 97 % of all clients."""
     synthetic.generate(folder, households=HOUSEHOLDS)
     sources = {name: folder / f"party_{name}.csv.gz" for name in PARTNERS}
-    until = (datetime.now(UTC) + timedelta(days=365)).strftime("%Y-%m-%dT%H:%M:%SZ")
     for name, source in sources.items():
-        granted = [client for client in rows(source) if world.consents(client)]
-        lines = ["client_id,purpose,until", *(f"{client},{world.PURPOSE},{until}" for client in granted)]
-        (folder / f"consent-{name}.csv").write_text("\n".join(lines) + "\n")
+        write_consents(folder / f"consent-{name}", [client for client in rows(source) if world.consents(client)])
     return sources
+
+
+def write_consents(place: Path, granted: Iterable[str]) -> Path:
+    """A consent file of these clients, for a year: `place` with .csv."""
+    until = (datetime.now(UTC) + timedelta(days=365)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    lines = ["client_id,purpose,until", *(f"{client},{world.PURPOSE},{until}" for client in granted)]
+    file = place.with_suffix(".csv")
+    file.write_text("\n".join(lines) + "\n")
+    return file
 
 
 def rows(source: Path) -> dict[str, dict[str, str]]:
@@ -261,7 +268,7 @@ def found(folder: Path) -> Alliance:
         for name in PARTNERS:
             made.node(name, "consent.import", file=str(folder / "data" / f"consent-{name}.csv"))
             made.node(name, "publish")
-        wait(lambda: _published(made) == set(PARTNERS), "the published assets")
+        wait(lambda: published(made) == set(PARTNERS), "the published assets")
     except BaseException:
         made.stop_all()
         raise
@@ -273,10 +280,12 @@ def copy(stopped: Alliance, folder: Path) -> Alliance:
     old = stopped.world
     assert not any(process.alive for process in old.processes.values()), "a copy of running databases is torn"
     shutil.copytree(old.folder, folder, ignore=shutil.ignore_patterns("node.sock", "logs", "hub.ready"))
-    moved = [
-        replace(partner, source=folder / partner.source.relative_to(old.folder)) for partner in old.partners.values()
-    ]
-    new = World(folder, moved, entropy=os.urandom, broker=old.broker)
+    new = World(
+        folder,
+        [_moved(partner, old.folder, folder) for partner in old.partners.values()],
+        entropy=os.urandom,
+        broker=old.broker,
+    )
     new.contract, new.genesis = old.contract, old.genesis
     changes = {str(old.folder): str(folder)}
     for name in ("chain_port", "read_port", "hub_port", "enrol_port"):
@@ -287,6 +296,12 @@ def copy(stopped: Alliance, folder: Path) -> Alliance:
             text = text.replace(before, after)
         path.write_text(text)
     return Alliance(new)
+
+
+def _moved(partner: Partner, before: Path, after: Path) -> Partner:
+    """A source inside the alliance's folder moves with it; one outside stays where it is."""
+    inside = partner.source.is_relative_to(before)
+    return replace(partner, source=after / partner.source.relative_to(before)) if inside else partner
 
 
 def wait(look: Callable[[], Found | None], what: str, seconds: float = WAIT_SECONDS) -> Found:
@@ -303,6 +318,7 @@ def wait(look: Callable[[], Found | None], what: str, seconds: float = WAIT_SECO
     raise AssertionError(f"waited {seconds:.0f} s for {what}" + (f"; at last: {last}" if last else ""))
 
 
-def _published(made: Alliance) -> set[str]:
+def published(made: Alliance) -> set[str]:
+    """Partners whose assets the hub has."""
     listed = made.call("operator", "partners")["partners"]
     return {partner["partner"] for partner in listed if partner["assets"] is not None}

@@ -61,8 +61,9 @@ def target(place: str) -> tuple[Any, str]:
     return owner, name
 
 
-def plant(*, at: str, when: str, call: int, first: str | None) -> None:
-    """Die at the `call`-th call of a function; with `first`, of those whose first argument is this text."""
+def plant(*, at: str, when: str, call: int, first: str | None, within: str | None) -> None:
+    """Die at the `call`-th call of a function; with `first`, of those whose first argument is this text; with `within`,
+    of those where this stands in the text form of an argument."""
     owner, name = target(at)
     original: Callable[..., Any] = getattr(owner, name)
     place = 1 if isinstance(owner, type) else 0  # a method's own object comes before its arguments
@@ -70,7 +71,9 @@ def plant(*, at: str, when: str, call: int, first: str | None) -> None:
 
     @functools.wraps(original)
     def wrapped(*arguments: Any, **named: Any) -> Any:
-        due = (first is None or arguments[place] == first) and next(counter) == call
+        meant = first is None or arguments[place] == first
+        meant = meant and (within is None or any(within in repr(argument) for argument in arguments[place:]))
+        due = meant and next(counter) == call
         if due and when == "before":
             os.kill(os.getpid(), signal.SIGKILL)
         result = original(*arguments, **named)

@@ -1,0 +1,113 @@
+"""Banks over real processes for flows: a hub and N nodes with the same columns and other clients, no chain.
+
+Set up once a session for each size, stopped, copied for each use, as `launch_fixtures` does for the alliance of four.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from federation.plan_horizontal import HorizontalPlan
+from federation.tabular import Rows
+from partner_node import keys
+from sandbox import world
+from sandbox.banks import plan, pooled, sources
+from sandbox.banks.files import Banks, read
+from sandbox.world import Partner, World
+from tests.support import launch_alliance
+from tests.support.launch_alliance import Alliance, wait
+
+BANKS = 4
+HOUSEHOLDS = 1600
+SALT = "5a" * 16
+_founded: dict[tuple[Path, str], Alliance] = {}
+
+
+def founded(base: Path, data: Banks) -> Alliance:
+    """A founded and enrolled alliance of these banks below a session's folder; its processes are stopped."""
+    key = (base, str(data.folder))
+    if key not in _founded:
+        made = found(base / f"b{len(_founded)}", data)
+        made.stop_all()
+        _founded[key] = made
+    return _founded[key]
+
+
+@contextmanager
+def copied(base: Path, folder: Path, data: Banks) -> Iterator[Alliance]:
+    """A copy of the session's alliance of these banks; nothing of it is started, everything is stopped at the end."""
+    with launch_alliance.copy(founded(base, data), folder) as alliance:
+        yield alliance
+
+
+def synthetic(base: Path, banks: int = BANKS, households: int = HOUSEHOLDS) -> Banks:
+    """Synthetic banks below a session's folder, drawn once."""
+    folder = base / f"d{banks}-{households}"
+    return read(folder) if folder.exists() else sources.generate(folder, banks=banks, households=households)
+
+
+def found(folder: Path, data: Banks) -> Alliance:
+    """A founded, enrolled, running alliance: cards pinned, consent imported, assets published."""
+    folder.mkdir(parents=True)
+    classes = {column.name: "C2" for column in data.columns} | {data.label: "C2"}
+    partners = [Partner(id=name, name=name.title(), source=data.file(name), classes=classes) for name in data.names]
+    made = Alliance(World(folder, partners, entropy=os.urandom, broker=None))
+    try:
+        made.world.found()
+        made.world.start()
+        for name in data.names:
+            granted = [client for client in data.rows(name) if world.consents(client)]
+            made.node(name, "consent.import", file=str(launch_alliance.write_consents(folder / name, granted)))
+            made.node(name, "publish")
+        wait(lambda: launch_alliance.published(made) == set(data.names), "the published assets")
+    except BaseException:
+        made.stop_all()
+        raise
+    return made
+
+
+def body(data: Banks, **changes: Any) -> dict[str, Any]:
+    """A horizontal plan's body with one salt for all, so that two runs have the same test rows; a short run."""
+    fields = plan.draft(data, **{"training": training(3), **changes})
+    parties = [{**party, "asset": "clients", "id_column": "client_id"} for party in fields["parties"]]
+    return {
+        **fields, "kind": "train", "version": 1, "parties": parties, "split": {**fields["split"], "salt": SALT},
+        "expires": launch_alliance.later(), "nonce": os.urandom(16).hex(), "valid_days": 90,
+        "disclosure": ["the hub learns sums over at least three banks"],
+    }  # fmt: skip
+
+
+def training(rounds: int, **changes: Any) -> dict[str, Any]:
+    """The plan's `training` of so many rounds."""
+    return {**plan.DEFAULTS["training"], "rounds": rounds, **changes}
+
+
+def approved(alliance: Alliance, made: Mapping[str, Any]) -> str:
+    """The digest of a run that was proposed, approved by every bank, and not started."""
+    digest = alliance.propose("data", "train", made)
+    alliance.approve(digest, alliance.world.partners)
+    wait(lambda: alliance.job(digest)["state"] == "APPROVED", "the last approval")
+    return digest
+
+
+def start(alliance: Alliance, digest: str) -> None:
+    alliance.call("data", "start", {"digest": digest})
+
+
+def run(alliance: Alliance, made: Mapping[str, Any]) -> Any:
+    """The job of a whole run, which must complete."""
+    digest = approved(alliance, made)
+    start(alliance, digest)
+    return alliance.completed(digest)
+
+
+def rows(alliance: Alliance, data: Banks) -> dict[str, Rows]:
+    """What each node trains on, made anew from its source, its consents and its own row key."""
+    own = {name: keys.load(alliance.world.node_folder(name) / "keys").consent for name in data.names}
+    return pooled.tables(data, own)
+
+
+def read_plan(job: Any) -> HorizontalPlan:
+    return HorizontalPlan.from_body(job["body"])
