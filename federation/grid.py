@@ -21,15 +21,10 @@ from federation.errors import FlowerContentMalformed
 from privacy import canonical
 from privacy.errors import Failure, Kind
 
-logging.getLogger("flwr").setLevel(logging.CRITICAL)  # Flower logs to stderr by default; our edges report themselves
-
 FLOWER_RUN = 1  # Flower's run number is process-wide; the real run is the digest in head and message id
 FLOWER_SERVER = 1  # Flower's number for the side that sends requests
 ERROR_FAILED = 2  # Flower's code for an application that failed
 REASON_CHARACTERS_MAX = 4_000
-
-TaskIdentity.run_id = TaskIdentity.task_id = FLOWER_RUN
-TaskIdentity.node_id = FLOWER_SERVER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +69,16 @@ class RoundChannel(Protocol):
         ...
 
 
+def settle_flower() -> None:
+    """Make Flower's process-wide state ours: its strategies make messages of our run, and it logs nothing to stderr.
+
+    Called where a grid or a node of ours is in use; on Flower's own SuperLink, Flower has set its own.
+    """
+    TaskIdentity.run_id = TaskIdentity.task_id = FLOWER_RUN
+    TaskIdentity.node_id = FLOWER_SERVER
+    logging.getLogger("flwr").setLevel(logging.CRITICAL)  # our edges report themselves
+
+
 def node_number(name: str) -> int:
     """Flower's number of a node: the first 8 bytes of SHA-256 of its name, as a positive 63-bit integer."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 1
@@ -82,7 +87,7 @@ def node_number(name: str) -> int:
 def failure_message(request: Message, code: str, kind: str, en: str, zh: str) -> Message:
     """A Flower error reply that carries an expected failure in both languages."""
     reason = canonical.encode({"code": code[:80], "kind": kind, "en": en[:900], "zh": zh[:900]}).decode()
-    return _message(_reply_metadata(request), error=Error(ERROR_FAILED, reason))
+    return made_message(_reply_metadata(request), error=Error(ERROR_FAILED, reason))
 
 
 def read_failure(message: Message) -> dict[str, str]:
@@ -109,8 +114,8 @@ def decode(data: bytes) -> Message:
     """The Flower message of `records.encode`'s bytes. Raises FlowerContentMalformed."""
     parts = records.decode(data)
     if parts.error is not None:
-        return _message(parts.metadata, error=parts.error)
-    return _message(parts.metadata, content=parts.content)
+        return made_message(parts.metadata, error=parts.error)
+    return made_message(parts.metadata, content=parts.content)
 
 
 def answer(app: ClientApp, request: bytes, node: str) -> bytes:
@@ -119,6 +124,7 @@ def answer(app: ClientApp, request: bytes, node: str) -> bytes:
     An expected failure becomes an error reply with code and texts; anything else is raised to the node, whose edge
     reports it without detail. Raises FlowerContentMalformed for a request that is malformed or meant for another node.
     """
+    settle_flower()
     message = decode(request)
     if message.metadata.dst_node_id != node_number(node) or message.has_error():
         raise FlowerContentMalformed(why="the request is for another node")
@@ -129,6 +135,7 @@ class _BaseGrid(Grid):
     """What both grids share: nodes by name, deterministic ids, replies in node order."""
 
     def __init__(self, run: str, names: Iterable[str]) -> None:
+        settle_flower()
         self._run_digest = run
         self._names = {node_number(name): name for name in names}
 
@@ -146,7 +153,7 @@ class _BaseGrid(Grid):
         known = records.metadata(
             run=FLOWER_RUN, source=FLOWER_SERVER, target=dst_node_id, message_id="", kind=message_type, group=group_id
         )
-        return _message(known, content=content)
+        return made_message(known, content=content)
 
     def get_node_ids(self) -> Iterable[int]:
         return sorted(self._names)
@@ -216,7 +223,7 @@ class AllianceGrid(_BaseGrid):
             content = records.encode(known)
             requests.append(Request(message_id=message_id, node=name, head=self._head(message), content=content))
             # an answer is matched with its request's metadata alone: the content need not stay in memory
-            self._pending[message_id] = _message(known.metadata, content=RecordDict())
+            self._pending[message_id] = made_message(known.metadata, content=RecordDict())
         self._channel.post(requests)
         self.bytes_sent += sum(len(request.content) for request in requests)
         return [request.message_id for request in requests]
@@ -308,8 +315,8 @@ def _run(app: ClientApp, request: Message, context: Context) -> Message:
         return _failed(request, failure)
     due = _reply_metadata(request)
     if reply.has_error():
-        return _message(due, error=reply.error)
-    return _message(due, content=reply.content)
+        return made_message(due, error=reply.error)
+    return made_message(due, content=reply.content)
 
 
 def _failed(request: Message, failure: Failure) -> Message:
@@ -329,10 +336,11 @@ def _identified(message: Message, message_id: str) -> Message:
         kind=data.message_type,
         group=data.group_id,
     )
-    return _message(known, content=message.content)
+    return made_message(known, content=message.content)
 
 
-def _message(known: Metadata, content: RecordDict | None = None, error: Error | None = None) -> Message:
+def made_message(known: Metadata, content: RecordDict | None = None, error: Error | None = None) -> Message:
+    """A message with metadata of ours."""
     make: Any = Message  # the keyword `metadata` is not in Flower's published signatures
     made: Message = make(content=content, metadata=known) if error is None else make(error=error, metadata=known)
     return made

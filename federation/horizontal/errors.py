@@ -116,3 +116,12 @@ class ClearReplyRefused(Failure):
     kind = Kind.REFUSED
     en = "this node answers {phase} only as part of a sum"
     zh = "本节点仅以求和方式应答 {phase}"
+
+
+class PartnerRefused(Failure):
+    """A node's own refusal, as it came: its code and texts."""
+
+    code = "PARTNER_REFUSED"
+    kind = Kind.CONFLICT
+    en = "{partner} refused: {party_en} ({party_code})"
+    zh = "{partner} 拒绝：{party_zh}（{party_code}）"

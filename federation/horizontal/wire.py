@@ -137,7 +137,7 @@ def cohort_digest(headers: Sequence[SignedHeader]) -> bytes:
 
 def names_digest(partners: Sequence[str]) -> bytes:
     """Who is in a cohort, whatever the order."""
-    value: list[canonical.Value] = sorted(partners)
+    value: list[canonical.Value] = [*sorted(partners)]
     return hashlib.sha256(canonical.encode(value)).digest()
 
 

@@ -215,6 +215,7 @@ def test_flower_is_the_version_this_was_checked_against() -> None:
 
 
 def test_task_identity_is_set_for_flowers_own_strategies() -> None:
+    grid.settle_flower()
     assert (TaskIdentity.run_id, TaskIdentity.task_id, TaskIdentity.node_id) == (1, 1, 1)
     made = Message(RecordDict(), dst_node_id=5, message_type="train")
     assert (made.metadata.run_id, made.metadata.src_node_id) == (grid.FLOWER_RUN, grid.FLOWER_SERVER)
@@ -236,6 +237,7 @@ def test_flower_is_quiet() -> None:
 
     assert os.environ["FLWR_TELEMETRY_ENABLED"] == "0"
     assert os.environ["FLWR_DISABLE_UPDATE_CHECK"] == "1"
+    grid.settle_flower()
     assert logging.getLogger("flwr").level >= logging.CRITICAL
     from flwr.supercore import telemetry
 
