@@ -76,12 +76,10 @@ class Dealer:
         wrong = ShareWrong(dealer=dealer, holder=holder)
         try:
             commitments, answers = self._public(place, public)
-            values = self.read_share(share)
+            header, values = self.read_share(share)
         except Malformed:
             raise wrong from None
-        if self.codec.read(share, Form.SHARE, self.share_bytes) != Header(
-            form=Form.SHARE, members=bit(place), holder=at
-        ):
+        if header != Header(form=Form.SHARE, members=bit(place), holder=at):
             raise wrong
         committed = commitments[(at - 1) * DIGEST_BYTES : at * DIGEST_BYTES]
         if self._commitment(place, at, share[HEADER_BYTES:]) != committed:
@@ -91,23 +89,19 @@ class Dealer:
         if (field.reduce(mine + values[n:]) != field.evaluate(answers, [at])[0]).any():
             raise wrong
 
-    @property
-    def share_bytes(self) -> int:
-        """Body of a share: 2,048 + 5 field elements of four bytes, and the salt."""
-        return 4 * self._width + SALT_BYTES
+    def read_share(self, share: bytes) -> tuple[Header, Elements]:
+        """Header and field elements (N + masks,) of a share. Raises Malformed."""
+        return self.codec.read(share, Form.SHARE, 4 * self._width + SALT_BYTES), _elements(
+            share, HEADER_BYTES, self._width
+        )
 
-    def read_share(self, share: bytes) -> Elements:
-        """The field elements (N + masks,) of a share. Raises Malformed."""
-        self.codec.read(share, Form.SHARE, self.share_bytes)
-        return _elements(share, HEADER_BYTES, self._width)
-
-    def read_secret(self, key: bytes) -> tuple[Header, bytes]:
-        """Header and 32-byte seed of an own key. AssertionError for anything else: it never left its dealer."""
+    def read_secret(self, key: bytes) -> tuple[int, bytes]:
+        """The dealer as a bit mask, and the seed of an own key. AssertionError for anything else: it never left."""
         try:
             header = self.codec.read(key, Form.SECRET, SEED_BYTES)
         except Malformed as reason:
             raise AssertionError("an own key is unreadable") from reason
-        return header, key[HEADER_BYTES:]
+        return header.members, key[HEADER_BYTES:]
 
     def _public(self, dealer: int, public: bytes) -> tuple[bytes, Elements]:
         """Commitments, and the polynomials h (terms, masks). Raises Malformed."""

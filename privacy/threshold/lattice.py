@@ -54,7 +54,7 @@ class Matrix:
         self._ring = Ring(
             degree=parameters.degree, modulus_bits=parameters.modulus_bits, digit_bits=parameters.limb_bits
         )
-        self._blocks: tuple[Complexes, ...] = ()  # each (2 limbs, up to BLOCK, N/2)
+        self._blocks: dict[int, Complexes] = {}  # each (2 limbs, BLOCK, N/2)
 
     def polynomial(self, index: int) -> Ints:
         """a_index as canonical digits (2, N): low and high 24 bits of uniform 48-bit coefficients."""
@@ -75,8 +75,7 @@ class Matrix:
     def times(self, factor: tuple[tuple[int, Complexes], ...], start: int, stop: int) -> Words:
         """a_start ... a_{stop-1} times a factor: uint64 (stop - start, N), right modulo 2^48 (and not reduced)."""
         assert start % BLOCK == 0 and stop - start <= BLOCK, "one block at a time"
-        self._extend(start // BLOCK)
-        limbs = self._blocks[start // BLOCK][:, : stop - start]
+        limbs = self._block(start // BLOCK)[:, : stop - start]
         out = np.zeros((stop - start, self._parameters.degree), np.uint64)
         for power, transformed in factor:
             for limb, rows in enumerate(limbs):
@@ -86,11 +85,12 @@ class Matrix:
 
     def prepare(self, polynomials: int) -> None:
         """Transform the first polynomials now rather than at the first vector."""
-        self._extend(-(-polynomials // BLOCK) - 1)
+        for start, _ in blocks(polynomials):
+            self._block(start // BLOCK)
 
-    def _extend(self, block: int) -> None:
-        while len(self._blocks) <= block:
-            first = len(self._blocks) * BLOCK
-            digits = np.stack([self.polynomial(index) for index in range(first, first + BLOCK)], axis=1)
-            # one assignment of equal values: two threads that extend at once do the work twice, not wrongly
-            self._blocks = (*self._blocks[: first // BLOCK], self._ring.forward(self._ring.balanced(digits)))
+    def _block(self, block: int) -> Complexes:
+        # threads that meet here do the same work twice and keep equal values
+        if block not in self._blocks:
+            digits = np.stack([self.polynomial(block * BLOCK + row) for row in range(BLOCK)], axis=1)
+            self._blocks[block] = self._ring.forward(self._ring.balanced(digits))
+        return self._blocks[block]

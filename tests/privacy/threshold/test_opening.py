@@ -1,0 +1,237 @@
+"""What goes wrong at the opening: wrong answers found and named, everything else voids the round."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from privacy.aggregation import CiphertextMalformed, RoundVoid
+from privacy.ids import PartnerId
+from privacy.ring import Ints
+from privacy.threshold import ParameterSet, bounds, dealing, field, vectors
+from privacy.threshold.wire import HEADER_BYTES
+from tests.privacy.threshold.support import Aggregation, banks, engine, entropy, never, random_lanes
+
+COUNT = 60
+
+
+def aggregation(
+    partners: int, cohort: int | None = None, count: int = COUNT, colluders: int | None = None
+) -> Aggregation:
+    setup = engine(partners, colluders)
+    members = banks(partners)[: cohort or partners]
+    return Aggregation(setup, members, [random_lanes(setup, count, i) for i in range(len(members))])
+
+
+def shifted(answer: bytes, by: np.ndarray) -> bytes:
+    """An answer whose field elements are moved by small or large integers."""
+    values = np.frombuffer(answer, "<u4", offset=HEADER_BYTES).astype(np.int64)
+    return answer[:HEADER_BYTES] + ((values + by) % field.P).astype("<u4").tobytes()
+
+
+def noise(label: int) -> np.ndarray:
+    return np.random.default_rng(label).integers(0, field.P, 2048)
+
+
+def opened(run: Aggregation, answers: dict[PartnerId, bytes]) -> tuple[PartnerId, ...]:
+    result = run.engine.open(run.total(), run.count, len(run.cohort), answers)
+    assert (result.lanes == run.expected).all()
+    return result.wrong
+
+
+def is_void(run: Aggregation, answers: dict[PartnerId, bytes], why: str, wrong: str = "not known") -> None:
+    with pytest.raises(RoundVoid) as caught:
+        run.engine.open(run.total(), run.count, len(run.cohort), answers)
+    assert why in str(caught.value.facts["why"]) and caught.value.facts["wrong"] == wrong
+
+
+def spoil(run: Aggregation, holders: Iterable[PartnerId]) -> dict[PartnerId, bytes]:
+    answers = run.answers(run.engine.roster.partners)
+    for i, holder in enumerate(holders):
+        answers[holder] = shifted(answers[holder], noise(i))
+    return answers
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.data())
+def test_wrong_answers_are_named_and_the_sum_opens_without_them(data: st.DataObject) -> None:
+    partners = data.draw(st.integers(6, 20))
+    run = aggregation(partners, cohort=3, count=5)
+    radius = (partners - run.engine.roster.threshold) // 2
+    wrong = data.draw(st.lists(st.sampled_from(banks(partners)), min_size=1, max_size=radius, unique=True))
+    assert opened(run, spoil(run, wrong)) == tuple(sorted(wrong, key=lambda p: run.engine.roster.place(p)))
+
+
+@pytest.mark.parametrize("coordinate", [0, 1, 2047])
+def test_one_changed_word_of_an_answer_is_found(coordinate: int) -> None:
+    run = aggregation(6)
+    answers = run.answers(banks(6))
+    step = np.zeros(2048, np.int64)
+    step[coordinate] = 1
+    answers[banks(6)[4]] = shifted(answers[banks(6)[4]], step)
+    assert opened(run, answers) == (banks(6)[4],)
+
+
+def test_one_answer_beyond_the_threshold_detects_a_wrong_one_and_names_a_single_colluder() -> None:
+    run = aggregation(4)
+    for liar in banks(4):
+        is_void(run, spoil(run, [liar]), "contradict", wrong=liar)
+    assert opened(run, run.answers(banks(4))) == ()
+
+
+def test_two_colluders_can_not_have_an_honest_third_named() -> None:
+    """Their errors cancel in every coordinate exactly where the honest one is left out, and the sum opens there.
+
+    With f = 1 in the plan the honest one would be named: two liars break its promise. With f = 2 nobody is.
+    """
+    run = aggregation(5, colluders=2)
+    places, liars, victim = (1, 2, 3, 4, 5), (1, 2), 5
+    rest = [place for place in places if place != victim]
+    weights = [int(w) for w in field.lagrange(rest, [0])[0]]
+    first = noise(7)
+    second = np.array([-int(v) * weights[0] * pow(weights[1], -1, field.P) % field.P for v in first])
+    answers = run.answers(banks(5))
+    for place, by in zip(liars, (first, second), strict=True):
+        answers[banks(5)[place - 1]] = shifted(answers[banks(5)[place - 1]], by)
+    assert opened(run, {banks(5)[place - 1]: answers[banks(5)[place - 1]] for place in rest}) == ()
+    is_void(run, answers, "contradict", wrong="not known")
+
+
+@pytest.mark.parametrize("partners", [3, 4])
+def test_with_just_enough_answers_a_wrong_one_voids_the_round(partners: int) -> None:
+    run = aggregation(partners)
+    holders = banks(partners)[: run.engine.roster.threshold]
+    answers = {holder: answer for holder, answer in spoil(run, holders[:1]).items() if holder in holders}
+    is_void(run, answers, "sum of the keys is out of range")
+
+
+@pytest.mark.parametrize("count", [1, COUNT])
+def test_a_key_sum_that_is_off_by_a_little_is_noticed(count: int) -> None:
+    """All answers of a coalition agree on S + v with a small v, so neither decoding nor the range of S can tell."""
+    run = aggregation(3, count=count)
+    small = np.zeros(2048, np.int64)
+    small[11] = 1
+    answers = {holder: shifted(answer, small) for holder, answer in run.answers(banks(3)).items()}
+    is_void(run, answers, "residual is out of range")
+    even = np.zeros(2048, np.int64)
+    even[[3, 700]] = 64  # a multiple of a power of two leaves fewer residuals out of range
+    answers = {holder: shifted(answer, even) for holder, answer in run.answers(banks(3)).items()}
+    is_void(run, answers, "residual is out of range")
+
+
+def test_a_key_sum_that_is_off_by_a_multiple_of_the_lane_step_meets_the_zeros(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If every residual agreed by a miracle, lanes that are zero in every update would still have moved."""
+    run = aggregation(3, count=1)
+    matrix = run.engine._vectors.matrix
+    honest = type(matrix).times
+    monkeypatch.setattr(type(matrix), "times", lambda *args: honest(*args) + np.uint64(1 << 16))
+    is_void(run, run.answers(banks(3)), "not zero in the sum")
+
+
+def test_an_update_under_another_key_voids_the_round() -> None:
+    """The forged upload states its dealer, but was made with a key that was never dealt for this slot."""
+    for count in (1, COUNT, 3000):
+        run = aggregation(4, count=count)
+        other = run.engine.deal(banks(4)[2], entropy("another slot"))
+        run.uploads[banks(4)[2]] = run.engine.encrypt(other.secret, random_lanes(run.engine, count), never)
+        is_void(run, run.answers(banks(4)), "update under another key")
+
+
+def test_an_altered_or_missing_update_voids_the_round() -> None:
+    run = aggregation(4)
+    upload = run.uploads[banks(4)[0]]
+    run.uploads[banks(4)[0]] = upload[:HEADER_BYTES] + entropy("junk")(len(upload) - HEADER_BYTES)
+    is_void(run, run.answers(banks(4)), "residual")
+    del run.uploads[banks(4)[0]]
+    with pytest.raises(AssertionError):
+        run.engine.open(run.total(), COUNT, 4, run.answers(banks(4)))
+
+
+def test_answers_for_another_cohort_open_nothing_else() -> None:
+    """Answers of four and a total of three: nothing opens, and the other way round."""
+    run = aggregation(4)
+    three = aggregation(4, cohort=3)
+    everyone = ", ".join(banks(4))
+    with pytest.raises(RoundVoid) as caught:
+        run.engine.open(three.total(), COUNT, 3, run.answers(banks(4)))
+    assert caught.value.facts["wrong"] == everyone
+    is_void(run, three.answers(banks(4)), "state its cohort", everyone)
+
+
+def test_one_answer_for_another_cohort_or_place_is_set_aside_and_named() -> None:
+    run, three = aggregation(4), aggregation(4, cohort=3)
+    answers = run.answers(banks(4))
+    assert opened(run, answers | {banks(4)[3]: three.answer(banks(4)[3])}) == (banks(4)[3],)
+    assert opened(run, answers | {banks(4)[3]: run.answer(banks(4)[0])}) == (banks(4)[3],)
+    assert opened(run, answers | {banks(4)[0]: run.answer(banks(4)[3])}) == (banks(4)[0],)
+
+
+def test_too_few_answers_void_the_round() -> None:
+    run = aggregation(5)
+    is_void(run, run.answers(banks(5)[: run.engine.roster.threshold - 1]), "answers of 4 needed")
+    is_void(run, {}, "0 answers")
+
+
+def test_a_coalition_too_large_to_be_corrected_names_no_honest_partner() -> None:
+    """Six of ten answer on the polynomial of another sum: decoding then points at the four honest ones.
+
+    The residuals void the round, and nobody is named.
+    """
+    run = aggregation(10)
+    answers = run.answers(banks(10))
+    small = np.zeros(2048, np.int64)
+    small[5] = 3
+    terms = np.vstack([small, np.random.default_rng(1).integers(0, field.P, (run.engine.roster.threshold - 3, 2048))])
+    moved = field.evaluate((terms % field.P).astype(np.uint64), range(1, 11)).astype(np.int64)
+    for place in range(1, 9):
+        answers[banks(10)[place - 1]] = shifted(answers[banks(10)[place - 1]], moved[place - 1])
+    is_void(run, answers, "residual")
+
+
+def test_a_dealt_key_that_is_no_small_polynomial_voids_the_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    setup = engine(3)
+
+    def wide(parameters: ParameterSet, seed: bytes) -> Ints:
+        return np.full(2048, 3 * 82 + 1 + 2 * 82)
+
+    honest = dealing.secret_polynomial
+    run = Aggregation(setup, banks(3), [random_lanes(setup, 9, i) for i in range(3)])
+    for module in (dealing, vectors):
+        monkeypatch.setattr(module, "secret_polynomial", wide)
+    run.dealings[banks(3)[1]] = setup.deal(banks(3)[1], entropy("wide"))
+    run.uploads[banks(3)[1]] = setup.encrypt(run.dealings[banks(3)[1]].secret, random_lanes(setup, 9), never)
+    for holder in banks(3):
+        setup.accept(banks(3)[1], holder, run.dealings[banks(3)[1]].public, run.dealings[banks(3)[1]].shares[holder])
+    monkeypatch.setattr(dealing, "secret_polynomial", honest)
+    is_void(run, run.answers(banks(3)), "keys is out of range")
+
+
+def test_a_lane_beyond_what_the_cohort_can_reach_voids_the_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An update with lanes of 32 bits instead of 30: two partners cannot have sent so much."""
+    run = aggregation(3, cohort=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(vectors, "bounds", lambda parameters, parties, count: bounds(parameters, 2, count))
+        lanes = np.full(COUNT, (1 << 31) - 1)
+        run.uploads[banks(3)[0]] = run.engine.encrypt(run.dealings[banks(3)[0]].secret, lanes, never)
+    with pytest.raises(RoundVoid, match="lane is out of range"):
+        run.engine.open(run.total(), COUNT, 2, run.answers(banks(3)))
+
+
+def test_a_total_of_another_length_or_job_is_malformed() -> None:
+    run = aggregation(3)
+    answers = run.answers(banks(3))
+    for total, count in ((run.total(), COUNT + 1), (run.total()[:-1], COUNT), (run.uploads[banks(3)[0]], COUNT)):
+        with pytest.raises(CiphertextMalformed):
+            run.engine.open(total, count, 3, answers)
+
+
+def test_the_sum_of_keys_opens_the_sum_and_no_single_update() -> None:
+    run = aggregation(3)
+    alone = run.engine.adder(COUNT)
+    alone.add(run.uploads[banks(3)[0]])
+    single = bytearray(alone.total())
+    single[8:16] = run.total()[8:16]  # the hub lies about whose vectors it added
+    with pytest.raises(RoundVoid):
+        run.engine.open(bytes(single), COUNT, 3, run.answers(banks(3)))
