@@ -3,7 +3,7 @@
 Every node adds discrete Gaussian noise to its lanes before it protects them, so that the noise of the honest nodes of
 the smallest cohort suffices (Kairouz, Liu and Steinke, ICML 2021); nobody sees a sum with less. Two data sets are
 adjacent when one client's row is replaced by another. `design` fixes the fixed point and the noise of a plan's
-vector, `NoisePlan.encode` makes a node's noised lanes, `epsilon` adds up releases (extra `privacy`).
+vector, `discrete_gaussian` draws a node's share of it, `epsilon` adds up releases (extra `privacy`).
 """
 
 from privacy.noise.accountant import AccountantMissing, Release, epsilon

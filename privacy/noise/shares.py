@@ -10,13 +10,11 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
-import numpy as np
-
-from privacy.aggregation import PARTNERS_MAX, Entropy, Roster
+from privacy.aggregation import PARTNERS_MAX, Roster
 from privacy.errors import Failure, Kind
 from privacy.noise.accountant import DIVERGENCE_MAX, MILLI
-from privacy.noise.gaussian import VARIANCE_MAX, discrete_gaussian
-from privacy.quantize import Codec, Encoded, Floats, ValueNotFinite
+from privacy.noise.gaussian import VARIANCE_MAX
+from privacy.quantize import Codec
 
 VARIANCE_MIN = 16  # the sum of shares is then one discrete Gaussian but for 2^-212 (`divergence`)
 TAIL = 16  # standard deviations kept free: a sample beyond has chance 2 exp(-16^2 / 2) < 2^-183 (it is sub-Gaussian)
@@ -36,30 +34,14 @@ class NoiseDoesNotFit(Failure):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoisePlan:
-    """How every node of a plan encodes one kind of vector; the same at all of them, since the sum is decoded with it.
+    """The fixed point of a plan's vectors and one node's noise; the same at all nodes, since sums are decoded with it.
 
-    limit: coordinates are clipped to it before the noise; sensitivity: lanes; variance: of one node's share, lanes^2.
+    codec: has room for the noise beyond the values; sensitivity: in lanes; variance: of one node's share, in lanes^2.
     """
 
     codec: Codec
-    limit: float
     sensitivity: int
     variance: int
-
-    def encode(self, values: Floats, weight: float, entropy: Entropy) -> Encoded:
-        """Noised lanes of weight * values, float (count,), each in [1, 2^bits).
-
-        Raises ValueNotFinite, WeightOutOfRange.
-        """
-        if not np.isfinite(values).all():
-            raise ValueNotFinite
-        wide = values.astype(np.float64)
-        clipped = int(np.count_nonzero(np.abs(wide) > self.limit))
-        lanes = self.codec.encode(np.clip(wide, -self.limit, self.limit), weight).lanes
-        lanes += discrete_gaussian(self.variance, len(lanes), entropy)
-        if len(lanes):
-            assert lanes.min() >= 1 and lanes.max() < 2 * self.codec.offset, "noise stays in the room left for it"
-        return Encoded(lanes=lanes, clipped=clipped)
 
     def noise_norm(self, count: int, cohort: int) -> float:
         """What the noise of a cohort adds to the Euclidean norm of a decoded sum at most, but for chance e^-128."""
@@ -123,4 +105,4 @@ def design(
     reach = math.ceil(Fraction(limit) * Fraction(codec.scale)) + 1 + TAIL * (math.isqrt(variance) + 1)
     assert reach <= levels, "values and noise fit their lane"
     assert divergence(variance, PARTNERS_MAX, count) <= DIVERGENCE_MAX, "the sum of shares is as good as one Gaussian"
-    return NoisePlan(codec=codec, limit=limit, sensitivity=sensitivity, variance=variance)
+    return NoisePlan(codec=codec, sensitivity=sensitivity, variance=variance)
