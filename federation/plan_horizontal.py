@@ -15,7 +15,7 @@ proposal, integers only (milli = thousandths, micro and ppm = millionths); field
         {"name": "fedadam" | "fedyogi" | "fedadagrad" | "fedavgm", "server_rate_micro"}
     "training": {"rounds", "steps" (of a node in a round), "batch" (rows a step, 0 = all), "rate_micro", "l2_micro",
         "hidden"? ([units, …], of "mlp" only)}
-    "early_stop"?: {"patience" (rounds), "tolerance_ppm" (of the loss)}   needs validation rows
+    "early_stop"?: {"patience" (rounds), "tolerance_ppm" (of the loss)}   needs validation rows and no "privacy"
     "personalise"?: {"steps", "rate_micro"}   local fine-tuning after the run, nothing of it leaves the node
     "split": {"test_ppm", "validation_ppm", "salt": hex}   of a row by HMAC(salt, its key)
     "clip_milli": the L2 norm an update is cut to; "examples_max": rows that give a partner the full weight 1
@@ -373,6 +373,8 @@ def _check_rounds(plan: HorizontalPlan) -> None:
     if plan.early_stop is not None and plan.split.validation_ppm == 0:
         raise PlanInvalid(field="early_stop", why="it needs validation rows: set split.validation_ppm")
     if plan.privacy is not None:
+        if plan.early_stop is not None:
+            raise PlanInvalid(field="early_stop", why="privacy shows no loss to stop by")
         if plan.standardise:
             raise PlanInvalid(field="standardise", why="privacy needs none: exact means carry no noise")
         if plan.training.steps != 1 or plan.training.batch != 0:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from federation import metrics, tabular
+from federation.horizontal.checkpoint import Checkpoint
 from federation.models import network
 from federation.models.network import Classes, Floats, Parameters
 from federation.plan_horizontal import Column, HorizontalPlan
@@ -113,7 +114,11 @@ class Figures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartnerResult:
-    """What one partner has after the run. `record()` may be signed and shown, the rest stays at its node."""
+    """What one partner has after the run. `record()` may be signed and shown, the rest stays at its node.
+
+    protected: with privacy, what train rows were used for without noise is in the partner's own record only: the
+    figures of the models trained on them alone or fine-tuned, and how many of their values are missing.
+    """
 
     run: str
     partner: str
@@ -125,10 +130,19 @@ class PartnerResult:
     unknown: Mapping[str, int]
     model: Model
     personal_model: Model | None
+    protected: bool
 
     def record(self) -> dict[str, Value]:
-        """Canonical, free of client data: counts and figures of the own test rows."""
-        named = {"alone": self.alone, "joint": self.joint, "personal": self.personal}
+        """Canonical, free of client data: counts and figures of the own test rows, for everybody."""
+        hidden = {"alone": None, "personal": None} if self.protected else {}
+        return self._record(hidden, counted=not self.protected)
+
+    def own_record(self) -> dict[str, Value]:
+        """The same with everything, for the partner's own people."""
+        return self._record({}, counted=True)
+
+    def _record(self, hidden: Mapping[str, None], counted: bool) -> dict[str, Value]:
+        named = {"alone": self.alone, "joint": self.joint, "personal": self.personal, **hidden}
         auc: dict[str, Value] = {f"{name}_ppm": one.auc_ppm if one else None for name, one in named.items()}
         loss: dict[str, Value] = {f"{name}_micro": one.log_loss_micro if one else None for name, one in named.items()}
         return {
@@ -138,8 +152,58 @@ class PartnerResult:
             **{f"rows_{part}": count for part, count in self.rows.items()},
             "auc": auc,
             "log_loss": loss,
-            "missing": sum(self.missing.values()),
-            "unknown": sum(self.unknown.values()),
+            "missing": sum(self.missing.values()) if counted else None,
+            "unknown": sum(self.unknown.values()) if counted else None,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """What the hub has after the run. told: what each partner of the last cohort said of itself (`PartnerResult`)."""
+
+    plan: HorizontalPlan
+    model: Model
+    state: Checkpoint
+    figures: "Global"
+    told: Mapping[str, Value]
+
+    def record(self) -> dict[str, Value]:
+        """The run's record: canonical, made of sums alone."""
+        plan, state, figures = self.plan, self.state, self.figures
+        best = state.best.round if state.stopped and state.best else None
+        return {
+            "run": plan.digest,
+            "model": plan.model,
+            "model_digest": self.model.digest,
+            "parameters": plan.parameters,
+            "partners": [*plan.partners],
+            "finished": [*sorted(self.told)],
+            "rounds": state.round,
+            "stopped_early": state.stopped,
+            "best_round": best,  # the weights that this round began with are the final ones
+            "loss_micro": [facts.loss_micro for facts in state.history],
+            "loss_rows": None if plan.privacy else "validation" if plan.split.validation_ppm else "train",
+            "rows_train": max((facts.examples for facts in state.history), default=0),
+            "rows_test": figures.rows,
+            "auc_global_ppm": None if figures.auc is None else round(figures.auc * MICRO),
+            "log_loss_global_micro": None if figures.log_loss is None else round(figures.log_loss * MICRO),
+            "clipped": sum(facts.clipped for facts in state.history),
+            "shortened": sum(facts.shortened for facts in state.history),
+            "void_attempts": sum(facts.attempts - 1 for facts in state.history),
+            "engine": plan.engine.name,
+            "dealer": plan.engine.dealer,
+            "noise": self._noise(),
+        }
+
+    def _noise(self) -> Value:
+        noise = self.plan.privacy
+        if noise is None:
+            return None
+        return {
+            "noise_multiplier_milli": noise.noise_multiplier_milli,
+            "row_clip_milli": noise.row_clip_milli,
+            "delta_log10": noise.delta_log10,
+            "releases": sum(facts.attempts for facts in self.state.history),
         }
 
 
@@ -177,26 +241,28 @@ def figure_lanes(parameters: Parameters, values: Floats, classes: Classes) -> La
     return np.concatenate([*counts, tabular.limbs(total, LOSS_LIMBS)]).astype(np.int64)
 
 
-def figure_lanes_count(classes: int) -> int:
-    """How many lanes `figure_lanes` makes."""
-    return curves(classes) * 2 * metrics.BINS + LOSS_LIMBS
+def figure_lanes_count(classes: int, partners: int) -> int:
+    """How many lanes a partner's part of the global figures has; two partners sum up their rows alone."""
+    return 1 if partners == 2 else curves(classes) * 2 * metrics.BINS + LOSS_LIMBS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Global:
-    """The joint model on all partners' test rows, from sums alone."""
+    """The joint model on all partners' test rows, from sums alone; of two partners the rows only."""
 
     rows: int
     auc: float | None
-    log_loss: float
+    log_loss: float | None
 
 
 def read_figure_lanes(total: Lanes, classes: int) -> Global:
-    """The global figures of an opened sum of `figure_lanes`."""
+    """The global figures of an opened sum of `figure_lanes`, or of two partners' rows."""
+    if len(total) == 1:
+        return Global(rows=int(total[0]), auc=None, log_loss=None)
     counts = total[:-LOSS_LIMBS].reshape(curves(classes), 2, metrics.BINS)
     rows = int(counts[0].sum())
     found = [metrics.histogram_auc(one) for one in counts]
-    loss = tabular.whole(total[-LOSS_LIMBS:].tolist()) / MICRO / rows if rows else 0.0
+    loss = tabular.whole(total[-LOSS_LIMBS:].tolist()) / MICRO / rows if rows else None
     return Global(rows=rows, auc=None if np.isnan(found).any() else float(np.mean(found)), log_loss=loss)
 
 

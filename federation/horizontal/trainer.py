@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from federation import tabular
 from federation.errors import TooFewRows, TooManyRows
 from federation.horizontal import results
@@ -18,7 +20,7 @@ MICRO = 1_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitted:
-    """One round's local training. loss: of the weights that came in; None where noise forbids showing it."""
+    """One round's local training. loss: of the weights that came in; None with privacy, which shows none."""
 
     parameters: Parameters
     examples: int
@@ -36,6 +38,7 @@ class Trainer:
         self._classes = tabular.read_label(plan.label_column, plan.classes, table)
         self._part = tabular.parts(table.keys, plan.split)
         self._scaling = b""
+        self._own: dict[int, tuple[Parameters, Scaling]] = {}  # by rounds: a finish asked again need not train again
         self._scaled: dict[int, tuple[Floats, Classes]] = {}
         train = self.rows["train"]
         if train < plan.minimum_rows:
@@ -73,12 +76,14 @@ class Trainer:
 
     def finish(self, parameters: Parameters, scaling: Scaling, rounds: int) -> tuple[PartnerResult, Lanes]:
         """Own figures of the joint model beside a model of the own rows alone and a fine-tuned one; and the lanes of
-        the global figures.
+        the global figures, of two partners the number of rows only.
 
         rounds: how many were trained; the model of the own rows alone gets as many steps, on its own scaling.
         """
         values, classes = self._rows(scaling, TEST)
-        alone, own_scaling = self._alone(rounds)
+        if rounds not in self._own:
+            self._own[rounds] = self._alone(rounds)
+        alone, own_scaling = self._own[rounds]
         personal = self._personal(parameters, scaling)
         result = PartnerResult(
             run=self._plan.digest,
@@ -91,7 +96,10 @@ class Trainer:
             unknown=self._inputs.unknown,
             model=results.plan_model(self._plan, scaling, parameters),
             personal_model=None if personal is None else results.plan_model(self._plan, scaling, personal),
+            protected=self._plan.privacy is not None,
         )
+        if len(self._plan.partners) == 2:  # the sum of two histograms would show each the other's
+            return result, np.array([len(classes)], np.int64)
         return result, results.figure_lanes(parameters, values, classes)
 
     def _alone(self, rounds: int) -> tuple[Parameters, Scaling]:
@@ -118,10 +126,10 @@ class Trainer:
         return network.fit_local(parameters, *self._rows(scaling, TRAIN), work, self._seed("personal"))
 
     def _loss(self, parameters: Parameters, scaling: Scaling) -> float | None:
-        """Of the validation rows where the plan has them, else of the train rows unless noise protects those."""
-        if self._plan.split.validation_ppm > 0:
-            return network.loss(parameters, *self._rows(scaling, VALIDATION))
-        return None if self._plan.privacy is not None else network.loss(parameters, *self._rows(scaling, TRAIN))
+        """Of the validation rows where the plan has them, else of the train rows; with privacy nothing shows it."""
+        if self._plan.privacy is not None:
+            return None
+        return network.loss(parameters, *self._rows(scaling, VALIDATION if self.rows["validation"] else TRAIN))
 
     def _rows(self, scaling: Scaling, part: int) -> tuple[Floats, Classes]:
         """Scaled values and classes of one part; every round of a run brings the same scaling."""

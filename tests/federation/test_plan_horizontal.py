@@ -103,6 +103,7 @@ BAD: dict[str, tuple[str, dict[str, Any]]] = {
     "noise beside exact means": ("standardise", {**NOISY, "standardise": "federated"}),
     "noise with several steps": ("training", {**NOISY, "training": {"steps": 2}}),
     "noise with batches": ("training", {**NOISY, "training": {"steps": 1, "batch": 32}}),
+    "noise and a stop by the loss": ("early_stop", {**NOISY, "early_stop": {"patience": 2, "tolerance_ppm": 0}}),
     "hardly any noise": ("noise_multiplier_milli", {**NOISY, "privacy": {**PRIVACY, "noise_multiplier_milli": 1}}),
     "a purpose that is not text": ("purpose", {"purpose": 7}),
     "no disclosure": ("disclosure", {"disclosure": []}),

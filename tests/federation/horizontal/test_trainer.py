@@ -53,13 +53,20 @@ def test_a_round_trains_on_the_train_rows_alone() -> None:
     assert trainer.rows == {"train": train.sum(), "validation": held.sum(), "test": (part == tabular.TEST).sum()}
 
 
-def test_noise_clips_rows_and_forbids_the_train_loss() -> None:
-    found = plan(standardise="none", training={"steps": 1}, privacy=PRIVACY, split={"validation_ppm": 0})
+def test_noise_clips_rows_and_keeps_what_is_not_noisy_at_home() -> None:
+    found = plan(standardise="none", training={"steps": 1}, privacy=PRIVACY)
     start = network.initial(found.layers, plan_seed(found))
     made = Trainer(found, "bank-a", BANKS["bank-a"]).fit(1, start, tabular.unscaled(found.columns))
     assert made.loss is None
     norm = np.sqrt(sum(float((one**2).sum()) for one in made.parameters))
     assert 0 < norm <= 0.5 * 1.0  # the rate times the rows' clip, although balances reach thousands
+    result, _ = Trainer(found, "bank-a", BANKS["bank-a"]).finish(
+        made.parameters, tabular.unscaled(found.columns), rounds=1
+    )
+    shown, own = result.record(), result.own_record()
+    assert shown["auc"] == {"alone_ppm": None, "joint_ppm": result.joint.auc_ppm, "personal_ppm": None}
+    assert shown["missing"] is None and own["missing"] == 24
+    assert own["auc"] == {"alone_ppm": result.alone.auc_ppm, "joint_ppm": result.joint.auc_ppm, "personal_ppm": None}
 
 
 def test_batches_differ_by_round_and_partner_and_repeat() -> None:
@@ -111,7 +118,7 @@ def test_figures_and_records_of_every_model(case: str) -> None:
         labels.append(index)
     figures = results.read_figure_lanes(np.sum(lanes, axis=0), len(found.classes))
     everything, index = np.concatenate(scores), np.concatenate(labels)
-    assert len(lanes[0]) == results.figure_lanes_count(len(found.classes))
+    assert len(lanes[0]) == results.figure_lanes_count(len(found.classes), 3)
     assert figures.rows == len(index)
     assert figures.log_loss == pytest.approx(-np.log(everything[np.arange(len(index)), index]).mean(), abs=1e-5)
     one_by_one = [metrics.auc(index == k, everything[:, k]) for k in range(len(found.classes))]
