@@ -63,12 +63,12 @@ class Directory:
 def match(given: Mapping[str, Any], directory: Directory, now: datetime, entropy: Entropy) -> Head:
     """The body of a match job. Parties need "partner" and "role"; asset, id column and the rest are completed."""
     body = {**MATCH_DEFAULTS, **given}
-    parties = [_party(party, directory) for party in _parties(given)]
-    for party in parties:
-        party.setdefault("role", "leader" if party is parties[0] else "follower")
-    body["parties"] = parties
+    listed = parties(given, directory)
+    for party in listed:
+        party.setdefault("role", "leader" if party is listed[0] else "follower")
+    body["parties"] = listed
     body.setdefault("disclosure", _match_disclosure(body))
-    return _common(body, now, entropy)
+    return common(body, now, entropy)
 
 
 def train(given: Mapping[str, Any], directory: Directory, now: datetime, entropy: Entropy) -> Head:
@@ -81,25 +81,27 @@ def train(given: Mapping[str, Any], directory: Directory, now: datetime, entropy
     label = given.get("label")
     if not isinstance(given.get("alignment"), str) or not isinstance(label, Mapping) or not label.get("column"):
         raise DraftIncomplete(why="an alignment and a label with partner and column are needed")
-    parties = []
-    for party in _parties(given):
-        made = _party(party, directory)
+    listed = parties(given, directory)
+    for made in listed:
         holds_label = made["partner"] == label.get("partner")
         made.setdefault("role", "label_holder" if holds_label else "feature_holder")
         if not isinstance(made.get("columns"), list) or not made["columns"]:
             raise DraftIncomplete(why=_which_columns(directory.asset(made["partner"], made["asset"]), made["partner"]))
         if holds_label:
             body["label"] = {"asset": made["asset"], **label}
-        parties.append(made)
-    body["parties"] = parties
+    body["parties"] = listed
     body.setdefault("split_salt", entropy(NONCE_BYTES).hex())
     body.setdefault("disclosure", _train_disclosure(body))
-    return _common(body, now, entropy)
+    return common(body, now, entropy)
 
 
 def given_again(earlier: Mapping[str, Any] | None, given: Mapping[str, Any]) -> dict[str, Any]:
     """What a person gave, with what was drawn for the same proposal before, so that it is the same one again."""
-    return {name: earlier[name] for name in DRAWN if earlier and name in earlier} | dict(given)
+    again = {name: earlier[name] for name in DRAWN if earlier and name in earlier} | dict(given)
+    split = (earlier or {}).get("split")  # a horizontal plan keeps its salt in there
+    if isinstance(split, Mapping) and isinstance(given.get("split", {}), Mapping):
+        again["split"] = {"salt": split["salt"], **given.get("split", {})}
+    return again
 
 
 def plain(value: Any, where: str = "") -> Any:
@@ -128,6 +130,11 @@ def _which_columns(asset: Mapping[str, Any], partner: str) -> str:
     )
 
 
+def parties(given: Mapping[str, Any], directory: Directory) -> list[dict[str, Any]]:
+    """The given parties, each with its asset and id column. Raises DraftIncomplete."""
+    return [_party(party, directory) for party in _parties(given)]
+
+
 def _parties(given: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     listed = given.get("parties")
     if not isinstance(listed, list) or len(listed) < 2 or not all(isinstance(party, Mapping) for party in listed):
@@ -140,7 +147,8 @@ def _party(party: Mapping[str, Any], directory: Directory) -> dict[str, Any]:
     return {"asset": asset["name"], "id_column": asset["id_column"], **party}
 
 
-def _common(body: dict[str, Any], now: datetime, entropy: Entropy) -> Head:
+def common(body: dict[str, Any], now: datetime, entropy: Entropy) -> Head:
+    """The body with expiry and nonce. Raises DraftIncomplete without a purpose."""
     if not body.get("purpose"):
         raise DraftIncomplete(why="a purpose is needed; consent is given for purposes")
     body.setdefault("expires", times.iso(now + timedelta(hours=EXPIRES_HOURS)))

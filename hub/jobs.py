@@ -4,7 +4,7 @@ from datetime import datetime
 
 from ecowire import documents
 from ecowire.stream import Message
-from hub import matching, proposals, settlement, times, training
+from hub import matching, proposals, run_status, settlement, times, training
 from hub.identity import Caller, require_role
 from hub.proposals import JobKind
 from hub.records import Head, Partner, PhaseCost, Proposal
@@ -71,6 +71,7 @@ def job(services: Services, tx: Transaction, caller: Caller, now: datetime, head
     return Reply(
         head={
             **_line(item),
+            **({"run": run_status.of_run(services, tx, item)} if training.is_horizontal(item) else {}),
             "body": item.body,
             "decisions": decisions,
             "undelivered": _undelivered(tx, item),
@@ -141,6 +142,7 @@ COMMANDS = {
     "propose": Command(roles=(DATA, FINANCE), run=propose),
     "proposed": Command(roles=(DATA, FINANCE), run=proposed, changes=False),
     "cancel": Command(roles=(DATA, FINANCE), run=cancel),
+    **training.COMMANDS,
     "jobs": Command(roles=ANY, run=jobs, changes=False),
     "job": Command(roles=ANY, run=job, changes=False),
 }

@@ -2,7 +2,8 @@
 
 A proposal's digest is its name everywhere. Its parties approve exactly this digest, each with the signing key that
 its card registered; the hub only counts. PROPOSED → APPROVED → RUNNING → COMPLETED; it may also end REFUSED, EXPIRED,
-FAILED or CANCELLED. An agreement stays APPROVED: that is its active state.
+FAILED or CANCELLED. A run that lacks something which can come back is PAUSED until a person resumes it. An agreement
+stays APPROVED: that is its active state.
 """
 
 from collections.abc import Callable
@@ -18,19 +19,20 @@ from privacy import canonical
 from privacy.errors import Failure, Kind
 from privacy.ids import Digest, PartnerId, parse_digest, parse_partner_id
 
-PROPOSED, APPROVED, RUNNING, COMPLETED = "PROPOSED", "APPROVED", "RUNNING", "COMPLETED"
+PROPOSED, APPROVED, RUNNING, PAUSED, COMPLETED = "PROPOSED", "APPROVED", "RUNNING", "PAUSED", "COMPLETED"
 REFUSED, EXPIRED, FAILED, CANCELLED = "REFUSED", "EXPIRED", "FAILED", "CANCELLED"
 TRANSITIONS: dict[str, frozenset[str]] = {
     PROPOSED: frozenset({APPROVED, REFUSED, EXPIRED, CANCELLED, FAILED}),
     APPROVED: frozenset({RUNNING, EXPIRED, CANCELLED, FAILED}),
-    RUNNING: frozenset({COMPLETED, EXPIRED, CANCELLED, FAILED}),
+    RUNNING: frozenset({COMPLETED, PAUSED, EXPIRED, CANCELLED, FAILED}),
+    PAUSED: frozenset({RUNNING, EXPIRED, CANCELLED, FAILED}),
     COMPLETED: frozenset(),
     REFUSED: frozenset(),
     EXPIRED: frozenset(),
     FAILED: frozenset(),
     CANCELLED: frozenset(),
 }
-OPEN_STATES = (PROPOSED, APPROVED, RUNNING)
+OPEN_STATES = (PROPOSED, APPROVED, RUNNING, PAUSED)
 AGREEMENT = "agreement"
 ENDED_TASK = "job.ended"
 PARTIES_MAX = 64
@@ -175,6 +177,7 @@ def move(
     if not TRANSITIONS[state]:
         tx.tasks.withdraw(proposal.digest)
         tx.jobs.delete_envelopes(proposal.digest)
+        tx.runs.forget(proposal.digest)
         _tell(tx, moved, now)
     tx.signal("job", proposal.digest)
     return moved
@@ -194,6 +197,11 @@ def fail(
 ) -> Proposal:
     """End a job as FAILED under the failure's code; `by` names the party whose node reported it."""
     return move(services, tx, proposal, FAILED, now, {**status.to_head(why), "partner": by})
+
+
+def pause(services: Services, tx: Transaction, proposal: Proposal, now: datetime, why: Failure) -> Proposal:
+    """Stop a run that a person may resume. What was asked and answered stays."""
+    return move(services, tx, proposal, PAUSED, now, status.to_head(why))
 
 
 def cancel(services: Services, tx: Transaction, proposal: Proposal, now: datetime, person: str) -> Proposal:

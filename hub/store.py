@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 from hub.store_evidence import EvidenceStore
 from hub.store_jobs import JobStore
 from hub.store_members import MemberStore
+from hub.store_runs import RunStore
 from hub.store_tasks import TaskStore
 from privacy.errors import Failure, Kind
 
@@ -72,6 +73,7 @@ class Transaction:
         self.members = MemberStore(session)
         self.jobs = JobStore(session)
         self.tasks = TaskStore(session)
+        self.runs = RunStore(session)
         self.evidence = EvidenceStore(session)
         self.signals: list[Signal] = []
 

@@ -24,6 +24,10 @@ class JobStore:
         row = self._session.get(ProposalRow, digest)
         return _proposal(row) if row else None
 
+    def state(self, digest: str) -> str | None:
+        """A proposal's state alone."""
+        return self._session.scalars(select(ProposalRow.state).where(ProposalRow.digest == digest)).one_or_none()
+
     def find(self, prefix: str) -> tuple[Digest, ...]:
         """Up to two digests that begin with `prefix`: two mean that it is ambiguous."""
         query = select(ProposalRow.digest).where(ProposalRow.digest.startswith(prefix, autoescape=True)).limit(2)
@@ -64,8 +68,8 @@ class JobStore:
         row.state = state
         row.reason = canonical.encode(reason or {}).decode()
         if state == "RUNNING":
-            row.started_at = now
-        if state not in ("PROPOSED", "APPROVED", "RUNNING"):
+            row.started_at = row.started_at or now  # a resumed run keeps its beginning
+        if state not in ("PROPOSED", "APPROVED", "RUNNING", "PAUSED"):
             row.ended_at = now
         self._session.flush()
         return _proposal(row)

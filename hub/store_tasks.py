@@ -42,10 +42,15 @@ class TaskStore:
         row = self._session.scalars(select(TaskRow).where(TaskRow.id == task_id)).one_or_none()
         return _task(row) if row else None
 
-    def settled(self, ids: Sequence[str]) -> tuple[str, ...]:
-        """Those of the given tasks that are no longer open."""
-        query = select(TaskRow.id).where(TaskRow.id.in_(ids), TaskRow.state != OPEN)
-        return tuple(self._session.scalars(query))
+    def known(self, ids: Sequence[str]) -> dict[str, tuple[str, str, str]]:
+        """(node, digest, state) of those of the given tasks that exist, without their bodies."""
+        query = select(TaskRow.id, TaskRow.node, TaskRow.digest, TaskRow.state).where(TaskRow.id.in_(ids))
+        return {task_id: (node, digest, state) for task_id, node, digest, state in self._session.execute(query)}
+
+    def settled(self, ids: Sequence[str]) -> dict[str, str]:
+        """Those of the given tasks that are no longer open, with their states."""
+        query = select(TaskRow.id, TaskRow.state).where(TaskRow.id.in_(ids), TaskRow.state != OPEN)
+        return {row.id: row.state for row in self._session.execute(query)}
 
     def open_ids(self, node: str, after: int) -> tuple[tuple[int, str], ...]:
         """(number, id) of the node's open tasks that are newer than `after`, oldest first."""
@@ -55,6 +60,12 @@ class TaskStore:
             .order_by(TaskRow.number)
         )
         return tuple((number, task_id) for number, task_id in self._session.execute(query).all())
+
+    def newest(self, job: str, count: int, kind: str = "flower") -> tuple[tuple[str, str, str], ...]:
+        """(id, node, state) of a job's newest tasks of a kind, newest first."""
+        query = select(TaskRow.id, TaskRow.node, TaskRow.state).where(TaskRow.job == job, TaskRow.kind == kind)
+        found = self._session.execute(query.order_by(TaskRow.number.desc()).limit(count)).all()
+        return tuple((task_id, node, state) for task_id, node, state in found)
 
     def unhandled(self, job: str) -> tuple[Task, ...]:
         """The answers of a job whose consequences are not written yet, in the order they were asked for."""
@@ -99,6 +110,17 @@ class TaskStore:
         row.phase = phase or row.phase
         row.reply_body = row.reply_body if keep_body else None
         self._session.flush()
+
+    def withdraw_ids(self, ids: Sequence[str]) -> None:
+        """Nobody waits for these any more: what is still open of them is not sent again."""
+        closed = update(TaskRow).where(TaskRow.id.in_(ids), TaskRow.state == OPEN)
+        self._session.execute(closed.values(state=WITHDRAWN, body=None))
+
+    def drop_content(self, job: str, kind: str) -> None:
+        """What was asked and answered so far has been used: sizes, digests and times stay, contents go."""
+        used = update(TaskRow).where(TaskRow.job == job, TaskRow.kind == kind, TaskRow.handled.is_(False))
+        self._session.execute(used.where(TaskRow.state == OPEN).values(state=WITHDRAWN))
+        self._session.execute(used.values(handled=True, head="{}", body=None, reply_head=None, reply_body=None))
 
     def withdraw(self, job: str) -> None:
         """The job has ended: its open requests are not sent again, and no body is kept."""

@@ -46,6 +46,10 @@ class Base(DeclarativeBase):
 DIGEST = String(64)
 PARTNER = String(32)
 STATE = String(16)
+PROPOSAL_STATES = (
+    *("PROPOSED", "APPROVED", "RUNNING", "PAUSED"),
+    *("COMPLETED", "REFUSED", "EXPIRED", "FAILED", "CANCELLED"),
+)
 
 
 def one_of(column: str, *values: str) -> CheckConstraint:
@@ -120,7 +124,7 @@ class ProposalRow(Base):
     ended_at: Mapped[datetime | None]
     __table_args__ = (
         one_of("kind", "match", "train", "agreement"),
-        one_of("state", "PROPOSED", "APPROVED", "RUNNING", "COMPLETED", "REFUSED", "EXPIRED", "FAILED", "CANCELLED"),
+        one_of("state", *PROPOSAL_STATES),
     )
 
 
@@ -174,6 +178,36 @@ class EnvelopeRow(Base):
     size: Mapped[int]
     digest: Mapped[str] = mapped_column(DIGEST)
     data: Mapped[bytes | None]
+
+
+class RunCheckpointRow(Base):
+    """Where a horizontal run can go on: the state after its newest finished round. The body is opaque here."""
+
+    __tablename__ = "run_checkpoint"
+    job: Mapped[str] = mapped_column(DIGEST, ForeignKey("proposal.digest"), primary_key=True)
+    round: Mapped[int]
+    body: Mapped[bytes]
+    saved_at: Mapped[datetime]
+
+
+class RunDecisionRow(Base):
+    """What a run decided once and must decide again alike when it is executed again: which nodes are a cohort."""
+
+    __tablename__ = "run_decision"
+    job: Mapped[str] = mapped_column(DIGEST, ForeignKey("proposal.digest"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200), primary_key=True)
+    value: Mapped[str]  # canonical JSON
+    decided_at: Mapped[datetime]
+
+
+class RunRoundRow(Base):
+    """What one finished round of a horizontal run came to: figures of the sum, for people who follow the run."""
+
+    __tablename__ = "run_round"
+    job: Mapped[str] = mapped_column(DIGEST, ForeignKey("proposal.digest"), primary_key=True)
+    round: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    facts: Mapped[str]  # canonical JSON
+    ended_at: Mapped[datetime]
 
 
 class LeafRow(Base):

@@ -55,9 +55,9 @@ def post(
     """
     assert len(task_id) <= limits.ID_BYTES_MAX - 2, "room for the reply's id"
     digest = Message(id=task_id, kind=kind, head=head, body=body).digest.hex()
-    known = tx.tasks.get(task_id)
+    known = tx.tasks.known([task_id]).get(task_id)
     if known is not None:
-        if known.digest != digest or known.node != node:
+        if known[:2] != (node, digest):
             raise NotRepeatable(task=task_id)
         return False
     size = len(body) + len(canonical.encode(head))

@@ -1,10 +1,13 @@
 """Threads that wait for nodes' answers: woken by the store's signals, they look into the database."""
 
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Collection, Sequence
 
 from hub.records import Task
 from hub.store import Signal, Store
+
+POLL_SECONDS = 0.25
 
 
 class Waiters:
@@ -28,13 +31,39 @@ class Waiters:
 
     def wait(self, ids: Sequence[str], seconds: float, *, until: Callable[[], bool] = lambda: False) -> dict[str, Task]:
         """The tasks that are no longer open: when all are, when the time is over, when `until()`, or at closing."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._closed or until() or len(self._settled(ids)) == len(ids), seconds)
-        settled = self._settled(ids)
+        settled = self.settle(ids, seconds, until=lambda _settled: until())
         found = self._store.read("tasks.found", lambda tx: [tx.tasks.get(task_id) for task_id in settled])
         return {task.id: task for task in found if task is not None}
 
-    def _settled(self, ids: Sequence[str]) -> tuple[str, ...]:
+    def settle(
+        self, ids: Sequence[str], seconds: float, *, until: Callable[[Collection[str]], bool] = lambda _settled: False
+    ) -> dict[str, str]:
+        """As `wait`, but states by id only: answers may be large. `until` is given the ids that are settled, at each
+        signal and at least every POLL_SECONDS, as a node that leaves gives no signal."""
+        deadline = time.monotonic() + seconds
+        with self._changed:
+            while True:
+                found = self._settled(ids)
+                left = deadline - time.monotonic()
+                if self._closed or len(found) == len(ids) or left <= 0 or until(found):
+                    return found
+                self._changed.wait(min(left, POLL_SECONDS))
+
+    def hold(self, until: Callable[[], bool]) -> bool:
+        """One step of waiting for `until()`: whether it holds, after a signal or POLL_SECONDS; True at closing."""
+        with self._changed:
+            if not self._closed and not until():
+                self._changed.wait(POLL_SECONDS)
+            return self._closed or until()
+
+    def rest(self, seconds: float) -> None:
+        """Sleep, but no longer than to closing."""
+        deadline = time.monotonic() + seconds
+        with self._changed:
+            while not self._closed and (left := deadline - time.monotonic()) > 0:
+                self._changed.wait(left)
+
+    def _settled(self, ids: Sequence[str]) -> dict[str, str]:
         return self._store.read("tasks.settled", lambda tx: tx.tasks.settled(ids))
 
     def _signal(self, signal: Signal) -> None:

@@ -14,13 +14,14 @@ import grpc
 
 from contracts import keys as chain_keys
 from contracts.chain import Chain
-from hub import audit, authority, certificates, evidence, jobs, matching, partners, settlement, training, witness
+from hub import audit, authority, certificates, evidence, jobs, matching, partners, settlement, witness
 from hub.audit import Log
 from hub.dispatch import AnswerHandler
 from hub.engine import Engine
 from hub.proposals import Advance
 from hub.rpc import servers
 from hub.rpc.switch import Switch
+from hub.runs import Runs
 from hub.services import Clock, Command, Entropy, NodeHandler, Services
 from hub.settings import Settings
 from hub.store import Store
@@ -83,7 +84,7 @@ class Running:
     enrol: str
     engine: Engine
     switch: Switch
-    runs: training.Runs
+    runs: Runs
     listeners: tuple[grpc.Server, grpc.Server]
 
     def stop(self) -> None:
@@ -122,7 +123,7 @@ def start(settings: Settings, clock: Clock = system_clock, entropy: Entropy = sy
         submitter=lambda: chain_keys.read(settings.keys / "submitter.key"),
     )
     switch = Switch(services, NODE_REQUESTS, ANSWERS)
-    runs = training.Runs(services)
+    runs = Runs(services)
     kinds: dict[str, Advance] = {"match": matching.advance, "train": runs.advance}
     engine = Engine(services, kinds)
     key, certificate = _key(settings, "hub.key"), _key(settings, "hub.pem")

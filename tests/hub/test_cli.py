@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from ecowire import evidence, status
 from ecowire.stream import Message
-from hub import authority, cli, cli_data, client, person_files, proposals
+from hub import authority, cli, cli_data, cli_jobs, client, person_files, proposals
 from hub.client import PersonInvalid
 from hub.store import Transaction
 from privacy.errors import Failure
@@ -204,7 +204,7 @@ def test_a_match_is_proposed_shown_listed_and_cancelled(hub: ServedHub, person: 
     assert refusal(cli_data.data, person, "match", "cancel", short, "--yes") == "PROPOSAL_STATE"
     result = invoke(cli_data.data, person, "match", "status", short, "--follow", "--json")
     assert json.loads(result.stdout)["state"] == "CANCELLED"
-    assert isinstance(result.exception, cli_data.JobEnded)
+    assert isinstance(result.exception, cli_jobs.JobEnded)
 
 
 def test_a_refused_match_says_who_refused_and_why_without_following(hub: ServedHub, person: Path) -> None:

@@ -14,12 +14,15 @@ from ecowire.status import MalformedMessage
 from ecowire.stream import Message
 from federation import grid
 from federation.errors import PlanInvalid
+from federation.grid import Request
 from federation.plan import TrainingPlan
-from hub import dispatch, proposals, training
+from hub import dispatch, proposals, round_channel, training
 from hub.records import Head, Proposal, Task
+from hub.round_channel import TaskChannel
+from hub.runs import Runs
 from hub.services import Services
 from hub.store import Store
-from hub.training import AlignmentNotUsable, Runs, TaskChannel
+from hub.training import AlignmentNotUsable
 from hub.waiters import Waiters
 from privacy.errors import Failure
 from privacy.ids import Digest
@@ -304,13 +307,13 @@ def test_the_channel_finds_stored_answers_and_refuses_another_content(hub: Hub) 
     job = approve(hub, propose(hub))
     job = hub.store.run("r", lambda tx: proposals.move(hub.services, tx, job, "RUNNING", hub.now()))
     channel = TaskChannel(hub.services, job, [])
-    channel.post("r-1-bank", "bank", {"round": 2, "phase": "p"}, b"content")
+    channel.post([request(b"content")])
     reply = Message(id="r-1-bank", kind="flower").reply("ok", {}, b"answer")
     dispatch.take_answer(hub.services, {}, caller(hub, "bank"), reply)
-    channel.post("r-1-bank", "bank", {"round": 2, "phase": "p"}, b"content")
+    channel.post([request(b"content")])
     assert channel.collect(["r-1-bank"], 1.0) == {"r-1-bank": b"answer"}
     with pytest.raises(Failure) as caught:
-        channel.post("r-1-bank", "bank", {"round": 2, "phase": "p"}, b"another content")
+        channel.post([request(b"another content")])
     assert caught.value.code == "RUN_NOT_REPEATABLE"
     assert channel.collect(["r-1-bank", "never"], 0.05) == {"r-1-bank": b"answer"}
 
@@ -320,11 +323,15 @@ def test_the_channel_of_a_run_that_has_ended_asks_nobody_any_more(hub: Hub) -> N
     running = hub.store.run("r", lambda tx: proposals.move(hub.services, tx, job, "RUNNING", hub.now()))
     channel = TaskChannel(hub.services, running, [])
     hub.store.run("c", lambda tx: proposals.cancel(hub.services, tx, running, hub.now(), "dana"))
-    with pytest.raises(training.RunEnded):
-        channel.post("r-1-bank", "bank", {"round": 1, "phase": "p"}, b"content")
-    with pytest.raises(training.RunEnded):
+    with pytest.raises(round_channel.RunEnded):
+        channel.post([request(b"content")])
+    with pytest.raises(round_channel.RunEnded):
         channel.collect(["r-1-bank"], 0.01)
     assert hub.store.read("t", lambda tx: tx.tasks.get("r-1-bank")) is None
+
+
+def request(content: bytes, message_id: str = "r-1-bank", node: str = "bank", **head: Any) -> Request:
+    return Request(message_id=message_id, node=node, head={"round": 2, "phase": "p", **head}, content=content)
 
 
 def wait_for(condition: Any) -> None:

@@ -1,0 +1,163 @@
+"""Drafts of horizontal plans: a short file, completed with defaults, from the directory, and with what it discloses.
+
+Short forms a person may write: a column's name alone is a number; a table with `levels` is a category; `strategy` and
+`engine` may be their names alone. Nothing here decides anything: the hub and every node check the whole plan.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from federation.plan_horizontal import SHAPE
+from hub import drafts
+from hub.drafts import NONCE_BYTES, Directory, DraftIncomplete, Entropy
+from hub.records import Head
+
+DEFAULTS: Head = {
+    "kind": "train",
+    "version": 1,
+    "shape": SHAPE,
+    "clip_milli": 4_000,
+    "deadline_seconds": 20,
+    "attempts": 2,
+    "prepare_rounds": 8,
+    "minimum_rows": 100,
+    "valid_days": 90,
+}
+TRAINING: Head = {"rounds": 30, "steps": 5, "batch": 0, "rate_micro": 500_000, "l2_micro": 1_000}
+SPLIT: Head = {"test_ppm": 300_000, "validation_ppm": 100_000}
+PERSONALISE: Head = {"steps": 10, "rate_micro": 250_000}
+PRIVACY: Head = {"row_clip_milli": 1_000, "delta_log10": -6}
+STRATEGIES: dict[str, Head] = {
+    "fedprox": {"proximal_micro": 10_000},
+    "fedavgm": {"server_rate_micro": 1_000_000},
+    "fedadam": {"server_rate_micro": 100_000},
+    "fedyogi": {"server_rate_micro": 100_000},
+    "fedadagrad": {"server_rate_micro": 100_000},
+}
+PAILLIER_BITS = 3072
+EXAMPLES_MAX = 100_000  # where nobody publishes how many rows there are
+
+
+def is_horizontal(given: Mapping[str, Any]) -> bool:
+    """Whether a file asks for a horizontal plan."""
+    return given.get("shape") == SHAPE
+
+
+def train(given: Mapping[str, Any], directory: Directory, now: datetime, entropy: Entropy) -> Head:
+    """The body of a horizontal plan. Raises DraftIncomplete without partners, a label or columns."""
+    body: dict[str, Any] = {**DEFAULTS, **given}
+    body["parties"] = [{"role": "trainer", **party} for party in drafts.parties(given, directory)]
+    body["label"] = _label(given)
+    body["columns"] = [_column(item) for item in _listed(given, "columns")]
+    body["strategy"] = _named(given.get("strategy", "fedavg"), STRATEGIES)
+    body["engine"] = _named(given.get("engine", "threshold"), {"paillier": {"bits": PAILLIER_BITS}})
+    noisy = given.get("privacy") is not None
+    if noisy:
+        body["privacy"] = {**PRIVACY, **_table(given, "privacy")}
+    steps: Head = {"steps": 1} if noisy else {}
+    body["training"] = {**TRAINING, **steps, **_table(given, "training")}
+    body.setdefault("model", _model(body))
+    body.setdefault("standardise", "none" if noisy else "federated")
+    body["split"] = {**SPLIT, "salt": entropy(NONCE_BYTES).hex(), **_table(given, "split")}
+    body.setdefault("personalise", dict(PERSONALISE))
+    body.setdefault("colluders", 0 if len(body["parties"]) == 2 else 1)
+    body.setdefault("examples_max", _most_rows(body["parties"], directory))
+    body.setdefault("disclosure", [*_disclosure_en(body), *_disclosure_zh(body)])
+    return drafts.common({name: value for name, value in body.items() if value != {}}, now, entropy)
+
+
+def _label(given: Mapping[str, Any]) -> Head:
+    label = given.get("label")
+    if isinstance(label, str):
+        label = {"column": label}
+    if not isinstance(label, Mapping) or not label.get("column"):
+        raise DraftIncomplete(why='name the label: label = "COLUMN", or [label] with column and classes')
+    return {"classes": ["0", "1"], **label}
+
+
+def _column(item: Any) -> Head:
+    if isinstance(item, str):
+        item = {"name": item}
+    if not isinstance(item, Mapping):
+        raise DraftIncomplete(why='a column is its name or a table such as {name = "EDCL", levels = ["1", "2"]}')
+    if "levels" in item:
+        return {"kind": "category", **item}
+    return {"kind": "number", "transform": "none", **item}
+
+
+def _named(value: Any, defaults: Mapping[str, Head]) -> Head:
+    table = {"name": value} if isinstance(value, str) else value
+    if not isinstance(table, Mapping) or not isinstance(table.get("name"), str):
+        raise DraftIncomplete(why="strategy and engine are a name, or a table with one")
+    return {**defaults.get(table["name"], {}), **table}
+
+
+def _table(given: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = given.get(name, {})
+    if not isinstance(value, Mapping):
+        raise DraftIncomplete(why=f"{name} is a table: [{name}]")
+    return value
+
+
+def _listed(given: Mapping[str, Any], name: str) -> list[Any]:
+    value = given.get(name)
+    if not isinstance(value, list) or not value:
+        raise DraftIncomplete(why=f"name the {name} every partner has: {name} = [...]; not the label, no weight")
+    return value
+
+
+def _model(body: Mapping[str, Any]) -> str:
+    if body["training"].get("hidden"):
+        return "mlp"
+    return "logistic" if len(body["label"]["classes"]) == 2 else "multinomial"
+
+
+def _most_rows(parties: list[Head], directory: Directory) -> int:
+    """The upper end of the largest band of rows that the parties publish: all weights are then below 1."""
+    ends = []
+    for party in parties:
+        band = str(directory.asset(str(party["partner"]), str(party["asset"])).get("rows", ""))
+        end = band.rpartition("-")[2]
+        ends.append(int(end) if end.isdecimal() else EXAMPLES_MAX)
+    return max(ends)
+
+
+def _disclosure_en(body: Mapping[str, Any]) -> list[str]:
+    names = ", ".join(party["partner"] for party in body["parties"])
+    count, colluders = len(body["parties"]), body["colluders"]
+    lines = [
+        f"Rows stay with {names}. The hub and every partner learn the model after each round, and sums over at least "
+        f"{colluders + 2} partners: updates, row counts, losses, score histograms; no partner's own.",
+        f"The hub together with {colluders} of the {count} partners learns the sum of the others, no more.",
+        "Each partner's own test figures (AUC, log loss, row counts) are signed and shown to all.",
+        "Over many rounds sums for changing sets of partners can be subtracted from each other; same sets can't.",
+    ]
+    if count == 2:
+        lines.append("Two partners: a sum shows each the other's update. Only the noise protects the rows.")
+    if body["engine"]["name"] == "paillier":
+        lines.append(f"{body['engine'].get('dealer')} deals the key and could open every single update.")
+    if privacy := body.get("privacy"):
+        multiplier = privacy.get("noise_multiplier_milli", 0) / 1000
+        lines.append(f"Noise of {multiplier:g} times one row's greatest influence is in every sum of updates.")
+    return lines
+
+
+def _disclosure_zh(body: Mapping[str, Any]) -> list[str]:
+    names = "、".join(party["partner"] for party in body["parties"])
+    count, colluders = len(body["parties"]), body["colluders"]
+    lines = [
+        f"数据行始终留在 {names} 各方本地。枢纽与各方获知每轮后的模型，以及至少 {colluders + 2} 方的合计："
+        "更新、行数、损失、评分直方图；不获知任何一方的单独数值。",
+        f"枢纽与 {count} 方中的 {colluders} 方串通时，只能获知其余各方之和。",
+        "各方自有测试集的指标（AUC、对数损失、行数）经签名后对所有方公开。",
+        "多轮中若参与方集合变化，各次之和可相减；集合不变则不能。",
+    ]
+    if count == 2:
+        lines.append("仅两方：合计会让双方推知对方的更新，仅靠噪声保护数据行。")
+    if body["engine"]["name"] == "paillier":
+        lines.append(f"密钥由 {body['engine'].get('dealer')} 分发，其有能力解开任何单方更新。")
+    if privacy := body.get("privacy"):
+        multiplier = privacy.get("noise_multiplier_milli", 0) / 1000
+        lines.append(f"每次更新之和均加入噪声，强度为单行最大影响的 {multiplier:g} 倍。")
+    return lines

@@ -1,0 +1,221 @@
+"""What came of a horizontal run, for people: read from the signed documents of a completed job, shown as one page.
+
+Figures that a document doesn't hold are shown as absent; a number never stands in for one that wasn't measured.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from hub import plots
+from privacy.errors import Failure, Kind
+from privacy.printable import printable
+
+PPM = MICRO = 1_000_000
+VARIANTS = ("alone", "joint", "personal")
+STYLE = (
+    "body{font:15px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}"
+    "table{border-collapse:collapse;margin:1rem 0}td,th{padding:.25rem .7rem;border-bottom:1px solid #ddd}"
+    "td{text-align:right}td:first-child,th:first-child{text-align:left}svg{width:100%;height:auto}"
+)
+
+
+class ReportUnreadable(Failure):
+    code = "REPORT_UNREADABLE"
+    kind = Kind.INTEGRITY
+    en = "the run's documents don't hold what a report needs: {why}"
+    zh = "训练文档缺少报告所需内容：{why}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartnerLine:
+    """One partner's own test rows: before (its own model alone) and after. None: not measured."""
+
+    partner: str
+    rows: int | None
+    auc: Mapping[str, float | None]  # by VARIANTS
+    log_loss: Mapping[str, float | None]
+    epsilon: str | None  # spent of the partner's budget over its life, after this run
+
+    @property
+    def gain(self) -> float | None:
+        """The joint model's AUC over the partner's own, gain or loss."""
+        alone, joint = self.auc["alone"], self.auc["joint"]
+        return None if alone is None or joint is None else joint - alone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A completed run."""
+
+    digest: str
+    title: str
+    model: str
+    model_digest: str
+    engine: str
+    dealer: str | None
+    noise_milli: int | None
+    losses: tuple[tuple[int, float], ...]  # (round, validation loss)
+    rounds: int
+    rounds_planned: int
+    voids: int
+    clipped: int
+    auc: float | None
+    partners: tuple[PartnerLine, ...]
+    bytes: int
+    seconds: float
+
+    @property
+    def facts(self) -> tuple[tuple[str, str, str], ...]:
+        """(name, 名称, value) of the run as a whole."""
+        engine = self.engine + (f" ({self.dealer})" if self.dealer else "")
+        noise = "-" if self.noise_milli is None else f"{self.noise_milli / 1000:g}"
+        auc = "-" if self.auc is None else f"{self.auc:.4f}"
+        return (
+            ("model", "模型", f"{self.model} {self.model_digest[:16]}"),
+            ("global test AUC", "全局测试 AUC", auc),
+            ("rounds", "轮次", f"{self.rounds} / {self.rounds_planned}"),
+            ("void attempts", "作废尝试", str(self.voids)),
+            ("clipped values", "裁剪值数", f"{self.clipped:,}"),
+            ("engine (dealer)", "聚合引擎（密钥分发方）", engine),
+            ("noise multiplier", "噪声倍数", noise),
+            ("bytes", "字节", f"{self.bytes:,}"),
+            ("seconds", "秒", f"{self.seconds:.1f}"),
+        )
+
+
+def read(found: Mapping[str, Any]) -> Report:
+    """The report of a completed job as the hub's `job` command gives it. Raises ReportUnreadable."""
+    try:
+        return _read(found)
+    except (KeyError, TypeError, StopIteration) as error:
+        raise ReportUnreadable(why=f"{type(error).__name__} {str(error)[:80]}") from None
+
+
+def _read(found: Mapping[str, Any]) -> Report:
+    body, history = found["body"], found["run"]["history"]
+    model = next(d["body"] for d in found["documents"] if d["kind"] == "model-record")
+    record = model["record"]
+    results = {d["signer"]: d["body"] for d in found["documents"] if d["kind"] == "train-result"}
+    losses = [(int(item["round"]), item["loss_micro"]) for item in history if item.get("loss_micro") is not None]
+    auc = record["auc_global_ppm"]
+    return Report(
+        digest=found["digest"],
+        title=str(body.get("title") or body["purpose"]),
+        model=str(body["model"]),
+        model_digest=str(model["model_digest"]),
+        engine=str(body["engine"]["name"]),
+        dealer=body["engine"].get("dealer"),
+        noise_milli=(body.get("privacy") or {}).get("noise_multiplier_milli"),
+        losses=tuple((number, loss / MICRO) for number, loss in losses),
+        rounds=int(record["rounds"]),
+        rounds_planned=int(body["training"]["rounds"]),
+        voids=sum(int(item["attempts"]) - 1 for item in history),
+        clipped=sum(int(item["clipped"]) for item in history),
+        auc=None if auc is None else auc / PPM,
+        partners=tuple(_partner(name, results.get(name)) for name in sorted(found["parties"])),
+        bytes=int(found["bytes"]),
+        seconds=found["milliseconds"] / 1000,
+    )
+
+
+def _partner(name: str, result: Mapping[str, Any] | None) -> PartnerLine:
+    """A partner's line; one that was away at the end has signed nothing and shows nothing."""
+    record = (result or {}).get("record", {})
+    auc, loss = record.get("auc", {}), record.get("log_loss", {})
+    return PartnerLine(
+        partner=name,
+        rows=record.get("rows_test"),
+        auc={one: _scaled(auc.get(f"{one}_ppm"), PPM) for one in VARIANTS},
+        log_loss={one: _scaled(loss.get(f"{one}_micro"), MICRO) for one in VARIANTS},
+        epsilon=(record.get("privacy") or {}).get("epsilon"),
+    )
+
+
+def _scaled(value: int | None, unit: int) -> float | None:
+    return None if value is None else value / unit
+
+
+def columns(lang: str) -> tuple[str, ...]:
+    """Heads of the partners' table."""
+    if lang == "zh":
+        return (
+            "合作伙伴",
+            "测试行数",
+            "AUC 本地",
+            "AUC 联合",
+            "AUC 个性化",
+            "联合增益",
+            "对数损失 本地→联合",
+            "ε 已用",
+        )
+    return (
+        "partner",
+        "test rows",
+        "AUC alone",
+        "AUC joint",
+        "AUC personal",
+        "gain",
+        "log loss alone → joint",
+        "ε spent",
+    )
+
+
+def rows(report: Report) -> list[tuple[str, ...]]:
+    """The partners' table: own test rows, before and after."""
+    return [
+        (
+            printable(line.partner),
+            "-" if line.rows is None else f"{line.rows:,}",
+            *(_figure(line.auc[one]) for one in VARIANTS),
+            "-" if line.gain is None else f"{line.gain:+.4f}",
+            f"{_figure(line.log_loss['alone'])} → {_figure(line.log_loss['joint'])}",
+            line.epsilon or "-",
+        )
+        for line in report.partners
+    ]
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def html(report: Report, lang: str) -> str:
+    """One page that needs nothing else: no script, no other file, no address."""
+    zh = lang == "zh"
+    heading = "横向训练报告" if zh else "Horizontal training report"
+    facts = [(name_zh if zh else name, value) for name, name_zh, value in report.facts]
+    title = escape(printable(report.title))
+    parts = [
+        f'<!doctype html><html lang="{"zh" if zh else "en"}"><meta charset="utf-8"><title>{heading}: {title}</title>',
+        f"<style>{STYLE}</style><h1>{title}</h1><p>{heading} · <code>{report.digest}</code></p>",
+        _table(("", ""), facts),
+        *drawings(report, lang).values(),
+        _table(columns(lang), rows(report)),
+    ]
+    return "\n".join(parts) + "</html>\n"
+
+
+def drawings(report: Report, lang: str) -> dict[str, str]:
+    """The report's SVG drawings by name, those there is something for."""
+    zh = lang == "zh"
+    made: dict[str, str] = {}
+    if report.losses:
+        words = ("验证损失", "轮次", "对数损失") if zh else ("validation loss", "round", "log loss")
+        made["loss"] = plots.line_chart(words[0], {words[0]: report.losses}, words[1], words[2])
+    names = dict(zip(VARIANTS, ("本地", "联合", "个性化") if zh else VARIANTS, strict=True))
+    found = {
+        line.partner: {names[one]: value for one, value in line.auc.items() if value is not None}
+        for line in report.partners
+    }
+    if any(found.values()):
+        title = "各方自有测试集 AUC" if zh else "AUC on each partner's own test rows"
+        made["auc"] = plots.ranges(title, {name: row for name, row in found.items() if row}, "AUC")
+    return made
+
+
+def _table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    head = "".join(f"<th>{escape(text)}</th>" for text in heads)
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in line) + "</tr>" for line in lines)
+    return f"<table>{f'<tr>{head}</tr>' if any(heads) else ''}{body}</table>"
