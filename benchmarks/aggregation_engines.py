@@ -11,7 +11,7 @@ from privacy.aggregation import Dealing, Engine, Lanes, Roster
 from privacy.ids import PartnerId, parse_digest
 from privacy.quantize import Codec
 
-PAILLIER_SAMPLE = 8 * 95  # eight full ciphertexts of 3072 bits
+PAILLIER_SAMPLE = 16 * 95  # sixteen full ciphertexts of 3072 bits
 
 
 def roster_of(parties: int) -> Roster:

@@ -1,0 +1,106 @@
+"""`make bench NAME=round`: the seconds of a round over real processes, beside stock Flower on the same machine.
+
+EcoHub's rounds are encrypted, signed, durable and over mutual TLS; stock Flower's are plain, without TLS, and are
+started and ended by the bench (one SuperLink and three SuperNodes as Flower ships them). Rows besides: fifty nodes in
+one process, twenty nodes as processes, and the hub's memory with three and ten nodes. ECOHUB_BENCH_RUNS=2 makes a
+shorter run.
+"""
+
+import json
+import os
+import subprocess
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from benchmarks import round_alliance, round_local
+from benchmarks.harness import Row, Target, publish, row
+from benchmarks.peers import environment
+from benchmarks.round_alliance import Case
+
+RUNS = int(os.environ.get("ECOHUB_BENCH_RUNS", "5"))
+TINY, MILLION = "tiny payload", "a million parameters"
+MILLION_UNITS = (989, 989)  # 20 inputs, two hidden layers: 1,000,869 parameters
+STOCK = "stock Flower"
+STOCK_SIZES = {TINY: 21, MILLION: 1_000_000}
+TINY_SECONDS_MAX, MILLION_SECONDS_MAX, LOCAL_SECONDS_MAX = 0.025, 0.8, 10.0
+HUB_GROWTH_MAX = 1.1  # memory of the hub's process with ten nodes over that with three
+
+
+def run() -> None:
+    peers = environment.python()
+    cases = (
+        Case(name=TINY, nodes=3, rounds=8 * RUNS + 1),
+        Case(name=MILLION, nodes=3, rounds=2 * RUNS + 1, hidden=MILLION_UNITS),
+        Case(name=MILLION, nodes=10, rounds=3, hidden=MILLION_UNITS),
+        Case(name="10,000 parameters", nodes=20, rounds=4, hidden=(90, 89)),
+    )
+    rows = round_alliance.measured(cases)
+    rows += round_local.rows(RUNS)
+    for name, size in STOCK_SIZES.items():
+        print(f"stock Flower, {name}", flush=True)
+        rows.append(_stock(peers, name, size))
+    rows += _ratios(rows)
+    publish("round", rows, targets(rows), plot=partial(draw, rows=rows))
+
+
+def _stock(peers: os.PathLike[str], name: str, size: int) -> Row:
+    """Rounds of stock Flower's FedAvg over a float32 vector, three nodes."""
+    command = [str(peers), "-P", "-m", "benchmarks.peers.flower_stock", str(size), str(RUNS), "3"]
+    variables = environment.variables(environment.ROOT)
+    done = subprocess.run(command, env=variables, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603
+    values = json.loads(done.stdout.splitlines()[-1])
+    return row(f"{name}, 3 nodes", STOCK, size, values, metric="round", unit="s", parties=3)
+
+
+def _ratios(rows: Sequence[Row]) -> list[Row]:
+    """Stock Flower's median over ours."""
+    made = []
+    for name in STOCK_SIZES:
+        ours, peer = (_median(rows, f"{name}, 3 nodes", engine) for engine in ("EcoHub", STOCK))
+        size = STOCK_SIZES[name]
+        made.append(
+            row(f"{name}, 3 nodes", f"{STOCK} / EcoHub", size, [peer / ours], metric="ratio", unit="x", parties=3)
+        )
+    return made
+
+
+def _median(rows: Sequence[Row], case: str, engine: str = "EcoHub", metric: str = "round") -> float:
+    return next(r.median for r in rows if (r.case, r.engine, r.metric) == (case, engine, metric))
+
+
+def targets(rows: Sequence[Row]) -> list[Target]:
+    """The issue's targets."""
+    memory = [_median(rows, f"{MILLION}, {nodes} nodes", metric="peak memory of the hub") for nodes in (3, 10)]
+    local = next(r for r in rows if r.case.startswith("LocalGrid"))
+    tiny, million = (_median(rows, f"{name}, 3 nodes") for name in (TINY, MILLION))
+    return [
+        Target(what=f"{TINY}, 3 nodes: a round", figure=tiny, limit=TINY_SECONDS_MAX, unit="s"),
+        Target(what=f"{MILLION}, encrypted, 3 nodes: a round", figure=million, limit=MILLION_SECONDS_MAX, unit="s"),
+        Target(what=f"{local.case}: the whole run", figure=local.median, limit=LOCAL_SECONDS_MAX, unit="s"),
+        Target(
+            what="the hub's memory, 10 nodes / 3 nodes", figure=memory[1] / memory[0], limit=HUB_GROWTH_MAX, unit="x"
+        ),
+    ]
+
+
+def draw(canvas: Any, rows: Sequence[Row]) -> None:
+    """Medians of a round with least and most, ours beside stock Flower's, targets as lines across their bars."""
+    timed = [r for r in rows if r.unit == "s"]
+    canvas.set_size_inches(10, 0.55 * len(timed) + 1.4)
+    axes = canvas.subplots()
+    limits = {f"{TINY}, 3 nodes": TINY_SECONDS_MAX, f"{MILLION}, 3 nodes": MILLION_SECONDS_MAX}
+    for place, r in enumerate(timed):
+        colour = "#b7791f" if r.engine == STOCK else "#2b6cb0"
+        axes.barh(place, r.median, color=colour, height=0.6)
+        axes.plot([r.min, r.max], [place, place], color="black", linewidth=1)
+        axes.annotate(f"{r.median:.3g} s", (r.max, place), (5, 0), textcoords="offset points", va="center", fontsize=9)
+        limit = LOCAL_SECONDS_MAX if r.case.startswith("LocalGrid") else limits.get(r.case)
+        if limit and r.engine != STOCK:
+            axes.plot([limit, limit], [place - 0.4, place + 0.4], color="#c53030", linewidth=2)
+    axes.set_yticks(range(len(timed)), [f"{r.case}\n{r.engine}, {r.metric}" for r in timed], fontsize=8)
+    axes.invert_yaxis()
+    axes.set(xscale="log", xlabel="seconds (median, least and most; logarithmic); red: target")
+    axes.set_xlim(right=max(r.max for r in timed) * 3)
+    axes.set_title("a round of horizontal training, real processes on one machine")
+    canvas.tight_layout()
