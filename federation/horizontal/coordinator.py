@@ -62,7 +62,7 @@ def ignore(event: Event) -> None:
 
 
 class Coordinator:
-    """Leads the sums of one job. prepare_rounds: for how many rounds keys are dealt at a time."""
+    """Leads the sums of one job. prepare_rounds: for how many rounds, up to last_round, keys are dealt at a time."""
 
     def __init__(
         self,
@@ -72,13 +72,14 @@ class Coordinator:
         job: Digest,
         *,
         prepare_rounds: int = 8,
+        last_round: int = keys.ROUNDS_MAX,
         decide: Decide = decide_now,
         on_event: Callable[[Event], None] = ignore,
     ) -> None:
         assert 1 <= prepare_rounds <= wire.KEYS_MAX
         self.roster, self.engine, self.job, self.decide = roster, engine, job, decide
         self._verifier = verifier
-        self._prepare_rounds = prepare_rounds
+        self._prepare_rounds, self._last_round = prepare_rounds, last_round
         self._on_event = on_event
         self._ring = Keyring(engine.dealers)
         self._opened: dict[Digest, tuple[PartnerId, ...]] = {}  # body of input -> the cohort that was asked to open it
@@ -130,7 +131,8 @@ class Coordinator:
         name = keys.slot_name(slot)
         if slot.attempt:
             return [name]
-        return [name, *(f"{slot.round + i}.0" for i in range(1, self._prepare_rounds))]
+        last = min(slot.round + self._prepare_rounds - 1, self._last_round)
+        return [name, *(f"{round_}.0" for round_ in range(slot.round + 1, last + 1))]
 
     def _deal(self, slot: Slot, wanting: Mapping[PartnerId, Sequence[str]], exchange: Exchange) -> None:
         requests = {partner: wire.encode_deal(names) for partner, names in wanting.items()}

@@ -20,7 +20,7 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import FedAvg, Strategy
 
 from federation.grid import read_failure
-from federation.horizontal import flower, wire
+from federation.horizontal import flower, keys, wire
 from federation.horizontal.coordinator import (
     ASKED,
     Coordinator,
@@ -72,7 +72,9 @@ class _Attempt:
 class HomomorphicStrategy(Strategy):
     """See the module. engine: the job's, the same parameters as at every partner; job: its digest.
 
-    attempts: how often a round may be tried, each time with fresh keys. deadline_seconds: for each phase.
+    attempts: how often a round may be tried, each time with fresh keys; a run that goes on after a pause walks through
+    the attempts it has made, so it is given more. prepare_rounds: for how many rounds, up to last_round, keys are dealt
+    at a time. deadline_seconds: for each phase.
     patience_seconds: how long a slot waits for a quorum of connected partners. names: Flower's node numbers by partner,
     for a grid that doesn't know partners by name. Raises StrategyNotAveraging for an inner strategy that needs to see
     the parts.
@@ -89,6 +91,7 @@ class HomomorphicStrategy(Strategy):
         *,
         attempts: int = 2,
         prepare_rounds: int = 8,
+        last_round: int = keys.ROUNDS_MAX,
         deadline_seconds: float = 20.0,
         patience_seconds: float = 20.0,
         names: Names | None = None,
@@ -98,7 +101,14 @@ class HomomorphicStrategy(Strategy):
         assert attempts >= 1
         self.inner, self.update, self.job = Inner(inner), update, job
         self.coordinator = Coordinator(
-            roster, engine, verifier, job, prepare_rounds=prepare_rounds, decide=decide, on_event=on_event
+            roster,
+            engine,
+            verifier,
+            job,
+            prepare_rounds=prepare_rounds,
+            last_round=last_round,
+            decide=decide,
+            on_event=on_event,
         )
         self.last_sum: Sum | None = None
         self.last_average: Average | None = None

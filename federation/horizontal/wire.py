@@ -270,16 +270,17 @@ def read_slot(name: Any, job: Digest) -> Slot:
 
 
 def signed_header(data: Any, signature: Any) -> SignedHeader:
-    """Raises PhaseMalformed for anything but a header's canonical bytes and 64 bytes."""
+    """A header that is read where it is verified. Raises PhaseMalformed for other sizes."""
     made = SignedHeader(data=_bytes(data), signature=_signature(signature))
-    made.read()
+    if len(made.data) > HEADER_BYTES_MAX:
+        raise PhaseMalformed(why="the size of an upload's header")
     return made
 
 
 def _header(data: bytes) -> Header:
     names = {"version", "job", "round", "attempt", "partner", "input", "count", "public", "ciphertext"}
     try:
-        value = canonical.decode(data) if len(data) <= HEADER_BYTES_MAX else None
+        value = canonical.decode(data)
         if not isinstance(value, dict) or set(value) != names or value["version"] != VERSION:
             raise PhaseMalformed(why="the fields of an upload's header")
         count = value["count"]

@@ -11,7 +11,7 @@ from federation.horizontal.identity import KeyIdentity, KeyVerifier
 from federation.horizontal.lanes import Update
 from federation.horizontal.member import Member
 from federation.horizontal.mod import homomorphic_app
-from privacy.aggregation import Engine, Roster
+from privacy.aggregation import Engine, Entropy, Roster
 from privacy.ids import Digest, PartnerId
 from privacy.seal import SealingKey, SigningKey
 from privacy.threshold import Threshold, public_seed
@@ -44,7 +44,7 @@ class Parties:
         roster: Roster,
         engine: Engine | None = None,
         member: MemberClass = Member,
-        hub_engine: Engine | None = None,
+        entropy: Callable[[str], Entropy] = lambda partner: SeededEntropy(partner.encode()),
     ) -> None:
         self.roster = roster
         self.engine = engine or Threshold(roster, public_seed(JOB))
@@ -53,8 +53,7 @@ class Parties:
         self.verifier = KeyVerifier(self.signing)
         self.stores: dict[PartnerId, dict[str, bytes]] = {p: {} for p in roster.partners}
         self.members = {
-            p: member(roster, self.engine, self.identity(p), self.stores[p], JOB, SeededEntropy(p.encode()))
-            for p in roster.partners
+            p: member(roster, self.engine, self.identity(p), self.stores[p], JOB, entropy(p)) for p in roster.partners
         }
 
     def identity(self, partner: PartnerId) -> KeyIdentity:
