@@ -16,7 +16,7 @@ from ecowire import documents
 from ecowire.documents import Body, Signed
 from ecowire.status import MalformedMessage
 from ecowire.stream import Message
-from partner_node import disclosure, store, times
+from partner_node import disclosure, sessions, store, times
 from partner_node.arguments import flag, optional_text, text
 from partner_node.errors import (
     AlreadyDecided,
@@ -93,7 +93,10 @@ class Approvals:
         return Answer(write=lambda session: store.keep_proposal(session, proposal))
 
     def ended(self, request: Message) -> Answer:
-        """Note how a job ended, for this node's people. Raises MalformedMessage."""
+        """Note how a job ended, for this node's people, and delete what is kept of it with its secrets.
+
+        Whoever says so wrongly only stops the job, which the hub could do by silence. Raises MalformedMessage.
+        """
         digest, state, reason = (request.head.get(name) for name in ("job", "state", "reason"))
         name = parse_digest(digest)
         if state not in ENDS or not isinstance(reason, dict) or len(canonical.encode(reason)) > REASON_BYTES_MAX:
@@ -101,7 +104,12 @@ class Approvals:
         if not all(map(is_printable, _texts(reason))):
             raise MalformedMessage(why="a reason with control or invisible characters")
         now = times.to_text(self._node.clock())
-        return Answer(write=lambda session: store.keep_end(session, name, str(state), reason, now))
+
+        def write(session: Session) -> None:
+            store.keep_end(session, name, str(state), reason, now)
+            sessions.end_if_running(session, name, now)
+
+        return Answer(write=write)
 
     def decide(self, decision: str, arguments: Mapping[str, Any]) -> Body:
         """A person's answer to one job: signed, stored and queued for the hub in one transaction.

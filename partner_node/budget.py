@@ -8,10 +8,12 @@ off the ledger: whether a release was opened, and by whom, this node can't know.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from ecowire.documents import Body
 from partner_node.errors import BudgetExhausted
 from partner_node.settings import Asset
 from partner_node.tables import ReleaseRow
@@ -81,7 +83,25 @@ def check(session: Session, asset: Asset, multiplier_milli: int, rounds: int) ->
             asset=asset.name,
             limit=str(limit.epsilon),
             delta=limit.delta_log10,
-            spent=f"{epsilon(known, limit.delta_log10):.3f}",
+            spent=to_text(epsilon(known, limit.delta_log10)),
             rounds=rounds,
-            needed=f"{needed:.3f}",
+            needed=to_text(needed),
         )
+
+
+def report(asset: Asset, known: Sequence[Booking]) -> Body:
+    """One asset's budget for its own people: limit, spent, and how many noisy updates each run took."""
+    limit = asset.privacy_budget
+    runs = Counter((booking.slot.job, booking.multiplier_milli) for booking in known)
+    return {
+        "asset": asset.name,
+        "epsilon": str(limit.epsilon) if limit else None,
+        "delta_log10": limit.delta_log10 if limit else None,
+        "spent": to_text(epsilon(known, limit.delta_log10)) if limit else None,
+        "runs": [{"run": run, "multiplier_milli": milli, "updates": count} for (run, milli), count in runs.items()],
+    }
+
+
+def to_text(value: float) -> str:
+    """Three decimals, rounded up: what is shown as spent is never less than what is counted."""
+    return str(Decimal(value).quantize(Decimal("0.001"), rounding=ROUND_CEILING))

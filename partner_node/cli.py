@@ -209,6 +209,19 @@ def quota(cli: Cli) -> None:
     cli.show(found, lambda: cli.table(columns, rows))
 
 
+@partner.command()
+@options
+def budget(cli: Cli) -> None:
+    """The privacy budget of each asset: its limit and what noisy training has spent over the asset's lifetime."""
+    found = cli.call("budget")
+    columns = ("asset", "epsilon", "delta", "spent", "noisy updates", "runs")
+    rows = [
+        (a["asset"], a["epsilon"], a["delta_log10"] and f"10^{a['delta_log10']}", a["spent"], *_updates(a["runs"]))
+        for a in found["assets"]
+    ]
+    cli.show(found, lambda: cli.table(columns, rows))
+
+
 @partner.group()
 def consent() -> None:
     """Consent records: client x purpose x until, kept without the client's id."""
@@ -322,6 +335,10 @@ def _part(party: dict[str, Any]) -> list[str]:
     shown = [f"{name} {party[name]}" for name in ("role", "asset", "id_column") if name in party]
     columns = party.get("columns")
     return [*shown, *([f"{len(columns)} columns: {', '.join(map(str, columns))}"] if isinstance(columns, list) else [])]
+
+
+def _updates(runs: list[dict[str, Any]]) -> tuple[int, str]:
+    return sum(run["updates"] for run in runs), ", ".join(dict.fromkeys(run["run"][:16] for run in runs))
 
 
 def _line(value: object) -> str:

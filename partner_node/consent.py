@@ -219,10 +219,12 @@ def _note_change(session: Session, action: str, purpose: str, clients: int, now:
 
 
 def _named_columns(body: Mapping[str, Any], partner: str, asset: str) -> set[str]:
-    """The columns that the job names for this partner's asset: its own list, and the label where it holds it."""
+    """The columns that the job names for this partner's asset: its own list or that of all, and a label it holds."""
     for party in body["parties"]:
         if party["partner"] == partner and party.get("asset") == asset:
             label = body.get("label", {})
+            if "columns" in body:  # every party has the same: a horizontal plan
+                return {column["name"] for column in body["columns"]} | {label["column"]}
             own = {label.get("column")} if label.get("partner") == partner and label.get("asset") == asset else set()
             return set(party.get("columns", [])) | own
     raise NotAParty(job=f"the asset {asset} of the job")

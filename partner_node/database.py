@@ -20,7 +20,16 @@ from partner_node.tables import SCHEMA_VERSION, Base, ReleaseRow, RoundKeyRow, S
 
 T = TypeVar("T")
 BUSY_MILLISECONDS = 10_000
+PAGE_BYTES = 4096  # what `tables.RoundKeyRow` relies on
 FORGET = "forget"
+PRAGMAS = (
+    f"page_size={PAGE_BYTES}",  # of a new file
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "secure_delete=ON",
+    "temp_store=MEMORY",  # a statement's own journal holds pages as they were
+    f"busy_timeout={BUSY_MILLISECONDS}",
+)
 ADDED = {2: (RoundKeyRow, ReleaseRow)}  # tables that each schema version brought; so far every step only adds
 
 
@@ -88,7 +97,7 @@ def forget(session: Session) -> None:
 
 def _pragmas(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
     connection.isolation_level = None  # the driver must not begin transactions of its own
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON", f"busy_timeout={BUSY_MILLISECONDS}"):
+    for pragma in PRAGMAS:
         connection.execute(f"PRAGMA {pragma}").close()
 
 

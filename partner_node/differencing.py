@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from sqlalchemy.orm import Session
 
-from federation.plan import LABEL_HOLDER, PlanParty, TrainingPlan
+from federation.plan import LABEL_HOLDER, PlanParty, TrainingPlan, read
 from partner_node import sessions, store
 from partner_node.errors import RunsTooAlike, UnknownJob
 
@@ -27,14 +27,15 @@ def check(session: Session, plan: TrainingPlan, me: str) -> None:
 
 
 def _earlier(session: Session, plan: TrainingPlan) -> Iterator[TrainingPlan]:
-    """The plans of all other runs that began here, also of those that broke."""
+    """The vertical plans of all other runs that began here, also of those that broke."""
     for job in sessions.begun(session):
         try:
             proposal = store.proposal(session, job)
         except UnknownJob:
             continue
-        if proposal.kind == "train" and proposal.digest != plan.digest:
-            yield TrainingPlan.from_body(proposal.body)
+        earlier = read(proposal.body) if proposal.kind == "train" and proposal.digest != plan.digest else None
+        if isinstance(earlier, TrainingPlan):
+            yield earlier
 
 
 def _train_rows(session: Session, plan: TrainingPlan) -> frozenset[bytes]:

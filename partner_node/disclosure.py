@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from ecowire.documents import Body
-from federation.plan import TrainingPlan
+from federation.plan import read
+from federation.plan_horizontal import HorizontalPlan
+from partner_node import disclosure_horizontal
 from revenue_share.agreement import Agreement
 
 Pair: TypeAlias = tuple[str, str]  # English, Chinese
@@ -57,7 +59,9 @@ def of_match(body: Mapping[str, Any], me: str) -> list[Pair]:
 
 def of_training(body: Mapping[str, Any], me: str) -> list[Pair]:
     """The sentences of a plan whose body passed the review."""
-    plan = TrainingPlan.from_body(body)
+    plan = read(body)
+    if isinstance(plan, HorizontalPlan):
+        return disclosure_horizontal.sentences(body, me)
     own, label = plan.party(me), plan.label_holder
     columns, holders = ", ".join(own.columns), ", ".join(plan.holders)
     step = f"2^{plan.score_step_log2}"

@@ -407,3 +407,20 @@ class BudgetExhausted(Failure):
         "{asset} 的隐私预算为 ε={limit}（δ=10^{delta}）：已用 {spent}，再发布 {rounds} 次加噪更新将达到 {needed}；"
         "请减少轮数或加大噪声。预算不会自动重置（`ecohub partner budget`）"
     )
+
+
+class RoundNotInPlan(Failure):
+    code = "ROUND_NOT_IN_PLAN"
+    kind = Kind.REFUSED
+    en = "the approved plan of {job} has no {work} in round {round}: nothing leaves this node for it"
+    zh = "任务 {job} 已批准的方案在第 {round} 轮没有 {work}：本节点不为其提供任何内容"
+
+
+class RoundGivenBefore(Failure):
+    code = "ROUND_GIVEN_BEFORE"
+    kind = Kind.REFUSED
+    en = (
+        "round {round} of {job} came with other weights before: one round is one set of weights, or a run would tell "
+        "more than its plan says; propose it anew"
+    )
+    zh = "任务 {job} 的第 {round} 轮此前收到的模型参数不同：每轮只有一组参数，否则泄露将超出方案；请重新发起"

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from ecowire import status
 from ecowire.documents import Body
-from partner_node import sessions, store
+from partner_node import budget, sessions, store
 from partner_node.arguments import optional_text, text
 from partner_node.consent import ConsentDesk
 from partner_node.errors import CommandInvalid
@@ -32,6 +32,7 @@ class Office:
         return {
             "status": self.status,
             "quota": self.quota,
+            "budget": self.budget,
             "consent.import": self.consent_import,
             "consent.show": self.consent_show,
             "consent.withdraw": self.consent_withdraw,
@@ -78,6 +79,16 @@ class Office:
                 for line in lines
             ]
         }
+
+    def budget(self, _: Mapping[str, Any]) -> Body:
+        """The privacy budget of each asset that has one or was trained on with noise; it never resets by itself.
+
+        Epsilon is text with three decimals, rounded up. Raises AccountantMissing.
+        """
+        known = self._node.database.read(budget.bookings)
+        assets = self._node.settings.assets
+        shown = [asset for asset in assets if asset.privacy_budget or any(b.asset == asset.name for b in known)]
+        return {"assets": [budget.report(asset, [b for b in known if b.asset == asset.name]) for asset in shown]}
 
     def consent_import(self, arguments: Mapping[str, Any]) -> Body:
         """Take over a CSV file of consent records. Raises ConsentFileInvalid; then nothing was imported."""

@@ -30,6 +30,11 @@ class Outbound:
         self._note(f"envelope/{kind}", plain)
         return envelopes.make(plain, header=header, sealing_public=sealing_public, key=self.signing)
 
+    def share(self, plain: bytes, *, header: canonical.Value, sealing_public: bytes) -> bytes:
+        """A key share sealed for another node, bound to the header that its dealer signs (federation.horizontal)."""
+        self._note("envelope/share", plain)
+        return seal.seal(plain, header, sealing_public)
+
     def message(self, message: Message) -> Message:
         """A request or reply on its way to the hub, unchanged."""
         direction = "reply" if message.reply_to else "request"

@@ -3,7 +3,7 @@
 A mapping of names to bytes over the table `round_key`. It reads the committed state and buffers what is changed;
 `flush` writes the changes in the transaction that commits the request's answer. So a request that failed or crashed
 before the commit has changed nothing, and nothing that depends on its changes has left the house. What is deleted or
-replaced was secret: the pages are overwritten and the write-ahead log is emptied with that transaction (`database`).
+replaced was secret: its pages are overwritten, and the write-ahead log is emptied with that transaction (`database`).
 """
 
 from collections.abc import Iterator, MutableMapping
@@ -12,9 +12,12 @@ from sqlalchemy import delete, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session
 
-from partner_node.database import Database, forget
+from partner_node.database import PAGE_BYTES, Database, forget
 from partner_node.tables import RoundKeyRow
 from privacy.ids import Digest
+
+SECRET = ("own/", "share/")  # names of federation.horizontal.keys whose values are secret
+ROOM = bytes(PAGE_BYTES)  # more than a page keeps of a row
 
 
 class RoundKeys(MutableMapping[str, bytes]):
@@ -57,13 +60,17 @@ class RoundKeys(MutableMapping[str, bytes]):
     def __repr__(self) -> str:
         return f"RoundKeys({self._job[:16]}, {len(self)} entries)"  # a mapping's own repr would print secrets
 
-    def discard(self) -> None:
-        """Let go of every change since the last flush."""
-        self._changed.clear()
+    def keep_only(self, prefixes: tuple[str, ...] = ()) -> None:
+        """Let go of every change but to names that begin so."""
+        self._changed = {name: value for name, value in self._changed.items() if name.startswith(prefixes)}
 
     def flush(self, session: Session) -> None:
         """Write the changes in this transaction. They stay in the buffer: the transaction may yet fail."""
-        kept = [{"job": self._job, "name": n, "value": v} for n, v in self._changed.items() if v is not None]
+        kept = [
+            {"job": self._job, "name": name, "room": ROOM if name.startswith(SECRET) else b"", "value": value}
+            for name, value in self._changed.items()
+            if value is not None
+        ]
         replaced = self._stored & self._changed.keys()
         gone = [name for name in replaced if self._changed[name] is None]
         if kept:

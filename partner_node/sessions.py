@@ -75,10 +75,25 @@ def idle(session: Session, before: str) -> list[Digest]:
 
 
 def end(session: Session, job: str, now: str) -> None:
-    """Delete a job's state with its secrets. It can't begin again here: fresh keys under one job would tell more."""
-    session.merge(SessionRow(job=job, kind=OVER, step=0, state=b"", updated=now))
+    """Delete a job's state with its secrets. It can't begin again here: fresh keys under one job would tell more.
+
+    The whole table is emptied and what stays is written anew: SQLite then overwrites whole pages. Of a single row that
+    it deletes it would leave the copies that it made when it moved the row within a page.
+    """
+    columns = SessionRow.__table__.columns
+    others = [dict(row) for row in session.execute(select(*columns).where(SessionRow.job != job)).mappings()]
+    over = {"job": job, "kind": OVER, "step": 0, "state": b"", "updated": now}
+    session.execute(delete(SessionRow))
+    session.execute(insert(SessionRow), [*others, over])
     session.execute(delete(RoundKeyRow).where(RoundKeyRow.job == job))
     forget(session)
+
+
+def end_if_running(session: Session, job: str, now: str) -> None:
+    """End a job that has begun here and is not over; one that has not begun stays as it is."""
+    row = session.get(SessionRow, job)
+    if row is not None and row.kind != OVER:
+        end(session, job, now)
 
 
 def next_sequence(session: Session, job: str, peer: str, *, outward: bool) -> int:

@@ -89,6 +89,8 @@ def profile(asset: Asset) -> Profile:
 
 
 def _text(value: object) -> str:
+    if value != value:  # a float that is no number: typed sources keep missing values so
+        return ""
     if isinstance(value, float | Decimal) and abs(float(value)) < 1 << 53 and value == int(value):
         return str(int(value))
     return str(value).strip()

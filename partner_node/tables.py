@@ -67,7 +67,7 @@ class ProposalRow(Base):
 
 
 class EndRow(Base):
-    """How a job ended, as the hub told: shown to people, believed for nothing else."""
+    """How a job ended, as the hub told: shown to people; its session ends with it, nothing else follows."""
 
     __tablename__ = "job_end"
     digest: Mapped[str] = mapped_column(primary_key=True)
@@ -178,12 +178,16 @@ class ScoreVectorRow(Base):
 class RoundKeyRow(Base):
     """What a horizontal run keeps between requests (federation.horizontal.keys): own keys, shares, what was spent.
 
-    A name is one of its job's; values are secret while they are there. All of a job goes when the job is over.
+    A name is one of its job's; all of a job goes when the job is over. SQLite overwrites a deleted cell, but leaves
+    copies of cells it moved before within a page. `room` fills the part of a row that lies in such pages with zeros, so
+    that a secret `value`, which must stay the last column, lies in overflow pages alone: these never move, and are
+    overwritten as a whole.
     """
 
     __tablename__ = "round_key"
     job: Mapped[str] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(primary_key=True)
+    room: Mapped[bytes]
     value: Mapped[bytes]
 
 

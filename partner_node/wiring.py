@@ -15,12 +15,14 @@ from partner_node.audit import Witness
 from partner_node.catalogue import Catalogue
 from partner_node.consent import ConsentDesk
 from partner_node.database import Database
+from partner_node.horizontal import Horizontal
 from partner_node.local import LocalServer
 from partner_node.matching import Matching
 from partner_node.node import Command, Commands, Handler, Handlers, Node
 from partner_node.office import Office
 from partner_node.outbound import Outbound, Tap
 from partner_node.outbox import Outbox
+from partner_node.plans import Plans
 from partner_node.rpc import Deliver, HubLink, Identity
 from partner_node.settings import Settings
 from partner_node.settlement import Settlement
@@ -72,13 +74,11 @@ def build(settings: Settings, *, tap: Tap | None = None, now: Clock = clock, ran
     witness = Witness(node)
     jobs = Approvals(node)
     matching = Matching(node, jobs, desk, vault)
-    training = Training(node, jobs, desk, vault)
+    plans = Plans(node, Training(node, jobs, desk, vault), Horizontal(node, jobs, desk, vault))
     catalogue = Catalogue(node, desk, vault)
     settlement = Settlement(node, desk.gate)
-    jobs.reviews.update({"match": matching.review, "train": training.review, "agreement": settlement.review})
-    handlers = join(
-        jobs.handlers(), matching.handlers(), training.handlers(), witness.handlers(), settlement.handlers()
-    )
+    jobs.reviews.update({"match": matching.review, "train": plans.review, "agreement": settlement.review})
+    handlers = join(jobs.handlers(), matching.handlers(), plans.handlers(), witness.handlers(), settlement.handlers())
 
     worker: Worker
     link = HubLink(

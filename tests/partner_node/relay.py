@@ -1,11 +1,12 @@
 """What the hub does for running jobs, between nodes of one process: relays envelopes and rounds, stores nothing."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ecowire import envelopes, status
 from ecowire.stream import FAILURE, Message
+from federation.grid import Request
 from privacy import canonical, packing
 from privacy.errors import Failure
 from tests.partner_node.alliance import TestNode
@@ -79,14 +80,25 @@ class DirectChannel:
     def nodes(self) -> tuple[str, ...]:
         return tuple(self.by_name)
 
-    def post(self, message_id: str, node: str, head: dict[str, canonical.Value], content: bytes) -> None:
-        full = {**head, "approvals": self.approvals} if head["round"] == 1 else head
-        request = Message(id=message_id, kind="flower", head=full, body=content)
-        self.requests.append((node, request))
-        if self.restart:
-            self.by_name[node] = self.by_name[node].reopened()
-        reply = self.by_name[node].ask(request)
-        self.answers[message_id] = status.from_head(reply.head) if reply.kind == FAILURE else reply.body
+    def connected(self) -> tuple[str, ...]:
+        return tuple(self.by_name)
 
-    def collect(self, message_ids: Sequence[str], timeout_seconds: float) -> dict[str, bytes | Failure]:
-        return {message_id: self.answers[message_id] for message_id in message_ids}
+    def post(self, requests: Sequence[Request]) -> None:
+        for asked in requests:
+            self._ask(asked)
+
+    def collect(self, message_ids: Sequence[str], timeout_seconds: float) -> Mapping[str, bytes | Failure]:
+        return {message_id: self.answers[message_id] for message_id in message_ids if message_id in self.answers}
+
+    def withdraw(self, message_ids: Sequence[str]) -> None:
+        assert not set(message_ids) & set(self.answers), "every request is answered at once here"
+
+    def _ask(self, asked: Request) -> None:
+        first = asked.head["round"] == 1 or asked.head["phase"] in ("deal", "hold")
+        head = {**asked.head, "approvals": self.approvals} if first else {**asked.head}
+        request = Message(id=asked.message_id, kind="flower", head=head, body=asked.content)
+        self.requests.append((asked.node, request))
+        if self.restart:
+            self.by_name[asked.node] = self.by_name[asked.node].reopened()
+        reply = self.by_name[asked.node].ask(request)
+        self.answers[asked.message_id] = status.from_head(reply.head) if reply.kind == FAILURE else reply.body

@@ -91,6 +91,7 @@ def test_a_node_from_start_to_stop(node: Running, tmp_path: Path) -> None:
     assert node.json("consent", "withdraw", CLIENT) == {"withdrawn": 1}
     assert node.json("jobs") == {"jobs": []}
     assert node.json("quota") == {"score_vectors": []}
+    assert node.json("budget") == {"assets": []}
     assert node.json("keys", "show")["partner"] == "bank"
     trust = tmp_path / "bank.toml"
     node.json("trust", "export", "--out", str(trust))
@@ -118,7 +119,7 @@ def test_a_killed_node_goes_on_where_it_was(node: Running, hub: Harbour) -> None
 def test_commands_print_tables_for_people_in_their_language(node: Running) -> None:
     assert "clients" in node.run("publish").stdout
     assert "rejected" in node.run("check-data").stdout
-    for arguments in (("jobs",), ("quota",), ("status",)):
+    for arguments in (("jobs",), ("quota",), ("budget",), ("status",)):
         assert node.run(*arguments, "--lang", "zh").exit_code == 0
 
 

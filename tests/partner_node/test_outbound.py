@@ -1,5 +1,7 @@
 """The gate outwards: the tap sees every content before it is sealed, and changes nothing."""
 
+import pytest
+
 from ecowire import envelopes
 from ecowire.envelopes import Header
 from ecowire.stream import Message
@@ -28,6 +30,18 @@ def test_the_tap_sees_plain_contents_and_the_wire_sealed_ones() -> None:
     ]
     assert b"points" not in sealed
     assert envelopes.open_envelope(sealed, expect=HEADER, sender_public=KEY.public, key=RECIPIENT) == b"points"
+
+
+def test_a_share_is_seen_before_it_is_sealed_under_its_header() -> None:
+    seen: list[tuple[str, bytes]] = []
+    outbound = Outbound(signing=KEY, tap=lambda kind, plain: seen.append((kind, plain)))
+    header = {"dealer": "bank", "holder": "broker", "round": 3}
+    sealed = outbound.share(b"a key share", header=header, sealing_public=RECIPIENT.public)
+    assert seen == [("envelope/share", b"a key share")]
+    assert b"a key share" not in sealed
+    assert RECIPIENT.open(sealed, header) == b"a key share"
+    with pytest.raises(seal.CannotOpen):
+        RECIPIENT.open(sealed, {**header, "round": 4})
 
 
 def test_without_a_tap_nothing_is_recorded() -> None:

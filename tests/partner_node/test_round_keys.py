@@ -1,12 +1,13 @@
 """The SQL key store of horizontal runs: a mapping that changes only with its transaction and forgets for good."""
 
 import os
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from partner_node import sessions
+from partner_node import round_keys, sessions
 from partner_node.database import Database
 from partner_node.round_keys import RoundKeys
 from privacy.ids import Digest
@@ -69,10 +70,45 @@ def test_nothing_is_stored_before_the_flush(database: Database) -> None:
     keys["b"] = b"2"
     del keys["a"]
     assert stored(database) == {"a": b"1"}
-    keys.discard()
+    keys.keep_only()
     assert dict(keys) == {"a": b"1"}
     database.write("test", keys.flush)
     assert stored(database) == {"a": b"1"}
+
+
+def test_only_what_is_named_is_kept_of_the_changes(database: Database) -> None:
+    put(database, latest=b"1", own=b"secret")
+    keys = RoundKeys(database, JOB)
+    keys["latest"], keys["given/2.0"], keys["uploaded/2.0"] = b"2", b"input", b"header"
+    del keys["own"]
+    keys.keep_only(("given/", "latest"))
+    database.write("test", keys.flush)
+    assert stored(database) == {"latest": b"2", "given/2.0": b"input", "own": b"secret"}
+
+
+def traces(path: Path, room: bytes, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Secrets of which a piece is left in the files after 60 rounds of storing and deleting."""
+    monkeypatch.setattr(round_keys, "ROOM", room)
+    database, draw = Database(path), random.Random(0)
+    live: dict[str, bytes] = {}
+    dead: list[bytes] = []
+    for step in range(61):
+        keys = RoundKeys(database, JOB)
+        for number in range(draw.randint(1, 12)):
+            name = f"share/{draw.randint(0, 30)}.0/{step}-{number}"
+            keys[name] = live[name] = draw.randbytes(draw.choice([64, 96, 200, 500, 900, 1400]))
+        for name in draw.sample(sorted(live), draw.randint(0, min(len(live), 10))):
+            del keys[name]
+            dead.append(live.pop(name))
+        database.write("test", keys.flush)
+    found = files(path)
+    database.close()
+    return sum(any(secret[i : i + 12] in found for i in range(0, len(secret) - 12, 37)) for secret in dead)
+
+
+def test_many_secrets_leave_no_trace_and_would_without_room(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert traces(path.with_name("with.db"), round_keys.ROOM, monkeypatch) == 0
+    assert traces(path.with_name("without.db"), b"", monkeypatch) > 0, "else the padding could go"
 
 
 def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:

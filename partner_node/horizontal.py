@@ -1,0 +1,248 @@
+"""Horizontal runs at this node: the participant that the installed Flower ClientApp stands on.
+
+A run begins here with the first request that carries everybody's approvals. Its rows are those of every client of the
+plan's asset who consents now, read again whenever a consent changes or ends. The rules of the aggregation are the
+member's (federation.horizontal.member); what it keeps between requests is committed with each reply, and so is the
+booking of a noisy upload on the asset's privacy budget. A request that fails ends nothing: the run goes on without it.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy.orm import Session
+
+from ecowire import documents
+from ecowire.documents import Body
+from ecowire.stream import Message
+from federation.horizontal import keys
+from federation.horizontal.results import PartnerResult
+from federation.horizontal.trainer import Trainer
+from federation.plan_horizontal import CATEGORY, HorizontalPlan
+from federation.tabular import Rows
+from partner_node import budget, files, score_file, sessions, store, times
+from partner_node.approvals import Approvals
+from partner_node.budget import Booking
+from partner_node.consent import ConsentDesk, check_column
+from partner_node.errors import BudgetNeedsNoise, BudgetNotSet, ProposalInvalid, PurposeNotOffered
+from partner_node.grants import Grant
+from partner_node.horizontal_rules import PlanMember, PlanTrainer, Work, check_work
+from partner_node.identity import NodeIdentity
+from partner_node.node import Answer, Node
+from partner_node.round_keys import RoundKeys
+from partner_node.sessions import JobSession
+from partner_node.settings import Asset
+from partner_node.store import Proposal, Result
+from partner_node.vault import Vault
+from privacy.aggregation import Engine, Slot
+
+FAILED_KEEPS = (
+    "given/",
+    "round/",
+    keys.LATEST,
+)  # a node whose own training failed still knows the input, and may help to open
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    """What was read for a run under one state of the consent records."""
+
+    run: str
+    revision: int
+    until: str  # when the first consent among them ends
+    rows: Rows
+    trainer: PlanTrainer
+
+
+class Horizontal:
+    """The horizontal runs of one node."""
+
+    def __init__(self, node: Node, jobs: Approvals, desk: ConsentDesk, vault: Vault) -> None:
+        self._node = node
+        self._jobs = jobs
+        self._desk = desk
+        self._vault = vault
+        self._run: tuple[HorizontalPlan, Engine] | None = None
+        self._known: _Read | None = None
+
+    def review(self, body: Body) -> None:
+        """Check a plan before a person approves it: what it wants is offered, and the budget is enough for all rounds.
+
+        Raises PlanInvalid, LocalNoiseRequired, AssetUnknown, PurposeNotOffered, ColumnNotOffered, BudgetNotSet,
+        BudgetNeedsNoise, BudgetExhausted, and the failure of an engine or accountant that is not installed.
+        """
+        plan = HorizontalPlan.from_body(body)
+        asset = self._asset(plan)
+        if plan.party(self._node.settings.partner).id_column != asset.id_column:
+            raise ProposalInvalid(why=f"the ids of {asset.name} are in {asset.id_column}")
+        if body["purpose"] not in asset.purposes:
+            raise PurposeNotOffered(asset=asset.name, purpose=str(body["purpose"]))
+        columns = _columns(plan)
+        for column in columns:
+            check_column(asset, column, set(columns))
+        if plan.engine.dealer is not None:
+            plan.new_engine()  # its libraries are an extra
+        self._check_budget(plan, asset)
+
+    def answer(self, request: Message) -> Answer:
+        """One request of a run: bytes of a Flower message in, bytes of its reply out.
+
+        An expected failure of the participant travels as a Flower error reply, so that the hub's ServerApp sees whose
+        it was. Raises UnknownJob, NotApproved, JobExpired, JobOver, MalformedMessage, FlowerContentMalformed.
+        """
+        run = request.head.get("run")
+        proposal = self._jobs.require_own(run)
+        kept = self._node.database.read(lambda session: sessions.load(session, proposal.digest))
+        if kept is None:
+            self._jobs.require_all(run, request.head.get("approvals"))
+        turn = _Turn(self, self._node, proposal)
+        return Answer(body=turn.run(request), write=turn.write)
+
+    # --- what a turn needs
+
+    def under_way(self, proposal: Proposal) -> tuple[HorizontalPlan, Engine]:
+        """The plan and its engine, whose tables are made once a run."""
+        if self._run is None or self._run[0].digest != proposal.digest:
+            plan = HorizontalPlan.from_body(proposal.body)
+            self._run = (plan, plan.new_engine())
+        return self._run
+
+    def trainer(self, proposal: Proposal, plan: HorizontalPlan) -> PlanTrainer:
+        """Over the rows of every client who consents now. Raises what the desk, the vault and Trainer raise."""
+        return self._read(proposal, plan).trainer
+
+    def booking(self, plan: HorizontalPlan, slot: Slot) -> Booking | None:
+        """What an upload in this slot will be booked as; None for one that tells nothing of train rows through noise.
+
+        Raises BudgetExhausted where it would overspend, BudgetNotSet, BudgetNeedsNoise as the settings are now.
+        """
+        asset = self._asset(plan)
+        self._check_budget(plan, asset, rounds=1)
+        if plan.privacy is None or not 1 <= slot.round <= plan.training.rounds:
+            return None
+        return Booking(slot=slot, asset=asset.name, multiplier_milli=plan.privacy.noise_multiplier_milli)
+
+    def finish(self, proposal: Proposal, plan: HorizontalPlan, result: PartnerResult) -> Result:
+        """Write this side's model and the scores of its own clients, and sign its figures."""
+        now, folder, short = self._node.clock(), self._node.settings.results, proposal.digest[:16]
+        read = self._read(proposal, plan)
+        clients = self._vault.clients(self._grant(proposal, plan), read.rows.keys, now)
+        scores = score_file.encode(
+            result,
+            read.rows,
+            clients.client_ids,
+            clients.until,
+            purpose=str(proposal.body["purpose"]),
+            valid_until=times.to_text(now + timedelta(days=plan.valid_days)),
+        )
+        files.replace(folder / f"model-{short}.bin", result.model.encode())
+        if result.personal_model is not None:
+            files.replace(folder / f"personal-{short}.bin", result.personal_model.encode())
+        file = f"scores-{short}.parquet"
+        files.replace(folder / file, scores)
+        body: Body = {
+            "job": proposal.digest,
+            "partner": self._node.settings.partner,
+            "role": "trainer",
+            "record": result.record(),
+            "time": times.to_text(now),
+        }
+        signed = documents.sign("train-result", body, self._node.settings.partner, self._node.keys.signing)
+        return Result(job=proposal.digest, kind="train", document=signed, file=file, time=times.to_text(now))
+
+    def _check_budget(self, plan: HorizontalPlan, asset: Asset, rounds: int | None = None) -> None:
+        if plan.privacy is None:
+            if asset.privacy_budget is not None:
+                raise BudgetNeedsNoise(asset=asset.name)
+            return
+        if asset.privacy_budget is None:
+            raise BudgetNotSet(asset=asset.name)
+        multiplier, count = plan.privacy.noise_multiplier_milli, rounds or plan.training.rounds
+        self._node.database.read(lambda session: budget.check(session, asset, multiplier, count))
+
+    def _read(self, proposal: Proposal, plan: HorizontalPlan) -> _Read:
+        revision, now = self._desk.revision(), self._node.clock()
+        known = self._known
+        current = known is not None and (known.run, known.revision) == (plan.digest, revision)
+        if known is not None and current and times.to_text(now) < known.until:
+            return known
+        self._known = None
+        texts = {plan.label_column, *(column.name for column in plan.columns if column.kind == CATEGORY)}
+        found = self._vault.rows(self._grant(proposal, plan), texts, now)
+        columns = {name: values for name, values in found.columns.items() if name != plan.label_column}
+        rows = Rows(keys=found.row_keys, columns=columns, label=found.columns[plan.label_column])
+        trainer = PlanTrainer(plan, self._node.settings.partner, rows)
+        self._known = _Read(run=plan.digest, revision=revision, until=found.until, rows=rows, trainer=trainer)
+        return self._known
+
+    def _grant(self, proposal: Proposal, plan: HorizontalPlan) -> Grant:
+        asset, columns = self._asset(plan).name, _columns(plan)
+        return self._desk.grant(proposal.digest, asset=asset, columns=columns, now=self._node.clock())
+
+    def _asset(self, plan: HorizontalPlan) -> Asset:
+        return self._node.settings.asset(plan.party(self._node.settings.partner).asset)
+
+
+def _columns(plan: HorizontalPlan) -> tuple[str, ...]:
+    """The columns that a plan reads of each party's asset, the label last."""
+    return (*(column.name for column in plan.columns), plan.label_column)
+
+
+class _Turn:
+    """One request of a run: the reply's bytes, and the write that keeps what changed."""
+
+    def __init__(self, runs: Horizontal, node: Node, proposal: Proposal) -> None:
+        self._runs = runs
+        self._node = node
+        self._proposal = proposal
+        self._plan, engine = runs.under_way(proposal)
+        self._keys = RoundKeys(node.database, proposal.digest)
+        identity, roster = NodeIdentity(node, proposal.body), self._plan.roster
+        self._member = PlanMember(roster, engine, identity, self._keys, proposal.digest, node.entropy)
+        self._member.guard = self._guard
+        self._work: Work | None = None
+        self._booked: Booking | None = None
+        self._result: Result | None = None
+        self._round = 0
+
+    def run(self, request: Message) -> bytes:
+        """The reply's bytes. After a failure only what the member noted of its input is kept."""
+        # Flower takes seconds to import: a node that only matches and settles never needs it
+        from federation import grid
+        from federation.horizontal import client
+
+        app = client.make_client_app(self._plan, self._trainer, self._member, self._node.entropy, self._finish)
+        round_ = request.head.get("round")
+        self._round = round_ if isinstance(round_, int) else 0
+        reply = grid.answer(app, request.body, self._node.settings.partner)
+        if grid.decode(reply).has_error():
+            self._booked, self._result = None, None
+            self._keys.keep_only(FAILED_KEEPS)
+        return reply
+
+    def write(self, session: Session) -> None:
+        """Keep what this request changed, in the transaction that stores its reply."""
+        now = times.to_text(self._node.clock())
+        self._keys.flush(session)
+        if self._booked is not None:
+            budget.book(session, self._booked, now)
+        if self._result is not None:
+            store.keep_result(session, self._result)
+        state = JobSession(job=self._proposal.digest, kind="train", step=self._round, state=b"")
+        sessions.save(session, state, now)
+
+    def _trainer(self) -> Trainer:
+        trainer = self._runs.trainer(self._proposal, self._plan)
+        trainer.on_work = self._note
+        return trainer
+
+    def _note(self, work: Work) -> None:
+        self._work = work
+
+    def _guard(self, slot: Slot) -> None:
+        """Before an upload: it is what the plan has in this round, and the budget is there for it."""
+        check_work(self._plan, slot, self._work)
+        self._booked = self._runs.booking(self._plan, slot)
+
+    def _finish(self, result: PartnerResult) -> Body:
+        self._result = self._runs.finish(self._proposal, self._plan, result)
+        return self._result.document.to_value()
