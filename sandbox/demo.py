@@ -11,16 +11,12 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import json
-import shutil
-import tempfile
 from pathlib import Path
+from typing import Any
 
 import click
 
-from ecowire.outputs import OutputExists
-from partner_node import local_client
-from privacy.errors import Failure
-from sandbox import demo_match, demo_settle, demo_show, demo_verify, synthetic
+from sandbox import demo_match, demo_settle, demo_show, demo_stage, demo_verify, synthetic
 from sandbox.demo_story import NAMES, Data, Story, last_month, read_data, utc_now
 from sandbox.world import Partner, World
 
@@ -34,20 +30,46 @@ STEPS = (
     demo_verify.verifying,
     demo_verify.attacking,
 )
-WORKING = ("hub", "chain", "identities", "stranger", *NAMES)  # keys and databases; removed at the end unless --keep
+TITLE = "EcoHub: an alliance of four, end to end"
 
 
 @click.command()
-@click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path), help="party files, parties.json")
+@click.option(
+    "--scene",
+    type=click.Choice(["main", "banks"]),
+    default="main",
+    show_default=True,
+    help="main: four kinds of partners match, train, settle; banks: same columns, other clients, one model",
+)
+@click.option(
+    "--data", type=click.Path(exists=True, file_okay=False, path_type=Path), help="folder of the scene's data"
+)
+@click.option("--banks", "count", type=click.IntRange(3, 26), help="how many synthetic banks; of the scene banks")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="new folder for everything; keep it short"
 )
 @click.option("--keep", is_flag=True, help="keep the institutions' folders with their keys and databases")
 @click.option("--json", "as_json", is_flag=True, help="one JSON document at the end instead of progress")
-def demo(data: Path | None, out: Path | None, keep: bool, as_json: bool) -> None:
-    """The main job, end to end: enrol, match, train, settle, verify; about two minutes."""
-    folder = _folder(out)
+def demo(scene: str, data: Path | None, count: int | None, out: Path | None, keep: bool, as_json: bool) -> None:
+    """The main job, end to end: enrol, match, train, settle, verify; about two minutes.
+
+    With --scene banks: several banks train one model, no update readable by anybody, compared with pooled rows.
+    """
+    if count is not None and (scene != "banks" or data is not None):
+        raise click.UsageError("--banks says how many synthetic banks the scene banks has")
     screen = demo_show.Screen(silent=as_json)
+    if scene == "banks":
+        from sandbox.banks.scene import perform  # the main scene needs nothing of it
+
+        summary = perform(data, count, out, screen, keep=keep)
+    else:
+        summary = _perform(data, out, screen, keep=keep)
+    if as_json:
+        click.echo(json.dumps(summary, ensure_ascii=False, sort_keys=True))
+
+
+def _perform(data: Path | None, out: Path | None, screen: demo_show.Screen, *, keep: bool) -> dict[str, Any]:
+    folder = demo_stage.new_folder(out, NAMES)
     given = _data(data, folder)
     results = folder / "results"
     results.mkdir()
@@ -60,38 +82,12 @@ def demo(data: Path | None, out: Path | None, keep: bool, as_json: bool) -> None
         say=screen.step,
         doing=screen.doing,
     )
-    screen.title(given.origin, folder)
-    try:
-        with world:
-            for step in STEPS:
-                step(story)
-    except Failure:
-        keep = True  # what went wrong must be findable
-        click.echo(f"stopped; logs, keys and databases are kept in {folder}", err=True)
-        raise
-    finally:
-        screen.close()
-        if not keep:
-            for name in WORKING:
-                shutil.rmtree(folder / name, ignore_errors=True)
+    screen.title(TITLE, given.origin, folder)
+    demo_stage.play(story, STEPS, screen, keep=keep, extra=("stranger",))
     summary = demo_show.summary(story)
     (results / "summary.json").write_text(json.dumps(summary, ensure_ascii=False, indent=1) + "\n")
-    if as_json:
-        click.echo(json.dumps(summary, ensure_ascii=False, sort_keys=True))
-    else:
-        screen.summary(summary)
-
-
-def _folder(out: Path | None) -> Path:
-    if out is None:
-        return Path(tempfile.mkdtemp(prefix="ecohub-"))
-    folder = out.resolve()
-    for name in NAMES:
-        local_client.check_path(folder / name / "node.sock")  # an early word instead of a node that can't start
-    folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.iterdir()):
-        raise OutputExists(path=str(folder))
-    return folder
+    screen.summary(summary)
+    return summary
 
 
 def _data(given: Path | None, folder: Path) -> Data:

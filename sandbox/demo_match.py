@@ -11,7 +11,7 @@ from typing import Any
 
 from federation.plan import TrainingPlan
 from sandbox import pooled
-from sandbox.demo_story import ID_COLUMN, LABEL, Step, Story
+from sandbox.demo_story import ID_COLUMN, LABEL, Scene, Step, Story
 from sandbox.processes import Done, run
 from sandbox.world import PURPOSE, consents, parallel
 
@@ -126,7 +126,7 @@ def _match(story: Story, mode: str, parties: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def approve(story: Story, digest: str, parties: Sequence[str]) -> None:
+def approve(story: Scene, digest: str, parties: Sequence[str]) -> None:
     """A person at each party approves exactly this digest, once the proposal has reached the node."""
     story.doing(f"{', '.join(parties)} look at {digest[:12]}… and approve it")
 

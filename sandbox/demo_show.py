@@ -1,5 +1,6 @@
 """How the demo looks: a line a step while it runs, and the summary at the end."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
-from sandbox.demo_story import Step, Story
+from sandbox.demo_story import Scene, Step, Story
 
 PPM = 1_000_000
 
@@ -22,9 +23,9 @@ class Screen:
         self._status: Status | None = None
         self._title = ""
 
-    def title(self, origin: str, folder: Path) -> None:
+    def title(self, what: str, origin: str, folder: Path) -> None:
         """What runs, on which data, where."""
-        self._console.print(Text("EcoHub: an alliance of four, end to end", style="bold"))
+        self._console.print(Text(what, style="bold"))
         self._console.print(Text(f"data: {origin}"))
         self._console.print(Text(f"folder: {folder}\n"))
 
@@ -54,18 +55,24 @@ class Screen:
 
     def summary(self, summary: dict[str, Any]) -> None:
         """The tables at the end."""
-        self._console.print()
-        self._console.print(_learned(summary))
-        self._console.print(_scorecards(summary))
-        self._console.print(_costs(summary))
         money = summary["money"]
         total = f"CNY {money['total_minor'] / 100:,.2f}"
-        self._print(Text(f"settled: {money['statements']} statement, {money['lines']} lines, {total}"))
-        self._print(Text(f"checked by the examiner: {summary['checks']:,} things hold, no finding"))
-        for attack in summary["attacks"]:
-            self._print(Text(f"attack found: {attack['what']} -> {attack['named']}"))
+        lines = [
+            f"settled: {money['statements']} statement, {money['lines']} lines, {total}",
+            f"checked by the examiner: {summary['checks']:,} things hold, no finding",
+            *(f"attack found: {attack['what']} -> {attack['named']}" for attack in summary["attacks"]),
+        ]
+        self.end([learned(summary), _scorecards(summary), costs(summary)], lines, summary["files"])
+
+    def end(self, tables: Sequence[Table], lines: Sequence[str], files: Mapping[str, str]) -> None:
+        """What a scene ends with: tables, sentences, and where its files are."""
         self._console.print()
-        for name, path in summary["files"].items():
+        for shown in tables:
+            self._console.print(shown)
+        for line in lines:
+            self._print(Text(line))
+        self._console.print()
+        for name, path in files.items():
             self._print(Text(f"{name}: {path}"))
 
     def _print(self, text: Text) -> None:
@@ -79,11 +86,7 @@ def summary(story: Story) -> dict[str, Any]:
         "data": story.data.origin,
         "synthetic": story.data.synthetic,
         "period": story.period,
-        "steps": [
-            {"number": s.number, "title": s.title, "seconds": round(s.seconds, 2), "bytes": s.bytes, "lines": s.lines}
-            for s in story.steps
-        ],
-        "learned": [{"job": job, "what": what} for job, what in story.learned],
+        **told(story),
         "aligned_clients": len(facts["tokens"]),
         "variants": facts["record"]["variants"],
         "pooled": facts["pooled"],
@@ -95,38 +98,51 @@ def summary(story: Story) -> dict[str, Any]:
     }
 
 
-def _learned(summary: dict[str, Any]) -> Table:
-    table = _table("who learned what, in the words that every party approved", "job", "what")
+def told(scene: Scene) -> dict[str, Any]:
+    """What every scene's summary holds: its steps, and who learned what."""
+    return {
+        "steps": [
+            {"number": s.number, "title": s.title, "seconds": round(s.seconds, 2), "bytes": s.bytes, "lines": s.lines}
+            for s in scene.steps
+        ],
+        "learned": [{"job": job, "what": what} for job, what in scene.learned],
+    }
+
+
+def learned(summary: dict[str, Any]) -> Table:
+    """Who learned what."""
+    made = table("who learned what, in the words that every party approved", "job", "what")
     job = ""
     for item in summary["learned"]:
-        table.add_row("" if item["job"] == job else item["job"], item["what"])
+        made.add_row("" if item["job"] == job else item["job"], item["what"])
         job = item["job"]
-    return table
+    return made
 
 
 def _scorecards(summary: dict[str, Any]) -> Table:
-    table = _table(
+    made = table(
         "joint profile, the same test rows for all", "scorecard", "AUC [95 %]", "average precision", "AUC uplift"
     )
     for variant in summary["variants"]:
         cells = [_estimate(variant[name]) for name in ("auc", "average_precision", "auc_uplift")]
-        table.add_row(" + ".join(["broker", *variant["holders"]]), *cells)
+        made.add_row(" + ".join(["broker", *variant["holders"]]), *cells)
     pooled = summary["pooled"]
     for name, figure in (
         ("same model, pooled rows", "same_model_auc_ppm"),
         ("logistic regression, pooled rows", "logistic_auc_ppm"),
     ):
-        table.add_row(name, f"{pooled[figure] / PPM:.4f}", "", "")
-    return table
+        made.add_row(name, f"{pooled[figure] / PPM:.4f}", "", "")
+    return made
 
 
-def _costs(summary: dict[str, Any]) -> Table:
-    table = _table("cost", "step", "seconds", "bytes between hub and nodes")
+def costs(summary: dict[str, Any]) -> Table:
+    """What each step took."""
+    made = table("cost", "step", "seconds", "bytes between hub and nodes")
     for step in summary["steps"]:
-        table.add_row(step["title"], f"{step['seconds']:.1f}", f"{step['bytes']:,}" if step["bytes"] else "")
+        made.add_row(step["title"], f"{step['seconds']:.1f}", f"{step['bytes']:,}" if step["bytes"] else "")
     total = [sum(step[figure] for step in summary["steps"]) for figure in ("seconds", "bytes")]
-    table.add_row("all", f"{total[0]:.1f}", f"{total[1]:,}")
-    return table
+    made.add_row("all", f"{total[0]:.1f}", f"{total[1]:,}")
+    return made
 
 
 def _estimate(value: dict[str, int]) -> str:
@@ -134,8 +150,9 @@ def _estimate(value: dict[str, int]) -> str:
     return f"{point:.4f} [{low:.4f}, {high:.4f}]"
 
 
-def _table(title: str, *headings: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+def table(title: str, *headings: str) -> Table:
+    """An empty table in the demo's style."""
+    made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in headings:
-        table.add_column(heading, overflow="fold")
-    return table
+        made.add_column(heading, overflow="fold")
+    return made

@@ -1,4 +1,4 @@
-"""What the demo knows as it goes: the world, the data, and what each step found. Plain values for the final summary."""
+"""What a demo knows as it goes: the world, the data, and what each step found. Plain values for the final summary."""
 
 import csv
 import gzip
@@ -64,7 +64,7 @@ class Data:
 
 @dataclass(slots=True)
 class Step:
-    """One of the eight steps: what it took and what it showed. bytes: what hub and nodes exchanged for it."""
+    """One step: what it took and what it showed. bytes: what hub and nodes exchanged for it."""
 
     number: int
     title: str
@@ -73,14 +73,12 @@ class Step:
     lines: list[str] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class Story:
-    """Everything the demo learns. `say` announces a step's begin and end, `doing` what it is at."""
+@dataclass(slots=True, kw_only=True)
+class Scene:
+    """Everything a demo learns. `say` announces a step's begin and end, `doing` what it is at."""
 
-    data: Data
     world: World
     results: Path
-    period: Period
     say: Callable[[Step], None]
     doing: Callable[[str], None]
     steps: list[Step] = field(default_factory=list)
@@ -106,6 +104,14 @@ class Story:
         """Raises DemoWrong unless it is true: the demo proves what it says, or fails."""
         if not true:
             raise DemoWrong(step=len(self.steps), what=what)
+
+
+@dataclass(slots=True, kw_only=True)
+class Story(Scene):
+    """The main job: the alliance's data, and the month that is settled."""
+
+    data: Data
+    period: Period
 
 
 def read_data(folder: Path) -> Data:

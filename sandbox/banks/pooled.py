@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federation import metrics, tabular
+from federation.horizontal.trainer import plan_seed
 from federation.models import network
 from federation.plan_horizontal import HorizontalPlan
 from federation.tabular import TEST, TRAIN, Rows
@@ -82,8 +83,8 @@ def fit(plan: HorizontalPlan, banks: Mapping[str, Rows]) -> Peer:
         rate=training.rate_micro / MICRO,
         l2=training.l2_micro / MICRO,
     )
-    seed = bytes.fromhex(plan.digest)
-    start = network.initial(plan.layers, seed)
+    seed = plan_seed(plan)
+    start = network.initial(plan.layers, seed)  # the run's own start
     return measure(plan, banks, network.fit_local(start, scaling.apply(values), classes, work, seed), scaling)
 
 
