@@ -15,13 +15,12 @@ from pathlib import Path
 
 from benchmarks import aggregation_hub, aggregation_report
 from benchmarks.harness import Row, publish, row
-from benchmarks.peers import environment
+from benchmarks.peers import PHASES, environment
 from benchmarks.workers import Figures, Worker, started
 
 SIZES = [int(size) for size in os.environ.get("ECOHUB_BENCH_SIZES", "10000,100000,1000000").split(",")]
 RUNS = int(os.environ.get("ECOHUB_BENCH_RUNS", "5"))
 PARTIES = (3, 10)
-PHASES = ("prepare", "quantise", "encrypt", "serialise", "add", "answer", "open")
 FLOAT32 = 4  # bytes of a parameter of the opened model
 
 

@@ -7,6 +7,7 @@ from rich import box
 from rich.table import Table
 
 from benchmarks.harness import Row, Target
+from benchmarks.peers import PHASES
 
 MILLION = 1_000_000
 COLUMNS = {
@@ -157,14 +158,13 @@ def _apart(heights: dict[str, float]) -> dict[str, float]:
 def _draw_phases(
     axes: Any, rows: Sequence[Row], labels: dict[str, str], colours: dict[str, str], size: int, parties: int
 ) -> None:
-    metrics = ("prepare", "quantise", "encrypt", "serialise", "add", "answer", "open")
     height = 0.8 / len(labels)
     for place, (engine, label) in enumerate(labels.items()):
-        found = [find(rows, engine, size, parties, metric) for metric in metrics]
-        positions = [at + (place - len(labels) / 2 + 0.5) * height for at in range(len(metrics))]
+        found = [find(rows, engine, size, parties, metric) for metric in PHASES]
+        positions = [at + (place - len(labels) / 2 + 0.5) * height for at in range(len(PHASES))]
         values = [r.median if r and r.median > SECONDS_MIN else float("nan") for r in found]
         axes.barh(positions, values, height, color=colours[engine], label=label)
-    axes.set_yticks(range(len(metrics)), metrics)
+    axes.set_yticks(range(len(PHASES)), PHASES)
     axes.invert_yaxis()
     axes.set(xscale="log", xlabel="seconds (logarithmic), once a party, an upload or an answer")
     axes.set_title(f"phases, {size:,} parameters, {parties} partners")

@@ -12,9 +12,10 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.peers import PHASES
+
 CLIP = 0.125
 SIGMA = 0.01  # of the synthetic updates
-PHASES = ("prepare", "quantise", "encrypt", "serialise", "add", "answer", "open")
 Values: TypeAlias = NDArray[np.float32]
 
 
