@@ -1,0 +1,111 @@
+"""A hub that may do anything with what passes through it, against real members. It has no key of an honest partner."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from federation.horizontal import keys, wire
+from federation.horizontal.member import Member
+from federation.horizontal.wire import Answer, Complaint, Dealing, Dealt, Input, Upload
+from privacy.aggregation import Lanes, Roster, Slot
+from privacy.errors import Failure
+from privacy.ids import Digest, PartnerId
+from tests.federation.horizontal.parties import JOB, MemberClass, Parties
+from tests.support.entropy import SeededEntropy
+
+COUNT = 40
+
+
+def slot(round_: int, attempt: int = 0) -> Slot:
+    return Slot(job=JOB, round=round_, attempt=attempt)
+
+
+def given(what: str, slot_: Slot) -> Input:
+    """What a member is given: some weights (named `what`) in a slot."""
+    return Input(
+        digest=wire.sha256(f"{what}/{keys.slot_name(slot_)}".encode()),
+        body=Digest(wire.sha256(what.encode())),
+    )
+
+
+def update_of(partner: str, weights: str = "w") -> Lanes:
+    """Local training is deterministic: the same weights, the same update. 20-bit numbers."""
+    raw = SeededEntropy(f"{partner}/{weights}".encode())(COUNT * 4)
+    return (np.frombuffer(raw, "<u4") >> 12).astype(np.int64)
+
+
+class Hub:
+    """Relays honestly unless a test makes it do otherwise."""
+
+    def __init__(
+        self, count: int, colluders: int = 1, member: MemberClass = Member, roster: Roster | None = None
+    ) -> None:
+        made = Roster(partners=Parties_names(count), colluders=colluders) if roster is None else roster
+        self.parties = Parties(made, member=member)
+        self.members: Mapping[PartnerId, Member] = self.parties.members
+        self.partners = made.partners
+        self.engine = self.parties.engine
+        self.dealt: dict[PartnerId, Dealt] = {}
+
+    def deal(self, *slots: Slot) -> dict[PartnerId, Dealt]:
+        names = [keys.slot_name(one) for one in slots]
+        self.dealt = {p: member.deal(names) for p, member in self.members.items()}
+        return self.dealt
+
+    def hold(self, dealt: Mapping[PartnerId, Dealt] | None = None) -> dict[PartnerId, tuple[Complaint, ...]]:
+        """Hand everybody the others' shares; who complained of what."""
+        source = self.dealt if dealt is None else dealt
+        return {
+            holder: member.hold(
+                [
+                    Dealing(dealer=dealer, publics=one.publics, sealed=one.sealed[holder])
+                    for dealer, one in source.items()
+                    if dealer != holder
+                ]
+            )
+            for holder, member in self.members.items()
+        }
+
+    def prepare(self, *slots: Slot) -> None:
+        self.deal(*slots)
+        assert not any(self.hold().values())
+
+    def upload(self, slot_: Slot, weights: Mapping[str, str] | str = "w") -> dict[PartnerId, Upload]:
+        """Give everybody weights (its own name of weights each, where a mapping is given) and take the uploads."""
+        uploads = {}
+        for partner, member in self.members.items():
+            what = weights if isinstance(weights, str) else weights[partner]
+            member.take(slot_, given(what, slot_))
+            uploads[partner] = member.upload(slot_, update_of(partner, what))
+        return uploads
+
+    def ask(self, holder: str, slot_: Slot, cohort: Iterable[Upload]) -> Answer:
+        return self.members[PartnerId(holder)].answer(slot_, [upload.header for upload in cohort])
+
+    def ask_all(
+        self, slot_: Slot, cohort: Sequence[Upload], holders: Iterable[str] | None = None
+    ) -> tuple[dict[PartnerId, bytes], dict[PartnerId, str]]:
+        """Answers, and the codes of those who refused."""
+        answers: dict[PartnerId, bytes] = {}
+        refused: dict[PartnerId, str] = {}
+        for holder in map(PartnerId, holders or self.partners):
+            try:
+                answers[holder] = self.ask(holder, slot_, cohort).answer
+            except Failure as failure:
+                refused[holder] = failure.code
+        return answers, refused
+
+    def open(self, cohort: Sequence[Upload], answers: Mapping[PartnerId, bytes]) -> Lanes:
+        adder = self.engine.adder(COUNT)
+        for upload in cohort:
+            adder.add(upload.ciphertext)
+        return self.engine.open(adder.total(), COUNT, len(cohort), answers).lanes
+
+
+def Parties_names(count: int) -> tuple[PartnerId, ...]:
+    return tuple(PartnerId(f"bank-{letter}") for letter in "abcdefghijkl"[:count])
+
+
+def total(partners: Iterable[str], weights: str = "w") -> Lanes:
+    """What an honest sum of these partners is."""
+    return np.sum([update_of(p, weights) for p in partners], axis=0)

@@ -1,0 +1,431 @@
+"""A hub, alone or with some partners, against the rules of the secure sum (docs/aggregation.md, rules a-d).
+
+Every attack runs twice: on members as they are, which refuse by name, and on members with the one rule taken out, where
+it has to succeed (the victim's update is recovered exactly). So a rule that is lost fails its test.
+"""
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+
+from federation.horizontal import keys, wire
+from federation.horizontal.errors import (
+    CohortChanged,
+    CohortInvalid,
+    InputNotGiven,
+    KeyDealtBefore,
+    KeyMissing,
+    KeySpent,
+    ShareForeign,
+    SlotStale,
+)
+from federation.horizontal.member import Member
+from federation.horizontal.wire import SignedHeader, Upload
+from privacy.aggregation import Roster
+from privacy.errors import Failure
+from privacy.ids import Digest, PartnerId
+from privacy.seal import BadSignature
+from privacy.threshold import RLWE_2048_48
+from privacy.threshold.wire import HEADER_BYTES
+from tests.hostile.aggregation import COUNT, Hub, given, slot, total, update_of
+
+VICTIM = PartnerId("bank-a")
+
+
+def without(*rules: str) -> type[Member]:
+    """Members with these checks taken out."""
+
+    def skipped(self: Member, *args: Any) -> None:
+        """The rule is gone."""
+
+    return type("Mutant", (Member,), dict.fromkeys(rules, skipped))
+
+
+# --- a: the same input for all ----------------------------------------------------------------------------------------
+
+
+def other_weights(member: type[Member]) -> np.ndarray:
+    """Pasquini et al. (CCS 2022): the others get weights under which they learn nothing; their updates are known."""
+    hub = Hub(4, member=member)
+    hub.prepare(slot(1))
+    weights = {p: "w" if p == VICTIM else "dead" for p in hub.partners}
+    uploads = hub.upload(slot(1), weights)
+    answers, refused = hub.ask_all(slot(1), list(uploads.values()))
+    if refused:
+        raise AssertionError(refused)
+    known = total([p for p in hub.partners if p != VICTIM], "dead")
+    return hub.open(list(uploads.values()), answers) - known
+
+
+def test_other_weights_to_one_partner_isolate_its_update() -> None:
+    with pytest.raises(AssertionError, match="INPUTS_DIFFER"):
+        other_weights(Member)
+    assert (other_weights(without("_check_inputs")) == update_of(VICTIM)).all()
+
+
+def test_who_was_given_nothing_answers_nothing() -> None:
+    hub = Hub(4)
+    hub.prepare(slot(1))
+    uploads = []
+    for partner in hub.partners[:3]:
+        hub.members[partner].take(slot(1), given("w", slot(1)))
+        uploads.append(hub.members[partner].upload(slot(1), update_of(partner)))
+    with pytest.raises(InputNotGiven):
+        hub.ask("bank-d", slot(1), uploads)
+
+
+def test_other_input_in_the_same_slot_is_refused() -> None:
+    hub = Hub(4)
+    hub.prepare(slot(1))
+    member = hub.members[VICTIM]
+    member.take(slot(1), given("w", slot(1)))
+    member.take(slot(1), given("w", slot(1)))  # delivered twice
+    with pytest.raises(SlotStale):
+        member.take(slot(1), given("other", slot(1)))
+
+
+# --- b: one opening for one key ---------------------------------------------------------------------------------------
+
+
+def two_cohorts(member: type[Member]) -> np.ndarray:
+    """The sum of all, then the sum of all but the victim, of the same uploads: answers that came late, and a retry."""
+    hub = Hub(4, member=member)
+    hub.prepare(slot(1))
+    uploads = hub.upload(slot(1))
+    everybody, others = list(uploads.values()), [uploads[p] for p in hub.partners if p != VICTIM]
+    first, _ = hub.ask_all(slot(1), everybody)
+    second, refused = hub.ask_all(slot(1), others)
+    if refused:
+        raise AssertionError(refused)
+    return hub.open(everybody, first) - hub.open(others, second)
+
+
+class KeepsShares(Member):
+    """Answers, and forgets that it did."""
+
+    def _spend(self, *args: Any) -> None:
+        """Nothing is marked, nothing is removed."""
+
+
+def test_two_openings_of_one_key_show_their_difference() -> None:
+    with pytest.raises(AssertionError, match="KEY_SPENT"):
+        two_cohorts(Member)
+    assert (two_cohorts(KeepsShares) == update_of(VICTIM)).all()
+
+
+@pytest.mark.parametrize(("rule", "code"), [("_check_unused", "COHORT_CHANGED"), ("_check_same_cohort", "KEY_SPENT")])
+def test_each_guard_of_a_spent_key_stands_alone(rule: str, code: str) -> None:
+    with pytest.raises(AssertionError, match=code):
+        two_cohorts(without(rule))
+    with pytest.raises(AssertionError, match="KEY_MISSING"):  # the shares themselves are gone
+        two_cohorts(without("_check_unused", "_check_same_cohort"))
+
+
+class Slotless(Member):
+    """Keys go by number, as in the first prototype: any key dealt ahead serves any round."""
+
+    def take(self, slot_: Any, given_: Any) -> None:
+        self._store[keys.given(keys.slot_name(slot_))] = b'{"body":"%s","input":"%s"}' % (
+            given_.body.encode(),
+            given_.digest.encode(),
+        )
+
+    def _check_slot(self, *args: Any) -> None: ...
+    def _check_inputs(self, *args: Any) -> None: ...
+    def _check_own(self, *args: Any) -> None: ...
+
+    def _shares(self, name: str, cohort: Any) -> list[bytes]:
+        return [self._share(keys.slot_name(h.slot), h.partner, h.public) for h in cohort]
+
+    def _spend(self, *args: Any) -> None: ...
+
+
+def mixed_retry(member: type[Member]) -> np.ndarray:
+    """One new and three old keys, all nodes honest: the difference of the victim's two updates (prototype kh.py, 2)."""
+    hub = Hub(4, member=member)
+    hub.prepare(slot(1), slot(2))
+    old = hub.upload(slot(1), "w1")
+    first, _ = hub.ask_all(slot(1), list(old.values()))
+    new = hub.upload(slot(2), "w2")
+    mixed = [new[p] if p == VICTIM else old[p] for p in hub.partners]
+    second, refused = hub.ask_all(slot(2), mixed)
+    if refused:
+        raise AssertionError(refused)
+    return hub.open(mixed, second) - hub.open(list(old.values()), first)
+
+
+def test_keys_of_two_rounds_in_one_cohort() -> None:
+    with pytest.raises(AssertionError, match="COHORT_INVALID"):
+        mixed_retry(Member)
+    assert (mixed_retry(Slotless) == update_of(VICTIM, "w2") - update_of(VICTIM, "w1")).all()
+
+
+def two_uploads(member: type[Member]) -> tuple[Upload, Upload]:
+    """Two updates under one key: their difference opens without any key (kh.py, 3)."""
+    hub = Hub(4, member=member)
+    hub.prepare(slot(1))
+    victim = hub.members[VICTIM]
+    victim.take(slot(1), given("w", slot(1)))
+    return victim.upload(slot(1), update_of(VICTIM)), victim.upload(slot(1), update_of(VICTIM, "w2"))
+
+
+class KeepsKey(Member):
+    """Its own key stays after an upload."""
+
+    def _spend_own(self, name: str) -> None: ...
+
+    def _upload_key(self, name: str) -> Any:
+        own = self._store[keys.own(name)]
+        return Digest(own[: keys.DIGEST_BYTES].hex()), own[keys.DIGEST_BYTES :]
+
+
+def coefficients(ciphertext: bytes) -> np.ndarray:
+    """Of the lanes: the low 32 bits of all coefficients stand before their high 16."""
+    count, first = (len(ciphertext) - HEADER_BYTES) // 6, RLWE_2048_48.check_lanes
+    low = np.frombuffer(ciphertext, "<u4", count, HEADER_BYTES).astype(np.int64)
+    high = np.frombuffer(ciphertext, "<u2", count, HEADER_BYTES + 4 * count).astype(np.int64)
+    return (low + (high << 32))[first : first + COUNT]
+
+
+def test_one_key_hides_one_update() -> None:
+    with pytest.raises(KeySpent):
+        two_uploads(Member)
+    first, second = two_uploads(KeepsKey)
+    words = [coefficients(upload.ciphertext) for upload in (first, second)]  # same key, same error: no secret is left
+    difference = (((words[0] - words[1] + (1 << 15)) >> 16) + (1 << 31)) % (1 << 32) - (1 << 31)
+    assert (difference == update_of(VICTIM) - update_of(VICTIM, "w2")).all()
+
+
+def smaller_retry(member: type[Member]) -> np.ndarray:
+    """Decision 0004: the round is called void after its answers left, and tried again with fresh keys without one."""
+    hub = Hub(5, member=member)
+    hub.prepare(slot(1))
+    uploads = list(hub.upload(slot(1)).values())
+    first, _ = hub.ask_all(slot(1), uploads)
+    hub.prepare(slot(1, 1))
+    again = hub.upload(slot(1, 1))
+    others = [again[p] for p in hub.partners if p != VICTIM]
+    second, refused = hub.ask_all(slot(1, 1), others, [p for p in hub.partners if p != VICTIM])
+    if refused:
+        raise AssertionError(refused)
+    return hub.open(uploads, first) - hub.open(others, second)
+
+
+def test_a_retry_over_the_same_weights_with_fewer_shows_who_is_missing() -> None:
+    with pytest.raises(AssertionError, match="COHORT_CHANGED"):
+        smaller_retry(Member)
+    assert (smaller_retry(without("_check_same_cohort")) == update_of(VICTIM)).all()
+
+
+def test_a_retry_with_the_same_partners_is_answered() -> None:
+    hub = Hub(4)
+    hub.prepare(slot(1))
+    hub.ask_all(slot(1), list(hub.upload(slot(1)).values()))
+    hub.prepare(slot(1, 1))
+    again = list(hub.upload(slot(1, 1)).values())
+    answers, refused = hub.ask_all(slot(1, 1), again)
+    assert not refused
+    assert (hub.open(again, answers) == total(hub.partners)).all()
+
+
+def test_the_same_weights_in_a_later_round_count_as_the_same() -> None:
+    hub = Hub(4)
+    hub.prepare(slot(1), slot(2))
+    hub.ask_all(slot(1), list(hub.upload(slot(1)).values()))
+    later = hub.upload(slot(2))
+    others = [later[p] for p in hub.partners if p != VICTIM]
+    _, refused = hub.ask_all(slot(2), others)
+    assert set(refused.values()) == {CohortChanged.code}
+
+
+# --- c: enough partners, each once ------------------------------------------------------------------------------------
+
+
+def small(member: type[Member], cohort: list[str]) -> np.ndarray:
+    hub = Hub(4, member=member)
+    hub.prepare(slot(1))
+    uploads = hub.upload(slot(1))
+    chosen = [uploads[PartnerId(p)] for p in cohort]
+    answers, refused = hub.ask_all(slot(1), chosen)
+    if refused:
+        raise AssertionError(refused)
+    return hub.open(chosen, answers)
+
+
+@pytest.mark.parametrize("cohort", [["bank-a"], ["bank-a", "bank-b"]])
+def test_a_cohort_that_hides_nobody(cohort: list[str]) -> None:
+    with pytest.raises(AssertionError, match="COHORT_INVALID"):
+        small(Member, cohort)
+    assert (small(without("_check_cohort"), cohort) == total(cohort)).all()
+
+
+@pytest.mark.parametrize("cohort", [["bank-a"] * 3, ["bank-a", "bank-b", "bank-b"]])
+def test_a_partner_twice_in_a_cohort(cohort: list[str]) -> None:
+    with pytest.raises(AssertionError, match="COHORT_INVALID"):
+        small(Member, cohort)
+    with pytest.raises(AssertionError, match="ANSWER_REFUSED"):  # the engine guards this too
+        small(without("_check_cohort"), cohort)
+
+
+class LowRoster(Roster):
+    """A threshold that two halves of the honest can reach."""
+
+    def __post_init__(self) -> None: ...
+
+    @property
+    def threshold(self) -> int:
+        return 2
+
+
+def halves(roster: Roster) -> list[np.ndarray]:
+    """All to some honest holders, all but the victim to the others; bank-d works with the hub and answers everything.
+
+    Each honest holder answers once. What comes out of every way to divide them.
+    """
+    found = []
+    for sides in product((0, 1), repeat=3):
+        hub = Hub(4, roster=roster, member=Member)
+        hub.prepare(slot(1))
+        uploads = hub.upload(slot(1))
+        cohorts = [list(uploads.values()), [uploads[p] for p in hub.partners if p != VICTIM]]
+        colluder = hub.members[PartnerId("bank-d")]
+        kept = dict(hub.parties.stores[PartnerId("bank-d")])
+        sums = []
+        for side, cohort in enumerate(cohorts):
+            honest = [p for p, s in zip(hub.partners, sides, strict=False) if s == side]
+            answers, _ = hub.ask_all(slot(1), cohort, honest) if honest else ({}, {})
+            answers[colluder.me] = hub.ask("bank-d", slot(1), cohort).answer
+            hub.parties.stores[PartnerId("bank-d")].update(kept)  # it keeps its shares
+            for name in [n for n in hub.parties.stores[PartnerId("bank-d")] if n not in kept]:
+                del hub.parties.stores[PartnerId("bank-d")][name]
+            try:
+                sums.append(hub.open(cohort, answers))
+            except (Failure, AssertionError):
+                sums.append(None)
+        if sums[0] is not None and sums[1] is not None:
+            found.append(sums[0] - sums[1])
+    return found
+
+
+def test_two_cohorts_to_two_halves_with_a_colluder() -> None:
+    partners = Hub(4).partners
+    assert halves(Roster(partners=partners, colluders=1)) == []
+    recovered = halves(LowRoster(partners=partners, colluders=1))
+    assert recovered and all((one == update_of(VICTIM)).all() for one in recovered)
+
+
+def test_a_cohort_with_a_stranger_or_a_forged_upload() -> None:
+    hub = Hub(4)
+    hub.prepare(slot(1))
+    uploads = hub.upload(slot(1))
+    stranger = wire.Header(
+        slot=slot(1),
+        partner=PartnerId("bank-z"),
+        input=given("w", slot(1)).digest,
+        count=COUNT,
+        public=wire.sha256(b""),
+        ciphertext=wire.sha256(b""),
+    ).encode()
+    forged = Upload(header=SignedHeader(data=stranger, signature=bytes(64)), ciphertext=b"")
+    with pytest.raises(CohortInvalid, match="roster"):
+        hub.ask("bank-b", slot(1), [*uploads.values(), forged])
+    own = uploads[VICTIM].header.read()
+    as_victim = wire.Header(
+        slot=own.slot,
+        partner=own.partner,
+        input=own.input,
+        count=own.count,
+        public=own.public,
+        ciphertext=wire.sha256(b"x"),
+    ).encode()
+    altered = Upload(header=SignedHeader(data=as_victim, signature=uploads[VICTIM].header.signature), ciphertext=b"x")
+    with pytest.raises(BadSignature):
+        hub.ask("bank-b", slot(1), [altered, *[uploads[p] for p in hub.partners if p != VICTIM]])
+
+
+def test_the_own_upload_in_a_cohort_is_the_one_that_was_made() -> None:
+    """A hub with the signing service of a member (a stolen signature) still can't swap its upload under its eyes."""
+    hub = Hub(4)
+    hub.prepare(slot(1))
+    uploads = hub.upload(slot(1))
+    own = uploads[VICTIM].header.read()
+    other = wire.Header(
+        slot=own.slot, partner=own.partner, input=own.input, count=own.count, public=own.public, ciphertext=own.input
+    ).encode()
+    signed = SignedHeader(data=other, signature=hub.parties.identity(VICTIM).sign(wire.UPLOAD_LABEL + other))
+    cohort = [Upload(header=signed, ciphertext=b""), *[uploads[p] for p in hub.partners if p != VICTIM]]
+    with pytest.raises(CohortInvalid, match="not its own"):
+        hub.ask(VICTIM, slot(1), cohort)
+    assert hub.ask("bank-b", slot(1), cohort)  # others can't know; the sum is then void or the forger's own
+
+
+def test_another_length_in_the_cohort() -> None:
+    hub = Hub(4)
+    hub.prepare(slot(1))
+    uploads = []
+    for partner, member in hub.members.items():
+        member.take(slot(1), given("w", slot(1)))
+        lanes = update_of(partner)
+        uploads.append(member.upload(slot(1), lanes[:-1] if partner == "bank-d" else lanes))
+    with pytest.raises(CohortInvalid, match="length"):
+        hub.ask("bank-b", slot(1), uploads)
+
+
+# --- replayed rounds --------------------------------------------------------------------------------------------------
+
+
+def test_a_round_that_is_over_stays_over() -> None:
+    hub = Hub(4)
+    hub.prepare(slot(1), slot(2))
+    first = hub.upload(slot(1))
+    hub.upload(slot(2), "w2")
+    victim = hub.members[VICTIM]
+    with pytest.raises(SlotStale):
+        victim.take(slot(1), given("w", slot(1)))
+    with pytest.raises(SlotStale):
+        victim.upload(slot(1), update_of(VICTIM))
+    with pytest.raises(SlotStale):
+        hub.ask(VICTIM, slot(1), first.values())
+    with pytest.raises(SlotStale):
+        victim.deal(["1.1"])
+    assert not [name for name in hub.parties.stores[VICTIM] if name.startswith(("own/1", "share/1"))]
+
+
+def test_keys_are_dealt_once() -> None:
+    hub = Hub(4)
+    hub.prepare(slot(1))
+    with pytest.raises(KeyDealtBefore):
+        hub.members[VICTIM].deal(["1.0"])
+    with pytest.raises(ShareForeign):
+        hub.members[VICTIM].deal([keys.JOB_KEY])
+
+
+def test_what_was_used_is_gone_before_the_answer_is_out() -> None:
+    hub = Hub(4)
+    hub.prepare(slot(1))
+    uploads = hub.upload(slot(1))
+    store = hub.parties.stores[VICTIM]
+    assert keys.own("1.0") not in store  # one upload, then the own key is gone
+    assert len([name for name in store if name.startswith("share/1.0/")]) == 4
+    hub.ask(VICTIM, slot(1), uploads.values())
+    assert not [name for name in store if name.startswith(("share/", "own/"))]
+    assert {name for name in store if name.startswith("used/")} == {keys.used("1.0", p) for p in hub.partners}
+
+
+def test_a_refused_answer_spends_nothing() -> None:
+    hub = Hub(4)
+    hub.prepare(slot(1))
+    uploads = hub.upload(slot(1))
+    before = dict(hub.parties.stores[VICTIM])
+    with pytest.raises(CohortInvalid):
+        hub.ask(VICTIM, slot(1), [uploads[VICTIM]])
+    del hub.parties.stores[VICTIM][keys.share("1.0", "bank-b")]
+    with pytest.raises(KeyMissing):
+        hub.ask(VICTIM, slot(1), uploads.values())
+    hub.parties.stores[VICTIM].update(before)
+    assert hub.parties.stores[VICTIM] == before
+    answers, refused = hub.ask_all(slot(1), list(uploads.values()))
+    assert not refused
+    assert (hub.open(list(uploads.values()), answers) == total(hub.partners)).all()
