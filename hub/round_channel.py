@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 FLOWER = "flower"
 PHASE_CHARACTERS_MAX = 64
+BEGINS = ("deal", "hold")  # where only one partner deals, the others' session begins with what they hold
 
 
 class RunInterrupted(Failure):
@@ -161,7 +162,7 @@ class TaskChannel:
 
     def _post(self, tx: Transaction, request: "Request", now: datetime) -> None:
         head = dict(request.head)
-        if ("attempt" not in head and head.get("round") == 1) or head.get("phase") == "deal":
+        if ("attempt" not in head and head.get("round") == 1) or head.get("phase") in BEGINS:
             head["approvals"] = self._approvals  # a node's session begins with them
         tasks.post(
             tx,

@@ -58,6 +58,11 @@ class RunStore:
         self._session.flush()
         return canonical.decode(text.encode())
 
+    def decisions(self, job: str) -> tuple[str, ...]:
+        """The names of a run's decisions."""
+        query = select(RunDecisionRow.name).where(RunDecisionRow.job == job).order_by(RunDecisionRow.name)
+        return tuple(self._session.scalars(query))
+
     def resumes(self, job: str) -> int:
         """How often people went on with the run after it could not."""
         known = self.decision(job, RESUMES)
