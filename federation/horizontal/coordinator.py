@@ -103,6 +103,10 @@ class Coordinator:
         """The only cohort for which a sum over this input may be opened again; None where none was (decision 0004)."""
         return self._opened.get(body)
 
+    def refused(self, key: str) -> tuple[PartnerId, ...]:
+        """Dealers whose key of this name a holder complained about."""
+        return self._ring.refused(key)
+
     # --- keys ---------------------------------------------------------------------------------------------------------
 
     def prepare(self, slot: Slot, asked: Sequence[PartnerId], exchange: Exchange) -> tuple[PartnerId, ...]:

@@ -69,6 +69,10 @@ class Keyring:
         known = self._keys.get((key, dealer))
         return known is not None and not known.refused
 
+    def refused(self, name: str) -> tuple[PartnerId, ...]:
+        """Dealers whose key of this name is out because of a complaint."""
+        return tuple(sorted(dealer for (key, dealer), known in self._keys.items() if key == name and known.refused))
+
     def holds(self, holder: PartnerId, key: str, dealer: PartnerId) -> bool:
         known = self._keys.get((key, dealer))
         return known is not None and holder in known.holders
