@@ -123,10 +123,12 @@ class Paillier:
         except Malformed as failure:
             raise RoundVoid(why=f"the sum: {failure}", wrong="-") from None
         public = self._key_of(vector, read.values())
+        if public is None:
+            raise RoundVoid(why="the sum is under a key that no answer is for", wrong="-")
         right = {self.roster.place(name): one for name, one in read.items() if self._right(name, one, vector, public)}
         wrong = tuple(name for name in read if self.roster.place(name) not in right)
         try:
-            if public is None or len(right) < self.roster.threshold:
+            if len(right) < self.roster.threshold:
                 raise Malformed(f"{self.roster.threshold} right answers are needed")
             lanes = vectors.unpack(self._decrypt(public, right), count, self.bits)
             if int(lanes.max(initial=0)) > cohort * ((1 << self.value_bits) - 1):
@@ -152,17 +154,16 @@ class Paillier:
         """The public part the sum is under: the one known, or the answerers' whose digest the sum carries."""
         if self._public is not None:
             return self._public if (self._public.id, self._public.n) == (vector.key, vector.n) else None
-        for public in {answer.public for answer in answers if keys.key_id(answer.public) == vector.key}:
-            try:
-                read = keys.read_public(public, bits=self.bits, holders=self.roster.size, context=self._context)
-            except Malformed:
-                return None
-            return read if read.n == vector.n else None
-        return None
+        public = next((answer.public for answer in answers if keys.key_id(answer.public) == vector.key), b"")
+        try:
+            read = keys.read_public(public, bits=self.bits, holders=self.roster.size, context=self._context)
+        except Malformed:
+            return None
+        return read if read.n == vector.n else None
 
-    def _right(self, partner: str, answer: Answer, vector: Vector, public: Public | None) -> bool:
+    def _right(self, partner: str, answer: Answer, vector: Vector, public: Public) -> bool:
         """Whether this is the partner's answer over this sum, with the power of its committed share."""
-        if public is None or answer.key != public.id or answer.holder != self.roster.place(partner):
+        if answer.key != public.id or answer.holder != self.roster.place(partner):
             return False
         try:
             proofs.verify(answer, public, vector.numbers)

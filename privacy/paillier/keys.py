@@ -111,8 +111,6 @@ def read_share(data: bytes, *, bits: int, holders: int, context: bytes) -> Share
     if header.id != public.id or header.holder > holders:
         raise Malformed("its parts do not belong together")
     (value,) = wire.read_numbers(body[: 2 * width], 2 * width, 1)
-    if not 0 < value < public.square:
-        raise Malformed("its value is out of range")
     return Share(public=public, holder=header.holder, value=value)
 
 

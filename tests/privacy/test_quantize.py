@@ -133,6 +133,13 @@ def test_a_clipped_vector_is_within_the_limit(values: np.ndarray, limit: float) 
         assert np.allclose(out, values * (limit / norm), rtol=1e-14, atol=0)
 
 
+def test_a_clipped_coordinate_never_passes_the_limit_by_rounding() -> None:
+    rng = np.random.default_rng(11)
+    for value, limit in zip(rng.uniform(1, 2, 3000), rng.uniform(0.1, 1, 3000), strict=True):
+        clipped = clip_norm(np.array([value]), float(limit))[0]
+        assert 0.999 * limit < clipped[0] <= limit
+
+
 def test_the_norm_of_huge_and_tiny_values() -> None:
     assert clip_norm(np.array([3e300, 4e300]), 1.0)[1] == pytest.approx(5e300)
     assert clip_norm(np.array([3e-300, 4e-300]), 1.0)[1] == pytest.approx(5e-300)

@@ -138,3 +138,20 @@ def test_the_sum_of_shares_is_as_good_as_one_gaussian() -> None:
     assert 0 < divergence(VARIANCE_MIN, 64, 1 << 40) < DIVERGENCE_MAX
     assert divergence(1, 2, 1) == pytest.approx(10 * math.exp(-(math.pi**2)))
     assert divergence(2, 3, 4) == pytest.approx(20 * (math.exp(-2 * math.pi**2) + math.exp(-8 * math.pi**2 / 3)))
+
+
+@pytest.mark.parametrize(("variance", "nodes"), [(1, 2), (1, 3), (1, 5), (2, 2)])
+def test_the_formula_bounds_the_true_distance_of_a_sum_of_shares(variance: int, nodes: int) -> None:
+    """The max divergence, both ways, of the convolution from one discrete Gaussian, computed outright."""
+    values = np.arange(-80, 81)
+    one = np.exp(-(values**2) / (2.0 * variance))
+    total = one / one.sum()
+    for _ in range(nodes - 1):
+        total = np.convolve(total, one / one.sum())
+    wide = np.arange(-(len(total) // 2), len(total) // 2 + 1)
+    single = np.exp(-(wide**2) / (2.0 * variance * nodes))
+    single /= single.sum()
+    seen = np.abs(wide) <= 12
+    distance = np.abs(np.log(total[seen] / single[seen])).max()
+    assert 0 < distance <= divergence(variance, nodes, 1) + 1e-13
+    assert nodes * variance > 3 or distance > divergence(variance, nodes, 1) / 100

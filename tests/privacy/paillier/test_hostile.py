@@ -106,6 +106,9 @@ def test_a_modulus_of_ones_own_under_the_keys_name_is_refused_where_the_key_is_k
         make_engine(3, dealing.public).adder(COUNT).add(foreign)
     with pytest.raises(CiphertextMalformed):
         made.answer([dealing.shares[PartnerId("bank-0")]], flipped(foreign, 4, Form.CIPHERTEXT ^ Form.TOTAL))
+    for n in (gmpy2.mpz(0), good.n - 1, good.n >> 2 | 1):
+        with pytest.raises(CiphertextMalformed, match="its modulus is none"):
+            made.adder(COUNT).add(vectors.write(Form.CIPHERTEXT, BITS, good.key, COUNT, n, good.numbers))
 
 
 def test_a_holder_answers_only_a_sum_under_its_key() -> None:
@@ -141,8 +144,10 @@ def test_a_foreign_share_or_dealer_is_refused() -> None:
         made.accept(made.dealers[0], "bank-1", dealing.public, share)
     with pytest.raises(ShareWrong):
         made.accept("bank-0", "bank-0", dealing.public, share)
-    with pytest.raises(ShareWrong):  # a key made for another roster of the same size
-        made.accept(made.dealers[0], "bank-0", *[dealt(3, "key", 1)[1].public, dealt(4)[1].shares[PartnerId("bank-0")]])
+    other, foreign = dealt(5, "key", 2)  # a key for the same partners, under other terms
+    other.accept(other.dealers[0], "bank-0", foreign.public, foreign.shares[PartnerId("bank-0")])
+    with pytest.raises(ShareWrong):
+        make_engine(5).accept(other.dealers[0], "bank-0", foreign.public, foreign.shares[PartnerId("bank-0")])
 
 
 def redealt(size: int, change: str) -> tuple[Paillier, bytes, dict[int, bytes]]:
@@ -159,6 +164,8 @@ def redealt(size: int, change: str) -> tuple[Paillier, bytes, dict[int, bytes]]:
     values = {place: share.value for place, share in read.items()}
     if change == "off the polynomial":
         values[holders] = (values[holders] + 1) % order
+    elif change == "no exponent":
+        values = {place: value + 1 for place, value in values.items()}
     else:  # decrypts to twice the sum
         values = {place: value * 2 % order for place, value in values.items()}
     public = read[1].public
@@ -175,12 +182,22 @@ def redealt(size: int, change: str) -> tuple[Paillier, bytes, dict[int, bytes]]:
     return made, bad, shares
 
 
-@pytest.mark.parametrize("change", ["off the polynomial", "another exponent"])
+@pytest.mark.parametrize("change", ["off the polynomial", "another exponent", "no exponent"])
 def test_a_dealing_that_would_not_open_is_refused_by_every_holder(change: str) -> None:
     made, public, shares = redealt(5, change)
     for partner in made.roster.partners:
         with pytest.raises(ShareWrong, match=made.dealers[0]):
             made.accept(made.dealers[0], partner, public, shares[made.roster.place(partner)])
+
+
+def test_a_dealing_nobody_checked_voids_the_round() -> None:
+    made, public, shares = redealt(5, "no exponent")
+    adder = made.adder(COUNT)
+    adder.add(made.encrypt(public, np.arange(COUNT), seeded("x")))
+    total = adder.total()
+    answers = {partner: made.answer([shares[made.roster.place(partner)]], total) for partner in made.roster.partners}
+    with pytest.raises(RoundVoid, match="does not decrypt"):
+        made.open(total, COUNT, 1, answers)
 
 
 def wrong_answers(made: Paillier, dealing: Dealing, total: bytes) -> dict[str, bytes]:
@@ -190,14 +207,14 @@ def wrong_answers(made: Paillier, dealing: Dealing, total: bytes) -> dict[str, b
     powers_at = len(good) - len(dealing.public) - 2 * WIDTH * vectors.ciphertexts(COUNT, BITS)
     return {
         "another power": flipped(good, powers_at + 5),
+        "no power": good[:powers_at] + bytes(2 * WIDTH) + good[powers_at + 2 * WIDTH :],
         "another proof": flipped(good, wire.HEADER_BYTES + 3),
         "of another holder": made.answer([dealing.shares[PartnerId("bank-0")]], total),
         "to another sum": made.answer([mine], total_of(made, dealing, [random_lanes(made, COUNT, 9)])),
-        "with another key": good[: -len(dealing.public)] + dealt(5, "another key")[1].public,
     }
 
 
-@pytest.mark.parametrize("what", ["another power", "another proof", "of another holder", "to another sum"])
+@pytest.mark.parametrize("what", ["another power", "no power", "another proof", "of another holder", "to another sum"])
 def test_a_wrong_answer_is_named_and_the_sum_opens_without_it(what: str) -> None:
     made, dealing = dealt(5)
     lanes = [random_lanes(made, COUNT, seed) for seed in range(4)]
@@ -208,7 +225,7 @@ def test_a_wrong_answer_is_named_and_the_sum_opens_without_it(what: str) -> None
     assert opened.wrong == (PartnerId("bank-1"),) and np.array_equal(opened.lanes, sum(lanes))
 
 
-@pytest.mark.parametrize("what", ["another power", "another proof", "of another holder", "to another sum"])
+@pytest.mark.parametrize("what", ["another power", "no power", "another proof", "of another holder", "to another sum"])
 def test_a_wrong_answer_among_just_enough_voids_the_round_and_is_named(what: str) -> None:
     made, dealing = dealt(5)
     total = total_of(made, dealing, [random_lanes(made, COUNT, 3)])
@@ -223,9 +240,24 @@ def test_an_answer_that_carries_another_key_is_wrong_whether_the_key_is_known_or
     made, dealing = dealt(5)
     total = total_of(made, dealing, [random_lanes(made, COUNT, 3)])
     answers = answers_of(made, dealing, total, list(made.roster.partners))
-    answers[PartnerId("bank-1")] = wrong_answers(made, dealing, total)["with another key"]
-    assert make_engine(5, dealing.public).open(total, COUNT, 1, answers).lanes.tolist()
-    assert made.open(total, COUNT, 1, answers).lanes.tolist()
+    foreign = dealt(5, "another key")[1]
+    sum_of_foreign = total_of(made, foreign, [random_lanes(made, COUNT, 3)])
+    answers[PartnerId("bank-0")] = made.answer([foreign.shares[PartnerId("bank-0")]], sum_of_foreign)
+    for engine in (made, make_engine(5, dealing.public)):
+        assert engine.open(total, COUNT, 1, answers).wrong == (PartnerId("bank-0"),)
+
+
+def test_a_sum_under_a_key_that_nobody_answers_for_names_nobody() -> None:
+    made, dealing = dealt(5)
+    total = total_of(made, dealing, [random_lanes(made, COUNT, 3)])
+    answers = answers_of(made, dealing, total, list(made.roster.partners))
+    foreign = total_of(made, dealt(5, "another key")[1], [random_lanes(made, COUNT, 3)])
+    read = vectors.read(total, Form.TOTAL, BITS)
+    other_modulus = vectors.write(Form.TOTAL, BITS, read.key, COUNT, gmpy2.next_prime(read.n), read.numbers)
+    for bad in (foreign, other_modulus):
+        for engine in (made, make_engine(5, dealing.public)):
+            with pytest.raises(RoundVoid, match=r"no answer is for.*from: -$"):
+                engine.open(bad, COUNT, 1, answers)
 
 
 def test_every_byte_of_an_answers_header_is_checked() -> None:
@@ -240,6 +272,9 @@ def test_every_byte_of_an_answers_header_is_checked() -> None:
         except AnswerMalformed:
             continue
         assert made.open(total, COUNT, 1, answers).wrong == (PartnerId("bank-1"),)
+    for holder in (0, 6, 255):
+        with pytest.raises(AnswerMalformed, match="holder"):
+            made.check_answer(good[:5] + bytes([holder]) + good[6:], COUNT)
 
 
 @pytest.mark.parametrize("data", [b"", b"EKP\x01", bytes(10_000)])
@@ -312,5 +347,5 @@ def test_a_modulus_that_cannot_be_one_is_refused(n: str) -> None:
     bad = {"even": right - 1, "prime": gmpy2.next_prime(right), "square": root * root, "short": right >> 1 | 1}[n]
     start = wire.HEADER_BYTES
     public = dealing.public[:start] + wire.write_numbers([bad], WIDTH) + dealing.public[start + WIDTH :]
-    with pytest.raises(RosterInvalid, match="modulus"):
+    with pytest.raises(RosterInvalid, match="its modulus is none"):
         make_engine(3, public)
