@@ -104,6 +104,7 @@ class _Run:
             terms.update_terms(plan, engine.value_bits),
             attempts=plan.attempts * (1 + ports.resumes),
             prepare_rounds=plan.prepare_rounds,
+            last_round=plan.finish_round,
             deadline_seconds=float(plan.deadline_seconds),
             patience_seconds=ports.patience_seconds,
             decide=ports.decide,

@@ -7,8 +7,9 @@ from typing import Any
 
 from flwr.app import Context, RecordDict
 from flwr.clientapp import ClientApp
+from flwr.serverapp import Grid
 
-from federation.grid import LocalGrid
+from federation.grid import AllianceGrid, LocalGrid
 from federation.horizontal.checkpoint import Checkpoint
 from federation.horizontal.client import make_client_app
 from federation.horizontal.coordinator import Event
@@ -21,12 +22,10 @@ from federation.plan_horizontal import HorizontalPlan
 from federation.tabular import Rows
 from privacy.aggregation import Engine
 from privacy.canonical import Value
+from tests.federation.channel import MemoryChannel
 from tests.federation.horizontal.parties import sealing_key, signing_key
 from tests.support.entropy import SeededEntropy
-
-
-class Stopped(Exception):
-    """The hub dies."""
+from tests.support.plain_engine import PlainEngine
 
 
 @dataclass(slots=True, kw_only=True)
@@ -42,8 +41,9 @@ class World:
     decided: dict[str, Value] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     kept: dict[str, PartnerResult] = field(default_factory=dict)
-    stop_at: Callable[[Event], bool] = lambda event: False
-    stop_after: int | None = None  # the round whose checkpoint is the last thing done
+    on_event: Callable[[Event], None] = lambda event: None
+    on_save: Callable[[Checkpoint], None] = lambda checkpoint: None
+    channel: MemoryChannel | None = None  # bytes over a channel that keeps answers, instead of calls in this process
 
     def __post_init__(self) -> None:
         self.apps = {partner: self._app(partner) for partner in self.plan.partners}
@@ -64,7 +64,10 @@ class World:
         )
         app = make_server_app(self.plan, self.engine, ports)
         context = Context(run_id=1, node_id=1, node_config={}, state=RecordDict(), run_config={})
-        app(grid=LocalGrid(self.apps, self.plan.digest), context=context)
+        grid: Grid = LocalGrid(self.apps, self.plan.digest)
+        if self.channel is not None:
+            grid = AllianceGrid(self.channel, self.plan.digest)
+        app(grid=grid, context=context)
         return found[0]
 
     def _app(self, partner: str) -> ClientApp:
@@ -84,8 +87,7 @@ class World:
 
     def _save(self, checkpoint: Checkpoint) -> None:
         self.saved.append(checkpoint.encode())
-        if checkpoint.round == self.stop_after:
-            raise Stopped
+        self.on_save(checkpoint)
 
     def _decide(self, name: str, make: Callable[[], Value]) -> Value:
         if name not in self.decided:
@@ -94,15 +96,21 @@ class World:
 
     def _event(self, event: Event) -> None:
         self.events.append(event)
-        if self.stop_at(event):
-            raise Stopped
+        self.on_event(event)
 
 
-def world(body: dict[str, Any], tables: Mapping[str, Rows], engine: Callable[[HorizontalPlan], Engine]) -> World:
+def world(
+    body: dict[str, Any], tables: Mapping[str, Rows], engine: Engine | None = None, durable: bool = False
+) -> World:
+    """A run of a plan's body, on the plan's own engine unless another is given."""
     plan = HorizontalPlan.from_body(body)
-    return World(plan=plan, tables=tables, engine=engine(plan))
+    made = World(plan=plan, tables=tables, engine=engine or plan.new_engine())
+    if durable:
+        made.channel = MemoryChannel(made.apps)
+    return made
 
 
-def threshold(plan: HorizontalPlan) -> Engine:
-    """The plan's own engine."""
-    return plan.new_engine()
+def plain(body: dict[str, Any], tables: Mapping[str, Rows]) -> World:
+    """The same run on sums that nothing hides, in lanes of the same width."""
+    plan = HorizontalPlan.from_body(body)
+    return World(plan=plan, tables=tables, engine=PlainEngine(plan.roster, plan.new_engine().value_bits))
