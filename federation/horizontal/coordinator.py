@@ -118,15 +118,15 @@ class Coordinator:
         key = name if self.engine.every_slot else keys.JOB_KEY
         self._ring.forget_before(name)
         wanting = {p: self._ring.wanting(p, self._ahead(slot)) for p in asked if self._ring.needs(p, key)}
-        if wanting:
-            self._deal(slot, wanting, exchange)
+        told = self._deal(slot, wanting, exchange) if wanting else {}
         if waiting := [p for p in asked if self._ring.waiting(p)]:
             self._hold(slot, waiting, exchange)
         if not self.engine.every_slot:
-            return self._with_job_key(slot, asked)
+            return self._with_job_key(slot, asked, told)
         ready = tuple(p for p in asked if self._ring.usable(key, p))
         if len(ready) < self.quorum:
-            raise self._missing(f"round {name}", ready)
+            refused = dict.fromkeys(self._ring.refused(key), "a holder refused its key")
+            raise self._missing(f"round {name}", ready, states={**told, **refused})
         return ready
 
     def _ahead(self, slot: Slot) -> list[str]:
@@ -138,7 +138,7 @@ class Coordinator:
         last = min(slot.round + self._prepare_rounds - 1, self._last_round)
         return [name, *(f"{round_}.0" for round_ in range(slot.round + 1, last + 1))]
 
-    def _deal(self, slot: Slot, wanting: Mapping[PartnerId, Sequence[str]], exchange: Exchange) -> None:
+    def _deal(self, slot: Slot, wanting: Mapping[PartnerId, Sequence[str]], exchange: Exchange) -> dict[PartnerId, str]:
         requests = {partner: wire.encode_deal(names) for partner, names in wanting.items()}
 
         def take(partner: PartnerId, data: bytes) -> None:
@@ -148,7 +148,7 @@ class Coordinator:
                 raise UploadMalformed(partner=partner, slot=keys.slot_name(slot), why="other keys than asked for")
             self._ring.take(partner, dealt)
 
-        self._ask(DEAL, slot, requests, exchange, take)
+        return self._ask(DEAL, slot, requests, exchange, take)
 
     def _hold(self, slot: Slot, waiting: Sequence[PartnerId], exchange: Exchange) -> None:
         packets: dict[PartnerId, tuple[Dealing, ...]] = {p: self._ring.waiting(p) for p in waiting}
@@ -159,10 +159,12 @@ class Coordinator:
 
         self._ask(HOLD, slot, requests, exchange, take)
 
-    def _with_job_key(self, slot: Slot, asked: Sequence[PartnerId]) -> tuple[PartnerId, ...]:
+    def _with_job_key(
+        self, slot: Slot, asked: Sequence[PartnerId], told: Mapping[PartnerId, str]
+    ) -> tuple[PartnerId, ...]:
         dealer = self.engine.dealers[0]
         if not self._ring.usable(keys.JOB_KEY, dealer):
-            raise self._missing(f"the key that {dealer} deals", ())
+            raise self._missing(f"the key that {dealer} deals", (), states=told)
         ready = tuple(p for p in asked if p == dealer or self._ring.holds(p, keys.JOB_KEY, dealer))
         if len(ready) < self.quorum:
             raise self._missing(f"round {keys.slot_name(slot)}", ready)

@@ -1,220 +1,139 @@
-"""A run goes on: after the hub's death at any step with the same weights, after a pause, without partners that left."""
+"""A hub that is killed anywhere goes on to the same weights; so does one that starts from a checkpoint."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from flwr.app import ArrayRecord, ConfigRecord, RecordDict
+from flwr.serverapp.strategy import FedAvg
 
-from federation.horizontal import checkpoint
-from federation.horizontal.checkpoint import Checkpoint, CheckpointUnreadable, RoundFacts
-from federation.horizontal.coordinator import Event
-from federation.horizontal.errors import QuorumMissing
-from federation.horizontal.results import RunResult
-from federation.plan_horizontal import EarlyStop
-from federation.tabular import Scaling, Statistics
+from federation.grid import AllianceGrid
+from federation.horizontal.coordinator import Event, ignore
+from federation.horizontal.strategy import HomomorphicStrategy
 from privacy import packing
-from privacy.aggregation import Opened, RoundVoid
-from privacy.errors import Failure
-from tests.federation import banks
 from tests.federation.channel import MemoryChannel
-from tests.federation.horizontal import runs
-from tests.federation.horizontal.runs import World
-from tests.federation.plans import horizontal
-from tests.support.plain_engine import PlainEngine
+from tests.federation.horizontal.parties import JOB, UPDATE, Parties, roster, start, vector
+from tests.federation.horizontal.test_strategy import AVERAGING
 
-PARTNERS = ("bank-a", "bank-b", "bank-c", "bank-d")
-BANKS = banks.synthetic(PARTNERS, rows=200)
-SHORT = {"rounds": 3, "steps": 2}
+ROUNDS = 4
 
 
-class HubDied(Exception):
-    """The hub's process is gone; what it had stored is there."""
+class HubKilledError(Exception):
+    """Stands for kill -9 of the hub's process."""
 
 
-def body(**changes: Any) -> dict[str, Any]:
-    return horizontal(PARTNERS, training=SHORT, prepare_rounds=2, **changes)
+class Decisions:
+    """The first value is kept, as the hub's table does."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Any] = {}
+
+    def __call__(self, name: str, make: Callable[[], Any]) -> Any:
+        if name not in self.kept:
+            self.kept[name] = make()
+        return self.kept[name]
 
 
-def same(found: RunResult, expected: RunResult) -> bool:
-    histories = [[replace(f, milliseconds=0) for f in result.state.history] for result in (found, expected)]
-    return (
-        found.model.encode() == expected.model.encode()
-        and found.record() == expected.record()
-        and found.told == expected.told
-        and histories[0] == histories[1]
-    )
+class Run:
+    """What survives the hub: requests and answers, decisions, the last checkpoint. The nodes live on."""
+
+    def __init__(self, inner: Callable[[], FedAvg], checkpoints: bool) -> None:
+        self.parties = Parties(roster(4))
+        self.channel = MemoryChannel(self.parties.apps())
+        self.decide = Decisions()
+        self._inner = inner
+        self._checkpoints = checkpoints
+        self._saved: tuple[int, bytes, ArrayRecord] | None = None
+
+    def process(self, on_event: Callable[[Event], None] = ignore) -> np.ndarray:
+        """One life of the hub's process: it starts from the checkpoint and the stored answers."""
+        strategy = HomomorphicStrategy(
+            self._inner(),
+            self.parties.roster,
+            self.parties.engine,
+            self.parties.verifier,
+            JOB,
+            UPDATE,
+            prepare_rounds=3,
+            decide=self.decide,
+            on_event=on_event,
+        )
+        grid, arrays, first = AllianceGrid(self.channel, JOB), start(), 1
+        if self._saved is not None:
+            first, state, arrays = self._saved
+            restored = packing.unpack(state)
+            assert isinstance(restored, dict)
+            strategy.restore(restored)
+        else:
+            strategy.sum_over(grid, 0, "query.statistics", RecordDict({"c": ConfigRecord()}), 5)
+        for number in range(first, ROUNDS + 1):
+            arrays, _ = strategy.train_round(grid, number, arrays, ConfigRecord())
+            if self._checkpoints:
+                self._saved = (number + 1, packing.pack(strategy.state()), arrays)
+        return vector(arrays)
 
 
-@pytest.mark.parametrize("strategy", [{"name": "fedavg"}, {"name": "fedadam", "server_rate_micro": 100_000}])
-def test_a_hub_that_dies_at_every_step_ends_with_the_same_weights(strategy: dict[str, Any]) -> None:
-    undisturbed = runs.world(body(strategy=strategy), BANKS, durable=True).run()
-    world = runs.world(body(strategy=strategy), BANKS, durable=True)
-    seen: list[Event] = []
+@pytest.mark.parametrize("name", AVERAGING)
+def test_from_a_checkpoint_every_strategy_goes_on_bit_by_bit(name: str) -> None:
+    undisturbed = Run(AVERAGING[name], checkpoints=True).process()
+    run = Run(AVERAGING[name], checkpoints=True)
 
-    def die_at_new(event: Event) -> None:
-        if event not in seen:
-            seen.append(event)
-            raise HubDied
+    def die(event: Event) -> None:
+        if (event.round, event.phase) == (3, "train"):
+            raise HubKilledError
 
-    world.on_event = die_at_new
-    deaths = 0
-    while True:
+    with pytest.raises(HubKilledError):
+        run.process(die)
+    executed = list(run.channel.executed)
+    assert (run.process() == undisturbed).all()
+    assert run.channel.executed[: len(executed)] == executed
+    assert len(set(run.channel.executed)) == len(run.channel.executed)  # nobody was asked twice for anything
+
+
+@pytest.mark.parametrize("checkpoints", [True, False])
+@pytest.mark.parametrize("done", [False, True])
+@pytest.mark.parametrize("phase", ["deal", "hold", "train", "answer", "statistics"])
+def test_a_hub_killed_in_any_phase_reaches_the_same_weights(phase: str, done: bool, checkpoints: bool) -> None:
+    undisturbed = Run(AVERAGING["FedAdam"], checkpoints=False).process()
+    run = Run(AVERAGING["FedAdam"], checkpoints)
+    killed = 0
+
+    def die(event: Event) -> None:
+        nonlocal killed
+        if event.phase == phase and ("asked" not in event.states.values()) == done and killed < 3:
+            killed += 1
+            if killed != 2:
+                raise HubKilledError
+
+    for _ in range(3):
         try:
-            found = world.run()
+            result = run.process(die)
             break
-        except HubDied:
-            deaths += 1
-    assert deaths == len(seen) > 20
-    assert {event.phase for event in seen} == {"deal", "hold", "statistics", "train", "answer", "finish"}
-    assert same(found, undisturbed)
+        except HubKilledError:
+            continue
+    else:
+        result = run.process()
+    assert killed
+    assert (result == undisturbed).all()
+    assert len(set(run.channel.executed)) == len(run.channel.executed)
 
 
-def test_a_hub_that_dies_before_and_after_each_checkpoint_ends_with_the_same_weights() -> None:
-    undisturbed = runs.world(body(), BANKS, durable=True).run()
-    for after in (True, False):
-        world = runs.world(body(), BANKS, durable=True)
-        died: set[int] = set()
+def test_who_is_asked_is_decided_once() -> None:
+    """After the restart all are connected again, or none is yet: the round goes on with those it had asked."""
+    run = Run(AVERAGING["FedAvg"], checkpoints=False)
+    run.channel.disconnected = {"bank-d"}
 
-        def die(state: Checkpoint, world: World = world, died: set[int] = died, after: bool = after) -> None:
-            if state.round not in died:
-                died.add(state.round)
-                if not after:
-                    world.saved.pop()
-                raise HubDied
+    def die(event: Event) -> None:
+        if (event.round, event.phase) == (2, "answer"):
+            raise HubKilledError
 
-        world.on_save = die
-        for _ in range(4):
-            with pytest.raises(HubDied):
-                world.run()
-        assert same(world.run(), undisturbed)
-        assert died == {0, 1, 2, 3}
-
-
-def channel(world: World) -> MemoryChannel:
-    assert world.channel is not None
-    return world.channel
-
-
-class Losing(MemoryChannel):
-    """Loses the requests whose ids end so: their partner does not answer in time."""
-
-    lost = ""
-
-    def collect(self, message_ids: Sequence[str], timeout_seconds: float) -> Mapping[str, bytes | Failure]:
-        return super().collect([i for i in message_ids if not i.endswith(self.lost)], timeout_seconds)
-
-
-@pytest.mark.parametrize(("phase", "summed"), [("deal", 3), ("hold", 4), ("train", 3), ("answer", 4)])
-def test_a_partner_that_falls_silent_costs_at_most_its_own_part_and_rejoins(phase: str, summed: int) -> None:
-    world = runs.world(body(), BANKS)
-    world.channel = Losing(world.apps)
-    world.channel.lost = f"-2.0.{phase}-bank-c"
-    result = world.run()
-    cohorts = [facts.cohort for facts in result.state.history]
-    assert (len(cohorts[1]), "bank-c" in cohorts[1]) == (summed, summed == 4)
-    assert cohorts[0] == cohorts[2] == PARTNERS
-    assert [facts.attempts for facts in result.state.history] == [1, 1, 1]
-    assert set(result.told) == set(PARTNERS)
-
-
-def test_a_run_without_a_quorum_pauses_and_goes_on_when_people_resume_it() -> None:
-    world = runs.world(body(), BANKS, durable=True)
-    world.on_save = lambda state: channel(world).disconnected.update({"bank-b", "bank-c"} if state.round == 1 else ())
-    with pytest.raises(QuorumMissing) as caught:
-        world.run()
-    assert "bank-b" in str(caught.value.facts["missing"])
-    assert len(world.saved) == 2
-    channel(world).disconnected.clear()
-    world.on_save = lambda state: None
-    assert same(world.run(resumes=1), runs.world(body(), BANKS, durable=True).run())
-
-
-class Flaky(PlainEngine):
-    """Opens nothing for the first times."""
-
-    void = 0
-
-    def open(self, *args: Any) -> Opened:
-        if self.void > 0:
-            self.void -= 1
-            raise RoundVoid(why="a wrong answer", wrong="bank-c")
-        return super().open(*args)
-
-
-def flaky(void: int) -> World:
-    world = runs.plain(body(standardise="none"), BANKS)
-    engine = Flaky(world.plan.roster, world.engine.value_bits)
-    made = World(plan=world.plan, tables=BANKS, engine=engine)
-    made.channel = MemoryChannel(made.apps)
-    engine.void = void
-    return made
-
-
-def test_a_void_round_is_tried_again_with_fresh_keys() -> None:
-    result = flaky(void=1).run()
-    assert [facts.attempts for facts in result.state.history] == [2, 1, 1]
-    assert result.record()["void_attempts"] == 1
-    assert result.model.encode() == flaky(void=0).run().model.encode()
-
-
-def test_a_round_that_used_up_its_attempts_gets_as_many_again_when_resumed() -> None:
-    world = flaky(void=2)
-    with pytest.raises(RoundVoid):
-        world.run()
-    assert isinstance(world.engine, Flaky)
-    world.engine.void = 2  # walked through again: the stored answers lead to the same two voids
-    result = world.run(resumes=1)
-    assert result.state.history[0].attempts == 3
-    assert result.model.encode() == flaky(void=0).run().model.encode()
-
-
-def state(**changes: Any) -> Checkpoint:
-    return Checkpoint(
-        round=0,
-        statistics=Statistics(rows=(3, 4), scaling=Scaling(means=np.zeros(2), deviations=np.ones(2))),
-        parameters=(np.zeros((2, 1)), np.zeros(1)),
-        protocol={"inner": {"m_t": None}},
-        **changes,
-    )
-
-
-def facts(round_: int, loss: int | None) -> RoundFacts:
-    return RoundFacts(
-        round=round_,
-        cohort=PARTNERS,
-        attempts=1,
-        examples=7,
-        loss_micro=loss,
-        clipped=0,
-        shortened=0,
-        milliseconds=5,
-    )
-
-
-def test_the_best_weights_are_those_with_the_least_loss_by_more_than_the_tolerance() -> None:
-    stop = EarlyStop(patience=2, tolerance_ppm=10_000)
-    now = state()
-    for round_, loss in enumerate([1_000, 995, 900, 891, 950], start=1):
-        assert not now.stopped
-        now = now.after(facts(round_, loss), (np.full((2, 1), float(round_)), np.zeros(1)), {}, stop)
-    assert now.best is not None and now.best.round == 3  # 995 and 891 gain less than a hundredth
-    assert now.stopped
-    assert now.parameters[0][0, 0] == 2.0  # what round 3 began with
-
-
-def test_a_checkpoint_is_read_back_whole_or_not_at_all() -> None:
-    now = state().after(
-        facts(1, 700), (np.ones((2, 1)), np.ones(1)), {"inner": {}}, EarlyStop(patience=1, tolerance_ppm=0)
-    )
-    data = now.encode()
-    assert Checkpoint.decode(data).encode() == data
-    assert b"pickle" not in data
-    value = packing.unpack(data)
-    assert isinstance(value, dict)
-    less = {name: part for name, part in value.items() if name != "best"}
-    spoilt: list[packing.Packed] = [{**value, "version": checkpoint.VERSION + 1}, less, {**value, "history": [{}]}, []]
-    for bad in (b"", data[:-1], *map(packing.pack, spoilt)):
-        with pytest.raises(CheckpointUnreadable):
-            Checkpoint.decode(bad)
+    with pytest.raises(HubKilledError):
+        run.process(die)
+    asked = {name: value for name, value in run.decide.kept.items() if name.endswith("asked")}
+    assert set(asked) == {"0.0.asked", "1.0.asked", "2.0.asked"}
+    assert all("bank-d" not in names for names in asked.values())
+    run.channel.disconnected = set()
+    run.process()
+    assert {name: run.decide.kept[name] for name in asked} == asked
+    assert "bank-d" in run.decide.kept["3.0.asked"]
