@@ -36,7 +36,7 @@ class World:
     tables: Mapping[str, Rows]
     engine: Engine
     stores: dict[str, dict[str, bytes]] = field(default_factory=dict)  # what each partner keeps of the protocol
-    apps: dict[str, ClientApp] = field(init=False)
+    apps: dict[str, ClientApp] = field(default_factory=dict)
     saved: list[bytes] = field(default_factory=list)
     decided: dict[str, Value] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
@@ -46,7 +46,9 @@ class World:
     channel: MemoryChannel | None = None  # bytes over a channel that keeps answers, instead of calls in this process
 
     def __post_init__(self) -> None:
-        self.apps = {partner: self._app(partner) for partner in self.plan.partners}
+        for partner in self.plan.partners:
+            trainer = Trainer(self.plan, partner, self.tables[partner])
+            self.apps[partner] = self.app(partner, lambda trainer=trainer: trainer)  # type: ignore[misc]
 
     def run(self, resumes: int = 0) -> RunResult:
         found: list[RunResult] = []
@@ -70,16 +72,16 @@ class World:
         app(grid=grid, context=context)
         return found[0]
 
-    def _app(self, partner: str) -> ClientApp:
+    def app(self, partner: str, trainer_of: Callable[[], Trainer]) -> ClientApp:
+        """The partner's own application, on keys of its own."""
         plan, store = self.plan, self.stores.setdefault(partner, {})
-        trainer = Trainer(plan, partner, self.tables[partner])
-        entropy = SeededEntropy(partner.encode())
+        entropy = SeededEntropy(f"{partner}/{plan.digest}".encode())
         signing = {p: signing_key(p).public for p in plan.partners}
         sealing = {p: sealing_key(p).public for p in plan.partners}
         name = plan.party(partner).partner
         identity = KeyIdentity(name, signing_key(partner), sealing_key(partner), signing, sealing)
         member = Member(plan.roster, self.engine, identity, store, plan.digest, entropy)
-        return make_client_app(plan, lambda: trainer, member, entropy, lambda result: self._keep(partner, result))
+        return make_client_app(plan, trainer_of, member, entropy, lambda result: self._keep(partner, result))
 
     def _keep(self, partner: str, result: PartnerResult) -> Value:
         self.kept[partner] = result
