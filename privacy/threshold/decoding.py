@@ -32,7 +32,8 @@ def wrong_places(places: Sequence[int], word: Sequence[int], terms: int) -> tupl
     if rest or len(found) > terms:
         return None
     wrong = tuple(x for x, y in zip(places, word, strict=True) if _value(found, x) != y)
-    return wrong if len(wrong) <= radius else None
+    assert len(wrong) <= radius, "a quotient differs only where its divisor, of at most radius roots, is zero"
+    return wrong
 
 
 def _value(polynomial: Polynomial, x: int) -> int:

@@ -160,13 +160,17 @@ def test_a_share_of_another_dealer_holder_job_or_slot_is_refused() -> None:
     setup.accept("bank-1", mine, first.public, first.shares[mine])
 
 
-def test_a_word_that_is_no_field_element_is_refused() -> None:
-    """P itself would be another form of zero."""
-    setup = engine(3)
-    dealing = setup.deal("bank-1", entropy("form"))
-    share = bytearray(dealing.shares[banks(3)[1]])
-    share[HEADER_BYTES : HEADER_BYTES + 4] = field.P.to_bytes(4, "little")
-    refused(setup, "bank-1", "bank-2", dealing.public, bytes(share))
+def test_a_header_that_states_another_dealer_or_holder_is_refused() -> None:
+    """The body is the right one; what its header says goes into answers, so it must be right too."""
+    setup = engine(4)
+    dealing = setup.deal("bank-1", entropy("header"))
+    share, public = dealing.shares[banks(4)[1]], dealing.public
+    of_holder_three = share[:6] + b"\3" + share[7:]
+    of_dealer_two, of_two = (share[:15] + bytes([members]) + share[16:] for members in (2, 3))
+    for other in (of_holder_three, of_dealer_two, of_two):
+        refused(setup, "bank-1", "bank-2", public, other)
+    for members in (2, 3):
+        refused(setup, "bank-1", "bank-2", public[:15] + bytes([members]) + public[16:], share)
 
 
 class CheatingDealer:
@@ -207,6 +211,22 @@ def test_one_share_off_its_polynomial_is_noticed_by_its_holder(
     cheat = CheatingDealer(engine(4), monkeypatch)
     for by in (1, field.P - 1, 1 << 30):
         assert cheat.noticed(cheat.deal(move_one(2, coordinate, by))) == ["bank-3"]
+
+
+def test_a_second_form_of_a_field_element_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """v + P is committed to and fits every polynomial; two forms of one share would be two shares to a log."""
+    setup = engine(4)
+
+    def lift(shares: Elements) -> Elements:
+        shares[1, 5] += np.uint64(field.P)
+        return shares
+
+    cheat = CheatingDealer(setup, monkeypatch)
+    assert cheat.noticed(cheat.deal(lift)) == ["bank-2"]
+    honest = setup.deal("bank-1", entropy("form"))
+    word = int.from_bytes(honest.public[-4:], "little") + field.P
+    doubled = honest.public[:-4] + word.to_bytes(4, "little")
+    refused(setup, "bank-1", "bank-2", doubled, honest.shares[banks(4)[1]])
 
 
 def test_a_polynomial_of_too_high_degree_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

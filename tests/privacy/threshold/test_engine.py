@@ -201,6 +201,7 @@ def test_a_malformed_upload_is_refused_and_leaves_the_sum_alone() -> None:
     longer = setup.encrypt(run.dealings[banks(4)[1]].secret, random_lanes(setup, 51), never)
     stranger = Aggregation(foreign, banks(4)[1:2], [random_lanes(foreign, 50)]).uploads[banks(4)[1]]
     bad = [first, longer, stranger, run.total(), run.answer(banks(4)[0]), *mutations(rest[0])]
+    bad += [rest[0][:15] + b"\6" + rest[0][16:]]  # says it is the vector of two dealers
     bad += [entropy("junk")(len(first)), bytes(len(first)), bytearray(rest[0])]  # type: ignore[list-item]
     for upload in bad:
         with pytest.raises(CiphertextMalformed):
