@@ -9,7 +9,7 @@ import os
 import sqlite3
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,7 +32,7 @@ ROWS = 100  # of a bank
 COLUMNS = tuple(Column(name=f"N{place:02}", kind=files.NUMBER) for place in range(20))
 LABEL, CLASSES = "y", ("0", "1")
 RUN_SECONDS_MAX = 600.0
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 0.1
 ENDED = ("COMPLETED", "FAILED", "CANCELLED", "EXPIRED", "PAUSED")
 
 
@@ -95,29 +95,44 @@ def _case(alliance: Alliance, data: Banks, case: Case) -> list[Row]:
     digest = launch_banks.approved(alliance, body)
     read = HorizontalPlan.from_body(alliance.job(digest)["body"])
     books = alliance.world.hub_folder / "hub.db"
+    hub, *nodes = (_pid(path) for path in (alliance.world.hub_config, *map(alliance.world.node_config, data.names)))
     before = _bytes(books)
     launch_banks.start(alliance, digest)
-    _wait(books, digest)
+    used = _followed(books, digest, (hub, *nodes))
     seconds = _rounds(books, digest, case.rounds)
-    moved = (_bytes(books) - before) / (case.rounds + 2) / case.nodes  # statistics and finish are rounds too
+    rounds = case.rounds + 2  # statistics and finish are rounds too
 
     def made(metric: str, unit: str, values: list[float]) -> Row:
         label = f"{case.name}, {case.nodes} nodes"
         return row(label, "EcoHub", read.parameters, values, metric=metric, unit=unit, parties=case.nodes)
 
-    rows = [made("round", "s", seconds), made("peak memory of the hub", "B", [_peak(alliance)])]
-    return [*rows, made("bytes a node and round", "B", [moved])]
+    return [
+        made("round", "s", seconds),
+        made("processor time of the hub, a round", "s", [used[hub]]),
+        made("processor time of a node, a round", "s", [used[pid] for pid in nodes]),
+        made("peak memory of the hub", "B", [_peak(hub)]),
+        made("bytes of a node, a round", "B", [(_bytes(books) - before) / rounds / case.nodes]),
+    ]
 
 
-def _wait(books: Path, digest: str) -> None:
-    """Looks at the hub's books, seldom: a person's command every second would be part of what is measured."""
+def _followed(books: Path, digest: str, pids: Sequence[int]) -> Mapping[int, float]:
+    """Waits for the end of a run; processor seconds a round of each process, from the first round that was seen.
+
+    It looks at the hub's books: a person's command a second would be part of what is measured.
+    """
     end = time.monotonic() + RUN_SECONDS_MAX
     state, reason = "", ""
+    seen: list[tuple[int, dict[int, float]]] = []
     while time.monotonic() < end and state not in ENDED:
         time.sleep(LOOK_SECONDS)
         ((state, reason),) = _query(books, "select state, reason from proposal where digest = ?", digest)
-    if state != "COMPLETED":
+        ((round_,),) = _query(books, "select coalesce(max(round), 0) from run_round where job = ?", digest)
+        if round_ and (not seen or round_ > seen[-1][0]):
+            seen.append((round_, {pid: _cpu(pid) for pid in pids}))
+    if state != "COMPLETED" or len(seen) < 2:
         raise RunNotCompleted(f"{digest[:12]} is {state}: {reason}")
+    (first, earlier), (last, later) = seen[0], seen[-1]
+    return {pid: (later[pid] - earlier[pid]) / (last - first) for pid in pids}
 
 
 def _rounds(books: Path, digest: str, rounds: int) -> list[float]:
@@ -138,13 +153,22 @@ def _query(books: Path, query: str, *values: str) -> list[Any]:
         return connection.execute(query, values).fetchall()
 
 
-def _peak(alliance: Alliance) -> float:
-    """The most memory the hub's process has held (VmHWM), from the system's own count."""
-    config = str(alliance.world.hub_config)
+def _pid(config: Path) -> int:
+    """The process that was started with this settings file."""
     for pid in descendants(os.getpid()):
-        if config.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
-            status: Mapping[str, str] = dict(
-                line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines()
-            )
-            return float(status["VmHWM"].split()[0]) * 1024
-    raise RunNotCompleted("the hub's process is not there")
+        if str(config).encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+            return pid
+    raise RunNotCompleted(f"no process runs with {config.name}")
+
+
+def _peak(pid: int) -> float:
+    """The most memory a process has held (VmHWM), from the system's own count."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    status = dict(line.split(":", 1) for line in lines)
+    return float(status["VmHWM"].split()[0]) * 1024
+
+
+def _cpu(pid: int) -> float:
+    """Processor seconds that a process has used, all its threads."""
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
