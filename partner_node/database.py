@@ -2,7 +2,8 @@
 
 WAL with synchronous=FULL survives `kill -9` and power loss. Deleted session rows held secrets: secure_delete overwrites
 them in the database file, and after a transaction that asked for it (`forget`) the write-ahead log, which still holds
-the pages as they were, is emptied. Writers take the lock at BEGIN IMMEDIATE, so none fails half way for want of it.
+the pages as they were, is emptied; the worker sends the committed reply first. Writers take the lock at BEGIN
+IMMEDIATE, so none fails half way for want of it.
 """
 
 import os
@@ -43,6 +44,7 @@ class Database:
         self._engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False})
         event.listen(self._engine, "connect", _pragmas)
         event.listen(self._engine, "begin", _begin)
+        self._log_due = False
         self._writer = self._engine.execution_options(ecohub_begin="BEGIN IMMEDIATE")
         self.write("create tables", self._create)
 
@@ -51,14 +53,26 @@ class Database:
         with Session(self._engine) as session:
             return query(session)
 
-    def write(self, name: str, change: Callable[[Session], T]) -> T:
-        """One transaction, named for the log. It commits when `change` returns and leaves nothing when it raises."""
+    def write(self, name: str, change: Callable[[Session], T], *, keep_log: bool = False) -> T:
+        """One transaction, named for the log. It commits when `change` returns and leaves nothing when it raises.
+
+        keep_log: where secrets were deleted, the caller empties the write-ahead log with `empty_due_log` soon after.
+        """
         with Session(self._writer, info={"name": name}) as session:
             with session.begin():
                 result = change(session)
             if session.info.get(FORGET):
-                self.empty_log()
+                self._log_due = True
+        if not keep_log:
+            self.empty_due_log()
         return result
+
+    def empty_due_log(self) -> None:
+        """Empty the write-ahead log if a committed transaction deleted secrets."""
+        if self._log_due:
+            self._log_due = False  # first: what another thread commits meanwhile is due again
+            if not self.empty_log():
+                self._log_due = True
 
     def empty_log(self) -> bool:
         """Move all pages into the database file and empty the write-ahead log; False where a reader was in the way.

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from ecowire import documents
 from ecowire.documents import Body
 from ecowire.stream import Message
-from federation.horizontal import keys
+from federation.horizontal import keys, terms
 from federation.horizontal.results import PartnerResult
 from federation.horizontal.trainer import Trainer
 from federation.plan_horizontal import CATEGORY, HorizontalPlan
@@ -68,7 +68,8 @@ class Horizontal:
         """Check a plan before a person approves it: what it wants is offered, and the budget is enough for all rounds.
 
         Raises PlanInvalid, LocalNoiseRequired, AssetUnknown, PurposeNotOffered, ColumnNotOffered, BudgetNotSet,
-        BudgetNeedsNoise, BudgetExhausted, and the failure of an engine or accountant that is not installed.
+        BudgetNeedsNoise, BudgetExhausted, NoiseDoesNotFit, and the failure of an engine or accountant that is not
+        installed.
         """
         plan = HorizontalPlan.from_body(body)
         asset = self._asset(plan)
@@ -79,8 +80,7 @@ class Horizontal:
         columns = _columns(plan)
         for column in columns:
             check_column(asset, column, set(columns))
-        if plan.engine.dealer is not None:
-            plan.new_engine()  # its libraries are an extra
+        terms.update_terms(plan, plan.new_engine().value_bits)
         self._check_budget(plan, asset)
 
     def answer(self, request: Message) -> Answer:

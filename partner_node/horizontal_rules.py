@@ -33,21 +33,24 @@ def _ignore(_: Work) -> None:
 
 
 class PlanTrainer(Trainer):
-    """A trainer that says what it is asked for before it computes."""
+    """A trainer that says what it computed last."""
 
     on_work: Callable[[Work], None] = staticmethod(_ignore)
 
     def statistics(self) -> Lanes:
+        made = super().statistics()
         self.on_work(Work(kind=STATISTICS, round=0))
-        return super().statistics()
+        return made
 
     def fit(self, round_: int, parameters: Parameters, scaling: Scaling) -> Fitted:
+        made = super().fit(round_, parameters, scaling)
         self.on_work(Work(kind=TRAINING, round=round_))
-        return super().fit(round_, parameters, scaling)
+        return made
 
     def finish(self, parameters: Parameters, scaling: Scaling, rounds: int) -> tuple[PartnerResult, Lanes]:
+        made = super().finish(parameters, scaling, rounds)
         self.on_work(Work(kind=FIGURES, round=self._plan.finish_round))
-        return super().finish(parameters, scaling, rounds)
+        return made
 
 
 class PlanMember(Member):

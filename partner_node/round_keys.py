@@ -8,7 +8,7 @@ replaced was secret: its pages are overwritten, and the write-ahead log is empti
 
 from collections.abc import Iterator, MutableMapping
 
-from sqlalchemy import delete, select
+from sqlalchemy import case, delete, func, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session
 
@@ -17,6 +17,7 @@ from partner_node.tables import RoundKeyRow
 from privacy.ids import Digest
 
 SECRET = ("own/", "share/")  # names of federation.horizontal.keys whose values are secret
+SMALL_BYTES = 256
 ROOM = bytes(PAGE_BYTES)  # more than a page keeps of a row
 
 
@@ -26,14 +27,14 @@ class RoundKeys(MutableMapping[str, bytes]):
     def __init__(self, database: Database, job: Digest) -> None:
         self._database = database
         self._job = job
-        self._stored: frozenset[str] = database.read(self._names)
+        self._stored: dict[str, bytes | None] = database.read(self._overview)  # None: not loaded yet
         self._changed: dict[str, bytes | None] = {}  # None: deleted
 
     def __getitem__(self, name: str) -> bytes:
-        if name in self._changed:
-            value = self._changed[name]
-        else:
-            value = self._load(name) if name in self._stored else None
+        value = self._changed[name] if name in self._changed else self._stored.get(name)
+        if value is None and name in self:
+            self._stored |= self._database.read(lambda session: self._siblings(session, name))
+            value = self._stored[name]
         if value is None:
             raise KeyError(name)
         return value
@@ -52,7 +53,7 @@ class RoundKeys(MutableMapping[str, bytes]):
 
     def __iter__(self) -> Iterator[str]:
         """The names in order; a copy, so entries may be deleted on the way."""
-        return iter(sorted(name for name in self._stored | self._changed.keys() if name in self))
+        return iter(sorted(name for name in self._stored.keys() | self._changed.keys() if name in self))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -71,7 +72,7 @@ class RoundKeys(MutableMapping[str, bytes]):
             for name, value in self._changed.items()
             if value is not None
         ]
-        replaced = self._stored & self._changed.keys()
+        replaced = self._stored.keys() & self._changed.keys()
         gone = [name for name in replaced if self._changed[name] is None]
         if kept:
             statement = insert(RoundKeyRow)
@@ -81,12 +82,19 @@ class RoundKeys(MutableMapping[str, bytes]):
             session.execute(statement, kept)
         if gone:
             session.execute(delete(RoundKeyRow).where(RoundKeyRow.job == self._job, RoundKeyRow.name.in_(gone)))
-        if replaced:
+        if any(name.startswith(SECRET) for name in replaced):
             forget(session)
 
-    def _load(self, name: str) -> bytes | None:
-        query = select(RoundKeyRow.value).where(RoundKeyRow.job == self._job, RoundKeyRow.name == name)
-        return self._database.read(lambda session: session.scalar(query))
+    def _overview(self, session: Session) -> dict[str, bytes | None]:
+        """All names, with the values that are small."""
+        value = case((func.length(RoundKeyRow.value) <= SMALL_BYTES, RoundKeyRow.value))
+        rows = session.execute(select(RoundKeyRow.name, value).where(RoundKeyRow.job == self._job))
+        return dict(rows.tuples())
 
-    def _names(self, session: Session) -> frozenset[str]:
-        return frozenset(session.scalars(select(RoundKeyRow.name).where(RoundKeyRow.job == self._job)))
+    def _siblings(self, session: Session, name: str) -> dict[str, bytes]:
+        """The value of a name with those beside it: the shares of one slot are read together."""
+        folder = name.rpartition("/")[0] + "/"
+        query = select(RoundKeyRow.name, RoundKeyRow.value).where(
+            RoundKeyRow.job == self._job, RoundKeyRow.name >= folder, RoundKeyRow.name < folder[:-1] + "0"
+        )
+        return dict(session.execute(query).tuples())

@@ -104,7 +104,7 @@ class Worker:
             answer.write(session)
             store.keep_reply(session, request, reply, now)
 
-        self._node.database.write(request.kind, commit)
+        self._node.database.write(request.kind, commit, keep_log=True)
         return reply
 
     def _next(self) -> Callable[[], None] | None:
@@ -136,6 +136,7 @@ class Worker:
             with self._lock:
                 self._queued.discard(request.id)
         self._send(self._node.outbound.message(reply))
+        self._node.database.empty_due_log()  # after the reply: it waits for the disk, and the deletion is committed
         self._send_requests()  # a request's state change may have put something into the outbox
 
     def _settle(self, reply: Message) -> None:

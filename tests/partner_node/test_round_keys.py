@@ -13,6 +13,8 @@ from partner_node.round_keys import RoundKeys
 from privacy.ids import Digest
 
 JOB, OTHER = Digest("aa" * 32), Digest("bb" * 32)
+OWN, SHARE = "own/1.0", "share/1.0/bank"
+NAMES = {"own": OWN, "share": SHARE}
 NOW = "2026-10-01T08:00:00+00:00"
 
 
@@ -33,8 +35,9 @@ def stored(database: Database, job: Digest = JOB) -> dict[str, bytes]:
 
 
 def put(database: Database, **values: bytes) -> None:
+    """Store these values; "own" and "share" are names of secrets."""
     keys = RoundKeys(database, JOB)
-    keys.update(values)
+    keys.update({NAMES.get(name, name): value for name, value in values.items()})
     database.write("test", keys.flush)
 
 
@@ -80,10 +83,10 @@ def test_only_what_is_named_is_kept_of_the_changes(database: Database) -> None:
     put(database, latest=b"1", own=b"secret")
     keys = RoundKeys(database, JOB)
     keys["latest"], keys["given/2.0"], keys["uploaded/2.0"] = b"2", b"input", b"header"
-    del keys["own"]
+    del keys[OWN]
     keys.keep_only(("given/", "latest"))
     database.write("test", keys.flush)
-    assert stored(database) == {"latest": b"2", "given/2.0": b"input", "own": b"secret"}
+    assert stored(database) == {"latest": b"2", "given/2.0": b"input", OWN: b"secret"}
 
 
 def traces(path: Path, room: bytes, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -145,7 +148,7 @@ def test_what_was_deleted_is_neither_in_the_file_nor_in_its_log(path: Path, data
     put(database, share=secret, stays=b"kept for later")
     assert secret[:16] in files(path)
     keys = RoundKeys(database, JOB)
-    del keys["share"]
+    del keys[SHARE]
     database.write("test", keys.flush)
     found = files(path)
     assert b"kept for later" in found
@@ -157,19 +160,31 @@ def test_what_was_replaced_is_gone_too(path: Path, database: Database) -> None:
     put(database, own=secret)
     put(database, own=b"spent")
     assert secret[:16] not in files(path)
-    assert stored(database) == {"own": b"spent"}
+    assert stored(database) == {OWN: b"spent"}
 
 
 def test_a_job_that_is_over_keeps_no_entry(path: Path, database: Database) -> None:
     secret = os.urandom(64)
     put(database, own=secret, used=b"")
     other = RoundKeys(database, OTHER)
-    other["own"] = b"of another job"
+    other[OWN] = b"of another job"
     database.write("test", other.flush)
     database.write("end", lambda session: sessions.end(session, JOB, NOW))
     assert stored(database) == {}
     assert secret[:16] not in files(path)
-    assert stored(database, OTHER) == {"own": b"of another job"}
+    assert stored(database, OTHER) == {OWN: b"of another job"}
+
+
+def test_values_of_any_size_come_back(database: Database) -> None:
+    values = {f"share/1.0/{size}": os.urandom(size) for size in (0, 1, 255, 256, 257, 4_096, 70_000)}
+    values |= {"share/1.00": b"no sibling", "share/1": b"of nobody", "share/1.0": b"", "own/1.0": b"x" * 300}
+    keys = RoundKeys(database, JOB)
+    keys.update(values)
+    database.write("test", keys.flush)
+    assert stored(database) == values
+    again = RoundKeys(database, JOB)
+    assert again["share/1.0/70000"] == values["share/1.0/70000"]
+    assert again["own/1.0"] == b"x" * 300
 
 
 def test_a_repr_shows_no_secret(database: Database) -> None:
