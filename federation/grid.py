@@ -247,7 +247,8 @@ class AllianceGrid(_BaseGrid):
     def _collect(self, message_ids: Iterable[str], timeout: float) -> "_Replies":
         wanted = [i for i in message_ids if i in self._pending]
         answers = self._channel.collect(wanted, timeout)
-        found = [(i, self._pending.pop(i)) for i in wanted if i in answers]
+        came = set(answers)  # its keys alone: asking a mapping for a key may load the value
+        found = [(i, self._pending.pop(i)) for i in wanted if i in came]
         return _Replies(self, sorted(found, key=lambda pair: int(pair[1].metadata.dst_node_id)), answers)
 
     def _head(self, message: Message) -> dict[str, canonical.Value]:

@@ -5,14 +5,14 @@ application and sends what that gives hidden, under the rules of `Member`. Nothi
 """
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
-from flwr.app import Context, Message, MetricRecord, RecordDict
+from flwr.app import ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.clientapp.typing import ClientAppCallable, Mod
 
 from federation.errors import LocalNoiseRequired
-from federation.horizontal import coordinator, flower, wire
+from federation.horizontal import coordinator, flower, keys, wire
 from federation.horizontal.errors import ClearReplyRefused, UpdateRefused
 from federation.horizontal.lanes import Noise, Update
 from federation.horizontal.member import Member
@@ -21,6 +21,8 @@ from privacy.aggregation import Lanes
 MemberOf: TypeAlias = Callable[[Message, Context], Member]
 
 EXAMPLES = "num-examples"
+STORE = "secure-sum"
+WHO = flower.QUERY + "who"
 DEAL, HOLD, ANSWER = (flower.QUERY + phase for phase in (coordinator.DEAL, coordinator.HOLD, coordinator.ANSWER))
 
 
@@ -46,6 +48,8 @@ def homomorphic_mod(member_of: MemberOf, update: Update, noise: Noise | None = N
             slot, headers, bodies = wire.decode_ask(flower.read_body(message), member.job)
             made = member.answer(slot, headers, bodies)
             return _reply(message, flower.body_content(wire.encode_answer(made)))
+        if kind == WHO:
+            return _reply(message, flower.body_content(member.me.encode()))
         if flower.SLOT not in message.content:
             raise ClearReplyRefused(phase=kind)
         if member.roster.size < 3 and noise is None:
@@ -62,9 +66,16 @@ def homomorphic_app(member_of: MemberOf, update: Update, noise: Noise | None = N
     registered here.
     """
     app = ClientApp(mods=[homomorphic_mod(member_of, update, noise)])
-    for kind in (DEAL, HOLD, ANSWER):
+    for kind in (DEAL, HOLD, ANSWER, WHO):
         app.query(flower.phase_of(kind))(_answered_by_the_mod)
     return app
+
+
+def flower_store(context: Context) -> keys.Store:
+    """A member's keys in the state that Flower keeps for an app on its node, for whoever has no other store."""
+    store = context.state.setdefault(STORE, ConfigRecord())
+    assert isinstance(store, ConfigRecord), "this name belongs to the aggregation"
+    return cast(keys.Store, store)
 
 
 def _answered_by_the_mod(message: Message, context: Context) -> Message:

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 from flwr.serverapp import Grid
 
 from federation.grid import node_number
-from federation.horizontal import keys
+from federation.horizontal import flower, keys
 from federation.horizontal.coordinator import Coordinator
 from federation.horizontal.errors import QuorumMissing
 from privacy.aggregation import Slot
@@ -18,6 +18,25 @@ Names: TypeAlias = Callable[[Grid], Mapping[str, int]]  # grid -> Flower's node 
 
 GRACE_SECONDS = 2.0  # for a partner that was there in the last slot and has just gone
 PAUSE_SECONDS = 0.05
+
+
+class AskedNames:
+    """Partners behind the nodes of a grid that knows them by number only: each node is asked once for its name.
+
+    What a node says here is not proven, and need not be: another's name only makes its messages fail to verify.
+    """
+
+    def __init__(self, timeout_seconds: float = 20.0) -> None:
+        self._timeout_seconds = timeout_seconds
+        self._known: dict[int, str] = {}
+
+    def __call__(self, grid: Grid) -> Mapping[str, int]:
+        new = [number for number in grid.get_node_ids() if number not in self._known]
+        asked = [grid.create_message(flower.body_content(b""), flower.QUERY + "who", n, "who") for n in new]
+        for reply in grid.send_and_receive(asked, timeout=self._timeout_seconds) if asked else ():
+            if not reply.has_error():
+                self._known[reply.metadata.src_node_id] = flower.read_body(reply)[:80].decode(errors="replace")
+        return {name: number for number, name in self._known.items()}
 
 
 class Presence:

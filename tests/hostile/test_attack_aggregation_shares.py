@@ -3,7 +3,7 @@
 As before: refused by name as things are, and shown to succeed with the one check taken out.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 

@@ -1,0 +1,80 @@
+"""A group of partners in an ordinary Flower app: what they agree on once, and each side's part made from it.
+
+Inside EcoHub the plan that all approved plays this role. Outside, partners exchange public keys and these terms by any
+way they trust, never through the server: whoever can swap a key can read what is sealed for it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flwr.clientapp import ClientApp
+from flwr.serverapp.strategy import FedAvg
+
+from federation.horizontal import wire
+from federation.horizontal.identity import KeyIdentity, KeyVerifier
+from federation.horizontal.lanes import Noise, Update
+from federation.horizontal.member import Member
+from federation.horizontal.mod import flower_store, homomorphic_app
+from federation.horizontal.strategy import HomomorphicStrategy
+from privacy import canonical
+from privacy.aggregation import Entropy, Roster
+from privacy.ids import Digest, parse_partner_id
+from privacy.seal import SealingKey, SigningKey
+from privacy.threshold import Threshold, public_seed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartnerKeys:
+    """A partner's public keys, 32 bytes each: Ed25519 for signatures, X25519 for sealing."""
+
+    signing: bytes
+    sealing: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Partners in an order all agree on, how many of them may work together with the server, and their updates' terms.
+
+    name: of this one run; a second run takes another, for keys are bound to it.
+    """
+
+    name: str
+    partners: Mapping[str, PartnerKeys]
+    update: Update
+    colluders: int = 1
+
+    @property
+    def roster(self) -> Roster:
+        """Raises RosterInvalid, MalformedIdentifier."""
+        return Roster(partners=tuple(map(parse_partner_id, self.partners)), colluders=self.colluders)
+
+    @property
+    def job(self) -> Digest:
+        """Of all that is agreed: with other terms no key, share or upload fits."""
+        terms: list[canonical.Value] = [str(self.update.clip), str(self.update.bound), self.update.examples_max]
+        terms += [[name, str(bound)] for name, bound in self.update.metrics.items()]
+        keys: list[canonical.Value] = [[p, k.signing.hex(), k.sealing.hex()] for p, k in self.partners.items()]
+        body: canonical.Value = {"name": self.name, "keys": keys, "colluders": self.colluders, "terms": terms}
+        return wire.sha256(canonical.encode(body))
+
+    def strategy(self, inner: FedAvg, **options: Any) -> HomomorphicStrategy:
+        """The server's part around an averaging strategy; options: of HomomorphicStrategy."""
+        signing = KeyVerifier({partner: keys.signing for partner, keys in self.partners.items()})
+        engine = Threshold(self.roster, public_seed(self.job))
+        return HomomorphicStrategy(inner, self.roster, engine, signing, self.job, self.update, **options)
+
+    def client(
+        self, me: str, signing_key: SigningKey, sealing_key: SealingKey, entropy: Entropy, noise: Noise | None = None
+    ) -> ClientApp:
+        """One partner's ClientApp, to which `@app.train()` is added. Its keys of the run live in Flower's own state."""
+        engine = Threshold(self.roster, public_seed(self.job))
+        signing = {partner: keys.signing for partner, keys in self.partners.items()}
+        sealing = {partner: keys.sealing for partner, keys in self.partners.items()}
+        identity = KeyIdentity(parse_partner_id(me), signing_key, sealing_key, signing, sealing)
+        assert signing[me] == signing_key.public and sealing[me] == sealing_key.public, "these keys are the group's"
+
+        def member(message: Any, context: Any) -> Member:
+            return Member(self.roster, engine, identity, flower_store(context), self.job, entropy)
+
+        return homomorphic_app(member, self.update, noise)
