@@ -22,7 +22,7 @@ proposal, integers only (milli = thousandths, micro and ppm = millionths); field
     "colluders": partners assumed to work together with the hub (0 of two partners, else 1 or more)
     "deadline_seconds": of one phase; "attempts": at one round; "prepare_rounds": keys dealt ahead
     "minimum_rows": train rows a partner needs to take part
-    "engine": {"name": "threshold"} | {"name": "paillier", "dealer": partner, "bits": 2048 | 3072 | 4096}
+    "engine": {"name": "threshold"} | {"name": "paillier", "dealer": partner, "bits": 3072 | 4096}
     "privacy"?: {"noise_multiplier_milli", "row_clip_milli", "delta_log10"}   noise in shares, per-row clipped gradients
     "purpose", "expires", "nonce": hex, "disclosure": [sentence, …], "valid_days"
 
@@ -52,7 +52,7 @@ INPUTS_MAX = 4_096
 LAYERS_MAX = 3
 PARAMETERS_MAX = 5_000_000
 PAILLIER_PARAMETERS_MAX = 100_000  # beyond it a round takes hours
-PAILLIER_BITS = (2048, 3072, 4096)
+PAILLIER_BITS = (3072, 4096)
 
 _BOUNDS = {  # field: (least, most)
     "clip_milli": (1, 1_000_000),
@@ -225,7 +225,10 @@ class HorizontalPlan:
         raise PlanInvalid(field="parties", why=f"{partner[:80]} is not one of them")
 
     def new_engine(self) -> Engine:
-        """The plan's engine for its roster and job; made once a run by each side, since it prepares tables."""
+        """The plan's engine for its roster and job; made once a run by each side, since it prepares tables.
+
+        Raises PaillierMissing where a plan names an engine whose libraries are not installed.
+        """
         if self.engine.name == "paillier":
             from privacy.paillier import Paillier  # an extra: its libraries are there only where a plan may name it
 

@@ -184,6 +184,7 @@ class RunResult:
             "loss_micro": [facts.loss_micro for facts in state.history],
             "loss_rows": None if plan.privacy else "validation" if plan.split.validation_ppm else "train",
             "rows_train": max((facts.examples for facts in state.history), default=0),
+            "rows_by_class": [*state.statistics.rows] or None,  # of the train rows, where the statistics were asked for
             "rows_test": figures.rows,
             "auc_global_ppm": None if figures.auc is None else round(figures.auc * MICRO),
             "log_loss_global_micro": None if figures.log_loss is None else round(figures.log_loss * MICRO),

@@ -98,7 +98,7 @@ BAD: dict[str, tuple[str, dict[str, Any]]] = {
     "another engine": ("name", {"engine": {"name": "masks"}}),
     "a dealer of the threshold engine": ("engine", {"engine": {"name": "threshold", "dealer": "bank-a"}}),
     "paillier without a dealer": ("engine", {"engine": {"name": "paillier", "bits": 3072}}),
-    "paillier with a short key": ("bits", {"engine": {"name": "paillier", "dealer": "bank-a", "bits": 1024}}),
+    "paillier with a short key": ("bits", {"engine": {"name": "paillier", "dealer": "bank-a", "bits": 2048}}),
     "a dealer from elsewhere": ("dealer", {"engine": {"name": "paillier", "dealer": "bank-z", "bits": 3072}}),
     "noise beside exact means": ("standardise", {**NOISY, "standardise": "federated"}),
     "noise with several steps": ("training", {**NOISY, "training": {"steps": 2}}),

@@ -14,8 +14,11 @@ from federation.horizontal.trainer import Trainer, plan_seed
 from federation.metrics import auc
 from federation.models import network
 from federation.models.network import Parameters
+from federation.plan_horizontal import HorizontalPlan
 from privacy import canonical
 from privacy.aggregation import RoundVoid
+from privacy.ids import PartnerId
+from privacy.paillier import Paillier
 from tests.federation import banks
 from tests.federation.horizontal import runs
 from tests.federation.horizontal.runs import World
@@ -85,6 +88,18 @@ def test_a_run_of_averages_is_a_sum_of_integers_and_nothing_else(case: str) -> N
     assert weights(result) == b"".join(one.tobytes() for one in by_hand(world))
 
 
+def test_a_run_on_a_dealers_key_ends_with_the_same_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("privacy.paillier.engine._BITS_MIN", 512)  # a key that is made in an instant
+    body = horizontal(PARTNERS[:3], standardise="none", columns=NUMBERS, training={"rounds": 2})
+    chosen = {**body, "engine": {"name": "paillier", "dealer": "bank-b", "bits": 3072}}
+    plan = HorizontalPlan.from_body(chosen)
+    engine = Paillier(plan.roster, PartnerId("bank-b"), 512)
+    found = runs.world(chosen, BANKS, engine).run()
+    assert weights(found) == weights(runs.world(body, BANKS).run())
+    record = found.record()
+    assert (record["engine"], record["dealer"]) == ("paillier", "bank-b")
+
+
 def test_three_classes_are_told_apart() -> None:
     tables = {name: three(table) for name, table in BANKS.items()}
     body = horizontal(PARTNERS, model="multinomial", label=TRADES, columns=NUMBERS, training={"rounds": 3})
@@ -123,6 +138,7 @@ def test_figures_of_the_run_and_of_every_partner() -> None:
     assert result.figures.auc == pytest.approx(exact, abs=1e-3)
     chance = np.where(np.concatenate(truth), np.concatenate(values), 1 - np.concatenate(values))
     assert result.figures.log_loss == pytest.approx(-np.log(chance).mean(), abs=1e-5)
+    assert isinstance(record["rows_by_class"], list) and sum(record["rows_by_class"]) == record["rows_train"]  # type: ignore[arg-type]
     assert record["loss_rows"] == "validation"
     assert record["noise"] is None and record["dealer"] is None and record["void_attempts"] == 0
     assert [facts.cohort for facts in result.state.history] == [PARTNERS] * 5
