@@ -15,11 +15,12 @@ from ecowire import documents
 from federation.plan_horizontal import HorizontalPlan
 from hub import proposals, run_results
 from hub.records import Head, Proposal
-from hub.round_channel import FLOWER, Patience, RunEnded, TaskChannel, state_of
+from hub.round_channel import Patience, RunEnded, TaskChannel, state_of
 from hub.run_results import TrainResultInvalid
 from hub.services import Services
 from hub.store import Transaction
 from hub.store_runs import SavedRun
+from hub.tasks import FLOWER
 from privacy import canonical
 from privacy.errors import Failure, Kind
 from privacy.ids import Digest, PartnerId
@@ -63,7 +64,7 @@ def execute(services: Services, job: Proposal) -> "RunResult":
         patience_seconds=float(plan.deadline_seconds),
     )
     app = server.make_server_app(plan, plan.new_engine(), ports)
-    channel = TaskChannel(services, job, approvals, Patience())
+    channel = TaskChannel(services, job, approvals, Patience(), books)
     channel.assemble()
     context = Context(run_id=1, node_id=1, node_config={}, state=RecordDict(), run_config={})
     app(grid=AllianceGrid(channel, job.digest, float(plan.deadline_seconds)), context=context)
@@ -121,6 +122,8 @@ class Books:
     def __init__(self, services: Services, job: Digest) -> None:
         self._services = services
         self._job = job
+        self._decided = services.store.read("run.decisions", lambda tx: tx.runs.decisions(job))
+        self._waiting: dict[str, canonical.Value] = {}
 
     def load(self) -> "Checkpoint | None":
         """The newest checkpoint. Raises CheckpointUnreadable."""
@@ -136,25 +139,34 @@ class Books:
 
         def write(tx: Transaction) -> None:
             self._check(tx)
+            self.write_decisions(tx)
             tx.runs.save_checkpoint(self._job, SavedRun(round=checkpoint.round, body=body), now)
             for item in facts:
                 tx.runs.add_round(self._job, checkpoint.round, item, now)
             tx.tasks.drop_content(self._job, FLOWER)
 
         self._services.store.run("run.save", write)
+        self.written()
 
     def decide(self, name: str, make: Callable[[], canonical.Value]) -> canonical.Value:
-        """The first value decided under this name; `make` is called where there is none. Raises RunEnded."""
-        known = self._services.store.read("run.decision", lambda tx: tx.runs.decision(self._job, name))
-        if known is not None:
-            return known[0]
-        value, now = make(), self._services.clock()
+        """The first value decided under this name; `make` is called where there is none.
 
-        def write(tx: Transaction) -> canonical.Value:
-            self._check(tx)
-            return tx.runs.decide(self._job, name, value, now)
+        It is written together with the next requests or checkpoint: before these, nobody can have learned of it.
+        """
+        if name not in self._decided:
+            self._decided[name] = self._waiting[name] = make()
+        return self._decided[name]
 
-        return self._services.store.run("run.decide", write)
+    def write_decisions(self, tx: Transaction) -> None:
+        """Keep what was decided since the last time. Written again where the transaction is tried again."""
+        now = self._services.clock()
+        for name, value in self._waiting.items():
+            held = tx.runs.decide(self._job, name, value, now)
+            assert held == value, "one thread drives a run, and it has read what was decided before"
+
+    def written(self) -> None:
+        """The transaction that wrote them is committed."""
+        self._waiting.clear()
 
     def _check(self, tx: Transaction) -> None:
         if state_of(tx, self._job) != proposals.RUNNING:

@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from hub import proposals, tasks
 from hub.records import Proposal, Task
 from hub.services import Services
 from hub.store import Transaction
 from hub.store_tasks import FAILED, WITHDRAWN
+from hub.tasks import FLOWER
 from privacy import canonical
 from privacy.errors import Failure, Kind
 from privacy.ids import PartnerId
@@ -22,7 +23,6 @@ from privacy.ids import PartnerId
 if TYPE_CHECKING:
     from federation.grid import Request
 
-FLOWER = "flower"
 PHASE_CHARACTERS_MAX = 64
 BEGINS = ("deal", "hold")  # where only one partner deals, the others' session begins with what they hold
 
@@ -60,6 +60,14 @@ class Patience:
     start_seconds: float = 10.0  # after the hub's own start, when every node has to find it again
 
 
+class Notes(Protocol):
+    """What a run wants written before its next requests can be seen."""
+
+    def write_decisions(self, tx: Transaction) -> None: ...
+
+    def written(self) -> None: ...
+
+
 class Presence:
     """Which nodes are there, and which have been away for longer than anybody waits."""
 
@@ -93,11 +101,17 @@ class TaskChannel:
     """
 
     def __init__(
-        self, services: Services, job: Proposal, approvals: list[canonical.Value], patience: Patience | None = None
+        self,
+        services: Services,
+        job: Proposal,
+        approvals: list[canonical.Value],
+        patience: Patience | None = None,
+        notes: Notes | None = None,
     ) -> None:
         self._services = services
         self._job = job
         self._approvals = approvals
+        self._notes = notes
         self._nodes: dict[str, str] = {}  # of the requests this channel has posted
         self._presence = Presence(job.parties, services.connected, patience) if patience else None
 
@@ -136,10 +150,14 @@ class TaskChannel:
         def body(tx: Transaction) -> None:
             if state_of(tx, self._job.digest) != proposals.RUNNING:
                 raise RunEnded
+            if self._notes is not None:
+                self._notes.write_decisions(tx)
             for request in requests:
                 self._post(tx, request, now)
 
         self._services.store.run("training.post", body)
+        if self._notes is not None:
+            self._notes.written()
         self._nodes.update((request.message_id, request.node) for request in requests)
 
     def collect(self, message_ids: Sequence[str], timeout_seconds: float) -> "Mapping[str, bytes | Failure]":
@@ -149,8 +167,8 @@ class TaskChannel:
         """
         presence = self._presence
 
-        def given_up(settled: Collection[str]) -> bool:
-            return presence is not None and presence.gone({self._nodes[i] for i in message_ids if i not in settled})
+        def given_up(missing: Collection[str]) -> bool:
+            return presence is not None and presence.gone({self._nodes[message_id] for message_id in missing})
 
         settled = self._services.waiters.settle(message_ids, timeout_seconds, until=given_up)
         self._running()
@@ -197,6 +215,9 @@ class Answers(Mapping[str, "bytes | Failure"]):
         task = self._services.store.read("training.answer", lambda tx: tx.tasks.get(message_id))
         assert task is not None, "a task that was settled is kept"
         return _answer(task)
+
+    def __contains__(self, message_id: object) -> bool:
+        return message_id in self._states  # without loading it
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._states)

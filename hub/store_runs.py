@@ -58,10 +58,10 @@ class RunStore:
         self._session.flush()
         return canonical.decode(text.encode())
 
-    def decisions(self, job: str) -> tuple[str, ...]:
-        """The names of a run's decisions."""
-        query = select(RunDecisionRow.name).where(RunDecisionRow.job == job).order_by(RunDecisionRow.name)
-        return tuple(self._session.scalars(query))
+    def decisions(self, job: str) -> dict[str, canonical.Value]:
+        """All of a run's decisions by name."""
+        query = select(RunDecisionRow.name, RunDecisionRow.value).where(RunDecisionRow.job == job)
+        return {name: canonical.decode(value.encode()) for name, value in self._session.execute(query)}
 
     def resumes(self, job: str) -> int:
         """How often people went on with the run after it could not."""

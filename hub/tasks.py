@@ -15,6 +15,8 @@ from privacy import canonical
 from privacy.errors import Failure, Kind
 from privacy.ids import PartnerId
 
+FLOWER = "flower"  # a request of a training run, whose own thread waits for the answer: nothing else is to be advanced
+
 
 class AnswerOfOther(Failure):
     code = "ANSWER_OF_OTHER_NODE"
@@ -109,7 +111,7 @@ def answer(tx: Transaction, now: datetime, node: str, message: Message) -> tuple
         size=size,
     )
     tx.signal("task", task.id)
-    if task.job:
+    if task.job and task.kind != FLOWER:
         tx.signal("job", task.job)
     return task, True
 

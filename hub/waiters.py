@@ -11,12 +11,15 @@ POLL_SECONDS = 0.25
 
 
 class Waiters:
-    """One for each hub."""
+    """One for each hub. What is settled is known from the signals; the database is read at the beginning and the end
+    of a wait, and whenever a job has moved, as that may have withdrawn requests."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._changed = threading.Condition()
         self._closed = False
+        self._open: list[set[str]] = []  # what each wait under way still misses
+        self._moves = 0
         store.subscribe(self._signal)
 
     def close(self) -> None:
@@ -29,25 +32,31 @@ class Waiters:
     def closed(self) -> bool:
         return self._closed
 
-    def wait(self, ids: Sequence[str], seconds: float, *, until: Callable[[], bool] = lambda: False) -> dict[str, Task]:
-        """The tasks that are no longer open: when all are, when the time is over, when `until()`, or at closing."""
-        settled = self.settle(ids, seconds, until=lambda _settled: until())
+    def wait(self, ids: Sequence[str], seconds: float) -> dict[str, Task]:
+        """The tasks that are no longer open: when all are, when the time is over, or at closing."""
+        settled = self.settle(ids, seconds)
         found = self._store.read("tasks.found", lambda tx: [tx.tasks.get(task_id) for task_id in settled])
         return {task.id: task for task in found if task is not None}
 
     def settle(
-        self, ids: Sequence[str], seconds: float, *, until: Callable[[Collection[str]], bool] = lambda _settled: False
+        self, ids: Sequence[str], seconds: float, *, until: Callable[[Collection[str]], bool] = lambda missing: False
     ) -> dict[str, str]:
-        """As `wait`, but states by id only: answers may be large. `until` is given the ids that are settled, at each
-        signal and at least every POLL_SECONDS, as a node that leaves gives no signal."""
+        """As `wait`, but states by id only: answers may be large. It also ends where `until` holds, which is given the
+        ids still missing at every change and at least every POLL_SECONDS, as a node that leaves gives no signal."""
         deadline = time.monotonic() + seconds
+        missing, moves = set(ids), -1
         with self._changed:
-            while True:
-                found = self._settled(ids)
+            self._open.append(missing)
+            while not self._closed:
+                if moves != self._moves:
+                    moves = self._moves
+                    missing.difference_update(self._settled(ids))
                 left = deadline - time.monotonic()
-                if self._closed or len(found) == len(ids) or left <= 0 or until(found):
-                    return found
+                if not missing or left <= 0 or until(missing):
+                    break
                 self._changed.wait(min(left, POLL_SECONDS))
+            self._open = [other for other in self._open if other is not missing]
+        return self._settled(ids)
 
     def hold(self, until: Callable[[], bool]) -> bool:
         """One step of waiting for `until()`: whether it holds, after a signal or POLL_SECONDS; True at closing."""
@@ -67,6 +76,15 @@ class Waiters:
         return self._store.read("tasks.settled", lambda tx: tx.tasks.settled(ids))
 
     def _signal(self, signal: Signal) -> None:
-        if signal[0] in ("task", "job"):
-            with self._changed:
-                self._changed.notify_all()
+        what, whom = signal
+        with self._changed:
+            if what == "job":
+                self._moves += 1
+            elif what == "task":
+                for missing in self._open:
+                    missing.discard(whom)
+                if all(self._open):
+                    return  # everybody misses something still
+            else:
+                return
+            self._changed.notify_all()

@@ -51,6 +51,7 @@ class Link:
         self._failure: Failure | None = None
         self._over = False
         self._work = True  # look into the database once at the beginning
+        self._check_due = 0.0
 
     def push(self, *frames: pb.Frame) -> None:
         """Frames that go out before the next frame of a task."""
@@ -63,6 +64,20 @@ class Link:
         with self._changed:
             self._work = True
             self._changed.notify_all()
+
+    def check_due(self) -> bool:
+        """Whether the certificate is to be looked up again: it was not for RECHECK_SECONDS, or it has changed."""
+        now = time.monotonic()
+        with self._changed:
+            due = now >= self._check_due
+            if due:
+                self._check_due = now + identity.RECHECK_SECONDS
+            return due
+
+    def doubt(self) -> None:
+        """Its certificate has changed: look before anything else goes out."""
+        with self._changed:
+            self._check_due = 0.0
 
     def close(self, failure: Failure | None = None) -> None:
         """End the stream; the first reason counts."""
@@ -189,6 +204,8 @@ class Switch:
 
     def _check(self, link: Link) -> None:
         """Look the certificate up again: it may have been revoked, or have expired, since the handshake."""
+        if not link.check_due():
+            return
         now, found = self._services.clock(), link.caller.fingerprint
         self._services.store.read("identity", lambda tx: identity.check(tx, found, now))
 
@@ -199,13 +216,10 @@ class Switch:
         task = self._services.store.read("tasks.get", lambda tx: tx.tasks.get(task_id))
         if task is None or task.state != "OPEN":
             return  # answered on an older stream, or withdrawn meanwhile
-        checked = time.monotonic()
         for frame in to_frames(Message(id=task.id, kind=task.kind, head=task.head, body=task.body or b"")):
             if link.over:
                 return
-            if time.monotonic() - checked > identity.RECHECK_SECONDS:  # a slow reader, a large body
-                self._check(link)
-                checked = time.monotonic()
+            self._check(link)  # a slow reader, a large body
             yield frame
             yield from link.drain()
 
@@ -216,6 +230,8 @@ class Switch:
         with self._lock:
             links = [x for x in self._links.values() if whom in (x.caller.name, x.caller.fingerprint)]
         for link in links:
+            if what == "certificate":
+                link.doubt()
             link.wake()
 
 
