@@ -27,8 +27,8 @@ class SlotStale(Failure):
 class KeyDealtBefore(Failure):
     code = "KEY_DEALT_BEFORE"
     kind = Kind.CONFLICT
-    en = "{partner} has dealt its key {key} before; a key is dealt once"
-    zh = "{partner} 的密钥 {key} 已分发过；每个密钥只分发一次"
+    en = "{partner} has dealt the key of this {key}, and it is in use; it is not dealt again"
+    zh = "{partner} 已分发该 {key} 的密钥且已投入使用；不再重新分发"
 
 
 class KeyMissing(Failure):

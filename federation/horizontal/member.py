@@ -50,7 +50,8 @@ class Member:
     def deal(self, key_names: Sequence[str]) -> Dealt:
         """Make these keys, keep each secret and the own share, and seal the other partners' shares of all of them.
 
-        Raises KeyDealtBefore, SlotStale, ShareForeign for keys that this engine has no use for.
+        A key that is asked for again before anything was hidden under it is made anew, and the earlier one is gone: the
+        reply may have been lost. Raises KeyDealtBefore, SlotStale, ShareForeign for keys this engine has no use for.
         """
         self._check_deal(key_names)
         publics: dict[str, bytes] = {}
@@ -75,10 +76,10 @@ class Member:
         for key in key_names:
             if self.me not in self.engine.dealers or (key == keys.JOB_KEY) == self.engine.every_slot:
                 raise ShareForeign(dealer=self.me, key=key, why=f"{self.engine.name} has no such key of this partner")
-            if keys.own(key) in self._store or keys.share(key, self.me) in self._store:
-                raise KeyDealtBefore(partner=self.me, key=key)
             if key != keys.JOB_KEY:
                 self._check_new(key)
+            elif keys.own(key) in self._store and keys.LATEST in self._store:
+                raise KeyDealtBefore(partner=self.me, key=key)
 
     # --- hold ---------------------------------------------------------------------------------------------------------
 

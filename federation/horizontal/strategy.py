@@ -198,11 +198,19 @@ class HomomorphicStrategy(Strategy):
     # --- one slot -----------------------------------------------------------------------------------------------------
 
     def _begin(self, grid: Grid, round_: int, number: int, message_type: str, content: RecordDict) -> _Attempt:
-        slot = Slot(job=self.job, round=round_, attempt=number)
-        given = flower.read_input(slot, message_type, content)
-        connected = self._presence.decide(grid, slot, self.coordinator.bound_cohort(given.body))
-        asked = self.coordinator.prepare(slot, connected, self._exchange(grid))
-        return _Attempt(slot=slot, message_type=message_type, content=content, asked=asked, given=given)
+        """The next attempt, from `number` on, for which enough partners are there and have keys."""
+        while True:
+            slot = Slot(job=self.job, round=round_, attempt=number)
+            given = flower.read_input(slot, message_type, content)
+            connected = self._presence.decide(grid, slot, self.coordinator.bound_cohort(given.body))
+            try:
+                asked = self.coordinator.prepare(slot, connected, self._exchange(grid))
+            except QuorumMissing:
+                number += 1
+                if number >= self._attempts:
+                    raise
+                continue
+            return _Attempt(slot=slot, message_type=message_type, content=content, asked=asked, given=given)
 
     def _messages(self, grid: Grid, attempt: _Attempt) -> list[Message]:
         content = flower.input_content(attempt.slot, attempt.content)

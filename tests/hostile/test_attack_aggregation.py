@@ -15,7 +15,6 @@ from federation.horizontal.errors import (
     CohortChanged,
     CohortInvalid,
     InputNotGiven,
-    KeyDealtBefore,
     KeyMissing,
     KeySpent,
     ShareForeign,
@@ -393,10 +392,19 @@ def test_a_round_that_is_over_stays_over() -> None:
     assert not [name for name in hub.parties.stores[VICTIM] if name.startswith(("own/1", "share/1"))]
 
 
-def test_keys_are_dealt_once() -> None:
+def test_a_key_is_dealt_anew_only_before_it_is_used() -> None:
+    """A hub that has a key dealt twice gets two keys, of which the first is gone; its holders don't take the second."""
     hub = Hub(4)
     hub.prepare(slot(1))
-    with pytest.raises(KeyDealtBefore):
+    own = hub.parties.stores[VICTIM][keys.own("1.0")]
+    again = hub.members[VICTIM].deal(["1.0"])
+    assert hub.parties.stores[VICTIM][keys.own("1.0")] != own
+    complaints = hub.hold({VICTIM: again})
+    assert {one.code for p, told in complaints.items() if p != VICTIM for one in told} == {"SHARE_FOREIGN"}
+    uploads = hub.upload(slot(1))
+    _, refused = hub.ask_all(slot(1), list(uploads.values()), [p for p in hub.partners if p != VICTIM])
+    assert set(refused.values()) == {"SHARE_FOREIGN"}  # the victim's upload is under a key that nobody holds
+    with pytest.raises(SlotStale):
         hub.members[VICTIM].deal(["1.0"])
     with pytest.raises(ShareForeign):
         hub.members[VICTIM].deal([keys.JOB_KEY])

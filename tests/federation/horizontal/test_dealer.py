@@ -10,7 +10,14 @@ from flwr.serverapp.strategy import FedAvg
 from federation.grid import AllianceGrid, LocalGrid
 from federation.horizontal import keys
 from federation.horizontal.coordinator import Event
-from federation.horizontal.errors import CohortInvalid, KeySpent, QuorumMissing, UploadMalformed
+from federation.horizontal.errors import (
+    CohortInvalid,
+    KeyDealtBefore,
+    KeySpent,
+    QuorumMissing,
+    ShareForeign,
+    UploadMalformed,
+)
 from federation.horizontal.strategy import HomomorphicStrategy
 from privacy import packing
 from privacy.ids import PartnerId
@@ -89,3 +96,17 @@ def test_a_holder_answers_once_and_over_the_uploads_that_were_signed(parties: Pa
     with pytest.raises(KeySpent):
         answer(asked["slot"], asked["headers"], asked["bodies"])
     assert np.frombuffer(asked["bodies"][0], np.uint8).size
+
+
+def test_the_jobs_key_is_dealt_anew_only_before_it_is_used(parties: Parties) -> None:
+    dealer = parties.members[DEALER]
+    first = dealer.deal([keys.JOB_KEY])
+    assert dealer.deal([keys.JOB_KEY]).publics != first.publics  # the first reply was lost
+    fresh = Parties(parties.roster, engine=parties.engine)
+    led(fresh).train_round(LocalGrid(fresh.apps(), JOB), 1, start(), ConfigRecord())
+    with pytest.raises(KeyDealtBefore):
+        fresh.members[DEALER].deal([keys.JOB_KEY])
+    with pytest.raises(ShareForeign):
+        fresh.members[PartnerId("bank-a")].deal([keys.JOB_KEY])
+    with pytest.raises(ShareForeign):
+        fresh.members[DEALER].deal(["2.0"])

@@ -256,6 +256,31 @@ def test_a_partner_that_leaves_in_any_phase_does_not_stop_the_rest(phase: str, m
     assert cohorts[3:] == [4, 4], "it is back"
 
 
+@pytest.mark.parametrize("phase", ["deal", "hold", "train", "answer"])
+def test_where_everybody_is_needed_a_lost_reply_costs_an_attempt(phase: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three of three must answer. bank-c does its work in round 2, but its reply is lost; it is asked again."""
+    monkeypatch.setattr("federation.horizontal.presence.GRACE_SECONDS", 0.05)
+    parties = Parties(roster(3))
+    lost: list[str] = []
+
+    class Losing(MemoryChannel):
+        def collect(self, ids: Any, timeout_seconds: float) -> Any:
+            found = dict(super().collect(ids, timeout_seconds))
+            for message_id in ids:
+                if message_id.endswith(f"2.0.{phase}-bank-c") and not lost:
+                    lost.append(message_id)
+                    self._answers.pop(message_id)
+                    del found[message_id]
+            return found
+
+    strategy, arrays = wrap(parties, prepare_rounds=1, attempts=2), start()
+    grid = AllianceGrid(Losing(parties.apps()), JOB)
+    for number in range(1, 4):
+        arrays, _ = strategy.train_round(grid, number, arrays, ConfigRecord())
+    assert lost
+    assert (vector(arrays) == plain_rounds(parties.roster.partners, 3, UPDATE, parties.engine.value_bits)).all()
+
+
 def test_too_few_partners_are_named() -> None:
     parties = Parties(roster(4))
     channel = MemoryChannel(parties.apps())
