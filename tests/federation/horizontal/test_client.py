@@ -1,20 +1,25 @@
 """A partner's application answers only what its plan allows, whatever the hub sends."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 
-from federation import tabular
+from federation import grid, records, tabular
 from federation.errors import FlowerContentMalformed
+from federation.grid import Request
 from federation.horizontal import client
+from federation.horizontal.errors import QuorumMissing
 from federation.horizontal.trainer import Trainer
 from federation.models import network
 from federation.plan_horizontal import HorizontalPlan
 from federation.tabular import Scaling
 from privacy import packing
 from tests.federation import banks
+from tests.federation.channel import MemoryChannel
 from tests.federation.horizontal import runs
 from tests.federation.plans import horizontal
 
@@ -121,3 +126,30 @@ def test_rows_are_read_only_when_they_are_needed() -> None:
     world.apps["bank-a"] = world.app("bank-a", trainer)
     world.run()
     assert len(asked) == 3  # statistics, one round, the finish; nothing for deal, hold and answer
+
+
+class Unfair(MemoryChannel):
+    """A hub that gives one partner another scaling than the others, to tell its update from the sum."""
+
+    victim = "bank-b"
+
+    def post(self, requests: Sequence[Request]) -> None:
+        changed = []
+        for request in requests:
+            message = grid.decode(request.content)
+            if request.node == self.victim and message.metadata.message_type == "train":
+                scaling = client.read_scaling(PLAN, bytes(message.content["config"]["scaling"]))
+                other = Scaling(means=scaling.means + 1e-9, deviations=scaling.deviations)
+                message.content["config"]["scaling"] = client.pack_scaling(other)
+                request = replace(request, content=records.encode(message))
+            changed.append(request)
+        super().post(changed)
+
+
+def test_a_partner_given_another_scaling_than_the_rest_is_in_no_sum() -> None:
+    world = runs.world(horizontal(PARTNERS, training={"rounds": 1}), BANKS)
+    world.channel = Unfair(world.apps)
+    with pytest.raises(QuorumMissing):
+        world.run()
+    assert [state for event in world.events for state in event.states.values() if state == "UPLOAD_MALFORMED"]
+    assert not [event for event in world.events if (event.round, event.phase) == (1, "answer")]
