@@ -128,7 +128,7 @@ def channel(world: World) -> MemoryChannel:
 class Losing(MemoryChannel):
     """Loses the requests whose ids end so: their partner does not answer in time."""
 
-    lost = ""
+    lost: tuple[str, ...] = ()
 
     def collect(self, message_ids: Sequence[str], timeout_seconds: float) -> Mapping[str, bytes | Failure]:
         return super().collect([i for i in message_ids if not i.endswith(self.lost)], timeout_seconds)
@@ -138,7 +138,7 @@ class Losing(MemoryChannel):
 def test_a_partner_that_falls_silent_costs_at_most_its_own_part_and_rejoins(phase: str, summed: int) -> None:
     world = runs.world(body(), BANKS)
     world.channel = Losing(world.apps)
-    world.channel.lost = f"-2.0.{phase}-bank-c"
+    world.channel.lost = (f"-2.0.{phase}-bank-c",)
     result = world.run()
     cohorts = [facts.cohort for facts in result.state.history]
     assert (len(cohorts[1]), "bank-c" in cohorts[1]) == (summed, summed == 4)
@@ -157,6 +157,19 @@ def test_a_run_without_a_quorum_pauses_and_goes_on_when_people_resume_it() -> No
     channel(world).disconnected.clear()
     world.on_save = lambda state: None
     assert same(world.run(resumes=1), runs.world(body(), BANKS, durable=True).run())
+
+
+@pytest.mark.parametrize("phase", ["deal", "hold", "train", "answer"])
+def test_a_run_whose_partners_fell_silent_in_every_attempt_goes_on_with_new_ones(phase: str) -> None:
+    world = runs.world(body(), BANKS)
+    world.channel = Losing(world.apps)
+    world.channel.lost = tuple(f"-2.{n}.{phase}-{partner}" for n in (0, 1) for partner in ("bank-b", "bank-c"))
+    with pytest.raises(QuorumMissing):
+        world.run()
+    world.channel.lost = ("nothing",)
+    result = world.run(resumes=1)
+    assert [facts.attempts for facts in result.state.history] == [1, 3, 1]
+    assert result.model.encode() == runs.world(body(), BANKS).run().model.encode()
 
 
 class Flaky(PlainEngine):
