@@ -89,7 +89,7 @@ class RoundKeys(MutableMapping[str, bytes]):
         """All names, with the values that are small."""
         value = case((func.length(RoundKeyRow.value) <= SMALL_BYTES, RoundKeyRow.value))
         rows = session.execute(select(RoundKeyRow.name, value).where(RoundKeyRow.job == self._job))
-        return dict(rows.tuples())
+        return {row[0]: row[1] for row in rows}
 
     def _siblings(self, session: Session, name: str) -> dict[str, bytes]:
         """The value of a name with those beside it: the shares of one slot are read together."""
@@ -97,4 +97,4 @@ class RoundKeys(MutableMapping[str, bytes]):
         query = select(RoundKeyRow.name, RoundKeyRow.value).where(
             RoundKeyRow.job == self._job, RoundKeyRow.name >= folder, RoundKeyRow.name < folder[:-1] + "0"
         )
-        return dict(session.execute(query).tuples())
+        return {row[0]: row[1] for row in session.execute(query)}
