@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from federation.grid import Request
 
 PHASE_CHARACTERS_MAX = 64
+SMALL_BYTES = 1 << 20  # answers of one phase up to this together are read at once
 BEGINS = ("deal", "hold")  # where only one partner deals, the others' session begins with what they hold
 
 
@@ -171,8 +172,13 @@ class TaskChannel:
             return presence is not None and presence.gone({self._nodes[message_id] for message_id in missing})
 
         settled = self._services.waiters.settle(message_ids, timeout_seconds, until=given_up)
-        self._running()
-        return Answers(self._services, {i: settled[i] for i in message_ids if i in settled})
+
+        def body(tx: Transaction) -> tuple[str, dict[str, Task]]:
+            return state_of(tx, self._job.digest), tx.tasks.replies(sorted(settled), SMALL_BYTES)
+
+        state, small = self._services.store.read("training.collect", body)
+        self._check(state)
+        return Answers(self._services, [i for i in message_ids if i in settled], small)
 
     def withdraw(self, message_ids: Sequence[str]) -> None:
         """Nobody waits for these any more; what was answered stays answered."""
@@ -195,35 +201,41 @@ class TaskChannel:
         )
 
     def _running(self) -> None:
+        self._check(self._services.store.read("training.state", lambda tx: state_of(tx, self._job.digest)))
+
+    def _check(self, state: str) -> None:
         """Raises RunInterrupted where the hub stops, RunEnded where the run does not go on."""
         if self._services.waiters.closed:
             raise RunInterrupted
-        if self._services.store.read("training.state", lambda tx: state_of(tx, self._job.digest)) != proposals.RUNNING:
+        if state != proposals.RUNNING:
             raise RunEnded
 
 
 class Answers(Mapping[str, "bytes | Failure"]):
-    """What nodes answered: one in memory at a time."""
+    """What nodes answered. Small answers are here already; large ones are in memory one at a time."""
 
-    def __init__(self, services: Services, states: dict[str, str]) -> None:
+    def __init__(self, services: Services, ids: Sequence[str], small: Mapping[str, Task]) -> None:
         self._services = services
-        self._states = states
+        self._ids = ids
+        self._small = small
 
     def __getitem__(self, message_id: str) -> "bytes | Failure":
-        if message_id not in self._states:
+        if message_id not in self._ids:
             raise KeyError(message_id)
-        task = self._services.store.read("training.answer", lambda tx: tx.tasks.get(message_id))
+        task = self._small.get(message_id)
+        if task is None:
+            task = self._services.store.read("training.answer", lambda tx: tx.tasks.get(message_id))
         assert task is not None, "a task that was settled is kept"
         return _answer(task)
 
     def __contains__(self, message_id: object) -> bool:
-        return message_id in self._states  # without loading it
+        return message_id in self._ids  # without loading it
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._states)
+        return iter(self._ids)
 
     def __len__(self) -> int:
-        return len(self._states)
+        return len(self._ids)
 
 
 def state_of(tx: Transaction, digest: str) -> str:

@@ -1,5 +1,6 @@
 """Repository of requests: what the hub asked the nodes, and which commands from outside were carried out."""
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -47,19 +48,16 @@ class TaskStore:
         query = select(TaskRow.id, TaskRow.node, TaskRow.digest, TaskRow.state).where(TaskRow.id.in_(ids))
         return {task_id: (node, digest, state) for task_id, node, digest, state in self._session.execute(query)}
 
-    def settled(self, ids: Sequence[str]) -> dict[str, str]:
-        """Those of the given tasks that are no longer open, with their states."""
-        query = select(TaskRow.id, TaskRow.state).where(TaskRow.id.in_(ids), TaskRow.state != OPEN)
-        return {row.id: row.state for row in self._session.execute(query)}
+    def settled(self, ids: Sequence[str]) -> tuple[str, ...]:
+        """Those of the given tasks that are no longer open."""
+        query = select(TaskRow.id).where(TaskRow.id.in_(ids), TaskRow.state != OPEN)
+        return tuple(self._session.scalars(query))
 
-    def open_ids(self, node: str, after: int) -> tuple[tuple[int, str], ...]:
-        """(number, id) of the node's open tasks that are newer than `after`, oldest first."""
-        query = (
-            select(TaskRow.number, TaskRow.id)
-            .where(TaskRow.node == node, TaskRow.state == OPEN, TaskRow.number > after)
-            .order_by(TaskRow.number)
-        )
-        return tuple((number, task_id) for number, task_id in self._session.execute(query).all())
+    def next_open(self, node: str, after: int) -> tuple[Task | None, bool]:
+        """The node's oldest open task that is newer than `after`, and whether there are more."""
+        query = select(TaskRow).where(TaskRow.node == node, TaskRow.state == OPEN, TaskRow.number > after)
+        ids = self._session.scalars(query.with_only_columns(TaskRow.number).order_by(TaskRow.number).limit(2)).all()
+        return (_task(self._session.get_one(TaskRow, ids[0])) if ids else None), len(ids) > 1
 
     def newest(self, job: str, count: int, kind: str = "flower") -> tuple[tuple[str, str, str], ...]:
         """(id, node, state) of a job's newest tasks of a kind, newest first."""
@@ -102,6 +100,14 @@ class TaskStore:
         row.reply_digest, row.answered_at, row.bytes_up, row.body = digest, now, size, None
         self._session.flush()
         return _task(row)
+
+    def replies(self, ids: Sequence[str], bytes_max: int) -> dict[str, Task]:
+        """Those of the given tasks that are settled; none of them where their answers together are larger."""
+        found = select(TaskRow).where(TaskRow.id.in_(ids), TaskRow.state != OPEN)
+        size = self._session.scalars(found.with_only_columns(func.sum(TaskRow.bytes_up))).one() or 0
+        if size > bytes_max:
+            return {}
+        return {row.id: _task(row) for row in self._session.scalars(found)}
 
     def mark_handled(self, task_id: str, *, phase: str | None = None, keep_body: bool = False) -> None:
         """The answer's consequences are written; its body goes unless it is kept."""
@@ -180,8 +186,7 @@ class TaskStore:
 
 
 def _head(text: str) -> Head:
-    value = canonical.decode(text.encode())
-    assert isinstance(value, dict)
+    value: Head = json.loads(text)  # our own canonical text: reading it back needs no second check
     return value
 
 

@@ -11,8 +11,8 @@ POLL_SECONDS = 0.25
 
 
 class Waiters:
-    """One for each hub. What is settled is known from the signals; the database is read at the beginning and the end
-    of a wait, and whenever a job has moved, as that may have withdrawn requests."""
+    """One for each hub. What is settled is known from the signals; the database is read at the beginning of a wait, and
+    whenever a job has moved, as that may have withdrawn requests."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -35,13 +35,13 @@ class Waiters:
     def wait(self, ids: Sequence[str], seconds: float) -> dict[str, Task]:
         """The tasks that are no longer open: when all are, when the time is over, or at closing."""
         settled = self.settle(ids, seconds)
-        found = self._store.read("tasks.found", lambda tx: [tx.tasks.get(task_id) for task_id in settled])
+        found = self._store.read("tasks.found", lambda tx: [tx.tasks.get(i) for i in ids if i in settled])
         return {task.id: task for task in found if task is not None}
 
     def settle(
         self, ids: Sequence[str], seconds: float, *, until: Callable[[Collection[str]], bool] = lambda missing: False
-    ) -> dict[str, str]:
-        """As `wait`, but states by id only: answers may be large. It also ends where `until` holds, which is given the
+    ) -> frozenset[str]:
+        """As `wait`, but ids only: answers may be large. It also ends where `until` holds, which is given the
         ids still missing at every change and at least every POLL_SECONDS, as a node that leaves gives no signal."""
         deadline = time.monotonic() + seconds
         missing, moves = set(ids), -1
@@ -56,7 +56,7 @@ class Waiters:
                     break
                 self._changed.wait(min(left, POLL_SECONDS))
             self._open = [other for other in self._open if other is not missing]
-        return self._settled(ids)
+            return frozenset(set(ids) - missing)
 
     def hold(self, until: Callable[[], bool]) -> bool:
         """One step of waiting for `until()`: whether it holds, after a signal or POLL_SECONDS; True at closing."""
@@ -72,7 +72,7 @@ class Waiters:
             while not self._closed and (left := deadline - time.monotonic()) > 0:
                 self._changed.wait(left)
 
-    def _settled(self, ids: Sequence[str]) -> dict[str, str]:
+    def _settled(self, ids: Sequence[str]) -> tuple[str, ...]:
         return self._store.read("tasks.settled", lambda tx: tx.tasks.settled(ids))
 
     def _signal(self, signal: Signal) -> None:

@@ -20,6 +20,7 @@ from ecowire.stream import Assembler, Message, to_frames
 from ecowire.v1 import alliance_pb2 as pb
 from hub import dispatch, identity, tasks
 from hub.identity import Caller
+from hub.records import Task
 from hub.services import NodeHandler, Services
 from hub.store import Signal
 from privacy.errors import Failure, Kind
@@ -164,11 +165,13 @@ class Switch:
         while not link.over:
             yield from link.drain()
             self._check(link)
-            if link.wait(identity.RECHECK_SECONDS):
-                for number, task_id in self._open_tasks(link.caller.name, sent):
+            more = link.wait(identity.RECHECK_SECONDS)
+            while more and not link.over:
+                task, more = self._next_task(link.caller.name, sent)
+                if task is not None:
                     self._check(link)
-                    yield from self._task_frames(link, task_id)
-                    sent = number
+                    yield from self._task_frames(link, task)
+                    sent = task.number
         yield from link.drain()
 
     def read(self, link: Link, frames: Iterator[pb.Frame]) -> None:
@@ -209,13 +212,10 @@ class Switch:
         now, found = self._services.clock(), link.caller.fingerprint
         self._services.store.read("identity", lambda tx: identity.check(tx, found, now))
 
-    def _open_tasks(self, node: str, after: int) -> tuple[tuple[int, str], ...]:
-        return self._services.store.read("tasks.open", lambda tx: tx.tasks.open_ids(node, after))
+    def _next_task(self, node: str, after: int) -> tuple[Task | None, bool]:
+        return self._services.store.read("tasks.next", lambda tx: tx.tasks.next_open(node, after))
 
-    def _task_frames(self, link: Link, task_id: str) -> Iterator[pb.Frame]:
-        task = self._services.store.read("tasks.get", lambda tx: tx.tasks.get(task_id))
-        if task is None or task.state != "OPEN":
-            return  # answered on an older stream, or withdrawn meanwhile
+    def _task_frames(self, link: Link, task: Task) -> Iterator[pb.Frame]:
         for frame in to_frames(Message(id=task.id, kind=task.kind, head=task.head, body=task.body or b"")):
             if link.over:
                 return

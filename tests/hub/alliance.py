@@ -21,7 +21,7 @@ from ecowire.documents import Signed
 from hub import authority, founding, partners, proposals, wiring
 from hub.audit import Log
 from hub.identity import Caller
-from hub.records import Head, Partner
+from hub.records import Head, Partner, Task
 from hub.services import Services
 from hub.settings import Settings, load
 from hub.store import Store
@@ -152,6 +152,16 @@ class Hub:
     def proposal(self, digest: Digest) -> proposals.Proposal:
         found = self.store.read("test", lambda tx: tx.jobs.proposal(digest))
         assert found is not None
+        return found
+
+    def open_tasks(self, node: str) -> list[Task]:
+        """What a node would be sent at its next connection, oldest first."""
+        found: list[Task] = []
+        more = True
+        while more:
+            after = found[-1].number if found else 0
+            task, more = self.store.read("open", lambda tx, n=after: tx.tasks.next_open(node, n))
+            found += [task] if task else []
         return found
 
     def leaves(self) -> list[tuple[str, str]]:

@@ -84,8 +84,8 @@ def test_each_document_leaves_a_leaf_and_its_party_gets_a_receipt(hub: Hub) -> N
     kinds = [kind for kind, subject in hub.leaves() if subject == done.digest]
     assert kinds.count("match-commitment") == kinds.count("match-result") == 2
     for name in ("broker", "insurer"):
-        opened = hub.store.read("o", lambda tx, n=name: [tx.tasks.get(i) for _, i in tx.tasks.open_ids(n, 0)])
-        receipts = [task for task in opened if task is not None and task.kind == "receipt"]
+        opened = hub.open_tasks(name)
+        receipts = [task for task in opened if task.kind == "receipt"]
         assert len(receipts) == 2
 
 

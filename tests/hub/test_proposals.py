@@ -116,7 +116,7 @@ def test_one_refusal_ends_it(hub: Hub) -> None:
     ended = hub.proposal(made.digest)
     assert (ended.state, ended.reason["en"]) == ("REFUSED", "not this month")
     for name in ("broker", "insurer"):  # all that is still to be sent is the word that it ended, and why
-        ((_, told),) = hub.store.read("open", lambda tx, n=name: tx.tasks.open_ids(n, 0))
+        (told,) = [task.id for task in hub.open_tasks(name)]
         task = hub.store.read("told", lambda tx, t=told: tx.tasks.get(t))
         assert (task.kind, task.head["job"], task.head["state"]) == ("job.ended", made.digest, "REFUSED")
         assert task.head["reason"] == ended.reason

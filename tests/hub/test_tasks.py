@@ -39,8 +39,7 @@ def ok(task_id: str = "job-1-bank", body: bytes = b"reply", kind: str = "ok") ->
 def test_posting_again_is_the_same_request(hub: Hub) -> None:
     assert post(hub)
     assert not post(hub)
-    opened = hub.store.read("open", lambda tx: tx.tasks.open_ids("bank", 0))
-    assert [task_id for _, task_id in opened] == ["job-1-bank"]
+    assert [task.id for task in hub.open_tasks("bank")] == ["job-1-bank"]
 
 
 @pytest.mark.parametrize("change", ["body", "node"])
@@ -56,7 +55,7 @@ def test_a_request_stays_open_until_its_answer_is_stored(hub: Hub) -> None:
     assert new
     assert (task.state, task.reply_head, task.reply_body, task.body) == ("ANSWERED", {"done": True}, b"reply", None)
     assert task.bytes_up == len(b"reply") + len(b'{"done":true}')
-    assert hub.store.read("open", lambda tx: tx.tasks.open_ids("bank", 0)) == ()
+    assert hub.open_tasks("bank") == []
 
 
 @pytest.mark.parametrize("second", [ok(), ok(body=b"another answer"), ok(kind="failure2")])
@@ -79,7 +78,7 @@ def test_another_node_can_not_answer(hub: Hub) -> None:
     post(hub)
     with pytest.raises(tasks.AnswerOfOther):
         answer(hub, ok(), node="broker")
-    assert [i for _, i in hub.store.read("open", lambda tx: tx.tasks.open_ids("bank", 0))] == ["job-1-bank"]
+    assert [task.id for task in hub.open_tasks("bank")] == ["job-1-bank"]
 
 
 def test_an_answer_that_nothing_asked_for_is_named(hub: Hub) -> None:
