@@ -11,7 +11,6 @@ from federation.horizontal import terms
 from federation.horizontal.trainer import Trainer
 from federation.models import network
 from federation.plan_horizontal import HorizontalPlan
-from privacy.noise import NoiseDoesNotFit
 from tests.federation import banks
 from tests.federation.horizontal import runs
 from tests.federation.plans import PRIVACY, horizontal
@@ -124,11 +123,12 @@ def test_a_share_follows_its_entropy() -> None:
     assert terms.noise_share(HorizontalPlan.from_body(horizontal(PARTNERS)), 30, SeededEntropy(b"1")) is None
 
 
-def test_noise_that_drowns_the_lanes_is_refused() -> None:
-    privacy = {**PRIVACY, "noise_multiplier_milli": 100_000, "row_clip_milli": 1_000_000}
-    plan = HorizontalPlan.from_body(body(privacy=privacy, examples_max=400, training={"rate_micro": 100_000_000}))
-    try:
-        found = terms.update_terms(plan, 30)
-    except NoiseDoesNotFit:
-        return
-    assert found.bound is not None and found.bound > plan.clip  # it fits only in coarser steps
+def test_strong_noise_makes_steps_coarser_so_that_both_fit_a_lane() -> None:
+    weak = HorizontalPlan.from_body(body())
+    strong = HorizontalPlan.from_body(body(privacy={**PRIVACY, "noise_multiplier_milli": 100_000}))
+    found = [terms.update_terms(plan, 30) for plan in (weak, strong)]
+    bounds = [update.bound for update in found]
+    assert bounds[0] is not None and bounds[1] is not None
+    assert weak.clip < bounds[0] < 1.2 * weak.clip
+    assert bounds[1] > 2 * bounds[0]
+    assert found[1].noise_norm > 50 * found[0].noise_norm > 0
