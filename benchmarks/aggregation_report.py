@@ -6,7 +6,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from benchmarks.harness import Row, Target
+from benchmarks.harness import SECONDS_MIN, Row, Target, short
 from benchmarks.peers import PHASES
 
 MILLION = 1_000_000
@@ -33,9 +33,6 @@ ANSWER_SECONDS_MAX = 0.005
 OPEN_SECONDS_MAX = 0.1
 HUB_GROWTH_MAX = 1.05  # memory of the hub: most over least
 LABEL_FACTOR = 4.0
-SECONDS_MIN = 5e-6  # below it the clock's own calls are what is measured
-SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
-BYTES = ((1e6, "MB"), (1e3, "kB"), (1.0, "B"))
 
 
 def find(rows: Sequence[Row], engine: str, size: int, parties: int, metric: str, case: str = "") -> Row | None:
@@ -74,16 +71,6 @@ def targets(rows: Sequence[Row]) -> list[Target]:
         what = "hub's memory, " + " and ".join(str(r.parties) for r in hub) + " partners: most / least"
         judged.append(Target(what=what, figure=ratio, limit=HUB_GROWTH_MAX, unit="x"))
     return judged
-
-
-def short(value: float, unit: str) -> str:
-    """A figure in the width of a column: three digits and a unit that fits; what is too short to time is "-"."""
-    if unit == "s" and value < SECONDS_MIN:
-        return "-"
-    steps = SECONDS if unit == "s" else BYTES
-    factor, name = next((step for step in steps if value >= step[0]), steps[-1])
-    scaled = value / factor
-    return f"{scaled:,.0f} {name}" if scaled >= 100 else f"{scaled:.3g} {name}"
 
 
 def table(rows: Sequence[Row], engines: Sequence[str]) -> Table:
@@ -168,4 +155,4 @@ def _draw_phases(
     axes.invert_yaxis()
     axes.set(xscale="log", xlabel="seconds (logarithmic), once a party, an upload or an answer")
     axes.set_title(f"phases, {size:,} parameters, {parties} partners")
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, loc="upper right")

@@ -13,8 +13,11 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from rich import box
+from rich.table import Table
+
 from benchmarks import round_alliance, round_local
-from benchmarks.harness import Row, Target, publish, row
+from benchmarks.harness import Row, Target, figure, publish, row, short
 from benchmarks.peers import environment
 from benchmarks.round_alliance import Case
 
@@ -24,6 +27,14 @@ MILLION_UNITS = (989, 989)  # 20 inputs, two hidden layers: 1,000,869 parameters
 STOCK = "stock Flower"
 STOCK_SIZES = {TINY: 21, MILLION: 1_000_000}
 TINY_SECONDS_MAX, MILLION_SECONDS_MAX, LOCAL_SECONDS_MAX = 0.025, 0.8, 10.0
+TIMED = ("round", "whole run")
+BESIDE = {
+    round_alliance.HUB_SECONDS: "hub's CPU",
+    round_alliance.NODE_SECONDS: "a node's CPU",
+    round_alliance.HUB_MEMORY: "hub's peak",
+    round_alliance.NODE_BYTES: "a node's bytes",
+}
+UNITS = ("s", "s", "B", "B")
 HUB_GROWTH_MAX = 1.1  # memory of the hub's process with ten nodes over that with three
 
 
@@ -41,7 +52,7 @@ def run() -> None:
         print(f"stock Flower, {name}", flush=True)
         rows.append(_stock(peers, name, size))
     rows += _ratios(rows)
-    publish("round", rows, targets(rows), plot=partial(draw, rows=rows))
+    publish("round", rows, targets(rows), table(rows), partial(draw, rows=rows))
 
 
 def _stock(peers: os.PathLike[str], name: str, size: int) -> Row:
@@ -71,7 +82,7 @@ def _median(rows: Sequence[Row], case: str, engine: str = "EcoHub", metric: str 
 
 def targets(rows: Sequence[Row]) -> list[Target]:
     """The issue's targets."""
-    memory = [_median(rows, f"{MILLION}, {nodes} nodes", metric="peak memory of the hub") for nodes in (3, 10)]
+    memory = [_median(rows, f"{MILLION}, {nodes} nodes", metric=round_alliance.HUB_MEMORY) for nodes in (3, 10)]
     local = next(r for r in rows if r.case.startswith("LocalGrid"))
     tiny, million = (_median(rows, f"{name}, 3 nodes") for name in (TINY, MILLION))
     return [
@@ -84,9 +95,28 @@ def targets(rows: Sequence[Row]) -> list[Target]:
     ]
 
 
+def table(rows: Sequence[Row]) -> Table:
+    """One line for each case and engine."""
+    made = Table(title="benchmark round", title_justify="left", box=box.SIMPLE_HEAD)
+    made.add_column("case")
+    made.add_column("engine")
+    for name in ("parameters", "median", "least", "most", "rounds", *BESIDE.values()):
+        made.add_column(name, justify="right")
+    for r in rows:
+        if r.metric not in TIMED:
+            continue
+        beside = {o.metric: o.median for o in rows if (o.case, o.engine) == (r.case, r.engine)}
+        seconds = [figure(value, "s") for value in (r.median, r.min, r.max)]
+        shown = [
+            short(beside[metric], unit) if metric in beside else "" for metric, unit in zip(BESIDE, UNITS, strict=True)
+        ]
+        made.add_row(r.case, r.engine, f"{r.size:,}", *seconds, str(r.runs), *shown)
+    return made
+
+
 def draw(canvas: Any, rows: Sequence[Row]) -> None:
     """Medians of a round with least and most, ours beside stock Flower's, targets as lines across their bars."""
-    timed = [r for r in rows if r.metric in ("round", "whole run")]
+    timed = [r for r in rows if r.metric in TIMED]
     canvas.set_size_inches(10, 0.55 * len(timed) + 1.4)
     axes = canvas.subplots()
     limits = {f"{TINY}, 3 nodes": TINY_SECONDS_MAX, f"{MILLION}, 3 nodes": MILLION_SECONDS_MAX}

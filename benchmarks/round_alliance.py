@@ -31,6 +31,8 @@ from tests.support.launch_alliance import Alliance
 ROWS = 100  # of a bank
 COLUMNS = tuple(Column(name=f"N{place:02}", kind=files.NUMBER) for place in range(20))
 LABEL, CLASSES = "y", ("0", "1")
+HUB_SECONDS, NODE_SECONDS = "processor time of the hub, a round", "processor time of a node, a round"
+HUB_MEMORY, NODE_BYTES = "peak memory of the hub", "bytes of a node, a round"
 RUN_SECONDS_MAX = 600.0
 LOOK_SECONDS = 0.1
 ENDED = ("COMPLETED", "FAILED", "CANCELLED", "EXPIRED", "PAUSED")
@@ -108,10 +110,10 @@ def _case(alliance: Alliance, data: Banks, case: Case) -> list[Row]:
 
     return [
         made("round", "s", seconds),
-        made("processor time of the hub, a round", "s", [used[hub]]),
-        made("processor time of a node, a round", "s", [used[pid] for pid in nodes]),
-        made("peak memory of the hub", "B", [_peak(hub)]),
-        made("bytes of a node, a round", "B", [(_bytes(books) - before) / rounds / case.nodes]),
+        made(HUB_SECONDS, "s", [used[hub]]),
+        made(NODE_SECONDS, "s", [used[pid] for pid in nodes]),
+        made(HUB_MEMORY, "B", [_peak(hub)]),
+        made(NODE_BYTES, "B", [(_bytes(books) - before) / rounds / case.nodes]),
     ]
 
 
