@@ -3,9 +3,11 @@
 An answer is computed once for a request and kept, as a node keeps it; a node that is away answers nothing.
 """
 
+import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,11 +28,11 @@ from hub.identity import Caller
 from hub.records import Head, Proposal, Task
 from hub.runs import Runs
 from hub.services import Services
-from privacy.aggregation import Engine
 from privacy.canonical import Value
 from privacy.ids import PartnerId
-from tests.hub.alliance import START, Hub
+from tests.hub.alliance import START, Hub, Party
 from tests.hub.relay import caller
+from tests.hub.streams import Stream
 from tests.support.entropy import SeededEntropy
 
 BANKS = ("bank-a", "bank-b", "bank-c", "bank-d")
@@ -74,6 +76,46 @@ def table(name: str) -> Rows:
     return Rows(keys=keys, columns={"AGE": age, "MONEY": money}, label=label)
 
 
+def applications(
+    plan: HorizontalPlan, parties: Mapping[str, Party], sign: Callable[[str, Head], Value]
+) -> dict[str, Any]:
+    """Every partner's installed Flower application, with real keys; `sign` makes what it says of itself at the end."""
+    engine = plan.new_engine()
+    signing = {p: parties[p].signing.public for p in plan.partners}
+    sealing = {p: parties[p].sealing.public for p in plan.partners}
+
+    def application(name: PartnerId) -> Any:
+        trainer, entropy = Trainer(plan, name, table(name)), SeededEntropy(b"node/" + name.encode())
+        identity = KeyIdentity(name, parties[name].signing, parties[name].sealing, signing, sealing)
+        member = Member(plan.roster, engine, identity, {}, plan.digest, entropy)
+        return make_client_app(plan, lambda: trainer, member, entropy, lambda result: sign(name, said(result)))
+
+    def said(result: PartnerResult) -> Head:
+        facts: Head = {"job": plan.digest, "partner": result.partner, "role": "trainer", "time": "now"}
+        return {**facts, "record": result.record()}
+
+    return {name: application(name) for name in plan.partners}
+
+
+class Bank(threading.Thread):
+    """A bank's node on a real stream: it takes whatever the hub asks, and answers what belongs to its run."""
+
+    def __init__(self, stream: Stream, name: str, application: Any) -> None:
+        super().__init__(name=f"bank-{name}", daemon=True)
+        self._stream, self._bank, self._application = stream, name, application
+        self.start()
+
+    def run(self) -> None:
+        with suppress(AssertionError):  # the stream has ended
+            while True:
+                with suppress(queue.Empty):
+                    self._answer(self._stream.message())
+
+    def _answer(self, asked: Message) -> None:
+        body = grid.answer(self._application, asked.body, self._bank) if asked.kind == "flower" else b""
+        self._stream.say(asked.reply("ok", {}, body))
+
+
 @dataclass
 class Nodes:
     """The partners of one run. `away`: who answers nothing; `change` alters an answer's bytes before it leaves."""
@@ -89,8 +131,7 @@ class Nodes:
 
     def __post_init__(self) -> None:
         self.plan = HorizontalPlan.from_body(self.job.body)
-        self.engine = self.plan.new_engine()
-        self.apps = {name: self._app(name, self.engine) for name in self.plan.partners}
+        self.apps = applications(self.plan, self.hub.parties, self._signed)
         self.come(*(set(self.plan.partners) - self.away))
 
     def come(self, *names: str) -> None:
@@ -101,28 +142,7 @@ class Nodes:
         self.away |= set(names)
         self.hub.connected -= set(names)
 
-    def _app(self, name: str, engine: Engine) -> Any:
-        plan, parties = self.plan, self.hub.parties
-        trainer = Trainer(plan, name, table(name))
-        entropy = SeededEntropy(b"node/" + name.encode())
-        identity = KeyIdentity(
-            PartnerId(name),
-            parties[name].signing,
-            parties[name].sealing,
-            {p: parties[p].signing.public for p in plan.partners},
-            {p: parties[p].sealing.public for p in plan.partners},
-        )
-        member = Member(plan.roster, engine, identity, {}, plan.digest, entropy)
-        return make_client_app(plan, lambda: trainer, member, entropy, lambda result: self._signed(name, result))
-
-    def _signed(self, name: str, result: PartnerResult) -> Value:
-        body: Head = {
-            "job": self.job.digest,
-            "partner": name,
-            "role": "trainer",
-            "record": result.record(),
-            "time": "now",
-        }
+    def _signed(self, name: str, body: Head) -> Value:
         if self.result is not None:
             return self.result(name, body)
         return self.hub.parties[name].sign("train-result", body).to_value()
