@@ -6,7 +6,7 @@ client opens the encrypted sum itself, so the whole sum goes down to every clien
 """
 
 import numpy as np
-import tenseal
+import tenseal  # type: ignore[import-not-found]  # installed in the peers' environment alone
 from numpy.typing import NDArray
 
 from benchmarks.peers.scheme import Values
@@ -59,7 +59,7 @@ class Ckks:
 
     def total(self) -> bytes:
         assert self._sum is not None
-        self._handed: bytes = self._sum.serialize()
+        self._handed = bytes(self._sum.serialize())
         self._sum = None
         return self._handed
 
