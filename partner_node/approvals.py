@@ -168,7 +168,7 @@ class Approvals:
         )
         if decision is None or decision.decision != "approve":
             raise NotApproved(who=self._node.settings.partner, job=digest[:16])
-        _check_time(proposal, self._node.clock())
+        check_time(proposal, self._node.clock())
         return proposal
 
     def jobs(self, _: Mapping[str, Any]) -> Body:
@@ -231,7 +231,7 @@ class Approvals:
         return [{"en": en, "zh": zh} for en, zh in said]
 
     def _check_approvable(self, proposal: Proposal, now: datetime) -> None:
-        _check_time(proposal, now)
+        check_time(proposal, now)
         ended = self._node.database.read(lambda session: store.end(session, proposal.digest))
         if ended is not None:
             raise JobEnded(job=proposal.digest[:16], state=ended[0])
@@ -333,7 +333,8 @@ def check_card(value: object) -> Signed:
     return card
 
 
-def _check_time(proposal: Proposal, now: datetime) -> None:
+def check_time(proposal: Proposal, now: datetime) -> None:
+    """Raises JobExpired."""
     if times.to_text(now) >= proposal.expires:
         raise JobExpired(job=proposal.digest[:16], expires=proposal.expires)
 

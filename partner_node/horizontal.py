@@ -20,7 +20,7 @@ from federation.horizontal.trainer import Trainer
 from federation.plan_horizontal import CATEGORY, HorizontalPlan
 from federation.tabular import Rows
 from partner_node import budget, files, score_file, sessions, store, times
-from partner_node.approvals import Approvals
+from partner_node.approvals import Approvals, check_time
 from partner_node.budget import Booking
 from partner_node.consent import ConsentDesk, check_column
 from partner_node.errors import BudgetNeedsNoise, BudgetNotSet, ProposalInvalid, PurposeNotOffered
@@ -61,6 +61,7 @@ class Horizontal:
         self._jobs = jobs
         self._desk = desk
         self._vault = vault
+        self._proposal: Proposal | None = None
         self._run: tuple[HorizontalPlan, Engine] | None = None
         self._known: _Read | None = None
 
@@ -90,7 +91,7 @@ class Horizontal:
         it was. Raises UnknownJob, NotApproved, JobExpired, JobOver, MalformedMessage, FlowerContentMalformed.
         """
         run = request.head.get("run")
-        proposal = self._jobs.require_own(run)
+        proposal = self._approved(run)
         kept = self._node.database.read(lambda session: sessions.load(session, proposal.digest))
         if kept is None:
             self._jobs.require_all(run, request.head.get("approvals"))
@@ -148,6 +149,13 @@ class Horizontal:
         }
         signed = documents.sign("train-result", body, self._node.settings.partner, self._node.keys.signing)
         return Result(job=proposal.digest, kind="train", document=signed, file=file, time=times.to_text(now))
+
+    def _approved(self, run: object) -> Proposal:
+        """The approved proposal; read once a run, since neither a body nor an answer to it ever changes."""
+        if self._proposal is None or self._proposal.digest != run:
+            self._proposal = self._jobs.require_own(run)
+        check_time(self._proposal, self._node.clock())
+        return self._proposal
 
     def _check_budget(self, plan: HorizontalPlan, asset: Asset, rounds: int | None = None) -> None:
         if plan.privacy is None:

@@ -97,6 +97,18 @@ def test_the_hub_is_told_no_update_weight_or_count(ended: tuple[Run, Any]) -> No
         }
 
 
+@pytest.mark.slow_flow
+def test_a_run_with_a_dealer_begins_at_the_others_with_what_they_hold(tmp_path: Path) -> None:
+    nodes = horizontal.make_banks(tmp_path, BANKS[:3])
+    engine = {"name": "paillier", "dealer": "bank-b", "bits": 3072}
+    run = Run(nodes, horizontal.plan_body(nodes, engine=engine))
+    found = run.lead()
+    assert set(found.told) == set(BANKS[:3])
+    first = {name: next(m.head["phase"] for n, m in run.channel.requests if n == name) for name in BANKS[:3]}
+    assert first == {"bank-a": "hold", "bank-b": "deal", "bank-c": "hold"}
+    assert found.figures.rows == sum(found.told[name]["body"]["record"]["rows_test"] for name in BANKS[:3])
+
+
 # --- the end
 
 
