@@ -19,7 +19,8 @@ GROUP = Group(name="line-1", partners=PUBLIC, update=Update(clip=2.0, examples_m
 
 
 def client(bank: str, seed: int) -> ClientApp:
-    app, draw = GROUP.client(bank, *KEYS[bank], urandom), np.random.default_rng(seed)
+    app = GROUP.client(lambda _: bank, lambda _: KEYS[bank], urandom)
+    draw = np.random.default_rng(seed)
     x = draw.normal(size=(200 + 50 * seed, 3))
     y = x @ [1.0, -2.0, 0.5] + draw.normal(scale=0.1, size=len(x))
 

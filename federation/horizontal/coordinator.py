@@ -104,7 +104,7 @@ class Coordinator:
         return self._opened.get(body)
 
     def refused(self, key: str) -> tuple[PartnerId, ...]:
-        """Dealers whose key of this name a holder complained about."""
+        """Partners who are out of the sums under keys of this name because of complaints."""
         return self._ring.refused(key)
 
     # --- keys ---------------------------------------------------------------------------------------------------------
@@ -125,7 +125,7 @@ class Coordinator:
             return self._with_job_key(slot, asked, told)
         ready = tuple(p for p in asked if self._ring.usable(key, p))
         if len(ready) < self.quorum:
-            refused = dict.fromkeys(self._ring.refused(key), "a holder refused its key")
+            refused = dict.fromkeys(self._ring.refused(key), "in a complaint about keys")
             raise self._missing(f"round {name}", ready, states={**told, **refused})
         return ready
 

@@ -4,10 +4,11 @@ Inside EcoHub the plan that all approved plays this role. Outside, partners exch
 way they trust, never through the server: whoever can swap a key can read what is sealed for it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
+from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 from flwr.serverapp.strategy import FedAvg
 
@@ -22,6 +23,9 @@ from privacy.aggregation import Entropy, Roster
 from privacy.ids import Digest, parse_partner_id
 from privacy.seal import SealingKey, SigningKey
 from privacy.threshold import Threshold, public_seed
+
+Name: TypeAlias = Callable[[Context], str]
+KeysOf: TypeAlias = Callable[[Context], tuple[SigningKey, SealingKey]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,17 +68,19 @@ class Group:
         engine = Threshold(self.roster, public_seed(self.job))
         return HomomorphicStrategy(inner, self.roster, engine, signing, self.job, self.update, **options)
 
-    def client(
-        self, me: str, signing_key: SigningKey, sealing_key: SealingKey, entropy: Entropy, noise: Noise | None = None
-    ) -> ClientApp:
-        """One partner's ClientApp, to which `@app.train()` is added. Its keys of the run live in Flower's own state."""
+    def client(self, me: Name, keys_of: KeysOf, entropy: Entropy, noise: Noise | None = None) -> ClientApp:
+        """One partner's ClientApp, to which `@app.train()` is added. Its keys of the run live in Flower's own state.
+
+        me, keys_of: who the node is and its own two keys, asked for with Flower's Context at each message, so that one
+        file serves all nodes (`lambda context: str(context.node_config["partner"])`).
+        """
         engine = Threshold(self.roster, public_seed(self.job))
         signing = {partner: keys.signing for partner, keys in self.partners.items()}
         sealing = {partner: keys.sealing for partner, keys in self.partners.items()}
-        identity = KeyIdentity(parse_partner_id(me), signing_key, sealing_key, signing, sealing)
-        assert signing[me] == signing_key.public and sealing[me] == sealing_key.public, "these keys are the group's"
 
-        def member(message: Any, context: Any) -> Member:
+        def member(message: Message, context: Context) -> Member:
+            partner, (signing_key, sealing_key) = parse_partner_id(me(context)), keys_of(context)
+            identity = KeyIdentity(partner, signing_key, sealing_key, signing, sealing)
             return Member(self.roster, engine, identity, flower_store(context), self.job, entropy)
 
         return homomorphic_app(member, self.update, noise)

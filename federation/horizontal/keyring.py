@@ -12,11 +12,11 @@ from privacy.packing import Packed
 
 @dataclass(slots=True, kw_only=True)
 class _Key:
-    """One dealer's one key. A holder's complaint keeps it out of every sum."""
+    """One dealer's one key: who holds a share of it, and who complained instead."""
 
     public: Digest
     holders: set[PartnerId] = field(default_factory=set)
-    refused: bool = False
+    complainers: set[PartnerId] = field(default_factory=set)
 
 
 class Keyring:
@@ -54,10 +54,8 @@ class Keyring:
         for packet in packets:
             for name in packet.publics:
                 known = self._keys.get((name, packet.dealer))
-                if known is not None and (name, packet.dealer) in bad:
-                    known.refused = True
-                elif known is not None:
-                    known.holders.add(holder)
+                if known is not None:
+                    (known.complainers if (name, packet.dealer) in bad else known.holders).add(holder)
 
     def public(self, key: str, dealer: PartnerId) -> Digest | None:
         """SHA-256 of the public part a dealer dealt."""
@@ -65,13 +63,24 @@ class Keyring:
         return None if known is None else known.public
 
     def usable(self, key: str, dealer: PartnerId) -> bool:
-        """Dealt, and no holder complained."""
-        known = self._keys.get((key, dealer))
-        return known is not None and not known.refused
+        """Dealt, and not out because of complaints."""
+        return (key, dealer) in self._keys and dealer not in self.refused(key)
 
     def refused(self, name: str) -> tuple[PartnerId, ...]:
-        """Dealers whose key of this name is out because of a complaint."""
-        return tuple(sorted(dealer for (key, dealer), known in self._keys.items() if key == name and known.refused))
+        """Who is out of the sums under keys of this name because of complaints.
+
+        Honest partners never complain of each other, so every complaint has a wrong partner at one of its ends: whoever
+        stands in most of them goes first, until none is left. Of a dealer and a holder with equally many, the dealer.
+        """
+        edges = {(dealer, h) for (key, dealer), known in self._keys.items() if key == name for h in known.complainers}
+        out: list[PartnerId] = []
+        while edges:
+            dealers = {dealer for dealer, _ in edges}
+            ends = {partner for edge in edges for partner in edge}
+            worst = min(ends, key=lambda p: (-sum(p in edge for edge in edges), p not in dealers, p))
+            out.append(worst)
+            edges = {edge for edge in edges if worst not in edge}
+        return tuple(sorted(out))
 
     def holds(self, holder: PartnerId, key: str, dealer: PartnerId) -> bool:
         known = self._keys.get((key, dealer))
@@ -91,7 +100,13 @@ class Keyring:
     def state(self) -> dict[str, Packed]:
         """All of it, to be packed."""
         known: list[Packed] = [
-            [name, str(dealer), str(key.public), [str(p) for p in sorted(key.holders)], key.refused]
+            [
+                name,
+                str(dealer),
+                str(key.public),
+                [str(p) for p in sorted(key.holders)],
+                [str(p) for p in sorted(key.complainers)],
+            ]
             for (name, dealer), key in sorted(self._keys.items())
         ]
         packets: list[Packed] = [
@@ -104,8 +119,8 @@ class Keyring:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take `state()`."""
         self._keys, self._packets = {}, {}
-        for name, dealer, public, holders, refused in state["keys"]:
-            self._keys[name, dealer] = _Key(public=public, holders=set(holders), refused=refused)
+        for name, dealer, public, holders, complainers in state["keys"]:
+            self._keys[name, dealer] = _Key(public=public, holders=set(holders), complainers=set(complainers))
         for holder, dealer, publics, sealed in state["packets"]:
             packet = Dealing(dealer=dealer, publics=dict(publics), sealed=sealed)
             self._packets.setdefault(holder, []).append(packet)

@@ -36,7 +36,7 @@ class AskedNames:
         for reply in grid.send_and_receive(asked, timeout=self._timeout_seconds) if asked else ():
             if not reply.has_error():
                 self._known[reply.metadata.src_node_id] = flower.read_body(reply)[:80].decode(errors="replace")
-        return {name: number for number, name in self._known.items()}
+        return {name: number for number, name in reversed(self._known.items())}  # of two with one name, the first
 
 
 class Presence:

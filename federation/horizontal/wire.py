@@ -283,11 +283,13 @@ def _header(data: bytes) -> Header:
         value = canonical.decode(data)
         if not isinstance(value, dict) or set(value) != names or value["version"] != VERSION:
             raise PhaseMalformed(why="the fields of an upload's header")
-        count = value["count"]
-        if type(count) is not int or not 0 < count <= LANES_MAX:
+        count, round_, attempt = value["count"], value["round"], value["attempt"]
+        if type(count) is not int or type(round_) is not int or type(attempt) is not int:
+            raise PhaseMalformed(why="the numbers of an upload's header")
+        if not 0 < count <= LANES_MAX:
             raise PhaseMalformed(why="the count of an upload's header")
         return Header(
-            slot=read_slot(f"{value['round']}.{value['attempt']}", parse_digest(value["job"])),
+            slot=read_slot(f"{round_}.{attempt}", parse_digest(value["job"])),
             partner=parse_partner_id(value["partner"]),
             input=parse_digest(value["input"]),
             count=count,

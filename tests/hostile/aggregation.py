@@ -1,19 +1,30 @@
 """A hub that may do anything with what passes through it, against real members. It has no key of an honest partner."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from flwr.app import ConfigRecord
+from flwr.serverapp.strategy import FedAvg
 
+from federation.grid import LocalGrid
 from federation.horizontal import keys, wire
+from federation.horizontal.coordinator import Event
+from federation.horizontal.identity import KeyIdentity
+from federation.horizontal.lanes import Update
 from federation.horizontal.member import Member
+from federation.horizontal.strategy import HomomorphicStrategy
 from federation.horizontal.wire import Answer, Complaint, Dealing, Dealt, Input, Upload
 from privacy.aggregation import Lanes, Roster, Slot
 from privacy.errors import Failure
 from privacy.ids import Digest, PartnerId
-from tests.federation.horizontal.parties import JOB, MemberClass, Parties
+from tests.federation.horizontal.parties import JOB, MemberClass, Parties, roster, start, vector
 from tests.support.entropy import SeededEntropy
 
 COUNT = 40
+TERMS = Update(clip=4.0, examples_max=1000, metrics={"loss": 50.0})
+CHEAT = PartnerId("bank-b")
+VICTIM = PartnerId("bank-a")
 
 
 def slot(round_: int, attempt: int = 0) -> Slot:
@@ -38,9 +49,9 @@ class Hub:
     """Relays honestly unless a test makes it do otherwise."""
 
     def __init__(
-        self, count: int, colluders: int = 1, member: MemberClass = Member, roster: Roster | None = None
+        self, count: int, colluders: int = 1, member: MemberClass = Member, among: Roster | None = None
     ) -> None:
-        made = Roster(partners=Parties_names(count), colluders=colluders) if roster is None else roster
+        made = Roster(partners=names(count), colluders=colluders) if among is None else among
         self.parties = Parties(made, member=member)
         self.members: Mapping[PartnerId, Member] = self.parties.members
         self.partners = made.partners
@@ -102,10 +113,53 @@ class Hub:
         return self.engine.open(adder.total(), COUNT, len(cohort), answers).lanes
 
 
-def Parties_names(count: int) -> tuple[PartnerId, ...]:
+def names(count: int) -> tuple[PartnerId, ...]:
     return tuple(PartnerId(f"bank-{letter}") for letter in "abcdefghijkl"[:count])
 
 
 def total(partners: Iterable[str], weights: str = "w") -> Lanes:
     """What an honest sum of these partners is."""
     return np.sum([update_of(p, weights) for p in partners], axis=0)
+
+
+# --- whole rounds with one partner that cheats ------------------------------------------------------------------------
+
+
+def mixed(cheat: type[Member], count: int) -> Parties:
+    """Partners of whom CHEAT is of another class."""
+
+    def member(roster_: Any, engine: Any, identity: KeyIdentity, *rest: Any) -> Member:
+        return (cheat if identity.me == CHEAT else Member)(roster_, engine, identity, *rest)
+
+    return Parties(roster(count), member=member)
+
+
+def led(parties: Parties, events: list[Event] | None = None, **options: Any) -> HomomorphicStrategy:
+    return HomomorphicStrategy(
+        FedAvg(fraction_evaluate=0.0),
+        parties.roster,
+        parties.engine,
+        parties.verifier,
+        JOB,
+        TERMS,
+        patience_seconds=0.2,
+        on_event=(lambda event: None) if events is None else events.append,
+        **options,
+    )
+
+
+def round_of(
+    parties: Parties, events: list[Event] | None = None, **options: Any
+) -> tuple[HomomorphicStrategy, np.ndarray]:
+    strategy = led(parties, events, **options)
+    arrays, _ = strategy.train_round(LocalGrid(parties.apps(TERMS), JOB), 1, start(), ConfigRecord())
+    return strategy, vector(arrays)
+
+
+def without(*rules: str) -> type[Member]:
+    """Members with these checks taken out."""
+
+    def skipped(self: Member, *args: Any) -> None:
+        """The rule is gone."""
+
+    return type("Mutant", (Member,), dict.fromkeys(rules, skipped))

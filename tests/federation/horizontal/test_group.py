@@ -1,0 +1,111 @@
+"""The aggregation in an ordinary Flower app: terms agreed once, keys in Flower's own state, nodes known by number."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
+from flwr.serverapp.strategy import FedAvg
+
+from federation.grid import LocalGrid, node_number
+from federation.horizontal.errors import QuorumMissing
+from federation.horizontal.group import Group, PartnerKeys
+from federation.horizontal.lanes import Update
+from federation.horizontal.mod import flower_store
+from federation.horizontal.presence import AskedNames
+from privacy.aggregation import RosterInvalid
+from tests.federation.horizontal.parties import NAMES, roster, sealing_key, signing_key
+from tests.support.entropy import SeededEntropy
+
+PUBLIC = {n: PartnerKeys(signing=signing_key(n).public, sealing=sealing_key(n).public) for n in NAMES[:4]}
+GROUP = Group(name="test", partners=PUBLIC, update=Update(clip=2.0, examples_max=1000))
+
+
+def partner(context: Context) -> str:
+    return str(context.node_config["partner"])
+
+
+def client(group: Group, name: str, step: float = 1.0) -> ClientApp:
+    app = group.client(
+        partner, lambda c: (signing_key(partner(c)), sealing_key(partner(c))), SeededEntropy(name.encode())
+    )
+
+    @app.train()
+    def train(message: Message, context: Context) -> Message:
+        moved = Array(message.content["arrays"]["w"].numpy() + step)
+        figures = MetricRecord({"num-examples": 10})
+        return Message(RecordDict({"a": ArrayRecord({"w": moved}), "m": figures}), reply_to=message)
+
+    return app
+
+
+def start() -> ArrayRecord:
+    return ArrayRecord({"w": Array(np.zeros(2))})
+
+
+def test_a_run_over_a_grid_that_knows_nodes_by_number() -> None:
+    grid = LocalGrid({name: client(GROUP, name) for name in PUBLIC}, "ab" * 32)
+    names = AskedNames()
+    strategy = GROUP.strategy(FedAvg(fraction_evaluate=0.0), names=names)
+    result = strategy.start(grid, start(), num_rounds=2)
+    np.testing.assert_allclose(result.arrays["w"].numpy(), [2.0, 2.0], atol=1e-5)
+    assert names(grid) == {name: node_number(name) for name in PUBLIC}
+
+
+def test_a_node_that_claims_another_name_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """bank-d answers to bank-a's name: what it signs does not verify, and what is sealed for bank-a it can't open."""
+    monkeypatch.setattr("federation.horizontal.presence.GRACE_SECONDS", 0.05)
+    apps: dict[str, Any] = {name: client(GROUP, name) for name in PUBLIC}
+    real = apps["bank-d"]
+
+    def lying(message: Message, context: Context) -> Message:
+        if message.metadata.message_type == "query.who":
+            body = RecordDict({"body": ConfigRecord({"body": b"bank-a"})})
+            return Message(body, reply_to=message)
+        answered: Message = real(message=message, context=context)
+        return answered
+
+    apps["bank-d"] = lying
+    strategy = GROUP.strategy(FedAvg(fraction_evaluate=0.0), names=AskedNames(), patience_seconds=0.1, attempts=1)
+    with pytest.raises(QuorumMissing):
+        strategy.start(LocalGrid(apps, "ab" * 32), start(), num_rounds=1)
+
+
+def test_other_terms_make_another_job() -> None:
+    others = [
+        replace(GROUP, name="other"),
+        replace(GROUP, colluders=2),
+        replace(GROUP, update=Update(clip=3.0, examples_max=1000)),
+        replace(GROUP, update=Update(clip=2.0, examples_max=1000, metrics={"loss": 1.0})),
+        replace(GROUP, partners=dict(reversed(PUBLIC.items()))),
+        replace(GROUP, partners={**PUBLIC, "bank-a": PUBLIC["bank-b"]}),
+    ]
+    assert len({GROUP.job, *(group.job for group in others)}) == 7
+    assert GROUP.roster == roster(4)
+
+
+def test_partners_with_other_terms_do_not_mix() -> None:
+    """One partner believes in a wider clip: nothing that it deals or signs fits."""
+    other = replace(GROUP, update=Update(clip=200.0, examples_max=1000))
+    apps = {name: client(other if name == "bank-b" else GROUP, name, 100.0) for name in PUBLIC}
+    strategy = GROUP.strategy(FedAvg(fraction_evaluate=0.0), patience_seconds=0.1)
+    result = strategy.start(LocalGrid(apps, "ab" * 32), start(), num_rounds=1)
+    assert strategy.last_sum is not None
+    assert "bank-b" not in strategy.last_sum.cohort
+    assert np.linalg.norm(result.arrays["w"].numpy()) < 2.001
+
+
+def test_a_group_of_one_is_none() -> None:
+    with pytest.raises(RosterInvalid):
+        _ = replace(GROUP, partners={"bank-a": PUBLIC["bank-a"]}).roster
+
+
+def test_keys_live_in_flowers_state() -> None:
+    context = Context(1, 1, {"partner": "bank-a"}, RecordDict(), {})
+    store = flower_store(context)
+    store["own/1.0"] = b"secret"
+    assert dict(flower_store(context)) == {"own/1.0": b"secret"}
+    assert flower_store(context).pop("own/1.0") == b"secret"
+    assert list(flower_store(context)) == []
