@@ -13,7 +13,7 @@ BARS = "▁▂▃▄▅▆▇█"
 PALETTE = ("#1f6fb2", "#c2452d", "#3a7d44", "#8a5aa8")
 TICKS = 5
 WIDTH, HEIGHT = 720, 300
-LEFT, RIGHT, TOP, BOTTOM = 72, 20, 36, 44
+LEFT, RIGHT, TOP, BOTTOM = 124, 20, 36, 44
 
 
 def sparkline(values: Sequence[float], width: int = 40) -> str:
@@ -83,7 +83,7 @@ def ranges(title: str, rows: Mapping[str, Mapping[str, float]], x_label: str) ->
     for number, (label, row) in enumerate(rows.items()):
         y = TOP + 20 + 28 * number
         places = [axes.at(value, 0.0)[0] for value in row.values()]
-        parts.append(_text(LEFT - 6, y + 4, label[:10], anchor="end"))
+        parts.append(_text(LEFT - 6, y + 4, label[:17], anchor="end"))
         if places:
             parts.append(_rule(min(places), y, max(places), y, "#bbb"))
         for name, x in zip(row, places, strict=True):
@@ -107,7 +107,7 @@ def _frame(title: str, axes: Axes, x_label: str, y_label: str) -> list[str]:
     parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, x_label, anchor="middle"))
     middle = (TOP + HEIGHT - BOTTOM) / 2
     parts.append(
-        f'<text x="14" y="{middle:.0f}" text-anchor="middle" transform="rotate(-90 14 {middle:.0f})" font-size="12">'
+        f'<text x="40" y="{middle:.0f}" text-anchor="middle" transform="rotate(-90 40 {middle:.0f})" font-size="12">'
         f"{escape(y_label)}</text>"
     )
     return parts
