@@ -8,8 +8,9 @@ proposal, integers only (milli = thousandths, micro and ppm = millionths); field
     "parties": [{"partner", "role": "trainer", "asset", "id_column", "id_type"?, "name"?, "signing"?, "sealing"?,
         "chain"?}], 2 to 64; their order is the roster's order once sorted by partner
     "label": {"column", "classes": ["0", "1", …]}   a row's label, read as text, is one of the classes
-    "columns": [{"name", "kind": "number", "transform": "none" | "signed_log"} | {"name", "kind": "category", "levels":
-        [text, …]}]   signed_log is sign(x)·log(1 + |x|); a category becomes one 0/1 input a level, another value none
+    "columns": [{"name", "kind": "number", "transform": "none" | "signed_log", "centre_milli"?, "spread_milli"?} |
+        {"name", "kind": "category", "levels": [text, …]}]   signed_log is sign(x)·log(1 + |x|), then (x - centre) /
+        spread, public figures that matter without common scaling; a category becomes one 0/1 input a level
     "standardise": "federated" (mean and variance over all partners' train rows, by an aggregation) | "none"
     "strategy": {"name": "fedavg"} | {"name": "fedprox", "proximal_micro"} |
         {"name": "fedadam" | "fedyogi" | "fedadagrad" | "fedavgm", "server_rate_micro"}
@@ -34,25 +35,30 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from federation import plan_fields
+from federation import plan_fields, plan_parts
 from federation.errors import LocalNoiseRequired, PlanInvalid
+from federation.plan_parts import (
+    CATEGORY,
+    Column,
+    EarlyStop,
+    EngineChoice,
+    Personalise,
+    Privacy,
+    Split,
+    Strategy,
+    Trainer,
+    Training,
+)
 from privacy.aggregation import Engine, Roster, RosterInvalid
 from privacy.ids import Digest, PartnerId
 
+__all__ = ["CATEGORY", "SHAPE", "HorizontalPlan"]
+
 SHAPE = "horizontal"
-TRAINER = "trainer"
 MODELS = ("logistic", "multinomial", "mlp")
-NUMBER, CATEGORY = "number", "category"
-TRANSFORMS = ("none", "signed_log")
-ADAPTIVE = ("fedadam", "fedyogi", "fedadagrad", "fedavgm")
-STRATEGIES = ("fedavg", "fedprox", *ADAPTIVE)
 CLASSES_MAX = 64
-LEVELS_MAX = 256  # of one category
-INPUTS_MAX = 4_096
-LAYERS_MAX = 3
 PARAMETERS_MAX = 5_000_000
 PAILLIER_PARAMETERS_MAX = 100_000  # beyond it a round takes hours
-PAILLIER_BITS = (3072, 4096)
 
 _BOUNDS = {  # field: (least, most)
     "clip_milli": (1, 1_000_000),
@@ -64,99 +70,9 @@ _BOUNDS = {  # field: (least, most)
     "minimum_rows": (10, plan_fields.ROWS_MAX),
     "valid_days": (1, 3_650),
 }
-_TRAINING = {
-    "rounds": (1, 1_000),
-    "steps": (1, 10_000),
-    "batch": (0, plan_fields.ROWS_MAX),
-    "rate_micro": (1, 100_000_000),
-    "l2_micro": (0, 10_000_000),
-}
-_EARLY_STOP = {"patience": (1, 1_000), "tolerance_ppm": (0, 1_000_000)}
-_PERSONALISE = {"steps": (1, 10_000), "rate_micro": (1, 100_000_000)}
-_SPLIT = {"test_ppm": (50_000, 500_000), "validation_ppm": (0, 300_000)}
-_PRIVACY = {"noise_multiplier_milli": (100, 100_000), "row_clip_milli": (1, 1_000_000), "delta_log10": (-18, -3)}
 _REQUIRED = {"kind", "version", "shape", "model", "parties", "label", "columns", "standardise", "strategy", "training"}
 _REQUIRED |= {"split", "engine", "purpose", "expires", "nonce", "disclosure", *_BOUNDS}
 _OPTIONAL = {"title", "early_stop", "personalise", "privacy"}
-_PARTY = {"partner", "role", "asset", "id_column"}, {"signing", "sealing", "chain", "name", "id_type"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trainer:
-    """One party: which asset's rows it trains on."""
-
-    partner: PartnerId
-    asset: str
-    id_column: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
-    """One column of every partner's table. `levels` of a category, `transform` of a number."""
-
-    name: str
-    kind: str  # NUMBER or CATEGORY
-    transform: str = "none"
-    levels: tuple[str, ...] = ()
-
-    @property
-    def inputs(self) -> int:
-        """How many inputs of the model it becomes."""
-        return 1 if self.kind == NUMBER else len(self.levels)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Strategy:
-    name: str  # one of STRATEGIES
-    server_rate_micro: int = 0  # of ADAPTIVE
-    proximal_micro: int = 0  # of "fedprox"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Training:
-    """A node's work in one round: `steps` gradient steps of `batch` rows each (0 = all rows)."""
-
-    rounds: int
-    steps: int
-    batch: int
-    rate_micro: int
-    l2_micro: int
-    hidden: tuple[int, ...] = ()  # units of each hidden layer
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EarlyStop:
-    patience: int  # rounds without a gain of tolerance_ppm of the best loss
-    tolerance_ppm: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Personalise:
-    steps: int
-    rate_micro: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Split:
-    test_ppm: int
-    validation_ppm: int
-    salt: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineChoice:
-    name: str  # "threshold" or "paillier"
-    dealer: PartnerId | None = None  # of "paillier"
-    bits: int = 0  # of "paillier"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Privacy:
-    """Differential privacy of one train row: noise of `noise_multiplier` times its greatest influence on a sum."""
-
-    noise_multiplier_milli: int
-    row_clip_milli: int  # L2 norm one row's gradient is cut to
-    delta_log10: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,97 +167,24 @@ class HorizontalPlan:
         plan = cls(
             digest=plan_fields.digest(body),
             model=plan_fields.constant(body, "model", MODELS),
-            parties=_parties(body["parties"]),
+            parties=plan_parts.read_parties(body["parties"]),
             label_column=plan_fields.text(label["column"], "label"),
             classes=plan_fields.texts(label["classes"], "classes", 2, CLASSES_MAX),
-            columns=_columns(body["columns"]),
+            columns=plan_parts.read_columns(body["columns"]),
             standardise=plan_fields.constant(body, "standardise", ("federated", "none")) == "federated",
-            strategy=_strategy(body["strategy"]),
-            training=_training(body["training"]),
-            split=_split(body["split"]),
-            engine=_engine(body["engine"]),
-            early_stop=None if stop is None else EarlyStop(**_numbers(stop, _EARLY_STOP, "early_stop")),
-            personalise=None if tuning is None else Personalise(**_numbers(tuning, _PERSONALISE, "personalise")),
-            privacy=None if noise is None else Privacy(**_numbers(noise, _PRIVACY, "privacy")),
+            strategy=plan_parts.read_strategy(body["strategy"]),
+            training=plan_parts.read_training(body["training"]),
+            split=plan_parts.read_split(body["split"]),
+            engine=plan_parts.read_engine(body["engine"]),
+            early_stop=None if stop is None else plan_parts.read_early_stop(stop),
+            personalise=None if tuning is None else plan_parts.read_personalise(tuning),
+            privacy=None if noise is None else plan_parts.read_privacy(noise),
             **plan_fields.integers(body, _BOUNDS),
         )
         _check_parties(plan)
         _check_model(plan)
         _check_rounds(plan)
         return plan
-
-
-def _numbers(value: Any, bounds: Mapping[str, tuple[int, int]], where: str) -> dict[str, int]:
-    return plan_fields.integers(plan_fields.fields(value, set(bounds), set(), where), bounds)
-
-
-def _parties(value: Any) -> tuple[Trainer, ...]:
-    if not isinstance(value, list) or not 2 <= len(value) <= plan_fields.PARTNERS_MAX:
-        raise PlanInvalid(field="parties", why=f"2 to {plan_fields.PARTNERS_MAX} are expected")
-    found = []
-    for item in value:
-        party = plan_fields.fields(item, *_PARTY, "parties")
-        plan_fields.constant(party, "role", (TRAINER,))
-        partner = plan_fields.partner(party["partner"])
-        asset, id_column = (plan_fields.text(party[name], name) for name in ("asset", "id_column"))
-        found.append(Trainer(partner=partner, asset=asset, id_column=id_column))
-    if len({party.partner for party in found}) != len(found):
-        raise PlanInvalid(field="parties", why="a partner is named twice")
-    return tuple(sorted(found, key=lambda party: party.partner))
-
-
-def _columns(value: Any) -> tuple[Column, ...]:
-    if not isinstance(value, list) or not 1 <= len(value) <= plan_fields.COLUMNS_MAX:
-        raise PlanInvalid(field="columns", why=f"1 to {plan_fields.COLUMNS_MAX} are expected")
-    found = tuple(_column(item) for item in value)
-    if len({column.name for column in found}) != len(found):
-        raise PlanInvalid(field="columns", why="a column is named twice")
-    if sum(column.inputs for column in found) > INPUTS_MAX:
-        raise PlanInvalid(field="columns", why=f"numbers and levels together are at most {INPUTS_MAX}")
-    return found
-
-
-def _column(value: Any) -> Column:
-    if isinstance(value, Mapping) and value.get("kind") == CATEGORY:
-        plan_fields.fields(value, {"name", "kind", "levels"}, set(), "columns")
-        levels = plan_fields.texts(value["levels"], "levels", 1, LEVELS_MAX)
-        return Column(name=plan_fields.text(value["name"], "columns"), kind=CATEGORY, levels=levels)
-    plan_fields.fields(value, {"name", "kind", "transform"}, set(), "columns")
-    plan_fields.constant(value, "kind", (NUMBER, CATEGORY))
-    transform = plan_fields.constant(value, "transform", TRANSFORMS)
-    return Column(name=plan_fields.text(value["name"], "columns"), kind=NUMBER, transform=transform)
-
-
-def _strategy(value: Any) -> Strategy:
-    plan_fields.fields(value, {"name"}, {"server_rate_micro", "proximal_micro"}, "strategy")
-    name = plan_fields.constant(value, "name", STRATEGIES)
-    extra = {"server_rate_micro"} if name in ADAPTIVE else {"proximal_micro"} if name == "fedprox" else set()
-    plan_fields.fields(value, {"name", *extra}, set(), "strategy")
-    return Strategy(name=name, **plan_fields.integers(value, dict.fromkeys(extra, (1, 100_000_000))))
-
-
-def _training(value: Any) -> Training:
-    plan_fields.fields(value, set(_TRAINING), {"hidden"}, "training")
-    hidden = value.get("hidden", [])
-    if not isinstance(hidden, list) or len(hidden) > LAYERS_MAX:
-        raise PlanInvalid(field="hidden", why=f"a list of at most {LAYERS_MAX} layer sizes is expected")
-    units = tuple(plan_fields.integer(one, "hidden", 1, 4_096) for one in hidden)
-    return Training(hidden=units, **plan_fields.integers(value, _TRAINING))
-
-
-def _split(value: Any) -> Split:
-    plan_fields.fields(value, {*_SPLIT, "salt"}, set(), "split")
-    return Split(salt=plan_fields.hex_bytes(value["salt"], "salt", 16), **plan_fields.integers(value, _SPLIT))
-
-
-def _engine(value: Any) -> EngineChoice:
-    plan_fields.fields(value, {"name"}, {"dealer", "bits"}, "engine")
-    if plan_fields.constant(value, "name", ("threshold", "paillier")) == "threshold":
-        plan_fields.fields(value, {"name"}, set(), "engine")
-        return EngineChoice(name="threshold")
-    plan_fields.fields(value, {"name", "dealer", "bits"}, set(), "engine")
-    bits = plan_fields.constant(value, "bits", PAILLIER_BITS)
-    return EngineChoice(name="paillier", dealer=plan_fields.partner(value["dealer"], "dealer"), bits=bits)
 
 
 def _check_parties(plan: HorizontalPlan) -> None:

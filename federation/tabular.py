@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federation.errors import ColumnMissing, ColumnNotNumeric, ColumnNotText, LabelUnknown, RowsDiffer, ValueTooLarge
-from federation.plan_horizontal import NUMBER, Column, Split
+from federation.plan_parts import NUMBER, Column, Split
 from privacy.aggregation import Lanes
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -30,6 +30,7 @@ LIMB_BITS = 24  # 64 partners' limbs stay below 2^30
 SUM_LIMBS, SQUARE_LIMBS = 3, 5
 SUM_OFFSET = 1 << (SUM_LIMBS * LIMB_BITS - 1)  # makes a sum positive; 2^48 times 10^7 rows is below it
 LANES = 1 + SUM_LIMBS + SQUARE_LIMBS  # of one number column: values present, sum, sum of squares
+MILLI = 1_000
 _HALF = 24  # a number's lower bits, squared apart so that blocks of rows stay within 64 bits
 _BLOCK_ROWS = 8_192
 
@@ -191,6 +192,7 @@ def _numbers(column: Column, values: NDArray[Any]) -> tuple[Floats, int]:
     numbers = values.astype(np.float64)
     if column.transform == "signed_log":
         numbers = np.sign(numbers) * np.log1p(np.abs(numbers))
+    numbers = (numbers - column.centre_milli / MILLI) / (column.spread_milli / MILLI)
     if np.nanmax(np.abs(numbers), initial=0.0) >= 1 << NUMBER_BITS:
         raise ValueTooLarge(column=column.name)
     return numbers[:, None], int(np.isnan(numbers).sum())

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from federation.models.network import Parameters
-from federation.plan_horizontal import EarlyStop
+from federation.plan_parts import EarlyStop
 from federation.tabular import Scaling, Statistics
 from privacy import packing
 from privacy.canonical import Value

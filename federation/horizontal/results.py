@@ -5,7 +5,7 @@ part with one class) is null.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,8 @@ from federation import metrics, tabular
 from federation.horizontal.checkpoint import Checkpoint
 from federation.models import network
 from federation.models.network import Classes, Floats, Parameters
-from federation.plan_horizontal import Column, HorizontalPlan
+from federation.plan_horizontal import HorizontalPlan
+from federation.plan_parts import Column
 from federation.tabular import Rows, Scaling
 from privacy import canonical, packing
 from privacy.aggregation import Lanes
@@ -51,7 +52,7 @@ class Model:
     def encode(self) -> bytes:
         """Packed bytes: what `digest` is taken over and what a node keeps."""
         columns: list[packing.Packed] = [
-            {"name": one.name, "kind": one.kind, "transform": one.transform, "levels": list(one.levels)}
+            {**asdict(one), "levels": [*one.levels]}  # all of it: a row must become the same inputs anywhere
             for one in self.columns
         ]
         return packing.pack(

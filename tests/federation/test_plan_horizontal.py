@@ -8,7 +8,8 @@ from ecowire import documents
 from federation import plan
 from federation.errors import LocalNoiseRequired, PlanInvalid
 from federation.plan import TrainingPlan
-from federation.plan_horizontal import Column, HorizontalPlan
+from federation.plan_horizontal import HorizontalPlan
+from federation.plan_parts import Column
 from tests.federation.alliance import body as vertical
 from tests.federation.plans import AGE, PRIVACY, TRADE, horizontal
 
@@ -34,6 +35,11 @@ def test_layers_follow_model_and_classes() -> None:
     deep = HorizontalPlan.from_body(horizontal(model="mlp", label=three, training={"hidden": [8, 4]}))
     assert deep.layers == (5, 8, 4, 3)
     assert deep.parameters == 6 * 8 + 9 * 4 + 5 * 3
+
+
+def test_a_number_may_have_a_public_scale() -> None:
+    found = HorizontalPlan.from_body(horizontal(columns=[{**AGE, "centre_milli": -40_000}, TRADE]))
+    assert (found.columns[0].centre_milli, found.columns[0].spread_milli) == (-40_000, 1_000)
 
 
 def test_the_shape_decides_which_plan_is_read() -> None:
@@ -71,6 +77,8 @@ BAD: dict[str, tuple[str, dict[str, Any]]] = {
     "a column twice": ("columns", {"columns": [AGE, AGE]}),
     "a column that is the label": ("columns", {"columns": [{**AGE, "name": "bought"}]}),
     "a column that is the identifier": ("columns", {"columns": [{**AGE, "name": "client_id"}]}),
+    "a column without spread": ("spread_milli", {"columns": [{**AGE, "spread_milli": 0}]}),
+    "a centre that is a fraction": ("centre_milli", {"columns": [{**AGE, "centre_milli": "0.5"}]}),
     "a column of another kind": ("kind", {"columns": [{**AGE, "kind": "date"}]}),
     "another transform": ("transform", {"columns": [{**AGE, "transform": "square"}]}),
     "a category with a transform": ("columns", {"columns": [{**TRADE, "transform": "none"}]}),

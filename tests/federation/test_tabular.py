@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from federation import tabular
 from federation.errors import ColumnMissing, ColumnNotNumeric, ColumnNotText, LabelUnknown, RowsDiffer, ValueTooLarge
-from federation.plan_horizontal import Column, Split
+from federation.plan_parts import Column, Split
 from federation.tabular import Rows
 
 AGE = Column(name="age", kind="number")
@@ -37,6 +37,12 @@ def test_columns_become_inputs_in_plan_order() -> None:
     np.testing.assert_allclose(found.values, expected)
     assert found.missing == {"age": 1}
     assert found.unknown == {"trade": 1}
+
+
+def test_a_number_may_have_a_public_scale() -> None:
+    scaled = Column(name="age", kind="number", centre_milli=30_000, spread_milli=20_000)
+    values = tabular.read_inputs((scaled,), table()).values[:, 0]
+    np.testing.assert_array_equal(values, [-0.5, np.nan, 0.5])
 
 
 def test_labels_become_class_indices() -> None:

@@ -13,6 +13,7 @@ from federation.models.network import Work
 from tests.federation import banks
 from tests.federation.horizontal import runs
 from tests.federation.horizontal.runs import World
+from tests.federation.plans import PRIVACY
 from tests.support.shared_data import data_folder
 
 pytestmark = pytest.mark.real_data
@@ -83,6 +84,33 @@ def test_an_encrypted_run_on_real_rows_is_the_plain_one_bit_for_bit(case: str) -
     assert found.model.encode() == expected.model.encode()
     assert found.told == expected.told
     assert found.record() == {**expected.record(), "engine": "threshold"}
+
+
+def test_training_with_noise_is_of_use_where_numbers_have_a_public_scale() -> None:
+    tables, body = banks.survey(data_folder("scf2022"), "y_direct")
+    noisy = {
+        **body,
+        "standardise": "none",
+        "training": {**body["training"], "steps": 1, "rate_micro": 2_000_000},
+        "privacy": {**PRIVACY, "noise_multiplier_milli": 3_000},
+    }
+    raw = runs.world(noisy, tables).run().figures
+    scaled = runs.world({**noisy, "columns": public_scale(body["columns"], banks.pooled(tables))}, tables).run().figures
+    assert raw.auc is not None and scaled.auc is not None
+    assert scaled.auc > 0.86
+    assert scaled.log_loss is not None and raw.log_loss is not None
+    assert scaled.log_loss < 0.7 < raw.log_loss
+
+
+def public_scale(columns: list[dict[str, Any]], pool: tabular.Rows) -> list[dict[str, Any]]:
+    """Round figures as a public statistic would give them."""
+    found = []
+    for column in columns:
+        values = pool.columns[column["name"]]
+        values = np.sign(values) * np.log1p(np.abs(values)) if column["transform"] == "signed_log" else values
+        spread = max(0.1, float(f"{values.std():.0e}"))
+        found.append({**column, "centre_milli": round(values.mean()) * 1_000, "spread_milli": round(spread * 1_000)})
+    return found
 
 
 def test_a_small_net_learns_on_real_rows() -> None:

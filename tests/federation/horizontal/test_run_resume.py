@@ -12,7 +12,7 @@ from federation.horizontal.checkpoint import Checkpoint, CheckpointUnreadable, R
 from federation.horizontal.coordinator import Event
 from federation.horizontal.errors import QuorumMissing
 from federation.horizontal.results import RunResult
-from federation.plan_horizontal import EarlyStop
+from federation.plan_parts import EarlyStop
 from federation.tabular import Scaling, Statistics
 from privacy import packing
 from privacy.aggregation import Opened, RoundVoid
