@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ecowire.documents import Body
-from partner_node.errors import BudgetExhausted
+from partner_node.horizontal_errors import BudgetExhausted
 from partner_node.settings import Asset
 from partner_node.tables import ReleaseRow
 from privacy import noise

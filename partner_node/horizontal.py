@@ -23,8 +23,9 @@ from partner_node import budget, files, score_file, sessions, store, times
 from partner_node.approvals import Approvals, check_time
 from partner_node.budget import Booking
 from partner_node.consent import ConsentDesk, check_column
-from partner_node.errors import BudgetNeedsNoise, BudgetNotSet, ProposalInvalid, PurposeNotOffered
+from partner_node.errors import ProposalInvalid, PurposeNotOffered
 from partner_node.grants import Grant
+from partner_node.horizontal_errors import BudgetNeedsNoise, BudgetNotSet
 from partner_node.horizontal_rules import PlanMember, PlanTrainer, Work, check_work
 from partner_node.identity import NodeIdentity
 from partner_node.node import Answer, Node
@@ -112,13 +113,15 @@ class Horizontal:
         return self._read(proposal, plan).trainer
 
     def booking(self, plan: HorizontalPlan, slot: Slot) -> Booking | None:
-        """What an upload in this slot will be booked as; None for one that tells nothing of train rows through noise.
+        """What an upload in this slot will be booked as; None where no noise speaks of train rows.
 
-        Raises BudgetExhausted where it would overspend, BudgetNotSet, BudgetNeedsNoise as the settings are now.
+        Raises BudgetExhausted where it would overspend, BudgetNotSet and BudgetNeedsNoise as the settings are now.
         """
+        if plan.privacy is not None and not 1 <= slot.round <= plan.training.rounds:
+            return None
         asset = self._asset(plan)
         self._check_budget(plan, asset, rounds=1)
-        if plan.privacy is None or not 1 <= slot.round <= plan.training.rounds:
+        if plan.privacy is None:
             return None
         return Booking(slot=slot, asset=asset.name, multiplier_milli=plan.privacy.noise_multiplier_milli)
 

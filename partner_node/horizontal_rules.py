@@ -14,7 +14,7 @@ from federation.horizontal.wire import Input, Upload
 from federation.models.network import Parameters
 from federation.plan_horizontal import HorizontalPlan
 from federation.tabular import Scaling
-from partner_node.errors import RoundGivenBefore, RoundNotInPlan
+from partner_node.horizontal_errors import RoundGivenBefore, RoundNotInPlan
 from privacy.aggregation import Lanes, Slot
 
 TRAINING, STATISTICS, FIGURES = "training", "statistics", "figures"

@@ -265,6 +265,23 @@ def test_every_noisy_upload_is_booked_and_nothing_else(guarded: list[TestNode]) 
         assert len(booked(run.node(name).reopened())) == 2, "a repeated reply is the same release"
 
 
+def test_a_budget_for_exactly_these_rounds_is_enough_for_the_end_too(banks: list[TestNode]) -> None:
+    exactly = 'privacy_budget = {epsilon = "3.55", delta_log10 = -6}'
+    nodes = [horizontal.with_budget(node, exactly) for node in banks]
+    found = Run(nodes, horizontal.noisy(nodes)).lead()
+    assert set(found.told) == set(BANKS)
+    (line,) = nodes[0].command("budget")["assets"]
+    assert (line["epsilon"], line["spent"]) == ("3.55", "3.543")
+
+
+def test_a_budget_taken_away_after_the_approval_keeps_the_node_out(guarded: list[TestNode]) -> None:
+    run = Run(guarded, horizontal.noisy(guarded))
+    run.channel.by_name["bank-a"] = horizontal.with_budget(run.node("bank-a"), "")
+    found = run.lead()
+    assert "bank-a" not in found.state.history[0].cohort
+    assert booked(run.node("bank-a")) == []
+
+
 def test_a_budget_spent_meanwhile_keeps_the_node_out(guarded: list[TestNode]) -> None:
     run = Run(guarded, horizontal.noisy(guarded))
 
