@@ -136,6 +136,16 @@ class StepUnexpected(Failure):
     zh = "{partner} 发送了 {step}，该消息不应由其发送或已发送过"
 
 
+class StatisticsImplausible(Failure):
+    code = "STATISTICS_IMPLAUSIBLE"
+    kind = Kind.INTEGRITY
+    en = (
+        "the sum of the partners' statistics counts {rows} rows of {cohort} partners, which the plan does not allow; "
+        "the run ends: have each partner check its rows, then propose the plan again"
+    )
+    zh = "各方统计量之和为 {cohort} 方共 {rows} 行，不符合方案约定；训练终止，请各方核对数据行后重新提交方案"
+
+
 class MomentsImplausible(Failure):
     code = "MOMENTS_IMPLAUSIBLE"
     kind = Kind.INTEGRITY

@@ -15,6 +15,7 @@ from flwr.serverapp import Grid, ServerApp
 from flwr.serverapp.strategy import FedAdagrad, FedAdam, FedAvg, FedAvgM, FedProx, FedYogi
 
 from federation import tabular
+from federation.errors import StatisticsImplausible
 from federation.horizontal import client, results, terms
 from federation.horizontal.checkpoint import Checkpoint, RoundFacts
 from federation.horizontal.coordinator import Decide, Event
@@ -27,7 +28,7 @@ from federation.models import network
 from federation.plan_horizontal import HorizontalPlan
 from federation.tabular import Scaling, Statistics
 from privacy import canonical
-from privacy.aggregation import Engine, RoundVoid
+from privacy.aggregation import Engine
 from privacy.canonical import Value
 
 MICRO = 1_000_000
@@ -59,8 +60,8 @@ class Ports:
 def make_server_app(plan: HorizontalPlan, engine: Engine, ports: Ports) -> ServerApp:
     """The hub's side of one run; engine: `plan.new_engine()`.
 
-    Its call raises QuorumMissing or RoundVoid when a round has used up its attempts (the run can be resumed later) and
-    NoiseDoesNotFit; otherwise on_finished gets the result.
+    Its call raises QuorumMissing or RoundVoid when a round has used up its attempts (the run can be resumed later),
+    StatisticsImplausible and NoiseDoesNotFit (it can't); otherwise on_finished gets the result.
     """
     app = ServerApp()
 
@@ -178,10 +179,9 @@ class _Run:
         opened = self._strategy.sum_over(self._grid, 0, QUERY + client.STATISTICS, RecordDict({}), count)
         cohort = len(opened.cohort)
         found = tabular.read_statistics(plan.columns, len(plan.classes), opened.lanes, cohort)
-        if not cohort * plan.minimum_rows <= sum(found.rows) <= cohort * plan.examples_max or not _finite(
-            found.scaling
-        ):
-            raise RoundVoid(why=f"it counts {sum(found.rows)} rows of {cohort} partners", wrong="-")
+        rows = sum(found.rows)
+        if not cohort * plan.minimum_rows <= rows <= cohort * plan.examples_max or not _finite(found.scaling):
+            raise StatisticsImplausible(rows=rows, cohort=cohort)
         return found
 
     def _on_event(self, event: Event) -> None:

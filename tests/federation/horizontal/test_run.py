@@ -7,6 +7,7 @@ import pytest
 from flwr.app import ArrayRecord
 
 from federation import grid, tabular
+from federation.errors import StatisticsImplausible
 from federation.horizontal import server, terms
 from federation.horizontal.checkpoint import Checkpoint
 from federation.horizontal.results import RunResult
@@ -16,7 +17,6 @@ from federation.models import network
 from federation.models.network import Parameters
 from federation.plan_horizontal import HorizontalPlan
 from privacy import canonical
-from privacy.aggregation import RoundVoid
 from privacy.ids import PartnerId
 from privacy.paillier import Paillier
 from tests.federation import banks
@@ -202,7 +202,7 @@ def test_statistics_that_no_rows_can_have_stop_the_run(monkeypatch: pytest.Monke
     world = runs.world(horizontal(PARTNERS), BANKS)
     honest = Trainer.statistics
     monkeypatch.setattr(Trainer, "statistics", lambda self: honest(self) * 0)
-    with pytest.raises(RoundVoid):
+    with pytest.raises(StatisticsImplausible):
         world.run()
 
 
