@@ -8,8 +8,10 @@ SQLite: WAL, synchronous=FULL, foreign keys on, BEGIN IMMEDIATE for writers. Pos
 """
 
 import sqlite3
+import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -90,6 +92,9 @@ class Store:
         self.url = url
         self.engine = _engine(url)
         self._listeners: list[Callable[[Signal], None]] = []
+        # SQLite has one writer; threads that wait for it here go on at once, where its own waiting sleeps in steps
+        one_writer = self.engine.dialect.name == "sqlite"
+        self._turn: AbstractContextManager[object] = threading.Lock() if one_writer else nullcontext()
 
     def subscribe(self, listener: Callable[[Signal], None]) -> None:
         """Call `listener` with every signal of every committed transaction, in the committing thread."""
@@ -133,7 +138,10 @@ class Store:
     ) -> tuple[T, list[Signal]]:
         for attempt in range(ATTEMPTS_MAX):
             try:
-                with self.engine.connect().execution_options(**{READING: reading}) as connection:
+                with (
+                    nullcontext() if reading else self._turn,
+                    self.engine.connect().execution_options(**{READING: reading}) as connection,
+                ):
                     return _once(connection, fn, commit=keep and not reading)
             except DBAPIError as error:
                 failure = _translate(error, name)
