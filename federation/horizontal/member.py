@@ -114,8 +114,6 @@ class Member:
             raise ShareForeign(dealer=dealer, key=key, why=f"{self.engine.name} has no such key")
         if key != keys.JOB_KEY and not self._is_new(key):
             return  # prepared for a slot that is over: neither kept nor anybody's fault
-        if keys.used(key, dealer) in self._store:
-            raise KeySpent(slot=key, partner=dealer)
         held = self._store.get(keys.share(key, dealer))
         if held is not None and held[: keys.DIGEST_BYTES] != _digest(public):
             raise ShareForeign(dealer=dealer, key=key, why="another key was dealt under this name")
