@@ -1,6 +1,7 @@
 """The hub's side without Flower: who may take part, what is believed of a reply, and what a resumed run knows."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -249,3 +250,41 @@ def test_old_keys_are_forgotten_and_the_jobs_key_is_not() -> None:
     assert len(made.waiting(B)) == 1  # the packet has a key of round 2 in it
     made.forget_before("3.0")
     assert made.waiting(B) == () and len(made.waiting(A)) == 1
+
+
+# --- uploads whose partner signed something else ----------------------------------------------------------------------
+
+ELSE: dict[str, dict[str, Any]] = {
+    "another partner": {"partner": A},
+    "another round": {"slot": slot(2)},
+    "another run": {"slot": Slot(job=Digest("99" * 32), round=1, attempt=0)},
+    "another input": {"input": Digest("77" * 32)},
+    "another length": {"count": COUNT + 1},
+    "another key": {"public": Digest("77" * 32)},
+    "other bytes": {"ciphertext": Digest("77" * 32)},
+}
+
+
+@pytest.mark.parametrize("what", ELSE)
+def test_an_upload_whose_header_says_something_else_is_left_out(what: str) -> None:
+    parties, events = Parties(roster(4)), []
+    made, line = coordinator(parties, events), Line(parties)
+    ready = made.prepare(slot(1), parties.roster.partners, line)
+    sent = dict(line.uploads(slot(1), ready))
+    data = replace(sent[B].header.read(), **ELSE[what]).encode()
+    signed = wire.SignedHeader(data=data, signature=parties.identity(B).sign(wire.UPLOAD_LABEL + data))
+    sent[B] = Upload(header=signed, ciphertext=sent[B].ciphertext)
+    gathered = made.gather(slot(1), INPUT, ready, sent.items(), COUNT, "train")
+    assert gathered.partners == (A, C, D)
+    assert events[-1].states[B] == "UPLOAD_MALFORMED"
+
+
+def test_a_cohort_that_was_decided_is_not_opened_with_less() -> None:
+    """Executed again, the hub finds one upload of the decided cohort gone: nothing is opened."""
+    parties = Parties(roster(5))
+    cohort = [str(p) for p in parties.roster.partners[:4]]
+    made, line = coordinator(parties, decide=lambda name, make: cohort), Line(parties)
+    ready = made.prepare(slot(1), parties.roster.partners, line)
+    sent = [(p, upload) for p, upload in line.uploads(slot(1), ready) if p != B]
+    with pytest.raises(QuorumMissing, match=r"cohort of round 1\.0"):
+        made.gather(slot(1), INPUT, ready, sent, COUNT, "train")

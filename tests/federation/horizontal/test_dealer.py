@@ -19,6 +19,7 @@ from federation.horizontal.errors import (
     UploadMalformed,
 )
 from federation.horizontal.strategy import HomomorphicStrategy
+from federation.horizontal.wire import Complaint
 from privacy import packing
 from privacy.ids import PartnerId
 from tests.federation.channel import MemoryChannel
@@ -110,3 +111,19 @@ def test_the_jobs_key_is_dealt_anew_only_before_it_is_used(parties: Parties) -> 
         fresh.members[PartnerId("bank-a")].deal([keys.JOB_KEY])
     with pytest.raises(ShareForeign):
         fresh.members[DEALER].deal(["2.0"])
+
+
+def test_too_few_holders_of_the_jobs_key(parties: Parties) -> None:
+    """Nobody but the dealer kept its share: no round is begun with it."""
+    for partner, member in parties.members.items():
+        if partner != DEALER:
+            member.hold = lambda dealings: tuple(  # type: ignore[method-assign]
+                Complaint(dealer=one.dealer, key=key, code="SHARE_WRONG") for one in dealings for key in one.publics
+            )
+    with pytest.raises(QuorumMissing, match="bank-b deals"):  # three complaints: the dealer is out
+        led(parties, attempts=1).train_round(LocalGrid(parties.apps(), JOB), 1, start(), ConfigRecord())
+    fresh = Parties(parties.roster, engine=parties.engine)
+    channel = MemoryChannel(fresh.apps())
+    channel.silent = {"bank-c", "bank-d"}
+    with pytest.raises(QuorumMissing, match=r"round 1\.0 needs 3 partners and has 2"):
+        led(fresh, attempts=1).train_round(AllianceGrid(channel, JOB), 1, start(), ConfigRecord())
