@@ -153,8 +153,9 @@ class TaskChannel:
                 raise RunEnded
             if self._notes is not None:
                 self._notes.write_decisions(tx)
+            known = tx.tasks.known([request.message_id for request in requests])
             for request in requests:
-                self._post(tx, request, now)
+                self._post(tx, request, now, known)
 
         self._services.store.run("training.post", body)
         if self._notes is not None:
@@ -184,7 +185,9 @@ class TaskChannel:
         """Nobody waits for these any more; what was answered stays answered."""
         self._services.store.run("training.withdraw", lambda tx: tx.tasks.withdraw_ids(message_ids))
 
-    def _post(self, tx: Transaction, request: "Request", now: datetime) -> None:
+    def _post(
+        self, tx: Transaction, request: "Request", now: datetime, known: Mapping[str, tuple[str, str, str]]
+    ) -> None:
         head = dict(request.head)
         if ("attempt" not in head and head.get("round") == 1) or head.get("phase") in BEGINS:
             head["approvals"] = self._approvals  # a node's session begins with them
@@ -198,6 +201,7 @@ class TaskChannel:
             body=request.content,
             job=self._job.digest,
             phase=str(head.get("phase") or "round")[:PHASE_CHARACTERS_MAX],
+            known=known,
         )
 
     def _running(self) -> None:

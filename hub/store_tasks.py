@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import func, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from hub.records import Done, Head, PhaseCost, Task
 from hub.tables import CommandRow, TaskRow
@@ -22,7 +23,7 @@ class TaskStore:
         self._session = session
 
     def add(self, task: Task) -> None:
-        """Add an open task; its number is given by the database."""
+        """Add an open task; its number is given by the database when the transaction next looks, or ends."""
         row = TaskRow(
             id=task.id,
             node=task.node,
@@ -37,11 +38,16 @@ class TaskStore:
             bytes_down=task.bytes_down,
         )
         self._session.add(row)
-        self._session.flush()
 
     def get(self, task_id: str) -> Task | None:
         row = self._session.scalars(select(TaskRow).where(TaskRow.id == task_id)).one_or_none()
         return _task(row) if row else None
+
+    def asked(self, task_id: str) -> Task | None:
+        """A task without the contents of request and answer, which may be large."""
+        query = select(TaskRow).options(defer(TaskRow.body), defer(TaskRow.reply_body))
+        row = self._session.scalars(query.where(TaskRow.id == task_id)).one_or_none()
+        return _task(row, contents=False) if row else None
 
     def known(self, ids: Sequence[str]) -> dict[str, tuple[str, str, str]]:
         """(node, digest, state) of those of the given tasks that exist, without their bodies."""
@@ -90,16 +96,15 @@ class TaskStore:
             query = query.where(TaskRow.phase == phase)
         return int(self._session.scalars(query).one())
 
-    def answer(
-        self, task_id: str, *, state: str, head: Head, body: bytes, digest: str, now: datetime, size: int
-    ) -> Task:
+    def answer(self, task: Task, *, state: str, head: Head, body: bytes, digest: str, now: datetime, size: int) -> Task:
         """Store an open task's answer; the request's body is not needed any more."""
-        row = self._session.scalars(select(TaskRow).where(TaskRow.id == task_id)).one()
-        assert row.state == OPEN and state in (ANSWERED, FAILED), "only an open task is answered"
+        assert task.state == OPEN and state in (ANSWERED, FAILED), "only an open task is answered"
+        row = self._session.get_one(TaskRow, task.number)
         row.state, row.reply_head, row.reply_body = state, canonical.encode(head).decode(), body
         row.reply_digest, row.answered_at, row.bytes_up, row.body = digest, now, size, None
         self._session.flush()
-        return _task(row)
+        answered = replace(task, reply_head=head, reply_body=body, reply_digest=digest, answered_at=now)
+        return replace(answered, state=state, body=None, bytes_up=size)
 
     def replies(self, ids: Sequence[str], bytes_max: int) -> dict[str, Task]:
         """Those of the given tasks that are settled; none of them where their answers together are larger."""
@@ -190,7 +195,7 @@ def _head(text: str) -> Head:
     return value
 
 
-def _task(row: TaskRow) -> Task:
+def _task(row: TaskRow, *, contents: bool = True) -> Task:
     return Task(
         number=row.number,
         id=row.id,
@@ -199,7 +204,7 @@ def _task(row: TaskRow) -> Task:
         kind=row.kind,
         phase=row.phase,
         head=_head(row.head),
-        body=row.body,
+        body=row.body if contents else None,
         digest=row.digest,
         state=row.state,
         handled=row.handled,
@@ -207,7 +212,7 @@ def _task(row: TaskRow) -> Task:
         bytes_down=row.bytes_down,
         answered_at=row.answered_at,
         reply_head=None if row.reply_head is None else _head(row.reply_head),
-        reply_body=row.reply_body,
+        reply_body=row.reply_body if contents else None,
         reply_digest=row.reply_digest,
         bytes_up=row.bytes_up,
     )

@@ -4,6 +4,7 @@ A task's id is deterministic, so posting it again is the same task (or a bug, if
 and is sent again at every connection of its node until the answer is stored; only then is the answer acknowledged.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from ecowire import limits, status
@@ -50,16 +51,18 @@ def post(
     body: bytes = b"",
     job: str = "",
     phase: str = "",
+    known: Mapping[str, tuple[str, str, str]] | None = None,
 ) -> bool:
     """Ask a node something; False where the same was asked before. The node is told after the commit.
 
+    known: what `tx.tasks.known` gives for this id and others, where many are posted together.
     Raises NotRepeatable where this id was posted with another content.
     """
     assert len(task_id) <= limits.ID_BYTES_MAX - 2, "room for the reply's id"
     digest = Message(id=task_id, kind=kind, head=head, body=body).digest.hex()
-    known = tx.tasks.known([task_id]).get(task_id)
-    if known is not None:
-        if known[:2] != (node, digest):
+    before = (tx.tasks.known([task_id]) if known is None else known).get(task_id)
+    if before is not None:
+        if before[:2] != (node, digest):
             raise NotRepeatable(task=task_id)
         return False
     size = len(body) + len(canonical.encode(head))
@@ -90,7 +93,7 @@ def answer(tx: Transaction, now: datetime, node: str, message: Message) -> tuple
     A repeat, an answer to a withdrawn request, another answer than the first: nothing changes, the first answer stands.
     Raises AnswerWithoutRequest, AnswerOfOther, or MalformedMessage for a failure answer of the wrong form.
     """
-    task = tx.tasks.get(message.reply_to)
+    task = tx.tasks.asked(message.reply_to)
     if task is None:
         raise AnswerWithoutRequest(task=message.reply_to[:80])
     if task.node != node:
@@ -102,7 +105,7 @@ def answer(tx: Transaction, now: datetime, node: str, message: Message) -> tuple
     state = FAILED if message.kind == FAILURE else ANSWERED
     size = len(message.body) + len(canonical.encode(message.head))
     task = tx.tasks.answer(
-        task.id,
+        task,
         state=state,
         head=message.head,
         body=message.body,
