@@ -1,6 +1,6 @@
-"""A hub over PostgreSQL: enrolment, proposals, a whole match, a whole horizontal run. Collected where ECOHUB_TEST_POSTGRES names a server.
+"""A hub over PostgreSQL: enrolment, proposals, a whole match, a whole horizontal run.
 
-The named database is emptied.
+Collected where ECOHUB_TEST_POSTGRES names a server; the named database is emptied.
 """
 
 import os
