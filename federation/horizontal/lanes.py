@@ -124,7 +124,7 @@ class Update:
         norm = float(np.linalg.norm(update))
         rounding = math.sqrt(len(update)) * self.codec(value_bits).error_bound(cohort)
         limit = self.clip * (1 + ROUNDING) + (rounding + self.noise_norm) * scale
-        if not math.isfinite(norm) or norm > limit:
+        if not norm <= limit:  # a norm that is not a number is not below it either
             raise RoundVoid(why=f"its average has norm {norm:.6g}, at most {limit:.6g} is possible", wrong="-")
 
 

@@ -47,6 +47,12 @@ BAD_REPLIES: Mapping[str, Callable[[], RecordDict]] = {
     "half an example": lambda: reply(metrics={"num-examples": 1.5}),
     "a metric that is no number": lambda: reply(metrics={"loss": float("nan")}),
     "something in clear": lambda: reply(clear=ConfigRecord({"rows": 3})),
+    "settings for figures": lambda: RecordDict(
+        {
+            "arrays": ArrayRecord({"w": Array(np.ones(2)), "b": Array(np.ones(1))}),
+            "c": ConfigRecord({"num-examples": 50}),
+        }
+    ),
     "nothing": RecordDict,
 }
 
@@ -99,6 +105,8 @@ BAD_UPLOADS: Mapping[str, Callable[[RecordDict], RecordDict]] = {
     "no header": upload(header=lambda fields: b"{}"),
     "a long header": upload(header=lambda fields: fields["header"] + b" " * 4096),
     "arrays in clear": lambda content: reply(),
+    "arrays beside it": lambda content: RecordDict({**content, **reply()}),
+    "clear words in an array": lambda content: RecordDict({**content, "clear": reply()["arrays"]}),
     "an empty reply": lambda content: RecordDict(),
 }
 
@@ -161,3 +169,12 @@ def test_a_line_is_still_learnt_beside_a_cheat() -> None:
     strategy = led(parties)
     result = strategy.start(LocalGrid(parties.apps(TERMS, None), JOB), start(), num_rounds=8)
     assert np.abs(vector(result.arrays) - np.array([2.0, -1.0, 0.5])).max() < 0.05
+
+
+def test_a_model_of_whole_numbers_is_not_averaged() -> None:
+    parties, events = Parties(roster(3)), []
+    arrays = ArrayRecord({"w": Array(np.zeros(2, np.int64))})
+    same = RecordDict({"arrays": arrays, "m": MetricRecord({"num-examples": 5, "loss": 1.0})})
+    apps = {p: client(parties.members[p], TERMS, lambda message, context: same) for p in parties.roster.partners}
+    with pytest.raises(QuorumMissing, match="UPDATE_REFUSED"):
+        led(parties, events, attempts=1).train_round(LocalGrid(apps, JOB), 1, arrays, ConfigRecord())

@@ -124,6 +124,7 @@ BAD_SUMS: dict[str, Callable[[], RecordDict]] = {
     ),
     "more records": lambda: lanes(np.zeros(2, np.int64), more=MetricRecord({"x": 1})),
     "arrays in clear": lambda: lanes(np.zeros(2, np.int64), clear=ArrayRecord({"x": Array(np.zeros(1))})),
+    "settings": lambda: RecordDict({"lanes": ConfigRecord({"lanes": [1, 2]})}),
     "nothing": RecordDict,
 }
 
