@@ -80,6 +80,7 @@ class Coordinator:
         self.roster, self.engine, self.job, self.decide = roster, engine, job, decide
         self._verifier = verifier
         self._prepare_rounds, self._last_round = prepare_rounds, last_round
+        self.silent: set[PartnerId] = set()  # who did not answer when last asked, and was waited for then
         self._on_event = on_event
         self._ring = Keyring(engine.dealers)
         self._opened: dict[Digest, tuple[PartnerId, ...]] = {}  # body of input -> the cohort that was asked to open it
@@ -296,7 +297,12 @@ class Coordinator:
         return states
 
     def tell(self, slot: Slot, phase: str, states: Mapping[PartnerId, str]) -> None:
-        """Pass on where a slot is."""
+        """Pass on where a slot is; note who stays silent."""
+        for partner, state in states.items():
+            if state == SILENT:
+                self.silent.add(partner)
+            elif state != ASKED:
+                self.silent.discard(partner)
         told = {str(partner): state for partner, state in states.items()}
         self._on_event(Event(round=slot.round, attempt=slot.attempt, phase=phase, states=told))
 

@@ -16,7 +16,7 @@ from privacy.packing import Packed
 
 Names: TypeAlias = Callable[[Grid], Mapping[str, int]]  # grid -> Flower's node number of each partner known now
 
-GRACE_SECONDS = 2.0  # for a partner that was there in the last slot and has just gone
+GRACE_SECONDS = 2.0  # for a partner that answered when last asked and is not connected now
 PAUSE_SECONDS = 0.05
 
 
@@ -84,7 +84,7 @@ class Presence:
         """Connected partners: at once where nobody is newly gone, after a grace where enough are left, else in time."""
         started = self._clock()
         quorum = self._coordinator.quorum
-        hoped = set(bound or self._last or self._roster.partners)
+        hoped = set(bound or self._last or self._roster.partners) - self._coordinator.silent
         while True:
             here = self._connected(grid)
             waited = self._clock() - started

@@ -256,6 +256,16 @@ def test_a_partner_that_leaves_in_any_phase_does_not_stop_the_rest(phase: str, m
     assert cohorts[3:] == [4, 4], "it is back"
 
 
+def test_who_was_waited_for_in_a_phase_is_not_waited_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    parties, pauses = Parties(roster(4)), []
+    channel = Leaving(parties, "train", back=4)
+    monkeypatch.setattr("time.sleep", pauses.append)
+    strategy, grid, arrays = wrap(parties), AllianceGrid(channel, JOB), start()
+    for number in range(1, 6):
+        arrays, _ = strategy.train_round(grid, number, arrays, ConfigRecord())
+    assert pauses == []
+
+
 @pytest.mark.parametrize("phase", ["deal", "hold", "train", "answer"])
 def test_where_everybody_is_needed_a_lost_reply_costs_an_attempt(phase: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three of three must answer. bank-c does its work in round 2, but its reply is lost; it is asked again."""
