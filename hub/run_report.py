@@ -36,7 +36,6 @@ class PartnerLine:
     rows: int | None
     auc: Mapping[str, float | None]  # by VARIANTS
     log_loss: Mapping[str, float | None]
-    epsilon: str | None  # spent of the partner's budget over its life, after this run
 
     @property
     def gain(self) -> float | None:
@@ -55,7 +54,7 @@ class Report:
     model_digest: str
     engine: str
     dealer: str | None
-    noise_milli: int | None
+    budget: str | None  # what the run spent of every partner's privacy budget
     losses: tuple[tuple[int, float], ...]  # (round, validation loss)
     rounds: int
     rounds_planned: int
@@ -70,7 +69,6 @@ class Report:
     def facts(self) -> tuple[tuple[str, str, str], ...]:
         """(name, 名称, value) of the run as a whole."""
         engine = self.engine + (f" ({self.dealer})" if self.dealer else "")
-        noise = "-" if self.noise_milli is None else f"{self.noise_milli / 1000:g}"
         auc = "-" if self.auc is None else f"{self.auc:.4f}"
         return (
             ("model", "模型", f"{self.model} {self.model_digest[:16]}"),
@@ -79,7 +77,7 @@ class Report:
             ("void attempts", "作废尝试", str(self.voids)),
             ("clipped values", "裁剪值数", f"{self.clipped:,}"),
             ("engine (dealer)", "聚合引擎（密钥分发方）", engine),
-            ("noise multiplier", "噪声倍数", noise),
+            ("privacy budget spent", "已用隐私预算", self.budget or "-"),
             ("bytes", "字节", f"{self.bytes:,}"),
             ("seconds", "秒", f"{self.seconds:.1f}"),
         )
@@ -107,7 +105,7 @@ def _read(found: Mapping[str, Any]) -> Report:
         model_digest=str(model["model_digest"]),
         engine=str(body["engine"]["name"]),
         dealer=body["engine"].get("dealer"),
-        noise_milli=(body.get("privacy") or {}).get("noise_multiplier_milli"),
+        budget=_budget(record["noise"]),
         losses=tuple((number, loss / MICRO) for number, loss in losses),
         rounds=int(record["rounds"]),
         rounds_planned=int(body["training"]["rounds"]),
@@ -129,8 +127,22 @@ def _partner(name: str, result: Mapping[str, Any] | None) -> PartnerLine:
         rows=record.get("rows_test"),
         auc={one: _scaled(auc.get(f"{one}_ppm"), PPM) for one in VARIANTS},
         log_loss={one: _scaled(loss.get(f"{one}_micro"), MICRO) for one in VARIANTS},
-        epsilon=(record.get("privacy") or {}).get("epsilon"),
     )
+
+
+def _budget(noise: Mapping[str, Any] | None) -> str | None:
+    """What the releases of a run with noise cost together; without the accountant, how many they were."""
+    if noise is None:
+        return None
+    from privacy.noise.accountant import AccountantMissing, Release, epsilon  # slow to import, seldom wanted
+
+    milli, count, delta = noise["noise_multiplier_milli"], noise["releases"], noise["delta_log10"]
+    told = f"{count} × {milli / 1000:g}"
+    try:
+        spent = epsilon([Release(noise_multiplier_milli=milli, count=count)], delta)
+    except AccountantMissing:
+        return told
+    return f"ε {spent:.3f}, δ 1e{delta} ({told})"
 
 
 def _scaled(value: int | None, unit: int) -> float | None:
@@ -148,7 +160,6 @@ def columns(lang: str) -> tuple[str, ...]:
             "AUC 个性化",
             "联合增益",
             "对数损失 本地→联合",
-            "ε 已用",
         )
     return (
         "partner",
@@ -158,7 +169,6 @@ def columns(lang: str) -> tuple[str, ...]:
         "AUC personal",
         "gain",
         "log loss alone → joint",
-        "ε spent",
     )
 
 
@@ -171,7 +181,6 @@ def rows(report: Report) -> list[tuple[str, ...]]:
             *(_figure(line.auc[one]) for one in VARIANTS),
             "-" if line.gain is None else f"{line.gain:+.4f}",
             f"{_figure(line.log_loss['alone'])} → {_figure(line.log_loss['joint'])}",
-            line.epsilon or "-",
         )
         for line in report.partners
     ]

@@ -15,7 +15,10 @@ from sandbox.examine.trust import Trust
 Object: TypeAlias = dict[str, canonical.Value]
 
 HUB = "hub"
-PROPOSAL_STATES = ("PROPOSED", "APPROVED", "RUNNING", "COMPLETED", "REFUSED", "EXPIRED", "FAILED", "CANCELLED")
+PROPOSAL_STATES = (
+    *("PROPOSED", "APPROVED", "RUNNING", "PAUSED"),
+    *("COMPLETED", "REFUSED", "EXPIRED", "FAILED", "CANCELLED"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from privacy.errors import Failure
 from sandbox.examine import forms
 from sandbox.examine.case import HUB, Case, Proposal
 
-PAST_APPROVAL = ("APPROVED", "RUNNING", "COMPLETED")
+PAST_APPROVAL = ("APPROVED", "RUNNING", "PAUSED", "COMPLETED")
 KEYS = ("signing", "sealing", "chain")
 
 

@@ -173,6 +173,25 @@ def test_too_few_nodes_pause_a_run_and_a_person_resumes_it(hub: Hub, whole: tupl
     assert [item["round"] for item in shown(hub, job)["run"]["history"]] == [1, 2, 3]
 
 
+@pytest.mark.parametrize("phase", ["deal", "hold", "train", "answer"])
+def test_a_run_that_lost_its_quorum_in_a_phase_goes_on_from_there(hub: Hub, phase: str) -> None:
+    job = approved(hub, *BANKS, deadline_seconds=2)
+    nodes = Nodes(hub, job)
+    runs = started(hub, job)
+    nodes.drive(hub.services, lambda: f"2.0.{phase}" in nodes.groups())  # one of them has answered
+    nodes.leave("bank-c", "bank-d")
+    paused = nodes.drive(hub.services)
+    wait_for_threads()
+    assert (paused.state, paused.reason["code"]) == ("PAUSED", "QUORUM_MISSING")
+    nodes.come("bank-c", "bank-d")
+    command(hub, "resume", job)
+    runs.advance(hub.services, job.digest)
+    done = nodes.drive(hub.services)
+    wait_for_threads()
+    assert (done.state, done.reason) == ("COMPLETED", {})
+    assert [item["round"] for item in shown(hub, job)["run"]["history"]] == [1, 2, 3]
+
+
 def test_a_person_pauses_a_run_which_goes_on_without_a_new_attempt(
     hub: Hub, whole: tuple[str, tuple[str, ...]]
 ) -> None:

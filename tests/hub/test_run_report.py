@@ -1,11 +1,14 @@
 """The report of a horizontal run: from its documents alone; what was not measured is shown as absent."""
 
+import sys
 from typing import Any
 
 import pytest
 
 from hub import run_report
 from hub.run_report import ReportUnreadable
+
+NOISE = {"noise_multiplier_milli": 1100, "row_clip_milli": 1000, "delta_log10": -6, "releases": 3}
 
 
 def found(**changes: Any) -> dict[str, Any]:
@@ -18,14 +21,13 @@ def found(**changes: Any) -> dict[str, Any]:
         "rows_test": 40,
         "auc": {"alone_ppm": 700_000, "joint_ppm": 680_000, "personal_ppm": None},
         "log_loss": {"alone_micro": 600_000, "joint_micro": 610_000, "personal_micro": None},
-        "privacy": {"epsilon": "1.73"},
     }
     documents = [
         {"kind": "train-result", "signer": "bank-a", "body": {"record": figures}},
         {
             "kind": "model-record",
             "signer": "hub",
-            "body": {"model_digest": "ab" * 32, "record": {"rounds": 2, "auc_global_ppm": None}},
+            "body": {"model_digest": "ab" * 32, "record": {"rounds": 2, "auc_global_ppm": None, "noise": NOISE}},
         },
     ]
     body = {
@@ -50,15 +52,16 @@ def found(**changes: Any) -> dict[str, Any]:
 def test_gain_and_loss_are_shown_alike_and_who_signed_nothing_shows_nothing() -> None:
     report = run_report.read(found())
     first, second = run_report.rows(report)
-    assert first == ("bank-a", "40", "0.7000", "0.6800", "-", "-0.0200", "0.6000 → 0.6100", "1.73")
-    assert second == ("bank-b", "-", "-", "-", "-", "-", "- → -", "-")
+    assert first == ("bank-a", "40", "0.7000", "0.6800", "-", "-0.0200", "0.6000 → 0.6100")
+    assert second == ("bank-b", "-", "-", "-", "-", "-", "- → -")
 
 
 def test_the_whole_run_is_named_with_dealer_noise_and_void_attempts() -> None:
     report = run_report.read(found())
     facts = {name: value for name, _, value in report.facts}
     assert facts["engine (dealer)"] == "paillier (bank-b)"
-    assert (facts["noise multiplier"], facts["void attempts"], facts["clipped values"]) == ("1.1", "1", "7")
+    assert (facts["void attempts"], facts["clipped values"]) == ("1", "7")
+    assert facts["privacy budget spent"].startswith("ε ") and facts["privacy budget spent"].endswith("1e-6 (3 × 1.1)")
     assert (facts["rounds"], facts["global test AUC"], facts["seconds"]) == ("2 / 5", "-", "6.7")
     assert report.losses == ((1, 0.693147), (2, 0.5))
 
@@ -71,6 +74,11 @@ def test_the_page_needs_nothing_else_and_obeys_nobody(lang: str) -> None:
     assert "<script" not in text and "\x1b" not in text
     assert len(run_report.columns(lang)) == len(run_report.rows(run_report.read(found()))[0])
     assert ("横向训练报告" in text) == (lang == "zh")
+
+
+def test_without_the_accountant_the_releases_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "dp_accounting", None)
+    assert run_report.read(found()).budget == "3 × 1.1"
 
 
 def test_without_losses_there_is_no_curve() -> None:
