@@ -2,7 +2,7 @@
 
 WAL with synchronous=FULL survives `kill -9` and power loss. Deleted session rows held secrets: secure_delete overwrites
 them in the database file, and after a transaction that asked for it (`forget`) the write-ahead log, which still holds
-the pages as they were, is emptied; the worker sends the committed reply first. Writers take the lock at BEGIN
+the pages as they were, is emptied; the worker does so when its replies are on their way. Writers take the lock at BEGIN
 IMMEDIATE, so none fails half way for want of it.
 """
 

@@ -8,6 +8,7 @@ booking of a noisy upload on the asset's privacy budget. A request that fails en
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any, cast
 
 from sqlalchemy.orm import Session
 
@@ -29,7 +30,7 @@ from partner_node.horizontal_errors import BudgetNeedsNoise, BudgetNotSet
 from partner_node.horizontal_rules import PlanMember, PlanTrainer, Work, check_work
 from partner_node.identity import NodeIdentity
 from partner_node.node import Answer, Node
-from partner_node.round_keys import RoundKeys
+from partner_node.round_keys import RoundKeys, overview
 from partner_node.sessions import JobSession
 from partner_node.settings import Asset
 from partner_node.store import Proposal, Result
@@ -93,10 +94,11 @@ class Horizontal:
         """
         run = request.head.get("run")
         proposal = self._approved(run)
-        kept = self._node.database.read(lambda session: sessions.load(session, proposal.digest))
+        job = proposal.digest
+        kept, known = self._node.database.read(lambda s: (sessions.load(s, job), overview(s, job)))
         if kept is None:
             self._jobs.require_all(run, request.head.get("approvals"))
-        turn = _Turn(self, self._node, proposal)
+        turn = _Turn(self, self._node, proposal, RoundKeys(self._node.database, job, known))
         return Answer(body=turn.run(request), write=turn.write)
 
     # --- what a turn needs
@@ -201,12 +203,12 @@ def _columns(plan: HorizontalPlan) -> tuple[str, ...]:
 class _Turn:
     """One request of a run: the reply's bytes, and the write that keeps what changed."""
 
-    def __init__(self, runs: Horizontal, node: Node, proposal: Proposal) -> None:
+    def __init__(self, runs: Horizontal, node: Node, proposal: Proposal, round_keys: RoundKeys) -> None:
         self._runs = runs
         self._node = node
         self._proposal = proposal
         self._plan, engine = runs.under_way(proposal)
-        self._keys = RoundKeys(node.database, proposal.digest)
+        self._keys = round_keys
         identity, roster = NodeIdentity(node, proposal.body), self._plan.roster
         self._member = PlanMember(roster, engine, identity, self._keys, proposal.digest, node.entropy)
         self._member.guard = self._guard
@@ -224,11 +226,17 @@ class _Turn:
         app = client.make_client_app(self._plan, self._trainer, self._member, self._node.entropy, self._finish)
         round_ = request.head.get("round")
         self._round = round_ if isinstance(round_, int) else 0
-        reply = grid.answer(app, request.body, self._node.settings.partner)
-        if grid.decode(reply).has_error():
-            self._booked, self._result = None, None
-            self._keys.keep_only(FAILED_KEEPS)
-        return reply
+
+        def watched(message: Any, context: Any) -> Any:
+            reply: Any = None
+            try:
+                reply = app(message, context)
+            finally:
+                if reply is None or reply.has_error():
+                    self._forget()
+            return reply
+
+        return grid.answer(cast("Any", watched), request.body, self._node.settings.partner)
 
     def write(self, session: Session) -> None:
         """Keep what this request changed, in the transaction that stores its reply."""
@@ -240,6 +248,10 @@ class _Turn:
             store.keep_result(session, self._result)
         state = JobSession(job=self._proposal.digest, kind="train", step=self._round, state=b"")
         sessions.save(session, state, now)
+
+    def _forget(self) -> None:
+        self._booked, self._result = None, None
+        self._keys.keep_only(FAILED_KEEPS)
 
     def _trainer(self) -> Trainer:
         trainer = self._runs.trainer(self._proposal, self._plan)

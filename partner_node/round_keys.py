@@ -24,10 +24,11 @@ ROOM = bytes(PAGE_BYTES)  # more than a page keeps of a row
 class RoundKeys(MutableMapping[str, bytes]):
     """One job's entries during one request. One request at a time: the node's worker is one thread."""
 
-    def __init__(self, database: Database, job: Digest) -> None:
+    def __init__(self, database: Database, job: Digest, known: dict[str, bytes | None] | None = None) -> None:
+        """known: an `overview` just read."""
         self._database = database
         self._job = job
-        self._stored: dict[str, bytes | None] = database.read(self._overview)  # None: not loaded yet
+        self._stored = database.read(lambda session: overview(session, job)) if known is None else known
         self._changed: dict[str, bytes | None] = {}  # None: deleted
 
     def __getitem__(self, name: str) -> bytes:
@@ -85,12 +86,6 @@ class RoundKeys(MutableMapping[str, bytes]):
         if any(name.startswith(SECRET) for name in replaced):
             forget(session)
 
-    def _overview(self, session: Session) -> dict[str, bytes | None]:
-        """All names, with the values that are small."""
-        value = case((func.length(RoundKeyRow.value) <= SMALL_BYTES, RoundKeyRow.value))
-        rows = session.execute(select(RoundKeyRow.name, value).where(RoundKeyRow.job == self._job))
-        return {row[0]: row[1] for row in rows}
-
     def _siblings(self, session: Session, name: str) -> dict[str, bytes]:
         """The value of a name with those beside it: the shares of one slot are read together."""
         folder = name.rpartition("/")[0] + "/"
@@ -98,3 +93,10 @@ class RoundKeys(MutableMapping[str, bytes]):
             RoundKeyRow.job == self._job, RoundKeyRow.name >= folder, RoundKeyRow.name < folder[:-1] + "0"
         )
         return {row[0]: row[1] for row in session.execute(query)}
+
+
+def overview(session: Session, job: str) -> dict[str, bytes | None]:
+    """All names of a job, with the values that are small; None for one that is to be loaded when it is asked for."""
+    value = case((func.length(RoundKeyRow.value) <= SMALL_BYTES, RoundKeyRow.value))
+    rows = session.execute(select(RoundKeyRow.name, value).where(RoundKeyRow.job == job))
+    return {row[0]: row[1] for row in rows}

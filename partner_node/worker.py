@@ -26,6 +26,8 @@ from privacy.errors import Failure
 log = logging.getLogger(__name__)
 OK = "ok"
 RETRY_SECONDS = 15.0
+QUIET_SECONDS = 0.05  # without a task: then the house is tidied …
+TIDY_EVERY = 64  # … or after so many replies
 
 
 class Worker:
@@ -50,6 +52,8 @@ class Worker:
         self._lock = threading.Lock()
         self._queued: set[str] = set()  # requests that wait or run: a repeat of one of them is dropped
         self._sent: set[str] = set()  # own requests sent lately on this connection
+        self._acks: list[str] = []  # replies the hub has, not noted yet
+        self._untidy = 0  # replies and acks since the house was tidied
 
     def deliver(self, message: Message) -> None:
         """Queue an arrival: the hub's answer to an own request, or a request."""
@@ -71,7 +75,7 @@ class Worker:
         self._tasks.put(self._send_requests)
 
     def ack(self, reply_id: str) -> None:
-        self._tasks.put(lambda: self._node.database.write("ack", lambda s: store.acknowledge(s, reply_id)))
+        self._tasks.put(lambda: self._note_ack(reply_id))
 
     def close(self) -> None:
         self._tasks.put(None)
@@ -83,6 +87,18 @@ class Worker:
                 task()
             except Exception:
                 log.exception("a task of the worker failed")
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Note the hub's acks, and empty the database's log where secrets were deleted.
+
+        Neither keeps a reply waiting: both wait for the disk, and rounds follow each other within milliseconds.
+        """
+        if self._acks:
+            self._node.database.write("acks", self._keep_acks)
+            self._acks.clear()
+        self._node.database.empty_due_log()
+        self._untidy = 0
 
     def handle(self, request: Message) -> Message:
         """The reply to a request, stored before it is returned."""
@@ -103,16 +119,28 @@ class Worker:
         def commit(session: Session) -> None:
             answer.write(session)
             store.keep_reply(session, request, reply, now)
+            self._keep_acks(session)
 
         self._node.database.write(request.kind, commit, keep_log=True)
+        self._acks.clear()
         return reply
 
     def _next(self) -> Callable[[], None] | None:
-        """The next task; when all is quiet for a while, requests that the hub could not take are sent again."""
+        """The next task; when all is quiet the house is tidied, later requests that the hub could not take go again."""
+        if self._untidy >= TIDY_EVERY:
+            return self.tidy
         try:
-            return self._tasks.get(timeout=RETRY_SECONDS)
+            return self._tasks.get(timeout=QUIET_SECONDS if self._untidy else RETRY_SECONDS)
         except queue.Empty:
-            return self._send_again
+            return self.tidy if self._untidy else self._send_again
+
+    def _note_ack(self, reply_id: str) -> None:
+        self._acks.append(reply_id)
+        self._untidy += 1
+
+    def _keep_acks(self, session: Session) -> None:
+        for reply_id in self._acks:
+            store.acknowledge(session, reply_id)
 
     def _answer(self, request: Message) -> Answer:
         try:
@@ -136,7 +164,7 @@ class Worker:
             with self._lock:
                 self._queued.discard(request.id)
         self._send(self._node.outbound.message(reply))
-        self._node.database.empty_due_log()  # after the reply: it waits for the disk, and the deletion is committed
+        self._untidy += 1
         self._send_requests()  # a request's state change may have put something into the outbox
 
     def _settle(self, reply: Message) -> None:

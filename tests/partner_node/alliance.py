@@ -100,7 +100,7 @@ class TestNode:
     def ask(self, request: Message) -> Message:
         """What the hub would get back."""
         reply = self.parts.worker.handle(request)
-        self.parts.node.database.empty_due_log()  # as the worker does when the reply is on its way
+        self.parts.worker.tidy()  # as it does when the reply is on its way
         return reply
 
     def card(self) -> documents.Signed:
