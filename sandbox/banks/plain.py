@@ -6,7 +6,7 @@ sandbox.
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from flwr.app import Context, RecordDict
@@ -14,6 +14,7 @@ from flwr.clientapp import ClientApp
 
 from federation.grid import LocalGrid
 from federation.horizontal import client, server
+from federation.horizontal.checkpoint import Checkpoint
 from federation.horizontal.coordinator import decide_now, ignore
 from federation.horizontal.identity import KeyIdentity, KeyVerifier
 from federation.horizontal.member import Member
@@ -89,8 +90,13 @@ class PlainEngine:
         return Opened(lanes=np.frombuffer(total, np.int64).copy())
 
 
-def rerun(plan: HorizontalPlan, banks: Mapping[str, Rows]) -> RunResult:
-    """The plan's whole run over these rows, every bank there in every round, nothing hidden, nobody dropping out."""
+def rerun(
+    plan: HorizontalPlan, banks: Mapping[str, Rows], save: Callable[[Checkpoint], None] = lambda _: None
+) -> RunResult:
+    """The plan's whole run over these rows, every bank there in every round, nothing hidden, nobody dropping out.
+
+    save: is shown the state after the statistics and after each round.
+    """
     engine = PlainEngine(plan.roster, plan.new_engine())
     signing: dict[str, SigningKey] = {name: SigningKey(os.urandom(32)) for name in plan.partners}  # noqa: TID251 - a root
     sealing: dict[str, SealingKey] = {name: SealingKey(os.urandom(32)) for name in plan.partners}  # noqa: TID251 - a root
@@ -106,7 +112,7 @@ def rerun(plan: HorizontalPlan, banks: Mapping[str, Rows]) -> RunResult:
     ports = server.Ports(
         verifier=KeyVerifier(known[0]),
         load=lambda: None,
-        save=lambda _: None,
+        save=save,
         decide=decide_now,
         on_event=ignore,
         on_finished=finished.append,

@@ -29,15 +29,15 @@ MICRO = 1_000_000
 
 
 @pytest.fixture(scope="module")
-def data(base: Path) -> Banks:
-    return launch_banks.synthetic(base)
+def alliance(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alliance]:
+    with launch_banks.copied(base, tmp_path_factory.mktemp("h") / "w") as made:
+        made.start()
+        yield made
 
 
 @pytest.fixture(scope="module")
-def alliance(base: Path, data: Banks, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alliance]:
-    with launch_banks.copied(base, tmp_path_factory.mktemp("h") / "w", data) as made:
-        made.start()
-        yield made
+def data(alliance: Alliance) -> Banks:
+    return launch_banks.data_of(alliance)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def slot(phase: str) -> str:
 def test_every_bank_has_one_model_and_signed_what_it_does_on_its_own_test_rows(
     alliance: Alliance, data: Banks, calm: Any
 ) -> None:
-    plan, tables = launch_banks.read_plan(calm), launch_banks.rows(alliance, data)
+    plan, tables = launch_banks.read_plan(calm), launch_banks.rows(alliance)
     made = model(alliance, calm, VICTIM)
     measured = pooled.measure(plan, tables, made.parameters, made.scaling)
     assert set(records(calm)) == set(data.names)
@@ -94,7 +94,7 @@ def test_every_bank_has_one_model_and_signed_what_it_does_on_its_own_test_rows(
 
 
 def test_protection_changes_no_bit_of_the_model(alliance: Alliance, data: Banks, calm: Any) -> None:
-    made = plain.rerun(launch_banks.read_plan(calm), launch_banks.rows(alliance, data))
+    made = plain.rerun(launch_banks.read_plan(calm), launch_banks.rows(alliance))
     assert made.model.digest == run_record(calm)["model_digest"]
     assert [item.loss_micro for item in made.state.history] == [item["loss_micro"] for item in calm["run"]["history"]]
     assert cohorts(calm) == {number: list(data.names) for number in range(1, ROUNDS + 1)}
@@ -141,7 +141,7 @@ def nurse_hub(alliance: Alliance, digest: str, first: Plan, *later: Plan) -> Any
 def assert_undisturbed(alliance: Alliance, data: Banks, job: Any) -> None:
     """Every bank was in every round, and the model is that of the run that nothing disturbs."""
     assert cohorts(job) == {number: list(data.names) for number in range(1, ROUNDS + 1)}
-    undisturbed = plain.rerun(launch_banks.read_plan(job), launch_banks.rows(alliance, data))
+    undisturbed = plain.rerun(launch_banks.read_plan(job), launch_banks.rows(alliance))
     assert {name: record["model_digest"] for name, record in records(job).items()} == dict.fromkeys(
         data.names, undisturbed.model.digest
     )

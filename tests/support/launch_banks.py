@@ -22,35 +22,34 @@ from tests.support.launch_alliance import Alliance, wait
 BANKS = 4
 HOUSEHOLDS = 1600
 SALT = "5a" * 16
-_founded: dict[tuple[Path, str], Alliance] = {}
+DATA = "data"
+_founded: dict[Path, Alliance] = {}
 
 
-def founded(base: Path, data: Banks) -> Alliance:
-    """A founded and enrolled alliance of these banks below a session's folder; its processes are stopped."""
-    key = (base, str(data.folder))
-    if key not in _founded:
-        made = found(base / f"b{len(_founded)}", data)
+def founded(base: Path, banks: int = BANKS, households: int = HOUSEHOLDS) -> Alliance:
+    """A founded and enrolled alliance of synthetic banks below a session's folder; its processes are stopped."""
+    folder = base / f"b{banks}-{households}"
+    if folder not in _founded:
+        made = found(folder, sources.generate(folder / DATA, banks=banks, households=households))
         made.stop_all()
-        _founded[key] = made
-    return _founded[key]
+        _founded[folder] = made
+    return _founded[folder]
 
 
 @contextmanager
-def copied(base: Path, folder: Path, data: Banks) -> Iterator[Alliance]:
-    """A copy of the session's alliance of these banks; nothing of it is started, everything is stopped at the end."""
-    with launch_alliance.copy(founded(base, data), folder) as alliance:
+def copied(base: Path, folder: Path, banks: int = BANKS, households: int = HOUSEHOLDS) -> Iterator[Alliance]:
+    """A copy of the session's alliance of so many banks, with its data; nothing of it is started, all is stopped."""
+    with launch_alliance.copy(founded(base, banks, households), folder) as alliance:
         yield alliance
 
 
-def synthetic(base: Path, banks: int = BANKS, households: int = HOUSEHOLDS) -> Banks:
-    """Synthetic banks below a session's folder, drawn once."""
-    folder = base / f"d{banks}-{households}"
-    return read(folder) if folder.exists() else sources.generate(folder, banks=banks, households=households)
+def data_of(alliance: Alliance) -> Banks:
+    """The data folder that lies beside the institutions' folders."""
+    return read(alliance.folder / DATA)
 
 
 def found(folder: Path, data: Banks) -> Alliance:
     """A founded, enrolled, running alliance: cards pinned, consent imported, assets published."""
-    folder.mkdir(parents=True)
     classes = {column.name: "C2" for column in data.columns} | {data.label: "C2"}
     partners = [Partner(id=name, name=name.title(), source=data.file(name), classes=classes) for name in data.names]
     made = Alliance(World(folder, partners, entropy=os.urandom, broker=None))
@@ -59,7 +58,8 @@ def found(folder: Path, data: Banks) -> Alliance:
         made.world.start()
         for name in data.names:
             granted = [client for client in data.rows(name) if world.consents(client)]
-            made.node(name, "consent.import", file=str(launch_alliance.write_consents(folder / name, granted)))
+            consents = launch_alliance.write_consents(folder / DATA / f"consent-{name}", granted)
+            made.node(name, "consent.import", file=str(consents))
             made.node(name, "publish")
         wait(lambda: launch_alliance.published(made) == set(data.names), "the published assets")
     except BaseException:
@@ -103,8 +103,9 @@ def run(alliance: Alliance, made: Mapping[str, Any]) -> Any:
     return alliance.completed(digest)
 
 
-def rows(alliance: Alliance, data: Banks) -> dict[str, Rows]:
+def rows(alliance: Alliance) -> dict[str, Rows]:
     """What each node trains on, made anew from its source, its consents and its own row key."""
+    data = data_of(alliance)
     own = {name: keys.load(alliance.world.node_folder(name) / "keys").consent for name in data.names}
     return pooled.tables(data, own)
 

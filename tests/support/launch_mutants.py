@@ -79,6 +79,38 @@ def row() -> None:
     training.Training.finish = finish  # type: ignore[method-assign]
 
 
+def clear_update() -> None:
+    """An update leaves as what it is: the lanes that were to be hidden."""
+    from privacy.threshold import Threshold
+
+    Threshold.encrypt = lambda self, key, lanes, entropy: lanes.tobytes()  # type: ignore[method-assign]
+
+
+def result_row() -> None:
+    """The signed figures of a horizontal run come with an example: the numbers of one row."""
+    from ecowire import documents
+    from partner_node import score_file
+    from partner_node.horizontal import Horizontal
+
+    encode, finish = score_file.encode, Horizontal.finish
+    example: list[str] = []
+
+    @functools.wraps(encode)
+    def watched(result: Any, rows: Any, *arguments: Any, **named: Any) -> bytes:
+        example.extend(repr(float(values[0])) for values in rows.columns.values() if values.dtype.kind == "f")
+        return encode(result, rows, *arguments, **named)
+
+    @functools.wraps(finish)
+    def told(self: Any, *arguments: Any) -> Any:
+        made = finish(self, *arguments)
+        body = {**made.document.body, "example": [*example]}
+        signed = documents.sign("train-result", body, made.document.signer, self._node.keys.signing)
+        return replace(made, document=signed)
+
+    score_file.encode = watched
+    Horizontal.finish = told  # type: ignore[method-assign]
+
+
 def unmasked() -> None:
     """The matching key is 1: ids leave as points that anybody can compute from a guessed id."""
     from privacy.psi import group
@@ -165,6 +197,8 @@ APPLY: dict[str, Callable[[], None]] = {
     "id hash": id_hash,
     "row": row,
     "unmasked": unmasked,
+    "clear update": clear_update,
+    "result row": result_row,
     "altered proposal": altered_proposal,
     "lent approvals": lent_approvals,
     "replayed envelope": replayed_envelope,
