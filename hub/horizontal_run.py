@@ -124,6 +124,7 @@ class Books:
         self._job = job
         self._decided = services.store.read("run.decisions", lambda tx: tx.runs.decisions(job))
         self._waiting: dict[str, canonical.Value] = {}
+        self._dropped = 0  # the newest task whose content has gone; a hub that starts again looks at all of them once
 
     def load(self) -> "Checkpoint | None":
         """The newest checkpoint. Raises CheckpointUnreadable."""
@@ -137,15 +138,15 @@ class Books:
         now, body = self._services.clock(), checkpoint.encode()
         facts = [item.to_value() for item in checkpoint.history if item.round == checkpoint.round]
 
-        def write(tx: Transaction) -> None:
+        def write(tx: Transaction) -> int:
             self._check(tx)
             self.write_decisions(tx)
             tx.runs.save_checkpoint(self._job, SavedRun(round=checkpoint.round, body=body), now)
             for item in facts:
                 tx.runs.add_round(self._job, checkpoint.round, item, now)
-            tx.tasks.drop_content(self._job, FLOWER)
+            return tx.tasks.drop_content(self._job, FLOWER, self._dropped)
 
-        self._services.store.run("run.save", write)
+        self._dropped = self._services.store.run("run.save", write)
         self.written()
 
     def decide(self, name: str, make: Callable[[], canonical.Value]) -> canonical.Value:

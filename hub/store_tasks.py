@@ -127,11 +127,14 @@ class TaskStore:
         closed = update(TaskRow).where(TaskRow.id.in_(ids), TaskRow.state == OPEN)
         self._session.execute(closed.values(state=WITHDRAWN, body=None))
 
-    def drop_content(self, job: str, kind: str) -> None:
-        """What was asked and answered so far has been used: sizes, digests and times stay, contents go."""
-        used = update(TaskRow).where(TaskRow.job == job, TaskRow.kind == kind, TaskRow.handled.is_(False))
+    def drop_content(self, job: str, kind: str, after: int) -> int:
+        """What was asked since task `after` has been used: sizes, digests and times stay, contents go. The newest
+        task's number, to go on from: a run's end must not look at its beginning again."""
+        newest = self._session.scalars(select(func.max(TaskRow.number)).where(TaskRow.job == job)).one() or after
+        used = update(TaskRow).where(TaskRow.job == job, TaskRow.number > after, TaskRow.kind == kind)
         self._session.execute(used.where(TaskRow.state == OPEN).values(state=WITHDRAWN))
         self._session.execute(used.values(handled=True, head="{}", body=None, reply_head=None, reply_body=None))
+        return int(newest)
 
     def withdraw(self, job: str) -> None:
         """The job has ended: its open requests are not sent again, and no body is kept."""
