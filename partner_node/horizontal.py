@@ -98,7 +98,9 @@ class Horizontal:
         kept, known = self._node.database.read(lambda s: (sessions.load(s, job), overview(s, job)))
         if kept is None:
             self._jobs.require_all(run, request.head.get("approvals"))
-        turn = _Turn(self, self._node, proposal, RoundKeys(self._node.database, job, known))
+        turn = _Turn(
+            self, self._node, proposal, RoundKeys(self._node.database, job, known), kept.step if kept else None
+        )
         return Answer(body=turn.run(request), write=turn.write)
 
     # --- what a turn needs
@@ -203,12 +205,14 @@ def _columns(plan: HorizontalPlan) -> tuple[str, ...]:
 class _Turn:
     """One request of a run: the reply's bytes, and the write that keeps what changed."""
 
-    def __init__(self, runs: Horizontal, node: Node, proposal: Proposal, round_keys: RoundKeys) -> None:
+    def __init__(
+        self, runs: Horizontal, node: Node, proposal: Proposal, round_keys: RoundKeys, step: int | None
+    ) -> None:
         self._runs = runs
         self._node = node
         self._proposal = proposal
         self._plan, engine = runs.under_way(proposal)
-        self._keys = round_keys
+        self._keys, self._step = round_keys, step
         identity, roster = NodeIdentity(node, proposal.body), self._plan.roster
         self._member = PlanMember(roster, engine, identity, self._keys, proposal.digest, node.entropy)
         self._member.guard = self._guard
@@ -246,8 +250,9 @@ class _Turn:
             budget.book(session, self._booked, now)
         if self._result is not None:
             store.keep_result(session, self._result)
-        state = JobSession(job=self._proposal.digest, kind="train", step=self._round, state=b"")
-        sessions.save(session, state, now)
+        if self._round != self._step:
+            state = JobSession(job=self._proposal.digest, kind="train", step=self._round, state=b"")
+            sessions.save(session, state, now)
 
     def _forget(self) -> None:
         self._booked, self._result = None, None

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import delete, insert, select
+from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.orm import Session
 
 from partner_node.database import forget
@@ -55,7 +56,9 @@ def load(session: Session, job: str) -> JobSession | None:
 
 
 def save(session: Session, value: JobSession, now: str) -> None:
-    session.merge(SessionRow(job=value.job, kind=value.kind, step=value.step, state=value.state, updated=now))
+    values = {"kind": value.kind, "step": value.step, "state": value.state, "updated": now}
+    statement = upsert(SessionRow).values(job=value.job, **values)
+    session.execute(statement.on_conflict_do_update(index_elements=[SessionRow.job], set_=values))
 
 
 def running(session: Session) -> list[JobSession]:

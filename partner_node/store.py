@@ -6,7 +6,7 @@ keep, `consent` the consent records.
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from ecowire import documents
@@ -82,17 +82,16 @@ def stored_reply(session: Session, request: Message) -> Message | None:
 
 
 def keep_reply(session: Session, request: Message, reply: Message, now: str) -> None:
-    session.add(
-        InboxRow(
-            id=request.id,
-            digest=request.digest,
-            kind=request.kind,
-            received=now,
-            reply_kind=reply.kind,
-            reply_head=canonical.encode(reply.head),
-            reply_body=reply.body,
-        )
-    )
+    values = {
+        "id": request.id,
+        "digest": request.digest,
+        "kind": request.kind,
+        "received": now,
+        "reply_kind": reply.kind,
+        "reply_head": canonical.encode(reply.head),
+        "reply_body": reply.body,
+    }
+    session.execute(insert(InboxRow).values(**values))
 
 
 def acknowledge(session: Session, reply_id: str) -> None:

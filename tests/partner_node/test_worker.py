@@ -9,7 +9,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from ecowire.stream import FAILURE, Message
-from partner_node import sessions, store
+from partner_node import sessions, store, worker
 from partner_node.node import Answer
 from partner_node.outbox import Outbox
 from partner_node.sessions import JobSession
@@ -231,3 +231,59 @@ def test_a_hub_that_is_busy_is_asked_again(bench: Bench) -> None:
     bench.worker.close()
     bench.worker.run()
     assert bench.read(store.open_requests) == [own]
+
+
+def in_inbox(bench: Bench) -> dict[str, bytes]:
+    return dict(bench.read(lambda s: [tuple(row) for row in s.execute(select(InboxRow.id, InboxRow.reply_body))]))
+
+
+def run_all(bench: Bench) -> None:
+    """The worker's loop over what waits, to its end."""
+    bench.worker.close()
+    bench.worker.run()
+
+
+def test_acks_are_noted_with_the_next_reply_in_one_transaction(bench: Bench) -> None:
+    first = bench.worker.handle(Message(id="1", kind="count"))
+    bench.worker.ack(first.id)
+    bench.worker._next()()  # type: ignore[misc]
+    assert in_inbox(bench)["1"] == first.body, "an ack alone does not wait for the disk"
+    second = bench.worker.handle(Message(id="2", kind="count"))
+    assert in_inbox(bench) == {"1": b"", "2": second.body}
+
+
+def test_an_ack_is_kept_when_the_transaction_it_was_to_join_fails(bench: Bench) -> None:
+    first = bench.worker.handle(Message(id="1", kind="count"))
+    bench.worker.ack(first.id)
+    bench.worker._next()()  # type: ignore[misc]
+    bench.handler.fault = RuntimeError("the disk is full")
+    with pytest.raises(RuntimeError, match="full"):
+        bench.worker.handle(Message(id="2", kind="count"))
+    assert in_inbox(bench) == {"1": first.body}
+    run_all(bench)
+    assert in_inbox(bench) == {"1": b""}
+
+
+def test_the_house_is_tidied_when_it_is_quiet_and_at_the_end(bench: Bench) -> None:
+    database = bench.node.parts.node.database
+    reply = bench.worker.handle(Message(id="1", kind="count"))
+    database.write("end", lambda session: sessions.end(session, JOB, "now"), keep_log=True)
+    log = bench.node.parts.node.settings.database.with_name("node.db-wal")
+    assert reply.body in log.read_bytes(), "the session's secret is in the log still"
+    bench.worker.ack(reply.id)
+    bench.worker._next()()  # type: ignore[misc]
+    bench.worker._next()()  # type: ignore[misc] - quiet
+    assert log.read_bytes() == b""
+    assert in_inbox(bench) == {"1": b""}
+
+
+def test_the_house_is_tidied_in_a_busy_time_too(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "TIDY_EVERY", 3)
+    for number in range(4):
+        bench.worker.deliver(Message(id=str(number), kind="count"))
+    done = [bench.worker._next() for _ in range(1)]
+    for _ in range(3):
+        task = done.pop() if done else bench.worker._next()
+        assert task is not None and task != bench.worker.tidy
+        task()
+    assert bench.worker._next() == bench.worker.tidy

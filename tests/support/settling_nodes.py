@@ -61,12 +61,12 @@ class Month:
         raise AssertionError("the messages do not come to an end")
 
     def _down(self, name: str) -> int:
-        waiting = self.hub.store.read("test", lambda tx: [i for _, i in tx.tasks.open_ids(name, 0)])
-        for task_id in waiting:
-            task = self.hub.store.read("test", lambda tx, i=task_id: tx.tasks.get(i))
+        after = count = 0
+        while task := self.hub.store.read("test", lambda tx, after=after: tx.tasks.next_open(name, after)[0]):
+            after, count = task.number, count + 1
             reply = self.nodes[name].ask(Message(id=task.id, kind=task.kind, head=task.head, body=task.body or b""))
             dispatch.take_answer(self.hub.services, wiring.ANSWERS, self.callers[name], reply)
-        return len(waiting)
+        return count
 
     def _up(self, name: str) -> int:
         node = self.nodes[name].parts.node
