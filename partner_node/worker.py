@@ -95,7 +95,7 @@ class Worker:
         Neither keeps a reply waiting: both wait for the disk, and rounds follow each other within milliseconds.
         """
         if self._acks:
-            self._node.database.write("acks", self._keep_acks)
+            self._node.database.write("ack", self._keep_acks)
             self._acks.clear()
         self._node.database.empty_due_log()
         self._untidy = 0
