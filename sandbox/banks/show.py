@@ -37,6 +37,8 @@ def rows(signed: Mapping[str, Mapping[str, Any]], peer: Peer) -> list[dict[str, 
 
 def sentence(row: Mapping[str, Any]) -> str:
     """What a bank got out of it, gain or loss alike."""
+    if row["joint_ppm"] is None or row["alone_ppm"] is None:
+        return f"{row['bank']}: no AUC, its test rows are all of one class"
     gain = row["joint_ppm"] - row["alone_ppm"]
     word = "gains" if gain > 0 else "loses" if gain < 0 else "keeps"
     return (
