@@ -106,7 +106,8 @@ class Runs:
         except Exception:
             reference = services.entropy(4).hex()
             log.exception("run %s: internal error %s", job.digest[:16], reference)
-            self._end(job, Internal(reference=reference), False)
+            unknown = Internal(reference=reference)
+            self._end(job, unknown, shape.pauses(unknown))  # a run that can wait may go on once the bug is mended
 
     def _complete(self, tx: Transaction, digest: Digest, shape: Shape, outcome: Any, now: datetime) -> None:
         job = tx.jobs.proposal(digest)

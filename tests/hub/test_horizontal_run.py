@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hub import jobs, proposals
+from hub import horizontal_run, jobs, proposals
 from hub.identity import Caller
 from hub.records import Head, Proposal
 from hub.runs import Runs
@@ -190,6 +190,28 @@ def test_a_run_that_lost_its_quorum_in_a_phase_goes_on_from_there(hub: Hub, phas
     wait_for_threads()
     assert (done.state, done.reason) == ("COMPLETED", {})
     assert [item["round"] for item in shown(hub, job)["run"]["history"]] == [1, 2, 3]
+
+
+def test_an_unknown_error_pauses_a_run_under_a_reference(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = approved(hub, *BANKS)
+    nodes = Nodes(hub, job)
+    save, broken = horizontal_run.Books.save, [True]
+
+    def fail(books: horizontal_run.Books, checkpoint: Any) -> None:
+        if checkpoint.round == 2 and broken:
+            raise RuntimeError("secret detail")
+        save(books, checkpoint)
+
+    monkeypatch.setattr(horizontal_run.Books, "save", fail)
+    paused = run_through(hub, job, nodes)
+    assert (paused.state, paused.reason["code"]) == ("PAUSED", "INTERNAL")
+    assert "secret" not in str(paused.reason)
+    broken.clear()
+    command(hub, "resume", job)
+    runs = Runs(hub.services)
+    runs.advance(hub.services, job.digest)
+    assert nodes.drive(hub.services).state == "COMPLETED"
+    wait_for_threads()
 
 
 def test_a_person_pauses_a_run_which_goes_on_without_a_new_attempt(
