@@ -70,7 +70,13 @@ CAMPAIGN_ORIGIN = (
     show_default=True,
     help="how many synthetic banks",
 )
-@click.option("--households", type=click.IntRange(200, 200_000), default=synthetic.HOUSEHOLDS, show_default=True)
+@click.option(
+    "--households",
+    type=click.IntRange(200, 200_000),
+    default=synthetic.HOUSEHOLDS,
+    show_default=True,
+    help="how many clients all synthetic banks have",
+)
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=synthetic.SEED, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="print counts as one JSON document")
 def banks(out: Path, source: Path | None, banks: int, households: int, seed: int, as_json: bool) -> None:
