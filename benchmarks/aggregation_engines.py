@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.peers.scheme import CLIP, Values
-from privacy.aggregation import Dealing, Engine, Lanes, Roster
-from privacy.ids import PartnerId, parse_digest
+from privacy.aggregation import Adder, Dealing, Engine, Lanes, Roster, Slot
+from privacy.ids import Digest, PartnerId, parse_digest
 from privacy.quantize import Codec
 
 PAILLIER_SAMPLE = 16 * 95  # sixteen full ciphertexts of 3072 bits
+SLOT = Slot(job=Digest("5a" * 32), round=1, attempt=0)
 
 
 def roster_of(parties: int) -> Roster:
@@ -28,15 +29,16 @@ class Engined:
         self._codec = Codec(CLIP, engine.value_bits)
         self.tolerance = self._codec.error_bound(roster.size)
         self._keys: list[Dealing] = []
-        self._adder = engine.adder(count)
-        self._total = b""
+        self._dealt: Dealing | None = None  # the job's, of a named dealer
+        self._adder: Adder | None = None
+        self._added, self._total = 0, b""
 
     def setup(self) -> None:
         """The job's public values, transformed and cached by a first use, and the dealing of a named dealer."""
         if not self._engine.every_slot:
             self._dealt = self._deal(0)
-        key = self._deal(0).secret if self._engine.every_slot else self._dealt.public
-        self._engine.encrypt(key, np.zeros(self.count, np.int64), os.urandom)
+        key = self._dealt.public if self._dealt else self._deal(0).secret
+        self._engine.encrypt(key, np.zeros(self.count, np.int64), SLOT, self._roster.partners[0], os.urandom)
 
     def prepare(self) -> tuple[int, int]:
         """A fresh key, its shares for the others, and the check of as many shares as a party is dealt."""
@@ -57,22 +59,26 @@ class Engined:
 
     def encrypt(self, party: int, quantised: Lanes) -> bytes:
         """Encrypted and serialised in one: an engine gives bytes."""
-        key = self._keys[party].secret if self._engine.every_slot else self._dealt.public
-        return self._engine.encrypt(key, quantised, os.urandom)
+        key = self._dealt.public if self._dealt else self._keys[party].secret
+        return self._engine.encrypt(key, quantised, SLOT, self._roster.partners[party], os.urandom)
 
     def serialise(self, hidden: bytes) -> bytes:
         return hidden
 
     def add(self, upload: bytes) -> None:
-        self._adder.add(upload)
+        if self._adder is None:
+            self._adder = self._engine.adder(self.count, SLOT, self._dealt.public if self._dealt else b"")
+        self._adder.add(upload, self._roster.partners[self._added])
+        self._added += 1
 
     def total(self) -> bytes:
+        assert self._adder is not None, "uploads were added"
         self._total = self._adder.total()
         return self._total
 
     def answer(self, holder: int) -> bytes:
         partner = self._roster.partners[holder]
-        dealings = self._keys if self._engine.every_slot else [self._dealt]
+        dealings = [self._dealt] if self._dealt else self._keys
         return self._engine.answer(
             [dealing.shares[partner] for dealing in dealings], self._total if self._engine.answers_total else b""
         )
@@ -84,7 +90,7 @@ class Engined:
             self._engine.check_answer(answer, self.count)
         opened = self._engine.open(self._total, self.count, self._roster.size, named)
         assert opened.wrong == ()
-        self._keys, self._adder = [], self._engine.adder(self.count)
+        self._keys, self._adder, self._added = [], None, 0
         values: NDArray[np.float64] = self._codec.decode(opened.lanes, self._roster.size)
         return values
 

@@ -46,7 +46,7 @@ def _run(part: str, folder: Path, size: int, parties: int) -> Figures:
 
 def _make(folder: Path, size: int, parties: int) -> dict[str, float]:
     """Uploads of all parties and the answers of as many as open the sum."""
-    from benchmarks.aggregation_engines import roster_of
+    from benchmarks.aggregation_engines import SLOT, roster_of
     from benchmarks.peers.scheme import CLIP, updates
     from privacy.quantize import Codec
     from privacy.threshold import Threshold
@@ -57,7 +57,9 @@ def _make(folder: Path, size: int, parties: int) -> dict[str, float]:
     dealings = [engine.deal(partner, os.urandom) for partner in roster.partners]
     for place, dealing in enumerate(dealings):
         lanes = codec.encode(updates(size, place)).lanes
-        (folder / f"upload-{place}").write_bytes(engine.encrypt(dealing.secret, lanes, os.urandom))
+        (folder / f"upload-{place}").write_bytes(
+            engine.encrypt(dealing.secret, lanes, SLOT, roster.partners[place], os.urandom)
+        )
     for partner in roster.partners[: roster.threshold]:
         answer = engine.answer([dealing.shares[partner] for dealing in dealings], b"")
         (folder / f"answer-{partner}").write_bytes(answer)
@@ -68,7 +70,7 @@ def _sum(folder: Path, size: int, parties: int) -> dict[str, float]:
     """What the hub does, timed, and the most memory that its process ever held."""
     import numpy as np
 
-    from benchmarks.aggregation_engines import roster_of
+    from benchmarks.aggregation_engines import SLOT, roster_of
     from benchmarks.peers.scheme import CLIP, timed, updates
     from benchmarks.peers.worker import one_core, peak_bytes
     from privacy.quantize import Codec
@@ -79,9 +81,9 @@ def _sum(folder: Path, size: int, parties: int) -> dict[str, float]:
     engine = Threshold(roster, SEED)
 
     def work() -> float:
-        adder = engine.adder(size)
-        for place in range(parties):
-            adder.add((folder / f"upload-{place}").read_bytes())
+        adder = engine.adder(size, SLOT)
+        for place, partner in enumerate(roster.partners):
+            adder.add((folder / f"upload-{place}").read_bytes(), partner)
         chosen = roster.partners[: roster.threshold]
         answers = {partner: (folder / f"answer-{partner}").read_bytes() for partner in chosen}
         opened = engine.open(adder.total(), size, parties, answers)

@@ -135,8 +135,8 @@ class Opened:
 class Adder(Protocol):
     """Adds ciphertexts one by one in constant memory."""
 
-    def add(self, ciphertext: bytes) -> None:
-        """Raises CiphertextMalformed; the sum is then unchanged."""
+    def add(self, ciphertext: bytes, partner: str) -> None:
+        """Add this partner's upload. Raises CiphertextMalformed, also for one not its own: the sum is unchanged."""
         ...
 
     def total(self) -> bytes:
@@ -152,6 +152,8 @@ class Engine(Protocol):
     answers_total: bool  # True: a holder answers over the encrypted sum itself, so it is handed the cohort's uploads
     dealers: tuple[PartnerId, ...]
     value_bits: int  # lanes are below 2^value_bits, so that the sum of the whole roster fits its lane
+    public_bytes: int  # of a dealing's public part, exactly
+    share_bytes: int  # of a dealt share, exactly
 
     def deal(self, me: str, entropy: Entropy) -> Dealing:
         """A fresh key with a share for every partner."""
@@ -161,12 +163,13 @@ class Engine(Protocol):
         """Check a share that was dealt. Raises ShareWrong."""
         ...
 
-    def encrypt(self, key: bytes, lanes: Lanes, entropy: Entropy) -> bytes:
-        """Hide lanes. key: the member's own secret of the slot, or, where a dealer deals, the dealing's public part."""
+    def encrypt(self, key: bytes, lanes: Lanes, slot: Slot, me: str, entropy: Entropy) -> bytes:
+        """Hide the lanes that `me` uploads in a slot. key: its own secret of the slot, or, where a dealer deals, the
+        dealing's public part."""
         ...
 
-    def adder(self, count: int) -> Adder:
-        """An empty sum of vectors of `count` lanes."""
+    def adder(self, count: int, slot: Slot, key: bytes = b"") -> Adder:
+        """An empty sum of a slot's vectors of `count` lanes. key: where a dealer deals, the dealing's public part."""
         ...
 
     def answer(self, shares: Sequence[bytes], total: bytes) -> bytes:

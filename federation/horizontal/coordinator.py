@@ -188,7 +188,7 @@ class Coordinator:
         sum_: _Sum | None = None
 
         def collect(wanted: set[PartnerId]) -> _Sum:
-            made = _Sum(self.engine, count)
+            made = _Sum(self.engine, slot, count, b"" if self.engine.every_slot else self._ring.job_public)
             states = dict.fromkeys(asked, SILENT)
             for partner, upload in uploads:
                 if partner not in wanted or partner in made.headers:
@@ -321,15 +321,15 @@ class Coordinator:
 class _Sum:
     """Uploads as they are added."""
 
-    def __init__(self, engine: Engine, count: int) -> None:
+    def __init__(self, engine: Engine, slot: Slot, count: int, key: bytes) -> None:
         self.headers: dict[PartnerId, SignedHeader] = {}
         self._bodies: dict[PartnerId, bytes] = {}
-        self._adder = engine.adder(count)
+        self._adder = engine.adder(count, slot, key)
         self._keep = engine.answers_total
         self._count = count
 
     def add(self, partner: PartnerId, upload: Upload) -> None:
-        self._adder.add(upload.ciphertext)
+        self._adder.add(upload.ciphertext, partner)
         self.headers[partner] = upload.header
         if self._keep:
             self._bodies[partner] = upload.ciphertext

@@ -26,6 +26,7 @@ class Keyring:
         self._dealers = frozenset(dealers)
         self._keys: dict[tuple[str, PartnerId], _Key] = {}
         self._packets: dict[PartnerId, list[Dealing]] = {}
+        self.job_public = b""  # the public part that all encrypt to, where one dealer deals once
 
     def needs(self, partner: PartnerId, key: str) -> bool:
         """Whether this partner is to deal this key and has not."""
@@ -39,6 +40,7 @@ class Keyring:
         """A dealer's reply: its keys are known, its packets wait for their holders."""
         for name, public in dealt.publics.items():
             self._keys[name, dealer] = _Key(public=wire.sha256(public))
+        self.job_public = dealt.publics.get(keys.JOB_KEY, self.job_public)
         for holder, sealed in sorted(dealt.sealed.items()):
             packet = Dealing(dealer=dealer, publics=dealt.publics, sealed=sealed)
             self._packets.setdefault(holder, []).append(packet)
@@ -114,11 +116,11 @@ class Keyring:
             for holder, waiting in sorted(self._packets.items())
             for packet in waiting
         ]
-        return {"keys": known, "packets": packets}
+        return {"keys": known, "packets": packets, "job_public": self.job_public}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take `state()`."""
-        self._keys, self._packets = {}, {}
+        self._keys, self._packets, self.job_public = {}, {}, state["job_public"]
         for name, dealer, public, holders, complainers in state["keys"]:
             self._keys[name, dealer] = _Key(public=public, holders=set(holders), complainers=set(complainers))
         for holder, dealer, publics, sealed in state["packets"]:

@@ -152,7 +152,7 @@ class Member:
         given = self._given(slot)
         self._check_lanes(lanes)
         public, secret = self._upload_key(name)
-        ciphertext = self.engine.encrypt(secret, lanes, self._entropy)
+        ciphertext = self.engine.encrypt(secret, lanes, slot, self.me, self._entropy)
         header = Header(
             slot=slot,
             partner=self.me,
@@ -283,12 +283,13 @@ class Member:
     def _total(self, cohort: Sequence[Header], bodies: Sequence[bytes]) -> bytes:
         if len(bodies) != len(cohort):
             raise CohortInvalid(slot=keys.slot_name(cohort[0].slot), why="its uploads are not all here")
-        adder = self.engine.adder(cohort[0].count)
+        public = self._store[keys.public(keys.JOB_KEY)]  # `_shares` saw that all uploads are under it
+        adder = self.engine.adder(cohort[0].count, cohort[0].slot, public)
         for header, body in zip(cohort, bodies, strict=True):
             if wire.sha256(body) != header.ciphertext:
                 name = keys.slot_name(header.slot)
                 raise UploadMalformed(partner=header.partner, slot=name, why="its bytes are not those it signed")
-            adder.add(body)
+            adder.add(body, header.partner)
         return adder.total()
 
     def _spend(self, name: str, given: Input, headers: Sequence[SignedHeader], cohort: Sequence[Header]) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 from privacy import canonical
 from privacy.aggregation import (
@@ -15,6 +16,7 @@ from privacy.aggregation import (
     RosterInvalid,
     RoundVoid,
     ShareWrong,
+    Slot,
 )
 from privacy.ids import PartnerId
 from privacy.paillier import answers as proofs
@@ -33,16 +35,15 @@ _BITS_MAX = 8192
 class Paillier:
     """One roster's Paillier engine; see `privacy.aggregation.Engine` for the methods.
 
-    dealer: the partner that makes the key. bits: of the modulus, a multiple of 64 from 3072 to 8192. public: the
-    dealing's public part where it is known already; uploads under any other key are then refused one by one, else the
-    first upload of a sum says which key is meant. Raises PaillierMissing, RosterInvalid.
+    dealer: the partner that makes the key. bits: of the modulus, a multiple of 64 from 3072 to 8192.
+    Raises PaillierMissing, RosterInvalid.
     """
 
     name = "paillier"
     every_slot = False
     answers_total = True
 
-    def __init__(self, roster: Roster, dealer: PartnerId, bits: int = 3072, public: bytes | None = None) -> None:
+    def __init__(self, roster: Roster, dealer: PartnerId, bits: int = 3072) -> None:
         gmp.require()
         roster.place(dealer)
         if not _BITS_MIN <= bits <= _BITS_MAX or bits % 64:
@@ -56,7 +57,8 @@ class Paillier:
                 {"partners": list(roster.partners), "colluders": roster.colluders, "dealer": dealer, "bits": bits}
             )
         ).digest()
-        self._public = self._known(public) if public is not None else None
+        self.public_bytes = keys.public_bytes(bits, roster.size)
+        self.share_bytes = keys.share_bytes(bits, roster.size)
         self._encryptor: Encryptor | None = None
 
     def deal(self, me: str, entropy: Entropy) -> Dealing:
@@ -85,16 +87,17 @@ class Paillier:
         except Malformed:
             raise ShareWrong(dealer=dealer[:80], holder=holder[:80]) from None
 
-    def encrypt(self, key: bytes, lanes: Lanes, entropy: Entropy) -> bytes:
-        """key: the public part of the dealing."""
+    def encrypt(self, key: bytes, lanes: Lanes, slot: Slot, me: str, entropy: Entropy) -> bytes:
+        """key: the public part of the dealing. With a proof, for `me` and the slot, that the lanes are known."""
         assert lanes.ndim == 1 and len(lanes) and lanes.min() >= 0, "lanes are counted from zero"
         assert int(lanes.max()) >> self.value_bits == 0, "lanes are below 2^value_bits"
         if self._encryptor is None or self._encryptor.public.id != keys.key_id(key):
             self._encryptor = Encryptor(self._known(key))
-        return self._encryptor.encrypt(lanes, Stream(entropy(SEED_BYTES), "paillier encrypt"))
+        return self._encryptor.encrypt(lanes, _statement(slot, me), Stream(entropy(SEED_BYTES), "paillier encrypt"))
 
-    def adder(self, count: int) -> VectorAdder:
-        return VectorAdder(self.bits, count, self._public)
+    def adder(self, count: int, slot: Slot, key: bytes = b"") -> VectorAdder:
+        """key: the public part of the dealing. Raises RosterInvalid where it is none."""
+        return VectorAdder(self._known(key), count, partial(_statement, slot))
 
     def answer(self, shares: Sequence[bytes], total: bytes) -> bytes:
         """shares: the holder's one share. Raises CiphertextMalformed for a sum under another key too."""
@@ -151,9 +154,7 @@ class Paillier:
             raise AnswerMalformed(why=str(failure)) from None
 
     def _key_of(self, vector: Vector, answers: Iterable[Answer]) -> Public | None:
-        """The public part the sum is under: the one known, or the answerers' whose digest the sum carries."""
-        if self._public is not None:
-            return self._public if (self._public.id, self._public.n) == (vector.key, vector.n) else None
+        """The public part the sum is under: the answerers' whose digest the sum carries."""
         public = next((answer.public for answer in answers if keys.key_id(answer.public) == vector.key), b"")
         try:
             read = keys.read_public(public, bits=self.bits, holders=self.roster.size, context=self._context)
@@ -184,3 +185,8 @@ class Paillier:
                 raise Malformed("a ciphertext does not decrypt under this key")
             packed.append(quotient * unscale % n)
         return packed
+
+
+def _statement(slot: Slot, partner: str) -> bytes:
+    """What a proof of knowing an upload's lanes is bound to, beside the key."""
+    return canonical.encode({**slot.to_value(), "partner": partner})

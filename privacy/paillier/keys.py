@@ -89,6 +89,10 @@ def public_bytes(bits: int, holders: int) -> int:
     return wire.HEADER_BYTES + bits // 8 * (1 + 2 * (2 + holders))
 
 
+def share_bytes(bits: int, holders: int) -> int:
+    return wire.HEADER_BYTES + bits // 4 + public_bytes(bits, holders)
+
+
 def read_public(data: bytes, *, bits: int, holders: int, context: bytes) -> Public:
     """Raises Malformed."""
     header, body = wire.read(data, Form.PUBLIC, bits)

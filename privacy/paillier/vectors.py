@@ -1,13 +1,14 @@
 """Vectors of lanes as ciphertexts: packing, encryption with a fixed-base table, validated reading, the running sum."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from privacy.aggregation import CiphertextMalformed, Lanes
-from privacy.paillier import keys, primes, wire
+from privacy.paillier import keys, knowledge, primes, wire
 from privacy.paillier.gmp import Mpz, gmpy2
 from privacy.paillier.keys import Public
 from privacy.paillier.wire import Form, Header, Malformed
@@ -78,29 +79,32 @@ class Encryptor:
         self.public = public
         self._table = Table(public.h, public.square, public.bits // 2)
 
-    def encrypt(self, lanes: Lanes, stream: Stream) -> bytes:
-        public = self.public
-        square, random_bits = public.square, public.bits // 2
+    def encrypt(self, lanes: Lanes, statement: bytes, stream: Stream) -> bytes:
+        """statement: what the proof of knowing the lanes is bound to."""
+        public, packed = self.public, pack(lanes, self.public.bits)
+        exponents = [int(primes.bits(stream, public.bits // 2)) for _ in packed]
         numbers = [
-            (1 + number * public.n) * self._table.power(int(primes.bits(stream, random_bits))) % square
-            for number in pack(lanes, public.bits)
+            (1 + number * public.n) * self._table.power(exponent) % public.square
+            for number, exponent in zip(packed, exponents, strict=True)
         ]
-        return write(Form.CIPHERTEXT, public.bits, public.id, len(lanes), public.n, numbers)
+        proof = knowledge.make(public, statement, numbers, packed, exponents, stream)
+        return write(Form.CIPHERTEXT, public.bits, public.id, len(lanes), public.n, numbers, proof)
 
 
-def write(form: Form, bits: int, key: bytes, count: int, n: Mpz, numbers: list[Mpz]) -> bytes:
+def write(form: Form, bits: int, key: bytes, count: int, n: Mpz, numbers: list[Mpz], proof: bytes = b"") -> bytes:
     header = Header(form=form, bits=bits, id=key, lanes=count).write()
-    return header + wire.write_numbers([n], bits // 8) + wire.write_numbers(numbers, bits // 4)
+    return header + wire.write_numbers([n], bits // 8) + wire.write_numbers(numbers, bits // 4) + proof
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vector:
-    """A read ciphertext or sum of `count` lanes: all numbers are units modulo n^2."""
+    """A read ciphertext or sum of `count` lanes: all numbers are units modulo n^2; the proof of a ciphertext."""
 
     key: bytes
     n: Mpz
     count: int
     numbers: list[Mpz]
+    proof: bytes = field(repr=False)
 
 
 def read(data: bytes, form: Form, bits: int, count: int | None = None) -> Vector:
@@ -109,37 +113,37 @@ def read(data: bytes, form: Form, bits: int, count: int | None = None) -> Vector
     if count is not None and header.lanes != count:
         raise Malformed(f"{count} lanes are expected")
     (n,) = wire.read_numbers(body[: bits // 8], bits // 8, 1)
-    numbers = wire.read_numbers(body[bits // 8 :], bits // 4, ciphertexts(header.lanes, bits))
+    end = len(body) - (knowledge.proof_bytes(bits) if form is Form.CIPHERTEXT else 0)
+    numbers = wire.read_numbers(body[bits // 8 : max(end, 0)], bits // 4, ciphertexts(header.lanes, bits))
     if n.bit_length() != bits or n % 2 == 0:
         raise Malformed("its modulus is none")
     keys.check_units(numbers, n)
-    return Vector(key=header.id, n=n, count=header.lanes, numbers=numbers)
+    return Vector(key=header.id, n=n, count=header.lanes, numbers=numbers, proof=body[end:])
 
 
 class VectorAdder:
-    """The running sum of uploads of `count` lanes under one key: that of `public`, or of the first upload."""
+    """The running sum of uploads of `count` lanes under one key. statement: what a partner's proof is bound to."""
 
-    def __init__(self, bits: int, count: int, public: Public | None) -> None:
+    def __init__(self, public: Public, count: int, statement: Callable[[str], bytes]) -> None:
         assert count >= 1, "a vector has lanes"
-        self._bits, self._count = bits, count
-        self._key = (public.id, public.n) if public else None
-        self._sum: list[Mpz] = [gmpy2.mpz(1)] * ciphertexts(count, bits)
+        self._public, self._count, self._statement = public, count, statement
+        self._sum: list[Mpz] = [gmpy2.mpz(1)] * ciphertexts(count, public.bits)
         self._added = 0
 
-    def add(self, ciphertext: bytes) -> None:
-        """Raises CiphertextMalformed; the sum is then unchanged."""
+    def add(self, ciphertext: bytes, partner: str) -> None:
+        """Raises CiphertextMalformed, also where no proof shows that the partner made it; the sum is then unchanged."""
+        public = self._public
         try:
-            vector = read(ciphertext, Form.CIPHERTEXT, self._bits, self._count)
+            vector = read(ciphertext, Form.CIPHERTEXT, public.bits, self._count)
+            if (vector.key, vector.n) != (public.id, public.n):
+                raise Malformed("it is under another key")
+            knowledge.verify(public, self._statement(partner), vector.numbers, vector.proof)
         except Malformed as failure:
             raise CiphertextMalformed(why=str(failure)) from None
-        if self._key is not None and self._key != (vector.key, vector.n):
-            raise CiphertextMalformed(why="it is under another key")
-        self._key = (vector.key, vector.n)
-        square = vector.n * vector.n
-        self._sum = [one * other % square for one, other in zip(self._sum, vector.numbers, strict=True)]
+        self._sum = [one * other % public.square for one, other in zip(self._sum, vector.numbers, strict=True)]
         self._added += 1
 
     def total(self) -> bytes:
-        assert self._key is not None and self._added, "something was added"
-        key, n = self._key
-        return write(Form.TOTAL, self._bits, key, self._count, n, self._sum)
+        assert self._added, "something was added"
+        public = self._public
+        return write(Form.TOTAL, public.bits, public.id, self._count, public.n, self._sum)

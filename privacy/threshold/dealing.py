@@ -47,6 +47,14 @@ class Dealer:
     def _width(self) -> int:
         return self.parameters.degree + self.parameters.masks
 
+    @property
+    def public_bytes(self) -> int:
+        return HEADER_BYTES + self.roster.size * DIGEST_BYTES + 4 * self.parameters.masks * self.roster.threshold
+
+    @property
+    def share_bytes(self) -> int:
+        return HEADER_BYTES + 4 * self._width + SALT_BYTES
+
     def deal(self, me: str, entropy: Entropy) -> Dealing:
         """A fresh key of `me`. Entropy is drawn directly, without a stream, for the polynomials that hide the key."""
         place, p = self.roster.place(me), self.parameters
@@ -91,9 +99,8 @@ class Dealer:
 
     def read_share(self, share: bytes) -> tuple[Header, Elements]:
         """Header and field elements (N + masks,) of a share. Raises Malformed."""
-        return self.codec.read(share, Form.SHARE, 4 * self._width + SALT_BYTES), _elements(
-            share, HEADER_BYTES, self._width
-        )
+        header = self.codec.read(share, Form.SHARE, self.share_bytes - HEADER_BYTES)
+        return header, _elements(share, HEADER_BYTES, self._width)
 
     def read_secret(self, key: bytes) -> tuple[int, bytes]:
         """The dealer as a bit mask, and the seed of an own key. AssertionError for anything else: it never left."""
@@ -106,7 +113,7 @@ class Dealer:
     def _public(self, dealer: int, public: bytes) -> tuple[bytes, Elements]:
         """Commitments, and the polynomials h (terms, masks). Raises Malformed."""
         n, masks, terms = self.roster.size, self.parameters.masks, self.roster.threshold
-        header = self.codec.read(public, Form.PUBLIC, n * DIGEST_BYTES + 4 * masks * terms)
+        header = self.codec.read(public, Form.PUBLIC, self.public_bytes - HEADER_BYTES)
         if header.members != bit(dealer):
             raise Malformed("dealt by another")
         start = HEADER_BYTES + n * DIGEST_BYTES

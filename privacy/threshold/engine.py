@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from privacy import canonical
-from privacy.aggregation import Dealing, Entropy, Lanes, Opened, Roster
+from privacy.aggregation import Dealing, Entropy, Lanes, Opened, Roster, Slot
 from privacy.ids import Digest, PartnerId
 from privacy.ring import SEED_BYTES
 from privacy.threshold import field
@@ -15,7 +15,7 @@ from privacy.threshold.lattice import Matrix
 from privacy.threshold.opening import Opener, read_answer
 from privacy.threshold.parameters import RLWE_2048_48, ParameterSet, bounds
 from privacy.threshold.vectors import Sum, Vectors
-from privacy.threshold.wire import Codec, Form, Header, Malformed, places
+from privacy.threshold.wire import Codec, Form, Header, Malformed, bit, places
 
 
 def public_seed(job: Digest) -> bytes:
@@ -40,6 +40,7 @@ class Threshold:
         self.value_bits = bounds(parameters, roster.size, 1).value_bits
         self._codec = Codec(parameter_set=parameters.code, context=_context(roster, seed, parameters), size=roster.size)
         self._dealer = Dealer(roster=roster, parameters=parameters, codec=self._codec)
+        self.public_bytes, self.share_bytes = self._dealer.public_bytes, self._dealer.share_bytes
         self._vectors = Vectors(parameters=parameters, codec=self._codec, matrix=Matrix(parameters, seed))
         self._opener = Opener(roster=roster, vectors=self._vectors)
 
@@ -55,18 +56,20 @@ class Threshold:
         """Check a share that was dealt to `holder`. Raises ShareWrong, which names the dealer."""
         self._dealer.accept(dealer, holder, public, share)
 
-    def encrypt(self, key: bytes, lanes: Lanes, entropy: Entropy) -> bytes:
+    def encrypt(self, key: bytes, lanes: Lanes, slot: Slot, me: str, entropy: Entropy) -> bytes:
         """Hide lanes, int64 (count,) in [0, 2^value_bits), under the own key of the slot (`Dealing.secret`).
 
-        One key hides one vector. The errors come from the key's seed and not from `entropy`: the same lanes give the
-        same bytes again after a crash, and a second look at them shows nothing new.
+        One key, of one slot and partner, hides one vector. The errors come from its seed and not from `entropy`: the
+        same lanes give the same bytes again after a crash, and a second look at them shows nothing new.
         """
         members, seed = self._dealer.read_secret(key)
+        assert members == bit(self.roster.place(me)), "a partner hides lanes under its own key"
         return self._vectors.encrypt(members, seed, lanes)
 
-    def adder(self, count: int) -> Sum:
-        """An empty sum of vectors of `count` lanes."""
-        return Sum(self._vectors, count)
+    def adder(self, count: int, slot: Slot, key: bytes = b"") -> Sum:
+        """An empty sum of vectors of `count` lanes. Of which slot they are shows in the keys that open the sum."""
+        assert key == b"", "every partner deals its own key"
+        return Sum(self._vectors, self.roster, count)
 
     def answer(self, shares: Sequence[bytes], total: bytes) -> bytes:
         """The sum of this holder's shares of the cohort's keys: 8,224 bytes. `total` is not needed and must be empty.

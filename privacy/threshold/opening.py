@@ -56,43 +56,26 @@ class Opener:
 
         m answers that state this cohort correct up to (m - t) // 2 wrong ones: the nearest polynomials are then the
         only ones so near. More wrong answers than that void the round; or, made to imitate another sum, they fail the
-        checks of the residuals. Answerers are named only when the sum opened without them, when they answered for
-        another cohort or place, or when `_odd_one_out` leaves no other reading.
+        checks of the residuals - unless one of them also uploads under another key, and then the sum opens without
+        honest answers. So answerers are named only where no f of them can have been too many to correct, or when they
+        answered for another cohort or place than others did.
         """
         fitting = {
             a.place: (p, a) for p, a in answers if a.members == total.members and self.roster.place(p) == a.place
         }
         kept = [partner for partner, _ in fitting.values()]
-        astray = tuple(partner for partner, _ in answers if partner not in kept)
+        astray = tuple(partner for partner, _ in answers if kept and partner not in kept)
         if len(fitting) < self.roster.threshold:
             raise void(f"{len(fitting)} answers of {self.roster.threshold} needed state its cohort", astray)
         at = sorted(fitting)
         values = np.stack([fitting[place][1].values for place in at])
         wrong = _wrong(at, values, self.roster.threshold)
         if wrong is None:
-            odd = [fitting[place][0] for place in self._odd_one_out(total, count, at, values)]
-            raise void("the answers contradict each other", [*astray, *odd])
+            raise void("the answers contradict each other", astray)
         good = [row for row, place in enumerate(at) if place not in wrong][: self.roster.threshold]
         lanes = self._lanes(total, _key([at[row] for row in good], values[good]), count, astray)
-        return Opened(lanes=lanes, wrong=astray + tuple(fitting[place][0] for place in wrong))
-
-    def _odd_one_out(self, total: Hidden, count: int, at: Sequence[int], values: Elements) -> tuple[int, ...]:
-        """The place without whose answer the sum opens, where one colluder and t + 1 answers make it the wrong one.
-
-        Any key sum but the true one fails the residuals, so among t answers none is wrong - if wrong answerers are one.
-        Two could bend their answers so that they cancel wherever an honest third is left out, hence only f = 1.
-        """
-        if self.roster.colluders != 1 or len(at) != self.roster.threshold + 1:
-            return ()
-        found = []
-        for left_out, place in enumerate(at):
-            rest = [row for row in range(len(at)) if row != left_out]
-            try:
-                self._lanes(total, _key([at[row] for row in rest], values[rest]), count, ())
-            except RoundVoid:
-                continue
-            found.append(place)
-        return tuple(found) if len(found) == 1 else ()
+        sure = self.roster.colluders <= (len(at) - self.roster.threshold) // 2
+        return Opened(lanes=lanes, wrong=astray + tuple(fitting[place][0] for place in wrong if sure))
 
     def _lanes(self, total: Hidden, key: Ints, count: int, astray: Sequence[PartnerId]) -> Lanes:
         """The lanes under a key sum. Raises RoundVoid where key, residual, zero or lane is out of its bound."""

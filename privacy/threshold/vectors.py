@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from privacy.aggregation import CiphertextMalformed, Lanes
+from privacy.aggregation import CiphertextMalformed, Lanes, Roster
 from privacy.ring import Stream
 from privacy.threshold.dealing import secret_polynomial
 from privacy.threshold.lattice import Matrix, Words, binomial, blocks
 from privacy.threshold.parameters import Bounds, ParameterSet, bounds
-from privacy.threshold.wire import HEADER_BYTES, Codec, Form, Header, Malformed
+from privacy.threshold.wire import HEADER_BYTES, Codec, Form, Header, Malformed, bit
 
 HIGH = np.uint64(32)
 
@@ -97,13 +97,15 @@ class Vectors:
 class Sum:
     """The running sum of ciphertexts modulo 2^48: 8 bytes a coefficient. Implements `privacy.aggregation.Adder`."""
 
-    def __init__(self, vectors: Vectors, count: int) -> None:
-        self._vectors, self._count, self._members = vectors, count, 0
+    def __init__(self, vectors: Vectors, roster: Roster, count: int) -> None:
+        self._vectors, self._roster, self._count, self._members = vectors, roster, count, 0
         self._sum = np.zeros(vectors.bounds(count).coefficients, np.uint64)
 
-    def add(self, ciphertext: bytes) -> None:
-        """Raises CiphertextMalformed, also for a second vector of one dealer; the sum is then unchanged."""
+    def add(self, ciphertext: bytes, partner: str) -> None:
+        """Raises CiphertextMalformed, also for another partner's vector or a second one: the sum is unchanged."""
         hidden = self._vectors.read(ciphertext, Form.CIPHERTEXT, self._count)
+        if hidden.members != bit(self._roster.place(partner)):
+            raise CiphertextMalformed(why="it says it is another partner's")
         if self._members & hidden.members:
             raise CiphertextMalformed(why="the sum has a vector of this partner already")
         self._members |= hidden.members

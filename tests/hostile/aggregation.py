@@ -107,9 +107,9 @@ class Hub:
         return answers, refused
 
     def open(self, cohort: Sequence[Upload], answers: Mapping[PartnerId, bytes]) -> Lanes:
-        adder = self.engine.adder(COUNT)
+        adder = self.engine.adder(COUNT, cohort[0].header.read().slot)
         for upload in cohort:
-            adder.add(upload.ciphertext)
+            adder.add(upload.ciphertext, upload.header.read().partner)
         return self.engine.open(adder.total(), COUNT, len(cohort), answers).lanes
 
 

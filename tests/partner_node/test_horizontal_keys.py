@@ -111,9 +111,9 @@ def test_a_sum_over_nodes_that_restart_before_every_request(bench: Bench) -> Non
     for place, name in enumerate(bench.plan.partners):
         bench.restart(name)
         uploads[name] = bench.upload(name, place + 1)
-    adder = bench.engine.adder(LANES)
-    for upload in uploads.values():
-        adder.add(upload.ciphertext)
+    adder = bench.engine.adder(LANES, bench.slot)
+    for name, upload in uploads.items():
+        adder.add(upload.ciphertext, name)
     answers = {}
     for name in bench.plan.partners[:3]:
         bench.restart(name)

@@ -14,6 +14,7 @@ from privacy.aggregation import (
     Opened,
     Roster,
     ShareWrong,
+    Slot,
 )
 from privacy.ids import PartnerId
 
@@ -24,7 +25,7 @@ class PlainAdder:
     def __init__(self, count: int) -> None:
         self._sum = np.zeros(count, np.int64)
 
-    def add(self, ciphertext: bytes) -> None:
+    def add(self, ciphertext: bytes, partner: str) -> None:
         if len(ciphertext) != self._sum.nbytes:
             raise CiphertextMalformed(why="another length")
         self._sum += np.frombuffer(ciphertext, np.int64)
@@ -39,6 +40,7 @@ class PlainEngine:
     name = "plain"
     every_slot = True
     answers_total = False
+    public_bytes, share_bytes = 8, len(SHARE)
 
     def __init__(self, roster: Roster, value_bits: int) -> None:
         self.dealers = roster.partners
@@ -52,10 +54,10 @@ class PlainEngine:
         if share != SHARE:
             raise ShareWrong(dealer=dealer, holder=holder)
 
-    def encrypt(self, key: bytes, lanes: Lanes, entropy: Entropy) -> bytes:
+    def encrypt(self, key: bytes, lanes: Lanes, slot: Slot, me: str, entropy: Entropy) -> bytes:
         return lanes.tobytes()
 
-    def adder(self, count: int) -> Adder:
+    def adder(self, count: int, slot: Slot, key: bytes = b"") -> Adder:
         return PlainAdder(count)
 
     def answer(self, shares: Sequence[bytes], total: bytes) -> bytes:

@@ -1,5 +1,7 @@
 """What a dealer, an uploader, an answerer or a relay may get wrong on purpose, and who is named for it."""
 
+from dataclasses import replace
+
 import gmpy2
 import numpy as np
 import pytest
@@ -12,15 +14,19 @@ from privacy.aggregation import (
     RoundVoid,
     ShareWrong,
 )
-from privacy.ids import PartnerId
-from privacy.paillier import Paillier, keys, vectors, wire
+from privacy.ids import Digest, PartnerId
+from privacy.paillier import Paillier, keys, knowledge, vectors, wire
+from privacy.paillier.engine import _statement
 from privacy.paillier.vectors import Encryptor
 from privacy.paillier.wire import Form, Header
 from privacy.ring import Stream
 from tests.privacy.paillier.support import (
     BITS,
+    SLOT,
+    adder_of,
     answers_of,
     dealt,
+    hide,
     make_engine,
     random_lanes,
     seeded,
@@ -29,6 +35,7 @@ from tests.privacy.paillier.support import (
 
 WIDTH = BITS // 8
 COUNT = 40
+UPLOADER = PartnerId("bank-0")
 
 
 def flipped(data: bytes, place: int, mask: int = 1) -> bytes:
@@ -36,7 +43,7 @@ def flipped(data: bytes, place: int, mask: int = 1) -> bytes:
 
 
 def upload(made: Paillier, dealing: Dealing) -> bytes:
-    return made.encrypt(dealing.public, random_lanes(made, COUNT, 1), seeded("upload"))
+    return hide(made, dealing, random_lanes(made, COUNT, 1), UPLOADER)
 
 
 def with_number(made: Paillier, dealing: Dealing, number: int, place: int = 1) -> bytes:
@@ -44,18 +51,18 @@ def with_number(made: Paillier, dealing: Dealing, number: int, place: int = 1) -
     read = vectors.read(upload(made, dealing), Form.CIPHERTEXT, BITS)
     numbers = list(read.numbers)
     numbers[place] = gmpy2.mpz(number)
-    return vectors.write(Form.CIPHERTEXT, BITS, read.key, COUNT, read.n, numbers)
+    return vectors.write(Form.CIPHERTEXT, BITS, read.key, COUNT, read.n, numbers, read.proof)
 
 
 def test_every_byte_of_an_uploads_header_is_checked() -> None:
     made, dealing = dealt(3)
     good = upload(made, dealing)
     for place in range(wire.HEADER_BYTES + WIDTH):
-        adder = made.adder(COUNT)
-        adder.add(good)
+        adder = adder_of(made, dealing, COUNT)
+        adder.add(good, UPLOADER)
         before = adder.total()
         with pytest.raises(CiphertextMalformed):
-            adder.add(flipped(good, place))
+            adder.add(flipped(good, place), UPLOADER)
         assert adder.total() == before
 
 
@@ -64,9 +71,9 @@ def test_an_upload_of_another_length_is_refused(cut: int) -> None:
     made, dealing = dealt(3)
     good = upload(made, dealing)
     with pytest.raises(CiphertextMalformed):
-        made.adder(COUNT).add(good + bytes(1) if cut < 0 else good[:-cut])
+        adder_of(made, dealing, COUNT).add(good + bytes(1) if cut < 0 else good[:-cut], UPLOADER)
     with pytest.raises(CiphertextMalformed):
-        made.adder(COUNT + 1).add(good)
+        adder_of(made, dealing, COUNT + 1).add(good, UPLOADER)
 
 
 @pytest.mark.parametrize("what", ["0", "1", "n", "2n", "n^2", "n^2-n", "n^2+1", "p", "pq-p"])
@@ -82,33 +89,101 @@ def test_a_number_that_is_no_ciphertext_is_refused(what: str) -> None:
     }[what]  # fmt: skip
     for place in (0, 1, vectors.ciphertexts(COUNT, BITS) - 1):
         with pytest.raises(CiphertextMalformed):
-            made.adder(COUNT).add(with_number(made, dealing, number, place))
+            adder_of(made, dealing, COUNT).add(with_number(made, dealing, number, place), UPLOADER)
 
 
 def test_an_upload_under_another_key_is_refused() -> None:
     made, dealing = dealt(3)
     other = dealt(3, "another key")[1]
-    adder = made.adder(COUNT)
-    adder.add(upload(made, dealing))
-    with pytest.raises(CiphertextMalformed, match="another key"):
-        adder.add(upload(made, other))
-    pinned = make_engine(3, dealing.public).adder(COUNT)
-    with pytest.raises(CiphertextMalformed, match="another key"):
-        pinned.add(upload(made, other))
-    pinned.add(upload(made, dealing))
+    adder = adder_of(made, dealing, COUNT)
+    for _ in range(2):  # as the first upload of a sum, and as a later one
+        with pytest.raises(CiphertextMalformed, match="another key"):
+            adder.add(upload(made, other), UPLOADER)
+        adder.add(upload(made, dealing), UPLOADER)
 
 
-def test_a_modulus_of_ones_own_under_the_keys_name_is_refused_where_the_key_is_known() -> None:
+def test_a_modulus_of_ones_own_under_the_keys_name_is_refused_also_as_the_first_upload() -> None:
+    """Else the honest uploads after it would be the ones that are under another key."""
     made, dealing = dealt(3)
     good = vectors.read(upload(made, dealing), Form.CIPHERTEXT, BITS)
-    foreign = vectors.write(Form.CIPHERTEXT, BITS, good.key, COUNT, good.n - 2, good.numbers)
-    with pytest.raises(CiphertextMalformed):
-        make_engine(3, dealing.public).adder(COUNT).add(foreign)
-    with pytest.raises(CiphertextMalformed):
-        made.answer([dealing.shares[PartnerId("bank-0")]], flipped(foreign, 4, Form.CIPHERTEXT ^ Form.TOTAL))
+    foreign = vectors.write(Form.CIPHERTEXT, BITS, good.key, COUNT, good.n - 2, good.numbers, good.proof)
+    adder = adder_of(made, dealing, COUNT)
+    with pytest.raises(CiphertextMalformed, match="another key"):
+        adder.add(foreign, UPLOADER)
+    adder.add(upload(made, dealing), UPLOADER)
     for n in (gmpy2.mpz(0), good.n - 1, good.n >> 2 | 1):
+        bad = vectors.write(Form.CIPHERTEXT, BITS, good.key, COUNT, n, good.numbers, good.proof)
         with pytest.raises(CiphertextMalformed, match="its modulus is none"):
-            made.adder(COUNT).add(vectors.write(Form.CIPHERTEXT, BITS, good.key, COUNT, n, good.numbers))
+            adder.add(bad, UPLOADER)
+    other_modulus = vectors.write(Form.TOTAL, BITS, good.key, COUNT, good.n - 2, good.numbers)
+    with pytest.raises(CiphertextMalformed):
+        made.answer([dealing.shares[UPLOADER]], other_modulus)
+
+
+def test_every_byte_of_a_proof_is_checked() -> None:
+    made, dealing = dealt(3)
+    good = upload(made, dealing)
+    adder = adder_of(made, dealing, COUNT)
+    for place in range(len(good) - knowledge.proof_bytes(BITS), len(good)):
+        with pytest.raises(CiphertextMalformed):
+            adder.add(flipped(good, place), UPLOADER)
+    adder.add(good, UPLOADER)
+
+
+def test_a_response_that_is_not_reduced_is_refused() -> None:
+    """One upload, one form of its proof."""
+    made, dealing = dealt(3)
+    n, at = vectors.read(upload(made, dealing), Form.CIPHERTEXT, BITS).n, knowledge.proof_bytes(BITS) - 2 * WIDTH
+    for attempt in range(200):  # until z + n has no more bits than n
+        data = hide(made, dealing, random_lanes(made, COUNT, 1), UPLOADER, f"attempt {attempt}")
+        start = len(data) - at
+        other = int.from_bytes(data[start : start + WIDTH], "little") + int(n)
+        if other.bit_length() <= BITS:
+            break
+    bad = data[:start] + other.to_bytes(WIDTH, "little") + data[start + WIDTH :]
+    with pytest.raises(CiphertextMalformed, match="out of range"):
+        adder_of(made, dealing, COUNT).add(bad, UPLOADER)
+
+
+@pytest.mark.parametrize("what", ["of another partner", "of another round", "of another attempt", "of another job"])
+def test_a_proof_holds_for_one_partner_and_slot(what: str) -> None:
+    made, dealing = dealt(3)
+    good = upload(made, dealing)
+    partner, slot = UPLOADER, SLOT
+    if what == "of another partner":
+        partner = PartnerId("bank-1")
+    elif what == "of another round":
+        slot = replace(SLOT, round=2)
+    elif what == "of another attempt":
+        slot = replace(SLOT, attempt=1)
+    else:
+        slot = replace(SLOT, job=Digest("00" * 32))
+    with pytest.raises(CiphertextMalformed, match="knows its lanes"):
+        made.adder(COUNT, slot, dealing.public).add(good, partner)
+
+
+@pytest.mark.parametrize("change", ["inverse", "product with a known one", "another order", "one replaced"])
+def test_an_upload_made_of_anothers_ciphertexts_has_no_proof(change: str) -> None:
+    """Whoever made them does not know their lanes, with the proof of the other or with one of its own."""
+    made, dealing = dealt(3)
+    public = keys.read_public(dealing.public, bits=BITS, holders=3, context=made._context)
+    theirs = vectors.read(upload(made, dealing), Form.CIPHERTEXT, BITS)
+    thief = PartnerId("bank-1")
+    own = vectors.read(hide(made, dealing, np.arange(COUNT), thief), Form.CIPHERTEXT, BITS)
+    numbers = {
+        "inverse": [gmpy2.invert(number, public.square) for number in theirs.numbers],
+        "product with a known one": [a * b % public.square for a, b in zip(own.numbers, theirs.numbers, strict=True)],
+        "another order": theirs.numbers[::-1],
+        "one replaced": [theirs.numbers[0], *own.numbers[1:]],
+    }[change]
+    guess = knowledge.make(
+        public, _statement(SLOT, thief), numbers, [0] * len(numbers), [0] * len(numbers), Stream(bytes(32), "guess")
+    )
+    for proof in (theirs.proof, own.proof, guess, bytes(len(guess))):
+        made_of_it = vectors.write(Form.CIPHERTEXT, BITS, public.id, COUNT, public.n, numbers, proof)
+        for partner in (thief, UPLOADER):
+            with pytest.raises(CiphertextMalformed):
+                adder_of(made, dealing, COUNT).add(made_of_it, partner)
 
 
 def test_a_holder_answers_only_a_sum_under_its_key() -> None:
@@ -192,8 +267,8 @@ def test_a_dealing_that_would_not_open_is_refused_by_every_holder(change: str) -
 
 def test_a_dealing_nobody_checked_voids_the_round() -> None:
     made, public, shares = redealt(5, "no exponent")
-    adder = made.adder(COUNT)
-    adder.add(made.encrypt(public, np.arange(COUNT), seeded("x")))
+    adder = made.adder(COUNT, SLOT, public)
+    adder.add(made.encrypt(public, np.arange(COUNT), SLOT, UPLOADER, seeded("x")), UPLOADER)
     total = adder.total()
     answers = {partner: made.answer([shares[made.roster.place(partner)]], total) for partner in made.roster.partners}
     with pytest.raises(RoundVoid, match="does not decrypt"):
@@ -236,15 +311,14 @@ def test_a_wrong_answer_among_just_enough_voids_the_round_and_is_named(what: str
     assert "bank-0" not in str(void.value)
 
 
-def test_an_answer_that_carries_another_key_is_wrong_whether_the_key_is_known_or_not() -> None:
+def test_an_answer_that_carries_another_key_is_wrong() -> None:
     made, dealing = dealt(5)
     total = total_of(made, dealing, [random_lanes(made, COUNT, 3)])
     answers = answers_of(made, dealing, total, list(made.roster.partners))
     foreign = dealt(5, "another key")[1]
     sum_of_foreign = total_of(made, foreign, [random_lanes(made, COUNT, 3)])
     answers[PartnerId("bank-0")] = made.answer([foreign.shares[PartnerId("bank-0")]], sum_of_foreign)
-    for engine in (made, make_engine(5, dealing.public)):
-        assert engine.open(total, COUNT, 1, answers).wrong == (PartnerId("bank-0"),)
+    assert made.open(total, COUNT, 1, answers).wrong == (PartnerId("bank-0"),)
 
 
 def test_a_sum_under_a_key_that_nobody_answers_for_names_nobody() -> None:
@@ -255,9 +329,8 @@ def test_a_sum_under_a_key_that_nobody_answers_for_names_nobody() -> None:
     read = vectors.read(total, Form.TOTAL, BITS)
     other_modulus = vectors.write(Form.TOTAL, BITS, read.key, COUNT, gmpy2.next_prime(read.n), read.numbers)
     for bad in (foreign, other_modulus):
-        for engine in (made, make_engine(5, dealing.public)):
-            with pytest.raises(RoundVoid, match=r"no answer is for.*from: -$"):
-                engine.open(bad, COUNT, 1, answers)
+        with pytest.raises(RoundVoid, match=r"no answer is for.*from: -$"):
+            made.open(bad, COUNT, 1, answers)
 
 
 def test_every_byte_of_an_answers_header_is_checked() -> None:
@@ -301,20 +374,18 @@ def test_a_sum_that_is_none_voids_the_round() -> None:
     for bad in (b"", total[:-1], flipped(total, 5), flipped(total, len(total) - 3), upload(made, dealing)):
         with pytest.raises(RoundVoid):
             made.open(bad, COUNT, 1, answers)
-        with pytest.raises(RoundVoid):
-            make_engine(5, dealing.public).open(bad, COUNT, 1, answers)
 
 
 def raw_upload(made: Paillier, dealing: Dealing, lanes: list[int]) -> bytes:
     """An upload whose lanes were not checked against their range."""
     public = keys.read_public(dealing.public, bits=BITS, holders=made.roster.size, context=made._context)
-    return Encryptor(public).encrypt(np.array(lanes), Stream(bytes(32), "raw"))
+    return Encryptor(public).encrypt(np.array(lanes), _statement(SLOT, UPLOADER), Stream(bytes(32), "raw"))
 
 
 def test_a_lane_beyond_what_the_cohort_can_send_voids_the_round() -> None:
     made, dealing = dealt(5)
-    adder = made.adder(3)
-    adder.add(raw_upload(made, dealing, [1, (1 << 32) - 1, 1]))
+    adder = adder_of(made, dealing, 3)
+    adder.add(raw_upload(made, dealing, [1, (1 << 32) - 1, 1]), UPLOADER)
     total = adder.total()
     answers = answers_of(made, dealing, total, list(made.roster.partners))
     with pytest.raises(RoundVoid, match="larger than the cohort"):
@@ -324,9 +395,9 @@ def test_a_lane_beyond_what_the_cohort_can_send_voids_the_round() -> None:
 def test_a_carry_out_of_the_last_lane_voids_the_round() -> None:
     made, dealing = dealt(5)
     for count in (3, vectors.per_ciphertext(BITS)):  # into an unused lane, and out of the packed number
-        adder = made.adder(count)
+        adder = adder_of(made, dealing, count)
         for _ in range(2):
-            adder.add(raw_upload(made, dealing, [0] * (count - 1) + [1 << 31]))
+            adder.add(raw_upload(made, dealing, [0] * (count - 1) + [1 << 31]), UPLOADER)
         total = adder.total()
         with pytest.raises(RoundVoid, match="lane"):
             made.open(total, count, 5, answers_of(made, dealing, total, list(made.roster.partners)))
@@ -336,7 +407,7 @@ def test_a_carry_out_of_the_last_lane_voids_the_round() -> None:
 def test_lanes_out_of_range_are_a_callers_fault(lanes: list[int]) -> None:
     made, dealing = dealt(5)
     with pytest.raises(AssertionError):
-        made.encrypt(dealing.public, np.array(lanes, np.int64), seeded("x"))
+        hide(made, dealing, np.array(lanes, np.int64), UPLOADER)
 
 
 @pytest.mark.parametrize("n", ["even", "prime", "square", "short"])
@@ -348,4 +419,4 @@ def test_a_modulus_that_cannot_be_one_is_refused(n: str) -> None:
     start = wire.HEADER_BYTES
     public = dealing.public[:start] + wire.write_numbers([bad], WIDTH) + dealing.public[start + WIDTH :]
     with pytest.raises(RosterInvalid, match="its modulus is none"):
-        make_engine(3, public)
+        made.adder(COUNT, SLOT, public)

@@ -17,8 +17,10 @@ from privacy.ring import Stream
 from privacy.threshold import Threshold
 from tests.privacy.paillier.support import (
     BITS,
+    SLOT,
     answers_of,
     dealt,
+    hide,
     make_engine,
     make_roster,
     random_lanes,
@@ -59,9 +61,9 @@ def test_ten_thousand_lanes_sum_as_the_other_engine_and_plain_integers_do() -> N
     mine = made.open(total, 10_000, 4, answers_of(made, dealing, total, list(made.roster.partners[:3]))).lanes
 
     dealings = {name: other.deal(name, seeded(name)) for name in made.roster.partners}
-    adder = other.adder(10_000)
+    adder = other.adder(10_000, SLOT)
     for name, values in zip(made.roster.partners, lanes, strict=True):
-        adder.add(other.encrypt(dealings[name].secret, values, seeded(name)))
+        adder.add(other.encrypt(dealings[name].secret, values, SLOT, name, seeded(name)), name)
     answers = {
         holder: other.answer([dealings[dealer].shares[holder] for dealer in made.roster.partners], b"")
         for holder in made.roster.partners
@@ -78,14 +80,16 @@ def test_a_peer_reads_our_ciphertexts_and_we_add_a_peers() -> None:
     peer_public = phe.PaillierPublicKey(p * q)
     peer = phe.PaillierPrivateKey(peer_public, p, q)
     lanes = random_lanes(made, 40, 5)
-    read = vectors.read(made.encrypt(material.public, lanes, seeded("a")), Form.CIPHERTEXT, BITS)
+    one, other = made.roster.partners[:2]
+    read = vectors.read(made.encrypt(material.public, lanes, SLOT, one, seeded("a")), Form.CIPHERTEXT, BITS)
     assert [peer.raw_decrypt(int(number)) for number in read.numbers] == vectors.pack(lanes, BITS)
 
     theirs = [gmpy2.mpz(peer_public.raw_encrypt(number)) for number in vectors.pack(lanes, BITS)]
-    adder = made.adder(40)
-    adder.add(vectors.write(Form.CIPHERTEXT, BITS, read.key, 40, read.n, theirs))
-    adder.add(made.encrypt(material.public, lanes, seeded("b")))
-    total = adder.total()
+    adder = made.adder(40, SLOT, material.public)
+    adder.add(made.encrypt(material.public, lanes, SLOT, other, seeded("b")), other)
+    mine = vectors.read(adder.total(), Form.TOTAL, BITS).numbers
+    added = [a * b % (read.n * read.n) for a, b in zip(theirs, mine, strict=True)]
+    total = vectors.write(Form.TOTAL, BITS, read.key, 40, read.n, added)
     answers = {PartnerId(f"bank-{i}"): made.answer([material.shares[i + 1]], total) for i in range(3)}
     assert np.array_equal(made.open(total, 40, 2, answers).lanes, 2 * lanes)
 
@@ -112,13 +116,13 @@ def test_uniform_numbers_stay_below_their_bound_and_reach_all_of_it() -> None:
     assert draws == [0, 0, 0] and len(counts) == 5 and counts.min() > 850
 
 
-KNOWN = ["87198d86b22ad860", "0d80578091464b32", "b93973df2aaa4d03"]
+KNOWN = ["87198d86b22ad860", "84c25af65d7c2e63", "716c40e6bb1f817a"]
 
 
 def test_known_answers() -> None:
     """A fixed seed gives this key and this ciphertext: another result is another format or another draw."""
     made, dealing = dealt(3, "known")
-    ciphertext = made.encrypt(dealing.public, np.arange(20), seeded("known upload"))
+    ciphertext = hide(made, dealing, np.arange(20), PartnerId("bank-0"))
     answer = made.answer([dealing.shares[PartnerId("bank-1")]], total_of(made, dealing, [np.arange(20)]))
     digests = [hashlib.sha256(data).hexdigest()[:16] for data in (dealing.public, ciphertext, answer)]
     assert digests == KNOWN
@@ -127,7 +131,8 @@ def test_known_answers() -> None:
 def test_an_upload_is_drawn_anew_each_time() -> None:
     made, dealing = dealt(3)
     lanes = np.arange(5)
-    assert made.encrypt(dealing.public, lanes, seeded("a")) != made.encrypt(dealing.public, lanes, seeded("b"))
+    one = PartnerId("bank-0")
+    assert hide(made, dealing, lanes, one, "a") != hide(made, dealing, lanes, one, "b")
 
 
 def test_too_few_answers_open_nothing() -> None:

@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from privacy.aggregation import Dealing, Lanes, Roster
+from privacy.aggregation import Dealing, Lanes, Roster, Slot
 from privacy.ids import Digest, PartnerId
 from privacy.threshold import Threshold, public_seed
 
 JOB = Digest("5a" * 32)
+SLOT = Slot(job=JOB, round=1, attempt=0)
 
 
 def banks(count: int) -> tuple[PartnerId, ...]:
@@ -38,6 +39,10 @@ def never(count: int) -> bytes:
     raise AssertionError(f"{count} bytes of entropy were drawn")
 
 
+def hide(setup: Threshold, key: bytes, lanes: Lanes, me: str = "bank-1") -> bytes:
+    return setup.encrypt(key, lanes, SLOT, me, never)
+
+
 def random_lanes(setup: Threshold, count: int, label: int = 0) -> Lanes:
     return np.random.default_rng(label).integers(0, 1 << setup.value_bits, count)
 
@@ -49,14 +54,14 @@ class Aggregation:
         self.engine, self.cohort, self.count = setup, tuple(cohort), len(vectors[0])
         self.dealings: dict[PartnerId, Dealing] = {p: setup.deal(p, entropy(f"deal {p}")) for p in self.cohort}
         self.uploads = {
-            p: setup.encrypt(self.dealings[p].secret, vector, never) for p, vector in zip(cohort, vectors, strict=True)
+            p: hide(setup, self.dealings[p].secret, vector, p) for p, vector in zip(cohort, vectors, strict=True)
         }
         self.expected = np.sum(np.stack(list(vectors)), axis=0)
 
     def total(self) -> bytes:
-        adder = self.engine.adder(self.count)
-        for upload in self.uploads.values():
-            adder.add(upload)
+        adder = self.engine.adder(self.count, SLOT)
+        for partner, upload in self.uploads.items():
+            adder.add(upload, partner)
         return adder.total()
 
     def answer(self, holder: PartnerId) -> bytes:

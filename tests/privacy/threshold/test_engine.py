@@ -18,12 +18,13 @@ from privacy.threshold.errors import AnswerRefused
 from privacy.threshold.wire import HEADER_BYTES
 from tests.privacy.threshold.support import (
     JOB,
+    SLOT,
     Aggregation,
     banks,
     engine,
     entropy,
+    hide,
     negacyclic,
-    never,
     random_lanes,
 )
 
@@ -84,9 +85,9 @@ def test_a_shorter_vector_uses_a_prefix() -> None:
     """Under one key the coefficients of a vector are the first ones of any longer vector that begins with it."""
     setup, lanes = engine(3), random_lanes(engine(3), 30_000)
     key = setup.deal("bank-1", entropy("prefix")).secret
-    long = setup.encrypt(key, lanes, never)
+    long = hide(setup, key, lanes)
     for count in (2_044, 9_000):
-        short = setup.encrypt(key, lanes[:count], never)
+        short = hide(setup, key, lanes[:count])
         for start, width in ((0, 4), (4, 2)):
             one, two = (
                 data[HEADER_BYTES + start * (size + 4) :][: width * (count + 4)]
@@ -99,7 +100,7 @@ def test_encryption_is_repeatable_and_draws_nothing() -> None:
     setup = engine(3)
     key = setup.deal("bank-1", entropy("repeat")).secret
     lanes = random_lanes(setup, 3000)
-    assert setup.encrypt(key, lanes, never) == engine(3).encrypt(key, lanes, never)
+    assert hide(setup, key, lanes) == hide(engine(3), key, lanes)
 
 
 def keystream(seed: bytes, label: str, count: int) -> bytes:
@@ -118,7 +119,7 @@ def test_a_ciphertext_is_what_the_definition_says() -> None:
     """The second polynomial of a ciphertext recomputed from key, seed and lanes with Python integers."""
     setup, lanes = engine(3), random_lanes(engine(3), 2 * N - 4)
     secret = setup.deal("bank-2", entropy("definition")).secret
-    data = setup.encrypt(secret, lanes, never)[HEADER_BYTES:]
+    data = hide(setup, secret, lanes, "bank-2")[HEADER_BYTES:]
     seed = secret[HEADER_BYTES:]
     key = binomials(keystream(seed, "threshold key", 41_984))
     error = binomials(keystream(seed, "threshold error", 2 * 41_984)[41_984:])
@@ -152,7 +153,7 @@ def test_fixed_vectors() -> None:
 def test_random_lanes_leave_random_bytes() -> None:
     """A ciphertext of zeros has no structure a byte count shows: chi-square over 256 values within 6 deviations."""
     setup = engine(3)
-    data = setup.encrypt(setup.deal("bank-1", entropy("bytes")).secret, np.zeros(100_000, np.int64), never)
+    data = hide(setup, setup.deal("bank-1", entropy("bytes")).secret, np.zeros(100_000, np.int64))
     counts = np.bincount(np.frombuffer(data, np.uint8)[HEADER_BYTES:], minlength=256)
     expected = counts.sum() / 256
     assert abs(((counts - expected) ** 2 / expected).sum() - 255) < 6 * 22.6
@@ -169,7 +170,7 @@ def test_lanes_out_of_range_are_a_broken_promise_of_the_caller(lanes: np.ndarray
     setup = engine(3)
     key = setup.deal("bank-1", entropy("range")).secret
     with pytest.raises(AssertionError):
-        setup.encrypt(key, lanes, never)
+        hide(setup, key, lanes)
 
 
 def test_a_secret_of_another_job_or_form_is_a_broken_promise() -> None:
@@ -178,7 +179,7 @@ def test_a_secret_of_another_job_or_form_is_a_broken_promise() -> None:
     other = engine(3, job=Digest("00" * 32)).deal("bank-1", entropy("own"))
     for key in (other.secret, dealing.public, dealing.secret[:-1], b""):
         with pytest.raises(AssertionError):
-            setup.encrypt(key, np.zeros(5, np.int64), never)
+            hide(setup, key, np.zeros(5, np.int64))
 
 
 def mutations(data: bytes) -> list[bytes]:
@@ -194,20 +195,36 @@ def mutations(data: bytes) -> list[bytes]:
 def test_a_malformed_upload_is_refused_and_leaves_the_sum_alone() -> None:
     setup = engine(4)
     run = Aggregation(setup, banks(4), [random_lanes(setup, 50, i) for i in range(4)])
-    adder = setup.adder(50)
+    adder = setup.adder(50, SLOT)
     first, *rest = run.uploads.values()
-    adder.add(first)
+    adder.add(first, banks(4)[0])
     foreign = engine(4, job=Digest("00" * 32))
-    longer = setup.encrypt(run.dealings[banks(4)[1]].secret, random_lanes(setup, 51), never)
+    longer = hide(setup, run.dealings[banks(4)[1]].secret, random_lanes(setup, 51), banks(4)[1])
     stranger = Aggregation(foreign, banks(4)[1:2], [random_lanes(foreign, 50)]).uploads[banks(4)[1]]
     bad = [first, longer, stranger, run.total(), run.answer(banks(4)[0]), *mutations(rest[0])]
     bad += [rest[0][:15] + b"\6" + rest[0][16:]]  # says it is the vector of two dealers
     bad += [entropy("junk")(len(first)), bytes(len(first)), bytearray(rest[0])]  # type: ignore[list-item]
     for upload in bad:
         with pytest.raises(CiphertextMalformed):
-            adder.add(upload)
-    for upload in rest:
-        adder.add(upload)
+            adder.add(upload, banks(4)[1])
+    for partner, upload in zip(banks(4)[1:], rest, strict=True):
+        adder.add(upload, partner)
+    assert adder.total() == run.total()
+
+
+def test_an_upload_in_anothers_name_is_refused() -> None:
+    """Its own bit in the header, or the place of a partner that is in the cohort or away: the cheat is refused."""
+    setup = engine(4)
+    run = Aggregation(setup, banks(3), [random_lanes(setup, 50, i) for i in range(3)])
+    adder = setup.adder(50, SLOT)
+    cheat = banks(4)[0]
+    for place in (2, 3, 4):
+        upload = bytearray(run.uploads[cheat])
+        upload[8:16] = (1 << (place - 1)).to_bytes(8, "big")
+        with pytest.raises(CiphertextMalformed, match="another partner's"):
+            adder.add(bytes(upload), cheat)
+    for partner, honest in run.uploads.items():
+        adder.add(honest, partner)
     assert adder.total() == run.total()
 
 
@@ -215,9 +232,9 @@ def test_any_body_is_one_vector() -> None:
     """There is no second encoding: bodies are added as what they are, modulo 2^48."""
     setup = engine(3)
     run = Aggregation(setup, banks(3), [random_lanes(setup, 8, i) for i in range(3)])
-    adder = setup.adder(8)
-    for upload in run.uploads.values():
-        adder.add(upload[:HEADER_BYTES] + b"\xff" * (len(upload) - HEADER_BYTES))
+    adder = setup.adder(8, SLOT)
+    for partner, upload in run.uploads.items():
+        adder.add(upload[:HEADER_BYTES] + b"\xff" * (len(upload) - HEADER_BYTES), partner)
     low = np.frombuffer(adder.total(), "<u4", count=N, offset=HEADER_BYTES)
     high = np.frombuffer(adder.total(), "<u2", count=N, offset=HEADER_BYTES + 4 * N)
     assert (low == 2**32 - 3).all() and (high == 2**16 - 1).all()
@@ -225,7 +242,7 @@ def test_any_body_is_one_vector() -> None:
 
 def test_an_empty_sum_has_no_total() -> None:
     with pytest.raises(AssertionError):
-        engine(3).adder(5).total()
+        engine(3).adder(5, SLOT).total()
 
 
 def test_a_malformed_answer_is_refused() -> None:
