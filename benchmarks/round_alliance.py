@@ -58,9 +58,9 @@ def measured(cases: tuple[Case, ...]) -> list[Row]:
     for nodes in sorted({case.nodes for case in cases}):
         with tempfile.TemporaryDirectory(prefix="eb") as name:  # short: node sockets have a length limit
             folder = Path(name)
-            data = banks(folder / "data", nodes)
+            data = banks(folder / launch_banks.DATA, nodes)
             print(f"an alliance of {nodes} nodes", flush=True)
-            with launch_banks.found(folder / "a", data) as alliance:
+            with launch_banks.found(folder, data) as alliance:
                 for case in cases:
                     if case.nodes == nodes:
                         print(f"  {case.name}", flush=True)
