@@ -21,8 +21,8 @@ $(READY): requirements/dev.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(READY)
 
-demo: setup  ## the main job, end to end; DATA=DIR takes real data in the layout of docs/data.md
-	@$(BIN)/ecohub demo $(if $(DATA),--data $(DATA))
+demo: setup  ## the main job, end to end; SCENE=banks: banks train one model; DATA=DIR takes real data (docs/data.md)
+	@$(BIN)/ecohub demo $(if $(SCENE),--scene $(SCENE)) $(if $(DATA),--data $(DATA))
 
 test: setup  ## the fast suite and one flow over real processes
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not full and not slow_flow"
