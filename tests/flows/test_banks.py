@@ -87,3 +87,17 @@ def test_twenty_node_processes_train_ten_thousand_parameters(
         total = f"{job['bytes'] / 1e6:.1f} MB, whole run {job['milliseconds'] / 1_000:.1f} s"
         print(f"\n{TWENTY} node processes, {read.parameters:,} parameters: rounds of {shown} s "
               f"(median {statistics.median(seconds):.2f} s); {total}")  # fmt: skip
+
+
+@pytest.mark.full
+def test_an_engine_with_a_dealer_gives_the_same_model(base: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    pytest.importorskip("gmpy2", reason="the extra paillier is not installed")
+    engine = {"name": "paillier", "dealer": "bank-a", "bits": 3072}
+    with launch_banks.copied(base, tmp_path_factory.mktemp("p") / "w") as alliance:
+        alliance.start()
+        data = launch_banks.data_of(alliance)
+        job = launch_banks.run(alliance, launch_banks.body(data, training=launch_banks.training(2), engine=engine))
+        undisturbed = plain.rerun(launch_banks.read_plan(job), launch_banks.rows(alliance))
+    (record,) = [d["body"]["record"] for d in job["documents"] if d["kind"] == "model-record"]
+    assert (record["engine"], record["dealer"]) == ("paillier", "bank-a"), "the report names who dealt"
+    assert record["model_digest"] == undisturbed.model.digest

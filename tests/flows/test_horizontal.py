@@ -126,6 +126,26 @@ def test_a_hub_killed_around_its_own_commits_ends_with_the_undisturbed_model(
     assert_undisturbed(alliance, data, job)
 
 
+ADAPTIVE = {
+    "model": "mlp",
+    "strategy": {"name": "fedadam", "server_rate_micro": 20_000},
+    "training": launch_banks.training(ROUNDS, batch=32, rate_micro=50_000, hidden=[8]),
+    "early_stop": {"patience": ROUNDS, "tolerance_ppm": 1_000},
+}
+
+
+def test_a_killed_hub_goes_on_with_the_server_s_own_moments(alliance: Alliance, data: Banks) -> None:
+    """Adam's state and a net trained in drawn batches: nothing that a convex model would forgive."""
+    digest = launch_banks.approved(alliance, launch_banks.body(data, **ADAPTIVE))
+    job = nurse_hub(
+        alliance,
+        digest,
+        hub_dies(at="hub.store:Store.run", first="run.save", when="after", call=2),
+        hub_dies(at="hub.dispatch:take_answer", within=slot("train"), when="after"),
+    )
+    assert_undisturbed(alliance, data, job)
+
+
 def hub_dies(**fault: Any) -> Plan:
     return Plan(faults=(Fault(**fault),))
 
