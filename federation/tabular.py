@@ -26,6 +26,9 @@ Classes: TypeAlias = NDArray[np.int64]
 TRAIN, VALIDATION, TEST = 0, 1, 2
 STEP_BITS = 20  # a number is read in steps of 2^-20
 NUMBER_BITS = 28  # and is below 2^28, after its transform
+DEVIATION_MIN = (
+    2.0**-STEP_BITS
+)  # less spread than a step is none; dividing by it would make a step of the model's slope
 LIMB_BITS = 24  # 64 partners' limbs stay below 2^30
 SUM_LIMBS, SQUARE_LIMBS = 3, 5
 SUM_OFFSET = 1 << (SUM_LIMBS * LIMB_BITS - 1)  # makes a sum positive; 2^48 times 10^7 rows is below it
@@ -59,6 +62,12 @@ class Scaling:
 
     means: Floats
     deviations: Floats  # above 0
+
+    @property
+    def plausible(self) -> bool:
+        """Whether `read_statistics` could say this of numbers within their bounds; what is not a number is not."""
+        steps = bool((self.deviations >= DEVIATION_MIN).all())
+        return steps and all(bool((np.abs(one) <= 1 << NUMBER_BITS).all()) for one in (self.means, self.deviations))
 
     def apply(self, values: Floats) -> Floats:
         """Standardised values; what is missing becomes the mean, 0."""
@@ -156,14 +165,14 @@ def statistics_lanes(columns: Sequence[Column], class_count: int) -> int:
 def read_statistics(columns: Sequence[Column], class_count: int, total: Lanes, cohort: int) -> Statistics:
     """What the opened sum of `cohort` partners' lanes says. The variance is exact up to its last rounding.
 
-    A number without values or without spread gets deviation 1.
+    A number without values or without a step's spread gets deviation 1.
     """
     found = unscaled(columns)
     for index, row in zip(np.flatnonzero(number_inputs(columns)), total[class_count:].reshape(-1, LANES), strict=True):
         count, *rest = row.tolist()
         sum_ = whole(rest[:SUM_LIMBS]) - cohort * SUM_OFFSET
         spread = count * whole(rest[SUM_LIMBS:]) - sum_ * sum_  # count² times the variance, in steps²
-        if spread > 0:
+        if spread >= count * count > 0:
             found.deviations[index] = sqrt(spread) / count / (1 << STEP_BITS)
         if count:
             found.means[index] = sum_ / count / (1 << STEP_BITS)

@@ -50,7 +50,7 @@ def make_client_app(
         figures = MetricRecord({EXAMPLES: fitted.examples})
         if fitted.loss is not None:
             figures[terms.LOSS] = fitted.loss
-        content = RecordDict({ARRAYS: array_record(plan, fitted.parameters), "metrics": figures})
+        content = RecordDict({flower.UPDATE: array_record(plan, fitted.update), "metrics": figures})
         return Message(content, reply_to=message)
 
     @app.query(STATISTICS)
@@ -76,13 +76,15 @@ def array_record(plan: HorizontalPlan, parameters: Parameters) -> ArrayRecord:
 
 
 def read_arrays(plan: HorizontalPlan, record: ArrayRecord) -> Parameters:
-    """Parameters of the plan's names and shapes, finite float64. Raises FlowerContentMalformed."""
+    """Parameters of the plan's names and shapes, float64 of at most WEIGHT_MAX. Raises FlowerContentMalformed."""
     if tuple(record) != network.names(plan.layers):
         raise FlowerContentMalformed(why="its arrays have other names than the plan's model")
     parameters = tuple(array.numpy() for array in record.values())
     for values, shape in zip(parameters, network.shapes(plan.layers), strict=True):
-        if values.shape != shape or values.dtype != np.float64 or not np.isfinite(values).all():
+        if values.shape != shape or values.dtype != np.float64:
             raise FlowerContentMalformed(why="an array has another form than the plan's model")
+        if not (np.abs(values) <= network.WEIGHT_MAX).all():  # what is not a number is not below it either
+            raise FlowerContentMalformed(why=f"a weight beyond {network.WEIGHT_MAX:.0f}")
     return parameters
 
 
@@ -99,10 +101,10 @@ def read_scaling(plan: HorizontalPlan, data: bytes) -> Scaling:
     found = [value.get(name) for name in ("means", "deviations")] if isinstance(value, dict) else []
     neutral = unscaled(plan.columns)
     arrays = [one for one in found if isinstance(one, np.ndarray) and one.dtype == np.float64]
-    if len(arrays) != 2 or any(one.shape != neutral.means.shape or not np.isfinite(one).all() for one in arrays):
+    if len(arrays) != 2 or any(one.shape != neutral.means.shape for one in arrays):
         raise FlowerContentMalformed(why="a scaling of other inputs than the plan's")
     made = Scaling(means=arrays[0], deviations=arrays[1])
-    if (made.deviations <= 0).any() or (not plan.standardise and pack_scaling(made) != pack_scaling(neutral)):
+    if not made.plausible or (not plan.standardise and pack_scaling(made) != pack_scaling(neutral)):
         raise FlowerContentMalformed(why="a scaling that the plan does not allow")
     return made
 

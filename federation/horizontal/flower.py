@@ -20,6 +20,7 @@ QUERY = "query."
 SLOT = "slot"  # the record that says for which slot an input is: ConfigRecord {"slot": "round.attempt"}
 BODY = "body"  # the record of a phase's own message: ConfigRecord {"body": bytes}
 UPLOAD = "upload"  # the record of an upload: ConfigRecord {"header", "signature", "ciphertext"}
+UPDATE = "update"  # an app's ArrayRecord that is the update itself, instead of the moved arrays
 LANES = "lanes"  # an app's whole numbers for a sum: ArrayRecord {"lanes": int64 (count,)}
 CLEAR = "clear"  # an app's ConfigRecord that goes out beside its lanes as it is
 
@@ -130,17 +131,24 @@ def moved(record: ArrayRecord, update: NDArray[np.float64]) -> ArrayRecord:
     return ArrayRecord(out)
 
 
-def difference(before: ArrayRecord, after: ArrayRecord) -> NDArray[np.float64]:
-    """after - before as one vector. Raises UpdateRefused unless names, shapes and widths agree.
+def read_update(given: RecordDict, answer: RecordDict, exact: bool) -> NDArray[np.float64]:
+    """What an app's answer moves the given arrays by, as one vector: its record UPDATE, or its arrays less the given.
 
-    A value that is not finite is refused where the vector is clipped.
+    exact: it has to be UPDATE, for noise hides a row only in what no subtraction has rounded. Raises UpdateRefused
+    unless names, shapes and widths agree. A value that is not finite is refused where the vector is clipped.
     """
+    _, before = only_arrays(given)
+    name, after = only_arrays(answer)
     if list(before) != list(after):
         raise UpdateRefused(why="its arrays have other names or another order than the model's")
-    for name, array in before.items():
-        old, new = array.numpy(), after[name].numpy()
+    for key, array in before.items():
+        old, new = array.numpy(), after[key].numpy()
         if old.shape != new.shape or old.dtype != new.dtype:
-            raise UpdateRefused(why=f"array {name[:80]} has another shape or type than the model's")
+            raise UpdateRefused(why=f"array {key[:80]} has another shape or type than the model's")
+    if name == UPDATE:
+        return flatten(after)
+    if exact:
+        raise UpdateRefused(why=f"with noise, the update itself is expected, as the record {UPDATE}")
     return flatten(after) - flatten(before)
 
 

@@ -29,10 +29,11 @@ DEAL, HOLD, ANSWER = (flower.QUERY + phase for phase in (coordinator.DEAL, coord
 def homomorphic_mod(member_of: MemberOf, update: Update, noise: Noise | None = None) -> Mod:
     """The mod of one job. `member_of` gives the node's Member for a message; `update`: the terms of its updates.
 
-    The application answers "train" with one ArrayRecord (the model's arrays, moved) and one MetricRecord with
-    "num-examples" and the agreed metrics; it answers any other type that comes with a slot with
-    ArrayRecord {"lanes": int64 (count,)} under the name "lanes", and may add a ConfigRecord "clear". What has no slot
-    is refused: it would be answered in clear. noise: drawn into each update's lanes; two partners can't do without.
+    The application answers "train" with one ArrayRecord (the model's arrays, moved, or under the name "update" what
+    moves them, as noise needs it) and one MetricRecord with "num-examples" and the agreed metrics; it answers any other
+    type that comes with a slot with ArrayRecord {"lanes": int64 (count,)} under the name "lanes", and may add a
+    ConfigRecord "clear". What has no slot is refused: it would be answered in clear. noise: drawn into each update's
+    lanes; two partners can't do without.
     """
 
     def mod(message: Message, context: Context, app: ClientAppCallable) -> Message:
@@ -101,8 +102,6 @@ def _contribute(
 
 def _update_lanes(given: RecordDict, answer: RecordDict, member: Member, terms: Update, noise: Noise | None) -> Lanes:
     """The app's own answer is checked before any of it is counted."""
-    _, before = flower.only_arrays(given)
-    _, after = flower.only_arrays(answer)
     figures = [record for record in answer.values() if isinstance(record, MetricRecord)]
     if len(figures) != 1 or len(answer) != 2 or EXAMPLES not in figures[0]:
         raise UpdateRefused(why=f"one record of arrays and one of metrics with {EXAMPLES} are expected")
@@ -111,7 +110,8 @@ def _update_lanes(given: RecordDict, answer: RecordDict, member: Member, terms: 
     if type(examples) is not int:
         raise UpdateRefused(why=f"{EXAMPLES} is a whole number")
     numbers = {name: float(value) for name, value in metrics.items() if isinstance(value, int | float)}
-    return terms.encode(flower.difference(before, after), examples, numbers, member.engine.value_bits, noise)
+    update = flower.read_update(given, answer, exact=noise is not None)
+    return terms.encode(update, examples, numbers, member.engine.value_bits, noise)
 
 
 def _reply(message: Message, content: RecordDict) -> Message:

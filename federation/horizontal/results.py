@@ -99,26 +99,26 @@ def plan_model(plan: HorizontalPlan, scaling: Scaling, parameters: Parameters) -
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """One model on one partner's test rows."""
+    """One model on one partner's test rows; None where it can't be measured."""
 
     auc: float | None
-    log_loss: float
+    log_loss: float | None
 
     @property
     def auc_ppm(self) -> int | None:
         return None if self.auc is None else round(self.auc * MICRO)
 
     @property
-    def log_loss_micro(self) -> int:
-        return round(self.log_loss * MICRO)
+    def log_loss_micro(self) -> int | None:
+        return None if self.log_loss is None else round(self.log_loss * MICRO)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartnerResult:
     """What one partner has after the run. `record()` may be signed and shown, the rest stays at its node.
 
-    protected: with privacy, what train rows were used for without noise is in the partner's own record only: the
-    figures of the models trained on them alone or fine-tuned, and how many of their values are missing.
+    protected: with privacy every figure of rows is in the partner's own record only, since none carries noise and the
+    hub chose the weights that they measure; the shown one counts rows.
     """
 
     run: str
@@ -134,18 +134,18 @@ class PartnerResult:
     protected: bool
 
     def record(self) -> dict[str, Value]:
-        """Canonical, free of client data: counts and figures of the own test rows, for everybody."""
-        hidden = {"alone": None, "personal": None} if self.protected else {}
-        return self._record(hidden, counted=not self.protected)
+        """Canonical, free of client data, for everybody: counts and figures of the own test rows."""
+        return self._record(shown=not self.protected)
 
     def own_record(self) -> dict[str, Value]:
         """The same with everything, for the partner's own people."""
-        return self._record({}, counted=True)
+        return self._record(shown=True)
 
-    def _record(self, hidden: Mapping[str, None], counted: bool) -> dict[str, Value]:
-        named = {"alone": self.alone, "joint": self.joint, "personal": self.personal, **hidden}
-        auc: dict[str, Value] = {f"{name}_ppm": one.auc_ppm if one else None for name, one in named.items()}
-        loss: dict[str, Value] = {f"{name}_micro": one.log_loss_micro if one else None for name, one in named.items()}
+    def _record(self, shown: bool) -> dict[str, Value]:
+        named = {"alone": self.alone, "joint": self.joint, "personal": self.personal}
+        found = {name: one if shown else None for name, one in named.items()}
+        auc: dict[str, Value] = {f"{name}_ppm": one.auc_ppm if one else None for name, one in found.items()}
+        loss: dict[str, Value] = {f"{name}_micro": one.log_loss_micro if one else None for name, one in found.items()}
         return {
             "run": self.run,
             "partner": self.partner,
@@ -153,8 +153,8 @@ class PartnerResult:
             **{f"rows_{part}": count for part, count in self.rows.items()},
             "auc": auc,
             "log_loss": loss,
-            "missing": sum(self.missing.values()) if counted else None,
-            "unknown": sum(self.unknown.values()) if counted else None,
+            "missing": sum(self.missing.values()) if shown else None,
+            "unknown": sum(self.unknown.values()) if shown else None,
         }
 
 
@@ -210,8 +210,13 @@ class RunResult:
 
 
 def measure(parameters: Parameters, values: Floats, classes: Classes) -> Figures:
-    """A model on test rows. The AUC of more than two classes is the mean over each class against the rest."""
+    """A model on test rows. The AUC of more than two classes is the mean over each class against the rest.
+
+    A model that training blew up beyond float64 has no figures.
+    """
     curves = curve_scores(parameters, values)
+    if not all(np.isfinite(one).all() for one in curves):
+        return Figures(auc=None, log_loss=None)
     found = []
     for positive, score in zip(_positives(classes, curves), curves, strict=True):
         if not 0 < positive.sum() < len(positive):
@@ -243,14 +248,22 @@ def figure_lanes(parameters: Parameters, values: Floats, classes: Classes) -> La
     return np.concatenate([*counts, tabular.limbs(total, LOSS_LIMBS)]).astype(np.int64)
 
 
-def figure_lanes_count(classes: int, partners: int) -> int:
-    """How many lanes a partner's part of the global figures has; two partners sum up their rows alone."""
-    return 1 if partners == 2 else curves(classes) * 2 * metrics.BINS + LOSS_LIMBS
+def has_figures(plan: HorizontalPlan) -> bool:
+    """Whether the parties sum up scores and losses of their test rows, or count these only.
+
+    The sum of two histograms would show each the other's; with privacy no sum of rows goes out without noise.
+    """
+    return len(plan.partners) > 2 and plan.privacy is None
+
+
+def figure_lanes_count(plan: HorizontalPlan) -> int:
+    """How many lanes a partner's part of the global figures has."""
+    return curves(len(plan.classes)) * 2 * metrics.BINS + LOSS_LIMBS if has_figures(plan) else 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Global:
-    """The joint model on all partners' test rows, from sums alone; of two partners the rows only."""
+    """The joint model on all partners' test rows, from sums alone; the rows only where `has_figures` is false."""
 
     rows: int
     auc: float | None
@@ -258,7 +271,7 @@ class Global:
 
 
 def read_figure_lanes(total: Lanes, classes: int) -> Global:
-    """The global figures of an opened sum of `figure_lanes`, or of two partners' rows."""
+    """The global figures of an opened sum of `figure_lanes`, or of the numbers of rows."""
     if len(total) == 1:
         return Global(rows=int(total[0]), auc=None, log_loss=None)
     counts = total[:-LOSS_LIMBS].reshape(curves(classes), 2, metrics.BINS)

@@ -9,7 +9,6 @@ The hub reads sums alone: no partner's update, weight, loss or count.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 from flwr.app import ConfigRecord, Context, RecordDict
 from flwr.serverapp import Grid, ServerApp
 from flwr.serverapp.strategy import FedAdagrad, FedAdam, FedAvg, FedAvgM, FedProx, FedYogi
@@ -26,7 +25,7 @@ from federation.horizontal.strategy import HomomorphicStrategy, Sum
 from federation.horizontal.trainer import plan_seed
 from federation.models import network
 from federation.plan_horizontal import HorizontalPlan
-from federation.tabular import Scaling, Statistics
+from federation.tabular import Statistics
 from privacy import canonical
 from privacy.aggregation import Engine
 from privacy.canonical import Value
@@ -161,7 +160,7 @@ class _Run:
             }
         )
         content = RecordDict({client.ARRAYS: client.array_record(plan, state.parameters), client.CONFIG: config})
-        count = results.figure_lanes_count(len(plan.classes), len(plan.partners))
+        count = results.figure_lanes_count(plan)
         opened = self._strategy.sum_over(self._grid, plan.finish_round, QUERY + client.FINISH, content, count)
         return RunResult(
             plan=plan,
@@ -180,17 +179,13 @@ class _Run:
         cohort = len(opened.cohort)
         found = tabular.read_statistics(plan.columns, len(plan.classes), opened.lanes, cohort)
         rows = sum(found.rows)
-        if not cohort * plan.minimum_rows <= rows <= cohort * plan.examples_max or not _finite(found.scaling):
+        if not cohort * plan.minimum_rows <= rows <= cohort * plan.examples_max or not found.scaling.plausible:
             raise StatisticsImplausible(rows=rows, cohort=cohort)
         return found
 
     def _on_event(self, event: Event) -> None:
         self._attempts = event.attempt + 1
         self._ports.on_event(event)
-
-
-def _finite(scaling: Scaling) -> bool:
-    return bool(np.isfinite(scaling.means).all() and np.isfinite(scaling.deviations).all())
 
 
 def _told(opened: Sum, partner: str) -> Value:

@@ -20,9 +20,10 @@ MICRO = 1_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitted:
-    """One round's local training. loss: of the weights that came in; None with privacy, which shows none."""
+    """One round's local training. update: what it moves the weights by; loss: of the weights that came in, None with
+    privacy, which shows none."""
 
-    parameters: Parameters
+    update: Parameters
     examples: int
     loss: float | None
 
@@ -69,14 +70,15 @@ class Trainer:
         values, classes = self._rows(scaling, TRAIN)
         if plan.privacy is None:
             made = network.fit_local(parameters, values, classes, self._work(), self._seed(f"round {round_}"))
+            update = tuple(after - before for before, after in zip(parameters, made, strict=True))
         else:
             limit = plan.privacy.row_clip_milli / 1_000
-            made = network.private_step(parameters, values, classes, self._work(), limit)
-        return Fitted(parameters=made, examples=len(classes), loss=self._loss(parameters, scaling))
+            update = network.private_update(parameters, values, classes, self._work(), limit)
+        return Fitted(update=update, examples=len(classes), loss=self._loss(parameters, scaling))
 
     def finish(self, parameters: Parameters, scaling: Scaling, rounds: int) -> tuple[PartnerResult, Lanes]:
         """Own figures of the joint model beside a model of the own rows alone and a fine-tuned one; and the lanes of
-        the global figures, of two partners the number of rows only.
+        the global figures, of two partners or with privacy the number of rows only.
 
         rounds: how many were trained; the model of the own rows alone gets as many steps, on its own scaling.
         """
@@ -98,7 +100,7 @@ class Trainer:
             personal_model=None if personal is None else results.plan_model(self._plan, scaling, personal),
             protected=self._plan.privacy is not None,
         )
-        if len(self._plan.partners) == 2:  # the sum of two histograms would show each the other's
+        if not results.has_figures(self._plan):
             return result, np.array([len(classes)], np.int64)
         return result, results.figure_lanes(parameters, values, classes)
 

@@ -18,6 +18,8 @@ Floats: TypeAlias = NDArray[np.float64]
 Classes: TypeAlias = NDArray[np.int64]  # (rows,): the class index of each row
 Parameters: TypeAlias = tuple[Floats, ...]  # weights (below, above) and bias (above,) of each layer in turn
 
+WEIGHT_MAX = 2.0**20  # of a weight that is taken from outside: with inputs of `tabular` nothing below overflows
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
@@ -113,12 +115,15 @@ def fit_local(parameters: Parameters, values: Floats, classes: Classes, work: Wo
     return own
 
 
-def private_step(parameters: Parameters, values: Floats, classes: Classes, work: Work, limit: float) -> Parameters:
-    """One step over all rows with every row's gradient cut to `limit`; the noise is added where the sum is made."""
+def private_update(parameters: Parameters, values: Floats, classes: Classes, work: Work, limit: float) -> Parameters:
+    """What one step over all rows moves the parameters by, every row's gradient cut to `limit`; noise comes later.
+
+    Computed by itself, never as a difference of weights: beside a large weight float64 would round a row's share to
+    far more than `limit`, and the noise is made for that (Mironov, CCS 2012, shows how rounding undoes noise).
+    """
     slopes = clipped_gradient(parameters, values, classes, limit)
     penalties = [work.l2 * one if one.ndim == 2 else np.zeros_like(one) for one in parameters]
-    pairs = zip(parameters, slopes, penalties, strict=True)
-    return tuple(one - work.rate * (slope + penalty) for one, slope, penalty in pairs)
+    return tuple(-work.rate * (slope + penalty) for slope, penalty in zip(slopes, penalties, strict=True))
 
 
 def _batches(rows: int, work: Work, seed: bytes) -> Iterator[slice | NDArray[np.int64]]:

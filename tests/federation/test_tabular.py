@@ -132,6 +132,15 @@ def test_a_column_without_values_is_left_as_it_is() -> None:
     assert found.scaling.deviations.tolist() == [1.0] * 4
 
 
+def test_less_spread_than_a_step_is_none() -> None:
+    """One step in 100 rows: its deviation would be a tenth of a step, and rows beside it would be 10^7 of them off."""
+    values = np.zeros((100, 4))
+    values[0, 0] = 2.0**-20
+    found = tabular.read_statistics(COLUMNS, 2, tabular.statistics(COLUMNS, 2, values, np.zeros(100, np.int64)), 1)
+    assert found.scaling.deviations.tolist() == [1.0] * 4
+    assert found.scaling.plausible
+
+
 def test_limbs_of_partners_add_up() -> None:
     numbers = [0, 1, (1 << 72) - 1, 12345678901234567890]
     total = np.sum([tabular.limbs(number, 3) for number in numbers], axis=0).tolist()

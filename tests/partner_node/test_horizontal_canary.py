@@ -115,9 +115,9 @@ def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Reco
 
     def watched_fit(self: PlanTrainer, round_: int, parameters: Any, scaling: Any) -> Any:
         fitted = fit(self, round_, parameters, scaling)
-        for before, after in zip(parameters, fitted.parameters, strict=True):
-            made.secrets += of_vector((after - before).ravel().tolist(), "an update")
-            made.secrets += of_vector(after.ravel().tolist(), "a model of one partner")
+        for before, move in zip(parameters, fitted.update, strict=True):
+            made.secrets += of_vector(move.ravel().tolist(), "an update")
+            made.secrets += of_vector((before + move).ravel().tolist(), "a model of one partner")
         return fitted
 
     def watched_upload(self: PlanMember, slot: Slot, lanes: Lanes) -> Upload:
@@ -200,7 +200,7 @@ def test_a_build_that_sends_its_model_in_clear_is_found(
         return fits[-1]
 
     def leak(upload: Upload, clear: Any) -> Any:
-        raw = b"".join(values.tobytes() for values in fits[-1].parameters) if fits else b""
+        raw = b"".join(values.tobytes() for values in fits[-1].update) if fits else b""
         return content(Upload(header=upload.header, ciphertext=upload.ciphertext + raw), clear)
 
     monkeypatch.setattr(PlanTrainer, "fit", noted)

@@ -103,8 +103,8 @@ def _contributions(name: str, plan: HorizontalPlan, trainer: Trainer, states: li
         scaling = before.statistics.scaling
         fitted = trainer.fit(after.round, before.parameters, scaling)
         assert fitted.loss is not None
-        moved = np.concatenate([values.ravel() for values in fitted.parameters])
-        change = moved - np.concatenate([values.ravel() for values in before.parameters])
+        change = np.concatenate([values.ravel() for values in fitted.update])
+        moved = change + np.concatenate([values.ravel() for values in before.parameters])
         for values, what in ((moved, "weights"), (change, "update")):
             telling = values[values != 0.0]  # the weight of a level that nobody has stays 0
             yield from tap_forms.pairs(telling.tolist(), f"{name}'s {what}")

@@ -50,6 +50,7 @@ BAD_ARRAYS = {
     "another shape": arrays(**{"layer0.weights": np.zeros((4, 1))}),
     "another width": arrays(**{"layer0.bias": np.zeros(1, np.float32)}),
     "not a number": arrays(**{"layer0.bias": np.array([np.nan])}),
+    "a weight beyond the bound": arrays(**{"layer0.bias": np.array([-(2.0**20) * 1.001])}),
     "another layer": arrays(**{"layer1.bias": np.zeros(1)}),
     "nothing": ArrayRecord({}),
 }
@@ -68,6 +69,10 @@ BAD_SCALING = {
     "no deviation": scaled(np.zeros(5), np.zeros(5)),
     "a deviation below zero": scaled(np.zeros(5), -np.ones(5)),
     "not a number": scaled(np.full(5, np.nan), np.ones(5)),
+    "no deviation that is a number": scaled(np.zeros(5), np.full(5, np.nan)),
+    "a deviation below a step": scaled(np.zeros(5), np.full(5, 2.0**-21)),
+    "a deviation beyond all numbers": scaled(np.zeros(5), np.full(5, 2.0**29)),
+    "a mean beyond all numbers": scaled(np.full(5, 2.0**29), np.ones(5)),
     "whole numbers": scaled(np.zeros(5, np.int64), np.ones(5, np.int64)),
     "text": packing.pack({"means": "0", "deviations": "1"}),
 }

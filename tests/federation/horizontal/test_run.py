@@ -57,7 +57,7 @@ def by_hand(world: World) -> Parameters:
         parts = []
         for trainer in trainers:
             made = trainer.fit(round_, parameters, scaling)
-            moved = np.concatenate([one.ravel() for one in made.parameters]) - before
+            moved = np.concatenate([one.ravel() for one in made.update])
             assert made.loss is not None
             parts.append(update.encode(moved, made.examples, {terms.LOSS: made.loss}, bits))
         after = before + update.decode(np.sum(parts, axis=0), len(parts), bits).update

@@ -46,7 +46,7 @@ def test_a_round_trains_on_the_train_rows_alone() -> None:
     train = part == tabular.TRAIN
     work = network.Work(steps=5, batch=0, rate=0.5, proximal=0.02)
     expected = network.fit_local(start, scaling.apply(values[train]), classes[train], work, b"")
-    assert all(np.array_equal(a, b) for a, b in zip(made.parameters, expected, strict=True))
+    assert all(np.array_equal(a, c - b) for a, b, c in zip(made.update, start, expected, strict=True))
     assert made.examples == train.sum()
     held = part == tabular.VALIDATION
     assert made.loss == network.loss(start, scaling.apply(values[held]), classes[held])
@@ -58,14 +58,18 @@ def test_noise_clips_rows_and_keeps_what_is_not_noisy_at_home() -> None:
     start = network.initial(found.layers, plan_seed(found))
     made = Trainer(found, "bank-a", BANKS["bank-a"]).fit(1, start, tabular.unscaled(found.columns))
     assert made.loss is None
-    norm = np.sqrt(sum(float((one**2).sum()) for one in made.parameters))
+    norm = np.sqrt(sum(float((one**2).sum()) for one in made.update))
     assert 0 < norm <= 0.5 * 1.0  # the rate times the rows' clip, although balances reach thousands
-    result, _ = Trainer(found, "bank-a", BANKS["bank-a"]).finish(
-        made.parameters, tabular.unscaled(found.columns), rounds=1
+    result, lanes = Trainer(found, "bank-a", BANKS["bank-a"]).finish(
+        made.update, tabular.unscaled(found.columns), rounds=1
     )
     shown, own = result.record(), result.own_record()
-    assert shown["auc"] == {"alone_ppm": None, "joint_ppm": result.joint.auc_ppm, "personal_ppm": None}
-    assert shown["missing"] is None and own["missing"] == 24
+    assert set(shown.pop("auc").values()) == set(shown.pop("log_loss").values()) == {None}
+    counts = {f"rows_{part}": count for part, count in result.rows.items()}
+    names = {"run": found.digest, "partner": "bank-a", "model_digest": result.model.digest}
+    assert shown == {**names, **counts, "missing": None, "unknown": None}
+    assert lanes.tolist() == [result.rows["test"]]
+    assert own["missing"] == 24
     assert own["auc"] == {"alone_ppm": result.alone.auc_ppm, "joint_ppm": result.joint.auc_ppm, "personal_ppm": None}
 
 
@@ -78,7 +82,7 @@ def test_batches_differ_by_round_and_partner_and_repeat() -> None:
         Trainer(found, me, table).fit(r, start, scaling)
         for me, r in (("bank-a", 1), ("bank-a", 1), ("bank-a", 2), ("bank-b", 1))
     ]
-    weights = [one.parameters[0] for one in made]
+    weights = [one.update[0] for one in made]
     assert np.array_equal(weights[0], weights[1])
     assert not np.array_equal(weights[0], weights[2])
     assert not np.array_equal(weights[0], weights[3])
@@ -97,7 +101,8 @@ def test_figures_and_records_of_every_model(case: str) -> None:
     parameters = network.initial(found.layers, plan_seed(found))
     for round_ in range(1, 4):
         fits = [trainer.fit(round_, parameters, scaling) for trainer in trainers.values()]
-        parameters = tuple(np.mean(same, axis=0) for same in zip(*(fit.parameters for fit in fits), strict=True))
+        moves = tuple(np.mean(same, axis=0) for same in zip(*(fit.update for fit in fits), strict=True))
+        parameters = tuple(one + move for one, move in zip(parameters, moves, strict=True))
     lanes = []
     scores, labels = [], []
     for name, trainer in trainers.items():
@@ -118,7 +123,7 @@ def test_figures_and_records_of_every_model(case: str) -> None:
         labels.append(index)
     figures = results.read_figure_lanes(np.sum(lanes, axis=0), len(found.classes))
     everything, index = np.concatenate(scores), np.concatenate(labels)
-    assert len(lanes[0]) == results.figure_lanes_count(len(found.classes), 3)
+    assert len(lanes[0]) == results.figure_lanes_count(found)
     assert figures.rows == len(index)
     assert figures.log_loss == pytest.approx(-np.log(everything[np.arange(len(index)), index]).mean(), abs=1e-5)
     one_by_one = [metrics.auc(index == k, everything[:, k]) for k in range(len(found.classes))]

@@ -47,12 +47,12 @@ def test_rows_are_clipped_one_by_one(layers: tuple[int, ...], limit: float) -> N
         np.testing.assert_allclose(one, sum_ / len(values), atol=1e-12)
 
 
-def test_replacing_one_row_moves_a_private_step_by_no_more_than_twice_the_limit() -> None:
+def test_replacing_one_row_moves_a_private_update_by_no_more_than_twice_the_limit() -> None:
     parameters, values, classes = data((4, 5, 1))
     work = Work(steps=1, batch=0, rate=0.5, l2=0.1)
-    before = network.private_step(parameters, values, classes, work, 0.3)
+    before = network.private_update(parameters, values, classes, work, 0.3)
     values[7] *= 1e6
-    after = network.private_step(parameters, values, classes, work, 0.3)
+    after = network.private_update(parameters, values, classes, work, 0.3)
     moved = np.sqrt(sum(float(((a - b) ** 2).sum()) for a, b in zip(after, before, strict=True)))
     assert 0 < moved <= 2 * 0.5 * 0.3 / len(values)
 
