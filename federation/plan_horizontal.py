@@ -58,7 +58,8 @@ SHAPE = "horizontal"
 MODELS = ("logistic", "multinomial", "mlp")
 CLASSES_MAX = 64
 PARAMETERS_MAX = 5_000_000
-PAILLIER_PARAMETERS_MAX = 100_000  # beyond it a round takes hours
+PAILLIER_PARAMETERS_MAX = 100_000
+PAILLIER_PARAMETERS_A_SECOND = {3072: 500, 4096: 250}  # by key bits: a holder answers for so many before the deadline
 
 _BOUNDS = {  # field: (least, most)
     "clip_milli": (1, 1_000_000),
@@ -197,8 +198,12 @@ def _check_parties(plan: HorizontalPlan) -> None:
     if plan.engine.name == "paillier":
         if plan.engine.dealer not in plan.partners:
             raise PlanInvalid(field="dealer", why="it must be one of the parties")
-        if plan.parameters > PAILLIER_PARAMETERS_MAX:
-            raise PlanInvalid(field="engine", why=f"paillier takes at most {PAILLIER_PARAMETERS_MAX} parameters")
+        in_time = PAILLIER_PARAMETERS_A_SECOND[plan.engine.bits] * plan.deadline_seconds
+        if plan.parameters > min(in_time, PAILLIER_PARAMETERS_MAX):
+            why = (
+                f"paillier takes at most {min(in_time, PAILLIER_PARAMETERS_MAX)} parameters with this deadline and key"
+            )
+            raise PlanInvalid(field="engine", why=why)
     names = {column.name for column in plan.columns}
     if plan.label_column in names or any(party.id_column in {*names, plan.label_column} for party in plan.parties):
         raise PlanInvalid(field="columns", why="a column is also the label or an identifier")

@@ -13,7 +13,7 @@ from federation.horizontal import keys, wire
 from federation.horizontal.errors import PartnerRefused, QuorumMissing, UploadMalformed
 from federation.horizontal.identity import Verifier
 from federation.horizontal.keyring import Keyring
-from federation.horizontal.wire import Dealing, SignedHeader, Upload
+from federation.horizontal.wire import Dealing, Dealt, SignedHeader, Upload
 from privacy.aggregation import Engine, Opened, Roster, Slot
 from privacy.canonical import Value
 from privacy.errors import Failure
@@ -144,12 +144,22 @@ class Coordinator:
 
         def take(partner: PartnerId, data: bytes) -> None:
             dealt = wire.decode_dealt(data)
-            others = set(self.roster.partners) - {partner}
-            if set(dealt.publics) != set(wanting[partner]) or set(dealt.sealed) != others:
-                raise UploadMalformed(partner=partner, slot=keys.slot_name(slot), why="other keys than asked for")
+            self._check_dealt(slot, partner, wanting[partner], dealt)
             self._ring.take(partner, dealt)
 
         return self._ask(DEAL, slot, requests, exchange, take)
+
+    def _check_dealt(self, slot: Slot, partner: PartnerId, names: Sequence[str], dealt: Dealt) -> None:
+        """What was asked for, in its size: all that dealers reply goes on to every holder in one request."""
+        packet_max = wire.packet_bytes_max(len(names), self.engine.share_bytes)
+        checks = {
+            "other keys than asked for": set(dealt.publics) == set(names),
+            "packets for other holders": set(dealt.sealed) == set(self.roster.partners) - {partner},
+            "a key of another size": {len(data) for data in dealt.publics.values()} <= {self.engine.public_bytes},
+            "a packet larger than its shares": max(map(len, dealt.sealed.values()), default=0) <= packet_max,
+        }
+        if wrong := [why for why, holds in checks.items() if not holds]:
+            raise UploadMalformed(partner=partner, slot=keys.slot_name(slot), why="; ".join(wrong))
 
     def _hold(self, slot: Slot, waiting: Sequence[PartnerId], exchange: Exchange) -> None:
         packets: dict[PartnerId, tuple[Dealing, ...]] = {p: self._ring.waiting(p) for p in waiting}

@@ -190,6 +190,11 @@ def encode_shares(shares: Mapping[str, bytes]) -> bytes:
     return packing.pack({"version": VERSION, "shares": dict(shares)})
 
 
+def packet_bytes_max(count: int, share_bytes: int) -> int:
+    """The most a sealed packet of `count` shares has: they, and room for their names, form, seal and signature."""
+    return count * (share_bytes + 128) + 1_024
+
+
 def decode_shares(data: bytes) -> dict[str, bytes]:
     return _publics(_fields(data, {"shares"})["shares"])
 

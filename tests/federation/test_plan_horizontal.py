@@ -139,9 +139,19 @@ def test_a_stranger_has_no_part() -> None:
         HorizontalPlan.from_body(horizontal()).party("bank-z")
 
 
-def test_a_large_model_is_refused_for_paillier() -> None:
-    deep = {"model": "mlp", "training": {"hidden": [4_096, 64]}}
-    engine = {"name": "paillier", "dealer": "bank-a", "bits": 3072}
-    with pytest.raises(PlanInvalid) as caught:
-        HorizontalPlan.from_body(horizontal(engine=engine, **deep))
-    assert caught.value.facts["field"] == "engine"
+@pytest.mark.parametrize(("bits", "seconds"), [(3072, 20), (4096, 40)])
+def test_a_model_that_holders_cannot_answer_for_in_time_is_refused_for_paillier(bits: int, seconds: int) -> None:
+    """A holder's answer takes more than a millisecond a parameter: 10,000 of them fit these deadlines."""
+    engine = {"name": "paillier", "dealer": "bank-a", "bits": bits}
+
+    def plan(units: list[int], deadline: int) -> HorizontalPlan:
+        deep = {"model": "mlp", "training": {"hidden": units}}
+        return HorizontalPlan.from_body(horizontal(engine=engine, deadline_seconds=deadline, **deep))
+
+    each = plan([2], seconds).parameters - plan([1], seconds).parameters
+    fits = (10_000 - 1) // each
+    assert 10_000 - each <= plan([fits], seconds).parameters <= 10_000
+    for units, deadline in (([fits + 1], seconds), ([fits], seconds - 1), ([4_096, 64], 3_600)):
+        with pytest.raises(PlanInvalid) as caught:
+            plan(units, deadline)
+        assert caught.value.facts["field"] == "engine"

@@ -85,6 +85,16 @@ def fewer_packets(data: bytes) -> bytes:
     return wire.encode_dealt(Dealt(publics=dealt.publics, sealed=dict(list(dealt.sealed.items())[1:])))
 
 
+def padded_public(data: bytes) -> bytes:
+    dealt = wire.decode_dealt(data)
+    return wire.encode_dealt(replace(dealt, publics={key: public + b"0" for key, public in dealt.publics.items()}))
+
+
+def padded_packet(data: bytes) -> bytes:
+    dealt = wire.decode_dealt(data)
+    return wire.encode_dealt(replace(dealt, sealed={**dealt.sealed, A: dealt.sealed[A] + bytes(2_000)}))
+
+
 REFUSAL = PartnerRefused(partner=B, party_code="DISK_FULL", party_en="no", party_zh="否")
 
 
@@ -93,6 +103,8 @@ REFUSAL = PartnerRefused(partner=B, party_code="DISK_FULL", party_en="no", party
     [
         (short_publics, "UPLOAD_MALFORMED"),
         (fewer_packets, "UPLOAD_MALFORMED"),
+        (padded_public, "UPLOAD_MALFORMED"),
+        (padded_packet, "UPLOAD_MALFORMED"),
         (lambda data: b"", "PHASE_MALFORMED"),
         (lambda data: REFUSAL, "DISK_FULL"),
         (lambda data: None, "no answer"),
