@@ -1,6 +1,7 @@
 """A hub that may do anything with what passes through it, against real members. It has no key of an honest partner."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from federation.horizontal.identity import KeyIdentity
 from federation.horizontal.lanes import Update
 from federation.horizontal.member import Member
 from federation.horizontal.strategy import HomomorphicStrategy
-from federation.horizontal.wire import Answer, Complaint, Dealing, Dealt, Input, Upload
+from federation.horizontal.wire import Answer, Complaint, Dealing, Dealt, Input, SignedHeader, Upload
 from privacy.aggregation import Lanes, Roster, Slot
 from privacy.errors import Failure
 from privacy.ids import Digest, PartnerId
@@ -35,7 +36,8 @@ def given(what: str, slot_: Slot) -> Input:
     """What a member is given: some weights (named `what`) in a slot."""
     return Input(
         digest=wire.sha256(f"{what}/{keys.slot_name(slot_)}".encode()),
-        body=Digest(wire.sha256(what.encode())),
+        content=wire.sha256(what.encode()),
+        body=wire.sha256(what.encode()),
     )
 
 
@@ -163,3 +165,12 @@ def without(*rules: str) -> type[Member]:
         """The rule is gone."""
 
     return type("Mutant", (Member,), dict.fromkeys(rules, skipped))
+
+
+def sign_again(member: Member, upload: Upload, ciphertext: bytes) -> Upload:
+    """The upload with other bytes, signed by its own partner, who then also takes it for its own."""
+    made = replace(upload.header.read(), ciphertext=wire.sha256(ciphertext))
+    data = made.encode()
+    header = SignedHeader(data=data, signature=member._identity.sign(wire.UPLOAD_LABEL + data))
+    member._store[keys.uploaded(keys.slot_name(made.slot))] = header.digest
+    return Upload(header=header, ciphertext=ciphertext)
