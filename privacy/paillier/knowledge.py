@@ -15,7 +15,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from privacy.paillier import keys, primes, wire
+from privacy.paillier import primes, wire
 from privacy.paillier.gmp import Mpz, gmpy2
 from privacy.paillier.keys import Public
 from privacy.paillier.wire import Malformed
@@ -63,8 +63,7 @@ def verify(public: Public, statement: bytes, numbers: Sequence[Mpz], proof: byte
     """Raises Malformed."""
     n, square = public.n, public.square
     read = _read(proof, public.bits)
-    keys.check_units([read.shown], n)
-    if read.lanes >= n:
+    if read.shown >= square or read.lanes >= n:
         raise Malformed("a number of its proof is out of range")
     right = read.shown
     for challenge, number in zip(_challenges(public, statement, numbers, read.shown), numbers, strict=True):

@@ -12,11 +12,9 @@ from federation.grid import AllianceGrid
 from federation.horizontal.coordinator import Event
 from federation.horizontal.member import Member
 from federation.horizontal.wire import Dealt, Upload
-from privacy.aggregation import Lanes, Slot
 from tests.federation.channel import MemoryChannel
 from tests.federation.horizontal.parties import JOB, start
 from tests.hostile.aggregation import CHEAT, TERMS, led, mixed, round_of, sign_again
-
 
 LIMIT = 1 << 20  # bytes of a message, in the test of dealings
 
@@ -24,8 +22,8 @@ LIMIT = 1 << 20  # bytes of a message, in the test of dealings
 class InAnothersName(Member):
     """Writes the place of bank-c into the header of its ciphertext and signs all of it."""
 
-    def upload(self, slot_: Slot, lanes: Lanes) -> Upload:
-        made = super().upload(slot_, lanes)
+    def upload(self, *given: Any) -> Upload:
+        made = super().upload(*given)
         place = self.roster.place("bank-c")
         ciphertext = made.ciphertext[:8] + (1 << (place - 1)).to_bytes(8, "big") + made.ciphertext[16:]
         return sign_again(self, made, ciphertext)

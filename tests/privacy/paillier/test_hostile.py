@@ -130,17 +130,19 @@ def test_every_byte_of_a_proof_is_checked() -> None:
     adder.add(good, UPLOADER)
 
 
-def test_a_response_that_is_not_reduced_is_refused() -> None:
+@pytest.mark.parametrize("part", ["shown", "response"])
+def test_a_number_of_a_proof_that_is_not_reduced_is_refused(part: str) -> None:
     """One upload, one form of its proof."""
     made, dealing = dealt(3)
-    n, at = vectors.read(upload(made, dealing), Form.CIPHERTEXT, BITS).n, knowledge.proof_bytes(BITS) - 2 * WIDTH
-    for attempt in range(200):  # until z + n has no more bits than n
+    n = int(vectors.read(upload(made, dealing), Form.CIPHERTEXT, BITS).n)
+    skip, width, modulus = (0, 2 * WIDTH, n * n) if part == "shown" else (2 * WIDTH, WIDTH, n)
+    for attempt in range(200):  # until the number and its modulus have no more bits than fit
         data = hide(made, dealing, random_lanes(made, COUNT, 1), UPLOADER, f"attempt {attempt}")
-        start = len(data) - at
-        other = int.from_bytes(data[start : start + WIDTH], "little") + int(n)
-        if other.bit_length() <= BITS:
+        start = len(data) - knowledge.proof_bytes(BITS) + skip
+        other = int.from_bytes(data[start : start + width], "little") + modulus
+        if other.bit_length() <= 8 * width:
             break
-    bad = data[:start] + other.to_bytes(WIDTH, "little") + data[start + WIDTH :]
+    bad = data[:start] + other.to_bytes(width, "little") + data[start + width :]
     with pytest.raises(CiphertextMalformed, match="out of range"):
         adder_of(made, dealing, COUNT).add(bad, UPLOADER)
 
@@ -160,6 +162,40 @@ def test_a_proof_holds_for_one_partner_and_slot(what: str) -> None:
         slot = replace(SLOT, job=Digest("00" * 32))
     with pytest.raises(CiphertextMalformed, match="knows its lanes"):
         made.adder(COUNT, slot, dealing.public).add(good, partner)
+
+
+def proof_of(public: keys.Public, shown: int, lanes: int, randomness: int) -> bytes:
+    rest = knowledge.proof_bytes(BITS) - 3 * WIDTH
+    return b"".join(
+        wire.write_numbers([gmpy2.mpz(number)], width)
+        for number, width in ((shown, 2 * WIDTH), (lanes, WIDTH), (randomness, rest))
+    )
+
+
+@pytest.mark.parametrize("known", ["before what is shown", "before the ciphertexts"])
+def test_challenges_known_in_advance_would_prove_anything(known: str) -> None:
+    """They are hashed from all that they are a challenge to; whoever knew them would need to know no lane."""
+    made, dealing = dealt(3)
+    public = keys.read_public(dealing.public, bits=BITS, holders=3, context=made._context)
+    square, statement = public.square, _statement(SLOT, PartnerId("bank-1"))
+    theirs = vectors.read(upload(made, dealing), Form.CIPHERTEXT, BITS).numbers
+    shown, numbers = gmpy2.mpz(1 + 7 * public.n) * public.h % square, theirs
+    challenges = knowledge._challenges(public, statement, numbers, shown)
+    if known == "before what is shown":
+        for challenge, number in zip(challenges, numbers, strict=True):
+            shown = shown * gmpy2.powmod(number, -challenge, square) % square
+    else:  # the challenges cancel the other's ciphertext; the rest encrypts zeros
+        first, second = challenges[:2]
+        pair = [gmpy2.powmod(theirs[0], second, square), gmpy2.powmod(theirs[0], -first, square)]
+        numbers = pair + [gmpy2.powmod(public.h, 1, square)] * (len(theirs) - 2)
+    randomness = 1 + (sum(challenges[2:]) if known == "before the ciphertexts" else 0)
+    proof = proof_of(public, shown, 7, randomness)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(knowledge, "_challenges", lambda *args: challenges)
+        knowledge.verify(public, statement, numbers, proof)
+    forged = vectors.write(Form.CIPHERTEXT, BITS, public.id, COUNT, public.n, numbers, proof)
+    with pytest.raises(CiphertextMalformed, match="knows its lanes"):
+        adder_of(made, dealing, COUNT).add(forged, PartnerId("bank-1"))
 
 
 @pytest.mark.parametrize("change", ["inverse", "product with a known one", "another order", "one replaced"])

@@ -182,6 +182,12 @@ def test_a_secret_of_another_job_or_form_is_a_broken_promise() -> None:
             hide(setup, key, np.zeros(5, np.int64))
 
 
+def test_a_key_in_anothers_name_is_a_broken_promise() -> None:
+    setup = engine(3)
+    with pytest.raises(AssertionError):
+        hide(setup, setup.deal("bank-1", entropy("own")).secret, np.zeros(5, np.int64), "bank-2")
+
+
 def mutations(data: bytes) -> list[bytes]:
     """Every header byte changed, and other lengths."""
     changed = []
