@@ -179,15 +179,15 @@ def test_challenges_known_in_advance_would_prove_anything(known: str) -> None:
     public = keys.read_public(dealing.public, bits=BITS, holders=3, context=made._context)
     square, statement = public.square, _statement(SLOT, PartnerId("bank-1"))
     theirs = vectors.read(upload(made, dealing), Form.CIPHERTEXT, BITS).numbers
-    shown, numbers = gmpy2.mpz(1 + 7 * public.n) * public.h % square, theirs
+    shown = gmpy2.mpz(1 + 7 * public.n) * public.h % square
+    numbers = theirs if known == "before what is shown" else theirs[:2] + [public.h] * (len(theirs) - 2)
     challenges = knowledge._challenges(public, statement, numbers, shown)
     if known == "before what is shown":
         for challenge, number in zip(challenges, numbers, strict=True):
             shown = shown * gmpy2.powmod(number, -challenge, square) % square
-    else:  # the challenges cancel the other's ciphertext; the rest encrypts zeros
+    else:  # the challenges cancel the other's ciphertext; the rest, h, encrypts zeros
         first, second = challenges[:2]
-        pair = [gmpy2.powmod(theirs[0], second, square), gmpy2.powmod(theirs[0], -first, square)]
-        numbers = pair + [gmpy2.powmod(public.h, 1, square)] * (len(theirs) - 2)
+        numbers[:2] = [gmpy2.powmod(theirs[0], second, square), gmpy2.powmod(theirs[0], -first, square)]
     randomness = 1 + (sum(challenges[2:]) if known == "before the ciphertexts" else 0)
     proof = proof_of(public, shown, 7, randomness)
     with pytest.MonkeyPatch.context() as patch:
