@@ -23,17 +23,20 @@ BANKS = 4
 HOUSEHOLDS = 1600
 SALT = "5a" * 16
 DATA = "data"
-_founded: dict[Path, Alliance] = {}
+_founded: dict[Path, Alliance | None] = {}
 
 
 def founded(base: Path, banks: int = BANKS, households: int = HOUSEHOLDS) -> Alliance:
     """A founded and enrolled alliance of synthetic banks below a session's folder; its processes are stopped."""
     folder = base / f"b{banks}-{households}"
     if folder not in _founded:
+        _founded[folder] = None  # a failure is told once in full, and then only as such
         made = found(folder, sources.generate(folder / DATA, banks=banks, households=households))
         made.stop_all()
         _founded[folder] = made
-    return _founded[folder]
+    known = _founded[folder]
+    assert known is not None, "setting up these banks failed before in this session: see the first error"
+    return known
 
 
 @contextmanager
