@@ -6,8 +6,10 @@ member's (federation.horizontal.member); what it keeps between requests is commi
 booking of a noisy upload on the asset's privacy budget. A request that fails ends nothing: the run goes on without it.
 """
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, cast
 
 from sqlalchemy.orm import Session
@@ -15,9 +17,10 @@ from sqlalchemy.orm import Session
 from ecowire import documents
 from ecowire.documents import Body
 from ecowire.stream import Message
+from federation.errors import FlowerContentMalformed
 from federation.horizontal import keys, terms
 from federation.horizontal.results import PartnerResult
-from federation.horizontal.trainer import Trainer
+from federation.horizontal.trainer import Task, Trainer
 from federation.plan_horizontal import CATEGORY, HorizontalPlan
 from federation.tabular import Rows
 from partner_node import budget, files, score_file, sessions, store, times
@@ -26,8 +29,14 @@ from partner_node.budget import Booking
 from partner_node.consent import ConsentDesk, check_column
 from partner_node.errors import ProposalInvalid, PurposeNotOffered
 from partner_node.grants import Grant
-from partner_node.horizontal_errors import BudgetNeedsNoise, BudgetNotSet
-from partner_node.horizontal_rules import PlanMember, PlanTrainer, Work, check_work
+from partner_node.horizontal_errors import (
+    BudgetNeedsNoise,
+    BudgetNotSet,
+    NotToldWithNoise,
+    RoundNotInPlan,
+    ScalingGivenBefore,
+)
+from partner_node.horizontal_rules import SCALING, PlanMember
 from partner_node.identity import NodeIdentity
 from partner_node.node import Answer, Node
 from partner_node.round_keys import RoundKeys, overview
@@ -35,13 +44,16 @@ from partner_node.sessions import JobSession
 from partner_node.settings import Asset
 from partner_node.store import Proposal, Result
 from partner_node.vault import Vault
+from privacy import canonical
 from privacy.aggregation import Engine, Slot
+from privacy.errors import Failure
 
-FAILED_KEEPS = (
-    "given/",
-    "round/",
-    keys.LATEST,
-)  # a node whose own training failed still knows the input, and may help to open
+log = logging.getLogger(__name__)
+
+# a node whose own training failed still knows the input, and may help to open; what the plan has not is not noted
+FAILED_KEEPS = ("given/", "round/", keys.LATEST, SCALING)
+NOT_NOTED = (RoundNotInPlan, ScalingGivenBefore, FlowerContentMalformed)
+TOLD = "told/finish"  # name of what was told in clear at the end, which is told again and never anew
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +64,15 @@ class _Read:
     revision: int
     until: str  # when the first consent among them ends
     rows: Rows
-    trainer: PlanTrainer
+    trainer: Trainer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Finished:
+    """What the end of a run leaves at this node: the signed result, and files that become true with it."""
+
+    result: Result
+    files: dict[Path, bytes] = field(repr=False)
 
 
 class Horizontal:
@@ -112,7 +132,7 @@ class Horizontal:
             self._run = (plan, plan.new_engine())
         return self._run
 
-    def trainer(self, proposal: Proposal, plan: HorizontalPlan) -> PlanTrainer:
+    def trainer(self, proposal: Proposal, plan: HorizontalPlan) -> Trainer:
         """Over the rows of every client who consents now. Raises what the desk, the vault and Trainer raise."""
         return self._read(proposal, plan).trainer
 
@@ -125,12 +145,15 @@ class Horizontal:
             return None
         asset = self._asset(plan)
         self._check_budget(plan, asset, rounds=1)
-        if plan.privacy is None:
-            return None
-        return Booking(slot=slot, asset=asset.name, multiplier_milli=plan.privacy.noise_multiplier_milli)
+        return None if plan.privacy is None else self.release(plan, slot)
 
-    def finish(self, proposal: Proposal, plan: HorizontalPlan, result: PartnerResult) -> Result:
-        """Write this side's model and the scores of its own clients, and sign its figures."""
+    def release(self, plan: HorizontalPlan, slot: Slot) -> Booking:
+        """What telling of rows in this slot is booked as, with privacy."""
+        assert plan.privacy is not None
+        return Booking(slot=slot, asset=self._asset(plan).name, multiplier_milli=plan.privacy.noise_multiplier_milli)
+
+    def finish(self, proposal: Proposal, plan: HorizontalPlan, result: PartnerResult) -> _Finished:
+        """This side's model, all its figures and the scores of its own clients; what is told of them, signed."""
         now, folder, short = self._node.clock(), self._node.settings.results, proposal.digest[:16]
         read = self._read(proposal, plan)
         clients = self._vault.clients(self._grant(proposal, plan), read.rows.keys, now)
@@ -142,11 +165,14 @@ class Horizontal:
             purpose=str(proposal.body["purpose"]),
             valid_until=times.to_text(now + timedelta(days=plan.valid_days)),
         )
-        files.replace(folder / f"model-{short}.bin", result.model.encode())
-        if result.personal_model is not None:
-            files.replace(folder / f"personal-{short}.bin", result.personal_model.encode())
         file = f"scores-{short}.parquet"
-        files.replace(folder / file, scores)
+        made = {
+            folder / f"model-{short}.bin": result.model.encode(),
+            folder / f"figures-{short}.json": canonical.encode(result.own_record()),
+            folder / file: scores,
+        }
+        if result.personal_model is not None:
+            made[folder / f"personal-{short}.bin"] = result.personal_model.encode()
         body: Body = {
             "job": proposal.digest,
             "partner": self._node.settings.partner,
@@ -155,7 +181,8 @@ class Horizontal:
             "time": times.to_text(now),
         }
         signed = documents.sign("train-result", body, self._node.settings.partner, self._node.keys.signing)
-        return Result(job=proposal.digest, kind="train", document=signed, file=file, time=times.to_text(now))
+        kept = Result(job=proposal.digest, kind="train", document=signed, file=file, time=times.to_text(now))
+        return _Finished(result=kept, files=made)
 
     def _approved(self, run: object) -> Proposal:
         """The approved proposal; read once a run, since neither a body nor an answer to it ever changes."""
@@ -185,7 +212,7 @@ class Horizontal:
         found = self._vault.rows(self._grant(proposal, plan), texts, now)
         columns = {name: values for name, values in found.columns.items() if name != plan.label_column}
         rows = Rows(keys=found.row_keys, columns=columns, label=found.columns[plan.label_column])
-        trainer = PlanTrainer(plan, self._node.settings.partner, rows)
+        trainer = Trainer(plan, self._node.settings.partner, rows)
         self._known = _Read(run=plan.digest, revision=revision, until=found.until, rows=rows, trainer=trainer)
         return self._known
 
@@ -213,12 +240,11 @@ class _Turn:
         self._proposal = proposal
         self._plan, engine = runs.under_way(proposal)
         self._keys, self._step = round_keys, step
-        identity, roster = NodeIdentity(node, proposal.body), self._plan.roster
-        self._member = PlanMember(roster, engine, identity, self._keys, proposal.digest, node.entropy)
-        self._member.guard = self._guard
-        self._work: Work | None = None
+        identity = NodeIdentity(node, proposal.body)
+        self._member = PlanMember(self._plan, engine, identity, self._keys, node.entropy)
+        self._slot: Slot | None = None  # where rows were read for it
         self._booked: Booking | None = None
-        self._result: Result | None = None
+        self._finished: _Finished | None = None
         self._round = 0
 
     def run(self, request: Message) -> bytes:
@@ -232,13 +258,10 @@ class _Turn:
         self._round = round_ if isinstance(round_, int) else 0
 
         def watched(message: Any, context: Any) -> Any:
-            reply: Any = None
             try:
-                reply = app(message, context)
-            finally:
-                if reply is None or reply.has_error():
-                    self._forget()
-            return reply
+                return app(message, context)
+            except Failure as failure:
+                raise self._failed(failure) from None
 
         return grid.answer(cast("Any", watched), request.body, self._node.settings.partner)
 
@@ -248,29 +271,37 @@ class _Turn:
         self._keys.flush(session)
         if self._booked is not None:
             budget.book(session, self._booked, now)
-        if self._result is not None:
-            store.keep_result(session, self._result)
+        if self._finished is not None:
+            store.keep_result(session, self._finished.result)
         if self._round != self._step:
             state = JobSession(job=self._proposal.digest, kind="train", step=self._round, state=b"")
             sessions.save(session, state, now)
+        for path, data in self._finished.files.items() if self._finished else ():
+            files.replace(path, data)
 
-    def _forget(self) -> None:
-        self._booked, self._result = None, None
-        self._keys.keep_only(FAILED_KEEPS)
+    def _failed(self, failure: Failure) -> Failure:
+        """What is told of a failure, and what is kept after it: of noisy training no reason, but what it cost."""
+        self._booked, self._finished = None, None
+        self._keys.keep_only(() if isinstance(failure, NOT_NOTED) else FAILED_KEEPS)
+        if self._slot is None or self._plan.privacy is None:
+            return failure
+        log.warning("round %s of %s: %s", self._slot.round, self._plan.digest[:16], failure)
+        self._member.close(self._slot)
+        self._booked = self._runs.release(self._plan, self._slot)
+        return NotToldWithNoise(round=self._slot.round, job=self._plan.digest[:16])
 
-    def _trainer(self) -> Trainer:
-        trainer = self._runs.trainer(self._proposal, self._plan)
-        trainer.on_work = self._note
-        return trainer
-
-    def _note(self, work: Work) -> None:
-        self._work = work
-
-    def _guard(self, slot: Slot) -> None:
-        """Before an upload: it is what the plan has in this round, and the budget is there for it."""
-        check_work(self._plan, slot, self._work)
+    def _trainer(self, task: Task) -> Trainer:
+        """Before any row is read: the plan has this, and the budget is there for it."""
+        slot = self._member.check_task(task)
         self._booked = self._runs.booking(self._plan, slot)
+        self._slot = slot
+        return self._runs.trainer(self._proposal, self._plan)
 
-    def _finish(self, result: PartnerResult) -> Body:
-        self._result = self._runs.finish(self._proposal, self._plan, result)
-        return self._result.document.to_value()
+    def _finish(self, result: PartnerResult) -> canonical.Value:
+        known = self._keys.get(TOLD)
+        if known is not None:
+            return canonical.decode(known)
+        self._finished = self._runs.finish(self._proposal, self._plan, result)
+        told = self._finished.result.document.to_value()
+        self._keys[TOLD] = canonical.encode(told)
+        return told

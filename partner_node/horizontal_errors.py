@@ -51,7 +51,39 @@ class RoundGivenBefore(Failure):
     code = "ROUND_GIVEN_BEFORE"
     kind = Kind.REFUSED
     en = (
-        "round {round} of {job} came with other weights before: one round is one set of weights, or a run would tell "
+        "round {round} of {job} came with other weights or settings before: one round is one input, or a run would "
+        "tell more than its plan says; propose it anew"
+    )
+    zh = "任务 {job} 的第 {round} 轮此前收到的模型参数或设置不同：每轮只有一份输入，否则泄露将超出方案；请重新发起"
+
+
+class ScalingGivenBefore(Failure):
+    code = "SCALING_GIVEN_BEFORE"
+    kind = Kind.REFUSED
+    en = (
+        "round {round} of {job} comes with another scaling than the run had before: a run has one, or it would tell "
         "more than its plan says; propose it anew"
     )
-    zh = "任务 {job} 的第 {round} 轮此前收到的模型参数不同：每轮只有一组参数，否则泄露将超出方案；请重新发起"
+    zh = "任务 {job} 第 {round} 轮的标准化参数与此前不同：一次训练只有一组标准化参数，否则泄露将超出方案；请重新发起"
+
+
+class KeysTooFarAhead(Failure):
+    code = "KEYS_TOO_FAR_AHEAD"
+    kind = Kind.REFUSED
+    en = "more keys of {dealer} than the {most} that the plan prepares ahead are neither made nor held here"
+    zh = "方案提前准备的密钥为 {most} 个；本节点不生成也不保存 {dealer} 超出此数的密钥"
+
+
+class NotToldWithNoise(Failure):
+    """With noise a reason would be an exact answer about rows, so there is one for all."""
+
+    code = "NOT_TOLD_WITH_NOISE"
+    kind = Kind.REFUSED
+    en = (
+        "this node gives nothing in round {round} of {job}; where noise protects rows the reason is not told, and the "
+        "round is booked on the privacy budget all the same; its own people find the reason in the node's log"
+    )
+    zh = (
+        "本节点在任务 {job} 第 {round} 轮不提供结果；数据受噪声保护时不说明原因，该轮仍计入隐私预算；"
+        "本方人员可在节点日志中查看原因"
+    )

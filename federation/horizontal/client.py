@@ -11,7 +11,7 @@ from federation.horizontal import flower, terms
 from federation.horizontal.member import Member
 from federation.horizontal.mod import EXAMPLES, homomorphic_app
 from federation.horizontal.results import PartnerResult
-from federation.horizontal.trainer import Trainer
+from federation.horizontal.trainer import FINISH, STATISTICS, TRAINING, Task, Trainer
 from federation.models import network
 from federation.models.network import Parameters
 from federation.plan_horizontal import HorizontalPlan
@@ -20,7 +20,6 @@ from privacy import canonical, packing
 from privacy.aggregation import Entropy, Lanes
 from privacy.canonical import Value
 
-STATISTICS, FINISH = "statistics", "finish"
 ARRAYS, CONFIG = "arrays", "config"
 ROUND, SCALING, ROUNDS = "server-round", "scaling", "rounds"
 RESULT = "result"
@@ -28,16 +27,16 @@ RESULT = "result"
 
 def make_client_app(
     plan: HorizontalPlan,
-    trainer_of: Callable[[], Trainer],
+    trainer_of: Callable[[Task], Trainer],
     member: Member,
     entropy: Entropy,
     on_finished: Callable[[PartnerResult], Value],
 ) -> ClientApp:
     """The application of one run at one partner.
 
-    trainer_of: called when rows are needed, not for the aggregation's own phases. on_finished: keeps what belongs to
-    the partner and gives what the hub is told in clear, such as the signed record. entropy: for the noise, with
-    privacy. Raises NoiseDoesNotFit; its calls raise FlowerContentMalformed and the failures of `Member`.
+    trainer_of: called when rows are needed, not for the aggregation's own phases; it may refuse a task. on_finished:
+    keeps what belongs to the partner and gives what the hub is told in clear, such as the signed record. entropy: for
+    the noise, with privacy. Raises NoiseDoesNotFit; its calls raise FlowerContentMalformed and what `Member` raises.
     """
     value_bits = member.engine.value_bits
     noise = terms.noise_share(plan, value_bits, entropy)
@@ -46,7 +45,8 @@ def make_client_app(
     @app.train()
     def train(message: Message, context: Context) -> Message:
         config, parameters, scaling = _read(plan, message.content, {ROUND})
-        fitted = trainer_of().fit(config[ROUND], parameters, scaling)
+        task = Task(kind=TRAINING, round=config[ROUND], scaling=pack_scaling(scaling))
+        fitted = trainer_of(task).fit(config[ROUND], parameters, scaling)
         figures = MetricRecord({EXAMPLES: fitted.examples})
         if fitted.loss is not None:
             figures[terms.LOSS] = fitted.loss
@@ -55,12 +55,13 @@ def make_client_app(
 
     @app.query(STATISTICS)
     def statistics(message: Message, context: Context) -> Message:
-        return Message(_lanes(trainer_of().statistics()), reply_to=message)
+        return Message(_lanes(trainer_of(Task(kind=STATISTICS, round=0)).statistics()), reply_to=message)
 
     @app.query(FINISH)
     def finish(message: Message, context: Context) -> Message:
         config, parameters, scaling = _read(plan, message.content, {ROUND, ROUNDS})
-        result, lanes = trainer_of().finish(parameters, scaling, config[ROUNDS])
+        task = Task(kind=FINISH, round=config[ROUND], scaling=pack_scaling(scaling))
+        result, lanes = trainer_of(task).finish(parameters, scaling, config[ROUNDS])
         told = canonical.encode(on_finished(result))
         content = _lanes(lanes)
         content[flower.CLEAR] = ConfigRecord({RESULT: told})

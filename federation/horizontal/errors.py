@@ -90,6 +90,21 @@ class CohortChanged(Failure):
     zh = "本节点已针对相同参数为另一组参与方打开过和；相同参数只能对应相同的参与方"
 
 
+class RowsChanged(Failure):
+    """Two sums over one input and one cohort that differ by a client's row are that row."""
+
+    code = "ROWS_CHANGED"
+    kind = Kind.CONFLICT
+    en = (
+        "the rows behind this node's part of round {slot} have changed since it gave a part for the same weights, and "
+        "a second one would show by what; where the others can't do without this node, propose the run again"
+    )
+    zh = (
+        "本节点第 {slot} 轮的数据行在其针对相同参数上传之后已发生变化，再次上传会暴露差异；"
+        "若其余各方无法在缺少本节点时继续，请重新发起该任务"
+    )
+
+
 class UploadMalformed(Failure):
     code = "UPLOAD_MALFORMED"
     kind = Kind.INVALID

@@ -81,7 +81,7 @@ def read_upload(content: RecordDict) -> tuple[Upload, ConfigRecord | None]:
 
 
 def read_input(slot: Slot, message_type: str, content: RecordDict) -> Input:
-    """Digests of what a member is given: of all in its slot, and of the arrays alone, whatever slot and settings.
+    """Digests of what a member is given: of all in its slot, of all, and of the arrays alone, whatever the settings.
 
     The arrays' digest is what decision 0004 remembers: other settings beside the same weights don't open them again.
     """
@@ -95,8 +95,9 @@ def read_input(slot: Slot, message_type: str, content: RecordDict) -> Input:
             values: dict[str, canonical.Value] = {str(key): _plain(value) for key, value in record.items()}
             others[str(name)] = [type(record).__name__, values]
     body: dict[str, canonical.Value] = {"job": slot.job, "type": message_type, "arrays": arrays.hexdigest()}
-    whole: dict[str, canonical.Value] = {**body, **slot.to_value(), "others": others}
-    return Input(digest=wire.sha256(canonical.encode(whole)), body=wire.sha256(canonical.encode(body)))
+    every: dict[str, canonical.Value] = {**body, "others": others}
+    digests = [wire.sha256(canonical.encode(one)) for one in ({**every, **slot.to_value()}, every, body)]
+    return Input(digest=digests[0], content=digests[1], body=digests[2])
 
 
 def only_arrays(content: RecordDict) -> tuple[str, ArrayRecord]:

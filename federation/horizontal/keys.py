@@ -6,8 +6,9 @@
 | `share/{key}/{dealer}` | that digest (32 B), a share of the dealer's key | held | answered, or a later slot begins |
 | `public/{key}` | the public part that all encrypt to (one-time dealer only) | held | with the job |
 | `given/{slot}` | digests of what this member was given | its input arrived | a later slot begins |
-| `uploaded/{slot}` | digest of its signed upload header | uploaded | a later slot begins |
+| `uploaded/{slot}` | digest of its signed upload header, empty where none may be | uploaded | a later slot begins |
 | `used/{slot}/{dealer}` | digest of the cohort answered for | answered | with the job |
+| `lanes/{body}` | digest of the lanes uploaded without noise, for one body of input | uploaded | with the job |
 | `answered/{body}` | digest of the cohort's names, for one body of input | answered | with the job |
 | `latest` | the newest slot this member was asked in | its input arrived | with the job |
 
@@ -75,6 +76,10 @@ def uploaded(slot: str) -> str:
 
 def used(slot: str, dealer: str) -> str:
     return f"used/{slot}/{dealer}"
+
+
+def lanes(body: str) -> str:
+    return f"lanes/{body}"
 
 
 def answered(body: str) -> str:

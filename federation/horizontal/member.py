@@ -17,6 +17,7 @@ from federation.horizontal.errors import (
     KeyDealtBefore,
     KeyMissing,
     KeySpent,
+    RowsChanged,
     ShareForeign,
     SlotStale,
     UpdateRefused,
@@ -134,7 +135,7 @@ class Member:
         """
         name = keys.slot_name(slot)
         assert slot.job == self.job
-        noted = canonical.encode({"input": given.digest, "body": given.body})
+        noted = canonical.encode({"input": given.digest, "content": given.content, "body": given.body})
         if self._store.get(keys.given(name)) == noted:
             return
         self._check_new(name)
@@ -143,15 +144,28 @@ class Member:
         self._store[keys.LATEST] = name.encode()
         self._store[keys.given(name)] = noted
 
-    def upload(self, slot: Slot, lanes: Lanes) -> Upload:
+    def check_key(self, slot: Slot) -> None:
+        """Raises KeyMissing, KeySpent unless this member can upload in a slot: nothing need be computed then."""
+        self._upload_key(keys.slot_name(slot))
+
+    def close(self, slot: Slot) -> None:
+        """No upload in this slot, whatever comes: its own key is removed."""
+        name = keys.slot_name(slot)
+        self._store.pop(keys.own(name), None)
+        self._store[keys.uploaded(name)] = b""
+
+    def upload(self, slot: Slot, lanes: Lanes, noisy: bool = False) -> Upload:
         """Hide lanes under this slot's own key, which is removed: two uploads under one key would show a difference.
 
-        Raises InputNotGiven, KeyMissing, KeySpent, UpdateRefused for lanes outside the engine's range.
+        noisy: fresh noise is in them, so they differ every time. Raises InputNotGiven, KeyMissing, KeySpent,
+        RowsChanged, UpdateRefused for lanes outside the engine's range.
         """
         name = keys.slot_name(slot)
         given = self._given(slot)
         self._check_lanes(lanes)
         public, secret = self._upload_key(name)
+        if not noisy:
+            self._check_same_lanes(name, given, lanes)
         ciphertext = self.engine.encrypt(secret, lanes, slot, self.me, self._entropy)
         header = Header(
             slot=slot,
@@ -172,6 +186,12 @@ class Member:
             raise UpdateRefused(why="a vector of whole numbers is expected")
         if int(lanes.min()) < 0 or int(lanes.max()) >> self.engine.value_bits:
             raise UpdateRefused(why=f"a value outside its {self.engine.value_bits} bits")
+
+    def _check_same_lanes(self, name: str, given: Input, lanes: Lanes) -> None:
+        """Exact sums over the same weights are of the same rows: what a consent took away between them would show."""
+        digest = hashlib.sha256(lanes.astype("<i8").tobytes()).digest()
+        if self._store.setdefault(keys.lanes(given.body), digest) != digest:
+            raise RowsChanged(slot=name)
 
     def _upload_key(self, name: str) -> tuple[Digest, bytes]:
         """(digest of the public part, what to encrypt under)."""
@@ -312,7 +332,8 @@ class Member:
             raise InputNotGiven(slot=name)
         value = canonical.decode(noted)
         assert isinstance(value, dict), "written by take"
-        return Input(digest=Digest(str(value["input"])), body=Digest(str(value["body"])))
+        digest, content, body = (Digest(str(value[name])) for name in ("input", "content", "body"))
+        return Input(digest=digest, content=content, body=body)
 
     def _latest(self) -> str:
         return self._store.get(keys.LATEST, b"").decode()

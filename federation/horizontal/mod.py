@@ -97,7 +97,8 @@ def _contribute(
         lanes, clear = _update_lanes(content, answer.content, member, update, noise), None
     else:
         lanes, clear = flower.read_lanes(answer.content)
-    return _reply(message, flower.upload_content(member.upload(slot, lanes), clear))
+    noisy = kind == flower.TRAIN and noise is not None
+    return _reply(message, flower.upload_content(member.upload(slot, lanes, noisy), clear))
 
 
 def _update_lanes(given: RecordDict, answer: RecordDict, member: Member, terms: Update, noise: Noise | None) -> Lanes:

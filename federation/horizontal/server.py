@@ -22,7 +22,7 @@ from federation.horizontal.flower import QUERY
 from federation.horizontal.identity import Verifier
 from federation.horizontal.results import RunResult
 from federation.horizontal.strategy import HomomorphicStrategy, Sum
-from federation.horizontal.trainer import plan_seed
+from federation.horizontal.trainer import FINISH, STATISTICS, plan_seed
 from federation.models import network
 from federation.plan_horizontal import HorizontalPlan
 from federation.tabular import Statistics
@@ -161,7 +161,7 @@ class _Run:
         )
         content = RecordDict({client.ARRAYS: client.array_record(plan, state.parameters), client.CONFIG: config})
         count = results.figure_lanes_count(plan)
-        opened = self._strategy.sum_over(self._grid, plan.finish_round, QUERY + client.FINISH, content, count)
+        opened = self._strategy.sum_over(self._grid, plan.finish_round, QUERY + FINISH, content, count)
         return RunResult(
             plan=plan,
             model=results.plan_model(plan, scaling, state.parameters),
@@ -175,7 +175,7 @@ class _Run:
         if not plan.standardise:
             return Statistics(rows=(), scaling=tabular.unscaled(plan.columns))
         count = tabular.statistics_lanes(plan.columns, len(plan.classes))
-        opened = self._strategy.sum_over(self._grid, 0, QUERY + client.STATISTICS, RecordDict({}), count)
+        opened = self._strategy.sum_over(self._grid, 0, QUERY + STATISTICS, RecordDict({}), count)
         cohort = len(opened.cohort)
         found = tabular.read_statistics(plan.columns, len(plan.classes), opened.lanes, cohort)
         rows = sum(found.rows)

@@ -15,7 +15,18 @@ from federation.tabular import TEST, TRAIN, VALIDATION, Rows, Scaling
 from privacy import canonical
 from privacy.aggregation import Lanes
 
+TRAINING, STATISTICS, FINISH = "training", "statistics", "finish"
 MICRO = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What a request wants computed on rows: TRAINING, STATISTICS or FINISH of a round. scaling: packed, b"" where
+    nothing is scaled."""
+
+    kind: str
+    round: int
+    scaling: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,9 +59,11 @@ class Complaint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
-    """What a member was given. digest: all of it in its slot (rule a); body: the weights alone, whatever the slot."""
+    """What a member was given. digest: all of it in its slot (rule a); content: all of it, whatever the slot; body: the
+    weights alone, whatever the slot."""
 
     digest: Digest
+    content: Digest
     body: Digest
 
 

@@ -108,7 +108,7 @@ def rerun(
         identity = KeyIdentity(name, signing[name], sealing[name], *known)
         member = Member(plan.roster, engine, identity, {}, plan.digest, os.urandom)  # noqa: TID251 - a root
         trainer = Trainer(plan, name, banks[name])
-        return client.make_client_app(plan, lambda: trainer, member, os.urandom, lambda result: result.record())  # noqa: TID251 - a root
+        return client.make_client_app(plan, lambda _: trainer, member, os.urandom, lambda result: result.record())  # noqa: TID251 - a root
 
     finished: list[RunResult] = []
     ports = server.Ports(

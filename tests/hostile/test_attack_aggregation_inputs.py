@@ -146,7 +146,7 @@ def test_lanes_beyond_their_bits_do_not_leave() -> None:
     hub = Hub(4)
     hub.prepare(slot(1))
     member = hub.members[CHEAT]
-    member.take(slot(1), wire.Input(digest=JOB, body=JOB))
+    member.take(slot(1), wire.Input(digest=JOB, content=JOB, body=JOB))
     top = 1 << member.engine.value_bits
     for bad in (np.array([top]), np.array([-1]), np.zeros((1, 1), np.int64), np.zeros(0, np.int64), np.zeros(3)):
         with pytest.raises(Failure) as caught:

@@ -88,7 +88,7 @@ def applications(
         trainer, entropy = Trainer(plan, name, table(name)), SeededEntropy(b"node/" + name.encode())
         identity = KeyIdentity(name, parties[name].signing, parties[name].sealing, signing, sealing)
         member = Member(plan.roster, engine, identity, {}, plan.digest, entropy)
-        return make_client_app(plan, lambda: trainer, member, entropy, lambda result: sign(name, said(result)))
+        return make_client_app(plan, lambda _: trainer, member, entropy, lambda result: sign(name, said(result)))
 
     def said(result: PartnerResult) -> Head:
         facts: Head = {"job": plan.digest, "partner": result.partner, "role": "trainer", "time": "now"}

@@ -20,8 +20,9 @@ from ecowire.stream import Message
 from federation.horizontal import mod
 from federation.horizontal.errors import QuorumMissing
 from federation.horizontal.results import PartnerResult
+from federation.horizontal.trainer import Trainer
 from federation.horizontal.wire import Upload
-from partner_node.horizontal_rules import PlanMember, PlanTrainer
+from partner_node.horizontal_rules import PlanMember
 from privacy import canonical, normalise, seal
 from privacy.aggregation import Lanes, Slot
 from tests.partner_node import alliance, horizontal
@@ -107,22 +108,22 @@ def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Reco
     for bank, node in enumerate(nodes):
         (node.folder / "clients.csv").write_text(canaries(bank))
     made = Recording(Run(nodes, horizontal.plan_body(nodes, personalise={"steps": 2, "rate_micro": 100_000})))
-    sealing, fit, upload = seal.seal, PlanTrainer.fit, PlanMember.upload
+    sealing, fit, upload = seal.seal, Trainer.fit, PlanMember.upload
 
     def watched_seal(plain: bytes, *arguments: Any) -> bytes:
         made.sealed[made.asking].append(plain)
         return sealing(plain, *arguments)
 
-    def watched_fit(self: PlanTrainer, round_: int, parameters: Any, scaling: Any) -> Any:
+    def watched_fit(self: Trainer, round_: int, parameters: Any, scaling: Any) -> Any:
         fitted = fit(self, round_, parameters, scaling)
         for before, move in zip(parameters, fitted.update, strict=True):
             made.secrets += of_vector(move.ravel().tolist(), "an update")
             made.secrets += of_vector((before + move).ravel().tolist(), "a model of one partner")
         return fitted
 
-    def watched_upload(self: PlanMember, slot: Slot, lanes: Lanes) -> Upload:
+    def watched_upload(self: PlanMember, slot: Slot, lanes: Lanes, noisy: bool) -> Upload:
         made.secrets += of_lanes(lanes)
-        return upload(self, slot, lanes)
+        return upload(self, slot, lanes, noisy)
 
     def asked(self: TestNode, request: Message) -> Message:
         """All of the worker's way of one request, up to the stream."""
@@ -134,7 +135,7 @@ def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Reco
         return next(message for message in replies if message.reply_to == request.id)
 
     monkeypatch.setattr(seal, "seal", watched_seal)
-    monkeypatch.setattr(PlanTrainer, "fit", watched_fit)
+    monkeypatch.setattr(Trainer, "fit", watched_fit)
     monkeypatch.setattr(PlanMember, "upload", watched_upload)
     monkeypatch.setattr(TestNode, "ask", asked)
 
@@ -168,8 +169,8 @@ def test_a_build_that_sends_lanes_in_clear_is_found(
 ) -> None:
     hidden = PlanMember.upload
 
-    def leak(self: PlanMember, slot: Slot, lanes: Lanes) -> Upload:
-        made = hidden(self, slot, lanes)
+    def leak(self: PlanMember, slot: Slot, lanes: Lanes, noisy: bool) -> Upload:
+        made = hidden(self, slot, lanes, noisy)
         return Upload(header=made.header, ciphertext=lanes.tobytes())
 
     monkeypatch.setattr(PlanMember, "upload", leak)
@@ -193,9 +194,9 @@ def test_a_build_that_sends_its_model_in_clear_is_found(
 ) -> None:
     content = mod.flower.upload_content
     fits: list[Any] = []
-    fit = PlanTrainer.fit
+    fit = Trainer.fit
 
-    def noted(self: PlanTrainer, *arguments: Any) -> Any:
+    def noted(self: Trainer, *arguments: Any) -> Any:
         fits.append(fit(self, *arguments))
         return fits[-1]
 
@@ -203,6 +204,6 @@ def test_a_build_that_sends_its_model_in_clear_is_found(
         raw = b"".join(values.tobytes() for values in fits[-1].update) if fits else b""
         return content(Upload(header=upload.header, ciphertext=upload.ciphertext + raw), clear)
 
-    monkeypatch.setattr(PlanTrainer, "fit", noted)
+    monkeypatch.setattr(Trainer, "fit", noted)
     monkeypatch.setattr(mod.flower, "upload_content", leak)
     assert record().hits()["an update as little-endian float64"], "in the first round both are the same"

@@ -22,7 +22,7 @@ from privacy.ids import Digest, PartnerId
 from tests.partner_node import horizontal
 from tests.partner_node.alliance import TestNode
 
-GIVEN = wire.Input(digest=Digest("aa" * 32), body=Digest("bb" * 32))
+GIVEN = wire.Input(digest=Digest("aa" * 32), content=Digest("ab" * 32), body=Digest("bb" * 32))
 LANES = 300
 SECRET_HEADER_BYTES = 32  # alike in all keys of a run
 

@@ -17,7 +17,7 @@ from federation.horizontal.identity import KeyIdentity, KeyVerifier
 from federation.horizontal.member import Member
 from federation.horizontal.results import PartnerResult, RunResult
 from federation.horizontal.server import Ports, make_server_app
-from federation.horizontal.trainer import Trainer
+from federation.horizontal.trainer import Task, Trainer
 from federation.plan_horizontal import HorizontalPlan
 from federation.tabular import Rows
 from privacy.aggregation import Engine
@@ -48,7 +48,7 @@ class World:
     def __post_init__(self) -> None:
         for partner in self.plan.partners:
             trainer = Trainer(self.plan, partner, self.tables[partner])
-            self.apps[partner] = self.app(partner, lambda trainer=trainer: trainer)  # type: ignore[misc]
+            self.apps[partner] = self.app(partner, lambda _, trainer=trainer: trainer)  # type: ignore[misc]
 
     def run(self, resumes: int = 0) -> RunResult:
         found: list[RunResult] = []
@@ -72,7 +72,7 @@ class World:
         app(grid=grid, context=context)
         return found[0]
 
-    def app(self, partner: str, trainer_of: Callable[[], Trainer]) -> ClientApp:
+    def app(self, partner: str, trainer_of: Callable[[Task], Trainer]) -> ClientApp:
         """The partner's own application, on keys of its own."""
         plan, store = self.plan, self.stores.setdefault(partner, {})
         entropy = SeededEntropy(f"{partner}/{plan.digest}".encode())

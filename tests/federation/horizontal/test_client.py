@@ -13,7 +13,7 @@ from federation.errors import FlowerContentMalformed
 from federation.grid import Request
 from federation.horizontal import client
 from federation.horizontal.errors import QuorumMissing
-from federation.horizontal.trainer import Trainer
+from federation.horizontal.trainer import Task, Trainer
 from federation.models import network
 from federation.plan_horizontal import HorizontalPlan
 from federation.tabular import Scaling
@@ -124,7 +124,7 @@ def test_rows_are_read_only_when_they_are_needed() -> None:
     asked: list[str] = []
     made = Trainer(world.plan, "bank-a", BANKS["bank-a"])
 
-    def trainer() -> Trainer:
+    def trainer(_: Task) -> Trainer:
         asked.append(world.events[-1].phase if world.events else "before")
         return made
 

@@ -19,7 +19,7 @@ from privacy.ids import Digest, PartnerId
 from tests.federation.horizontal.parties import JOB, Parties, roster
 
 A, B, C, D = map(PartnerId, ("bank-a", "bank-b", "bank-c", "bank-d"))
-INPUT = wire.Input(digest=Digest("11" * 32), body=Digest("22" * 32))
+INPUT = wire.Input(digest=Digest("11" * 32), content=Digest("12" * 32), body=Digest("22" * 32))
 COUNT = 5
 Tamper = Callable[[str, PartnerId, bytes], "bytes | Failure | None"]
 
@@ -188,7 +188,7 @@ def test_who_was_away_gets_its_shares_later() -> None:
     assert ready == parties.roster.partners
     assert ("deal", D) in line.asked and ("hold", D) in line.asked
     assert ("deal", A) not in line.asked  # had keys for this round already
-    fresh = wire.Input(digest=Digest("33" * 32), body=Digest("44" * 32))
+    fresh = wire.Input(digest=Digest("33" * 32), content=Digest("34" * 32), body=Digest("44" * 32))
     for partner in ready:
         parties.members[partner].take(slot(2), fresh)
     sent = [(p, parties.members[p].upload(slot(2), np.ones(COUNT, np.int64))) for p in ready]
