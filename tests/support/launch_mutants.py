@@ -83,16 +83,18 @@ def clear_update() -> None:
     """An update leaves as what it is: the lanes that were to be hidden."""
     from privacy.threshold import Threshold
 
-    Threshold.encrypt = lambda self, key, lanes, entropy: lanes.tobytes()  # type: ignore[method-assign]
+    def encrypt(self: Any, key: bytes, lanes: Any, *_: Any) -> bytes:
+        return bytes(lanes.tobytes())
+
+    Threshold.encrypt = encrypt  # type: ignore[method-assign]
 
 
 def result_row() -> None:
     """The signed figures of a horizontal run come with an example: the numbers of one row."""
-    from ecowire import documents
+    from federation.horizontal.results import PartnerResult
     from partner_node import score_file
-    from partner_node.horizontal import Horizontal
 
-    encode, finish = score_file.encode, Horizontal.finish
+    encode, record = score_file.encode, PartnerResult.record
     example: list[str] = []
 
     @functools.wraps(encode)
@@ -100,15 +102,8 @@ def result_row() -> None:
         example.extend(repr(float(values[0])) for values in rows.columns.values() if values.dtype.kind == "f")
         return encode(result, rows, *arguments, **named)
 
-    @functools.wraps(finish)
-    def told(self: Any, *arguments: Any) -> Any:
-        made = finish(self, *arguments)
-        body = {**made.document.body, "example": [*example]}
-        signed = documents.sign("train-result", body, made.document.signer, self._node.keys.signing)
-        return replace(made, document=signed)
-
     score_file.encode = watched
-    Horizontal.finish = told  # type: ignore[method-assign]
+    PartnerResult.record = lambda self: {**record(self), "example": [*example]}  # type: ignore[method-assign]
 
 
 def unmasked() -> None:
