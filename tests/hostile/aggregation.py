@@ -18,7 +18,7 @@ from federation.horizontal.strategy import HomomorphicStrategy
 from federation.horizontal.wire import Answer, Complaint, Dealing, Dealt, Input, SignedHeader, Upload
 from privacy.aggregation import Lanes, Roster, Slot
 from privacy.errors import Failure
-from privacy.ids import Digest, PartnerId
+from privacy.ids import PartnerId
 from tests.federation.horizontal.parties import JOB, MemberClass, Parties, roster, start, vector
 from tests.support.entropy import SeededEntropy
 
