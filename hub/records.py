@@ -113,6 +113,16 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a node answered; state FAILED: with a failure, WITHDRAWN: nothing, and nobody waits for it any more."""
+
+    node: PartnerId
+    state: str
+    head: Head
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
     job: Digest
     sender: PartnerId

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
+from ecowire import status
 from hub import proposals, tasks
-from hub.records import Proposal, Task
+from hub.records import Answer, Proposal
 from hub.services import Services
 from hub.store import Transaction
 from hub.store_tasks import FAILED, WITHDRAWN
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from federation.grid import Request
 
 PHASE_CHARACTERS_MAX = 64
-SMALL_BYTES = 1 << 20  # answers of one phase up to this together are read at once
+SMALL_BYTES = 64 << 10  # answers up to this are read at once with the others of their phase
 BEGINS = ("deal", "hold")  # where only one partner deals, the others' session begins with what they hold
 
 
@@ -120,10 +121,12 @@ class TaskChannel:
         return self._job.parties
 
     def connected(self) -> tuple[str, ...]:
-        """The nodes that are there now. Raises RunInterrupted, RunEnded: who waits for nodes asks again and again."""
-        self._running()
+        """The nodes that are there now. Raises RunInterrupted, RunEnded where one is away: who waits asks again."""
         there = self._services.connected()
-        return tuple(name for name in self.nodes() if name in there)
+        found = tuple(name for name in self.nodes() if name in there)
+        if found != self.nodes():
+            self._running()
+        return found
 
     def assemble(self) -> None:
         """Wait until every node is there, or is taken for gone: a hub that starts finds all of them away.
@@ -174,8 +177,8 @@ class TaskChannel:
 
         settled = self._services.waiters.settle(message_ids, timeout_seconds, until=given_up)
 
-        def body(tx: Transaction) -> tuple[str, dict[str, Task]]:
-            return state_of(tx, self._job.digest), tx.tasks.replies(sorted(settled), SMALL_BYTES)
+        def body(tx: Transaction) -> tuple[str, dict[str, Answer]]:
+            return state_of(tx, self._job.digest), tx.tasks.answers(sorted(settled), SMALL_BYTES)
 
         state, small = self._services.store.read("training.collect", body)
         self._check(state)
@@ -218,7 +221,7 @@ class TaskChannel:
 class Answers(Mapping[str, "bytes | Failure"]):
     """What nodes answered. Small answers are here already; large ones are in memory one at a time."""
 
-    def __init__(self, services: Services, ids: Sequence[str], small: Mapping[str, Task]) -> None:
+    def __init__(self, services: Services, ids: Sequence[str], small: Mapping[str, Answer]) -> None:
         self._services = services
         self._ids = ids
         self._small = small
@@ -226,11 +229,10 @@ class Answers(Mapping[str, "bytes | Failure"]):
     def __getitem__(self, message_id: str) -> "bytes | Failure":
         if message_id not in self._ids:
             raise KeyError(message_id)
-        task = self._small.get(message_id)
-        if task is None:
-            task = self._services.store.read("training.answer", lambda tx: tx.tasks.get(message_id))
-        assert task is not None, "a task that was settled is kept"
-        return _answer(task)
+        answer = self._small.get(message_id)
+        if answer is None:
+            answer = self._services.store.read("training.answer", lambda tx: tx.tasks.answers([message_id])[message_id])
+        return _told(answer)
 
     def __contains__(self, message_id: object) -> bool:
         return message_id in self._ids  # without loading it
@@ -247,7 +249,7 @@ def state_of(tx: Transaction, digest: str) -> str:
     return tx.jobs.state(digest) or ""
 
 
-def _answer(task: Task) -> bytes | Failure:
-    if task.state == WITHDRAWN:
-        return RequestWithdrawn(node=task.node)
-    return tasks.failure_of(task) if task.state == FAILED else task.reply_body or b""
+def _told(answer: Answer) -> bytes | Failure:
+    if answer.state == WITHDRAWN:
+        return RequestWithdrawn(node=answer.node)
+    return status.from_head(answer.head) if answer.state == FAILED else answer.body

@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +26,7 @@ from hub.store_jobs import JobStore
 from hub.store_members import MemberStore
 from hub.store_runs import RunStore
 from hub.store_tasks import TaskStore
+from hub.store_unit import Unit
 from privacy.errors import Failure, Kind
 
 T = TypeVar("T")
@@ -70,14 +71,18 @@ class StoreOutdated(Failure):
 class Transaction:
     """One transaction's repositories. `session` is for the settlement repository, which lives beside these."""
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self.members = MemberStore(session)
-        self.jobs = JobStore(session)
-        self.tasks = TaskStore(session)
-        self.runs = RunStore(session)
-        self.evidence = EvidenceStore(session)
+    def __init__(self, unit: Unit) -> None:
+        self._unit = unit
+        self.members = MemberStore(unit)
+        self.jobs = JobStore(unit)
+        self.tasks = TaskStore(unit)
+        self.runs = RunStore(unit)
+        self.evidence = EvidenceStore(unit)
         self.signals: list[Signal] = []
+
+    @property
+    def session(self) -> Session:
+        return self._unit.session
 
     def signal(self, what: str, whom: str) -> None:
         """Tell the listeners after the commit: ("node", partner) has work, ("job", digest) can advance."""
@@ -154,19 +159,12 @@ class Store:
 
 
 def _once(connection: Connection, fn: Callable[[Transaction], T], *, commit: bool) -> tuple[T, list[Signal]]:
-    with Session(connection, expire_on_commit=False) as session:
-        session.connection()  # begin now: a writer holds the lock before its body runs
-        tx = Transaction(session)
-        try:
-            result = fn(tx)
-            session.flush()
-        except BaseException:
-            session.rollback()
-            raise
-        if commit:
-            session.commit()
-        else:
-            session.rollback()
+    with connection.begin() as begun, closing(Unit(connection)) as unit:  # begun: a writer holds the lock
+        tx = Transaction(unit)
+        result = fn(tx)
+        unit.flush()
+        if not commit:
+            begun.rollback()
         return result, tx.signals
 
 

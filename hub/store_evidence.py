@@ -1,19 +1,16 @@
 """Repository of the logs: leaves, checkpoints, co-signatures, the chain's block hashes. Only ever grows."""
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
 
 from ecowire import documents
 from hub.records import Checkpoint, Cosignature, Leaf
+from hub.store_unit import Repository
 from hub.tables import BlockRow, CheckpointRow, CosignatureRow, LeafRow
 from privacy.ids import PartnerId
 
 
-class EvidenceStore:
+class EvidenceStore(Repository):
     """Append-only records; there is no method that changes or deletes one."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
 
     def size(self) -> int:
         """How many leaves the audit log has."""

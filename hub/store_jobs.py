@@ -4,21 +4,21 @@ import hashlib
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import delete, func, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import bindparam, delete, func, select, update
 
 from ecowire import documents
 from hub.records import Approval, Document, Envelope, Head, Proposal
+from hub.store_unit import Repository
 from hub.tables import ApprovalRow, DocumentRow, EnvelopeRow, ProposalRow
 from privacy import canonical
 from privacy.ids import Digest, PartnerId
 
+_columns = ProposalRow.__table__.columns
+STATE = select(_columns.state).where(_columns.digest == bindparam("digest"))  # asked at every step of a run
 
-class JobStore:
+
+class JobStore(Repository):
     """What was proposed, who agreed, what came of it."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
 
     def proposal(self, digest: str) -> Proposal | None:
         row = self._session.get(ProposalRow, digest)
@@ -26,7 +26,7 @@ class JobStore:
 
     def state(self, digest: str) -> str | None:
         """A proposal's state alone."""
-        return self._session.scalars(select(ProposalRow.state).where(ProposalRow.digest == digest)).one_or_none()
+        return self._connection.scalars(STATE, {"digest": digest}).one_or_none()
 
     def find(self, prefix: str) -> tuple[Digest, ...]:
         """Up to two digests that begin with `prefix`: two mean that it is ambiguous."""

@@ -2,25 +2,26 @@
 
 from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Row, bindparam, select, update
 
 from ecowire import documents
 from hub.records import Certificate, Invite, Partner
+from hub.store_unit import Repository
 from hub.tables import AssetsRow, CertificateRow, InviteRow, PartnerRow
 from privacy.ids import PartnerId
 
+_columns = CertificateRow.__table__.columns
+CERTIFICATE = select(*_columns).where(_columns.fingerprint == bindparam("fingerprint"))  # asked at every message
 
-class MemberStore:
+
+class MemberStore(Repository):
     """Who may speak here."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
     def certificate(self, fingerprint: str) -> Certificate | None:
-        row = self._session.get(CertificateRow, fingerprint)
-        return _certificate(row) if row else None
+        found = self._connection.execute(CERTIFICATE, {"fingerprint": fingerprint}).one_or_none()
+        return _certificate(found) if found else None
 
     def certificates(self, name: str | None = None, serial: str | None = None) -> tuple[Certificate, ...]:
         """Certificates, oldest first; of one holder or with one serial where given."""
@@ -98,7 +99,7 @@ class MemberStore:
         self._session.flush()
 
 
-def _certificate(row: CertificateRow) -> Certificate:
+def _certificate(row: CertificateRow | Row[Any]) -> Certificate:
     return Certificate(
         fingerprint=row.fingerprint,
         serial=row.serial,

@@ -4,160 +4,202 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any, cast
 
-from sqlalchemy import func, select, update
-from sqlalchemy.orm import Session, defer
+from sqlalchemy import Row, Table, bindparam, case, exists, func, insert, select, update
 
-from hub.records import Done, Head, PhaseCost, Task
+from ecowire import limits
+from hub.records import Answer, Done, Head, PhaseCost, Task
+from hub.store_unit import Repository
 from hub.tables import CommandRow, TaskRow
 from privacy import canonical
 from privacy.ids import PartnerId
 
 OPEN, ANSWERED, FAILED, WITHDRAWN = "OPEN", "ANSWERED", "FAILED", "WITHDRAWN"
 
+# Every message of a run passes here, so the statements are made once, with the columns that are wanted.
+TASK = cast("Table", TaskRow.__table__)
+C = TASK.columns
+LATER = TASK.alias("later")
+GIVEN = C.id.in_(bindparam("ids", expanding=True))
+NO_CONTENTS = [column for column in C if column.name not in ("body", "reply_body")]
+KNOWN = select(C.id, C.node, C.digest, C.state).where(GIVEN)
+SETTLED = select(C.id).where(GIVEN, C.state != OPEN)
+ASKED = select(*NO_CONTENTS).where(C.id == bindparam("task"))
+ANSWERS = select(C.id, C.node, C.state, C.reply_head, C.reply_body).where(
+    GIVEN, C.state != OPEN, C.bytes_up <= bindparam("bytes_max")
+)
+MORE = exists().where(LATER.c.node == C.node, LATER.c.state == OPEN, LATER.c.number > C.number)
+NEXT = (
+    select(TASK, MORE.label("more"))
+    .where(C.node == bindparam("to"), C.state == OPEN, C.number > bindparam("after"))
+    .order_by(C.number)
+    .limit(1)
+)
+TAKE = (
+    update(TASK)
+    .where(C.number == bindparam("task"))
+    .values(
+        {
+            name: bindparam(f"new_{name}")
+            for name in ("state", "reply_head", "reply_body", "reply_digest", "answered_at", "bytes_up")
+        }
+        | {"body": None}
+    )
+)
+USED = (
+    update(TASK)
+    .where(C.job == bindparam("of_job"), C.number > bindparam("after"), C.kind == bindparam("of_kind"))
+    .values(
+        state=case((C.state == OPEN, WITHDRAWN), else_=C.state),
+        handled=True,
+        head="{}",
+        body=None,
+        reply_head=None,
+        reply_body=None,
+    )
+    .returning(C.number)
+)
 
-class TaskStore:
+
+class TaskStore(Repository):
     """Durable requests with their answers."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
     def add(self, task: Task) -> None:
-        """Add an open task; its number is given by the database when the transaction next looks, or ends."""
-        row = TaskRow(
-            id=task.id,
-            node=task.node,
-            job=task.job,
-            kind=task.kind,
-            phase=task.phase,
-            head=canonical.encode(task.head).decode(),
-            body=task.body,
-            digest=task.digest,
-            state=OPEN,
-            created_at=task.created_at,
-            bytes_down=task.bytes_down,
-        )
-        self._session.add(row)
+        """Add an open task; its number is given by the database."""
+        values = {
+            "id": task.id,
+            "node": task.node,
+            "job": task.job,
+            "kind": task.kind,
+            "phase": task.phase,
+            "head": canonical.encode(task.head).decode(),
+            "body": task.body,
+            "digest": task.digest,
+            "state": OPEN,
+            "created_at": task.created_at,
+            "bytes_down": task.bytes_down,
+        }
+        self._connection.execute(insert(TASK), values)
 
     def get(self, task_id: str) -> Task | None:
-        row = self._session.scalars(select(TaskRow).where(TaskRow.id == task_id)).one_or_none()
-        return _task(row) if row else None
+        found = self._connection.execute(select(TASK).where(C.id == task_id)).one_or_none()
+        return _task(found) if found else None
 
     def asked(self, task_id: str) -> Task | None:
         """A task without the contents of request and answer, which may be large."""
-        query = select(TaskRow).options(defer(TaskRow.body), defer(TaskRow.reply_body))
-        row = self._session.scalars(query.where(TaskRow.id == task_id)).one_or_none()
-        return _task(row, contents=False) if row else None
+        found = self._connection.execute(ASKED, {"task": task_id}).one_or_none()
+        return _task(found, contents=False) if found else None
 
     def known(self, ids: Sequence[str]) -> dict[str, tuple[str, str, str]]:
         """(node, digest, state) of those of the given tasks that exist, without their bodies."""
-        query = select(TaskRow.id, TaskRow.node, TaskRow.digest, TaskRow.state).where(TaskRow.id.in_(ids))
-        return {task_id: (node, digest, state) for task_id, node, digest, state in self._session.execute(query)}
+        found = self._connection.execute(KNOWN, {"ids": ids})
+        return {task_id: (node, digest, state) for task_id, node, digest, state in found}
 
     def settled(self, ids: Sequence[str]) -> tuple[str, ...]:
         """Those of the given tasks that are no longer open."""
-        query = select(TaskRow.id).where(TaskRow.id.in_(ids), TaskRow.state != OPEN)
-        return tuple(self._session.scalars(query))
+        return tuple(self._connection.scalars(SETTLED, {"ids": ids}))
 
     def next_open(self, node: str, after: int) -> tuple[Task | None, bool]:
         """The node's oldest open task that is newer than `after`, and whether there are more."""
-        query = select(TaskRow).where(TaskRow.node == node, TaskRow.state == OPEN, TaskRow.number > after)
-        ids = self._session.scalars(query.with_only_columns(TaskRow.number).order_by(TaskRow.number).limit(2)).all()
-        return (_task(self._session.get_one(TaskRow, ids[0])) if ids else None), len(ids) > 1
+        found = self._connection.execute(NEXT, {"to": node, "after": after}).one_or_none()
+        return (_task(found), bool(found.more)) if found else (None, False)
 
     def newest(self, job: str, count: int, kind: str = "flower") -> tuple[tuple[str, str, str], ...]:
         """(id, node, state) of a job's newest tasks of a kind, newest first."""
-        query = select(TaskRow.id, TaskRow.node, TaskRow.state).where(TaskRow.job == job, TaskRow.kind == kind)
-        found = self._session.execute(query.order_by(TaskRow.number.desc()).limit(count)).all()
+        query = select(C.id, C.node, C.state).where(C.job == job, C.kind == kind)
+        found = self._connection.execute(query.order_by(C.number.desc()).limit(count))
         return tuple((task_id, node, state) for task_id, node, state in found)
 
     def unhandled(self, job: str) -> tuple[Task, ...]:
         """The answers of a job whose consequences are not written yet, in the order they were asked for."""
-        query = select(TaskRow).where(TaskRow.job == job, TaskRow.handled.is_(False))
-        found = self._session.scalars(query.where(TaskRow.state.in_((ANSWERED, FAILED))).order_by(TaskRow.number))
+        query = select(TASK).where(C.job == job, C.handled.is_(False))
+        found = self._connection.execute(query.where(C.state.in_((ANSWERED, FAILED))).order_by(C.number))
         return tuple(_task(row) for row in found)
 
     def of_job(self, job: str, *, kind: str | None = None) -> tuple[Task, ...]:
         """All tasks of a job with their bodies, oldest first."""
-        query = select(TaskRow).where(TaskRow.job == job).order_by(TaskRow.number)
+        query = select(TASK).where(C.job == job).order_by(C.number)
         if kind is not None:
-            query = query.where(TaskRow.kind == kind)
-        return tuple(_task(row) for row in self._session.scalars(query))
+            query = query.where(C.kind == kind)
+        return tuple(_task(row) for row in self._connection.execute(query))
 
     def count(
         self, job: str, *, kind: str, node: str | None = None, state: str | None = None, phase: str | None = None
     ) -> int:
-        query = select(func.count()).select_from(TaskRow).where(TaskRow.job == job, TaskRow.kind == kind)
+        query = select(func.count()).select_from(TASK).where(C.job == job, C.kind == kind)
         if node is not None:
-            query = query.where(TaskRow.node == node)
+            query = query.where(C.node == node)
         if state is not None:
-            query = query.where(TaskRow.state == state)
+            query = query.where(C.state == state)
         if phase is not None:
-            query = query.where(TaskRow.phase == phase)
-        return int(self._session.scalars(query).one())
+            query = query.where(C.phase == phase)
+        return int(self._connection.scalars(query).one())
 
     def answer(self, task: Task, *, state: str, head: Head, body: bytes, digest: str, now: datetime, size: int) -> Task:
         """Store an open task's answer; the request's body is not needed any more."""
         assert task.state == OPEN and state in (ANSWERED, FAILED), "only an open task is answered"
-        row = self._session.get_one(TaskRow, task.number)
-        row.state, row.reply_head, row.reply_body = state, canonical.encode(head).decode(), body
-        row.reply_digest, row.answered_at, row.bytes_up, row.body = digest, now, size, None
-        self._session.flush()
+        values = {
+            "task": task.number,
+            "new_state": state,
+            "new_reply_head": canonical.encode(head).decode(),
+            "new_reply_body": body,
+            "new_reply_digest": digest,
+            "new_answered_at": now,
+            "new_bytes_up": size,
+        }
+        self._connection.execute(TAKE, values)
         answered = replace(task, reply_head=head, reply_body=body, reply_digest=digest, answered_at=now)
         return replace(answered, state=state, body=None, bytes_up=size)
 
-    def replies(self, ids: Sequence[str], bytes_max: int) -> dict[str, Task]:
-        """Those of the given tasks that are settled; none of them where their answers together are larger."""
-        found = select(TaskRow).where(TaskRow.id.in_(ids), TaskRow.state != OPEN)
-        size = self._session.scalars(found.with_only_columns(func.sum(TaskRow.bytes_up))).one() or 0
-        if size > bytes_max:
-            return {}
-        return {row.id: _task(row) for row in self._session.scalars(found)}
+    def answers(
+        self, ids: Sequence[str], bytes_max: int = limits.BODY_BYTES_MAX + limits.HEAD_BYTES_MAX
+    ) -> dict[str, Answer]:
+        """What nodes answered to those of the given tasks that are settled and whose answer is no larger than this."""
+        found = self._connection.execute(ANSWERS, {"ids": ids, "bytes_max": bytes_max})
+        return {
+            task_id: Answer(node=PartnerId(node), state=state, head=_head(head or "{}"), body=body or b"")
+            for task_id, node, state, head, body in found
+        }
 
     def mark_handled(self, task_id: str, *, phase: str | None = None, keep_body: bool = False) -> None:
         """The answer's consequences are written; its body goes unless it is kept."""
-        row = self._session.scalars(select(TaskRow).where(TaskRow.id == task_id)).one()
-        row.handled = True
-        row.phase = phase or row.phase
-        row.reply_body = row.reply_body if keep_body else None
-        self._session.flush()
+        values = {"handled": True} | ({"phase": phase} if phase else {}) | ({} if keep_body else {"reply_body": None})
+        self._connection.execute(update(TASK).where(C.id == task_id).values(values))
 
     def withdraw_ids(self, ids: Sequence[str]) -> None:
         """Nobody waits for these any more: what is still open of them is not sent again."""
-        closed = update(TaskRow).where(TaskRow.id.in_(ids), TaskRow.state == OPEN)
-        self._session.execute(closed.values(state=WITHDRAWN, body=None))
+        closed = update(TASK).where(C.id.in_(ids), C.state == OPEN)
+        self._connection.execute(closed.values(state=WITHDRAWN, body=None))
 
     def drop_content(self, job: str, kind: str, after: int) -> int:
-        """What was asked since task `after` has been used: sizes, digests and times stay, contents go. The newest
+        """What was asked since task `after` has been used: sizes, digests and times stay, contents go. The newest such
         task's number, to go on from: a run's end must not look at its beginning again."""
-        newest = self._session.scalars(select(func.max(TaskRow.number)).where(TaskRow.job == job)).one() or after
-        used = update(TaskRow).where(TaskRow.job == job, TaskRow.number > after, TaskRow.kind == kind)
-        self._session.execute(used.where(TaskRow.state == OPEN).values(state=WITHDRAWN))
-        self._session.execute(used.values(handled=True, head="{}", body=None, reply_head=None, reply_body=None))
-        return int(newest)
+        dropped = self._connection.scalars(USED, {"of_job": job, "of_kind": kind, "after": after})
+        return max(dropped, default=after)
 
     def withdraw(self, job: str) -> None:
         """The job has ended: its open requests are not sent again, and no body is kept."""
-        closed = update(TaskRow).where(TaskRow.job == job)
-        self._session.execute(closed.where(TaskRow.state == OPEN).values(state=WITHDRAWN))
-        self._session.execute(closed.values(body=None, reply_body=None))
+        closed = update(TASK).where(C.job == job)
+        self._connection.execute(closed.where(C.state == OPEN).values(state=WITHDRAWN))
+        self._connection.execute(closed.values(body=None, reply_body=None))
 
     def costs(self, job: str) -> tuple[PhaseCost, ...]:
         """Requests, bytes and duration for each phase and node of a job, in the order the phases began."""
-        began = func.min(TaskRow.created_at)
+        began = func.min(C.created_at)
         query = (
             select(
-                TaskRow.phase,
-                TaskRow.node,
+                C.phase,
+                C.node,
                 func.count(),
-                func.sum(TaskRow.bytes_down),
-                func.sum(TaskRow.bytes_up),
+                func.sum(C.bytes_down),
+                func.sum(C.bytes_up),
                 began,
-                func.max(TaskRow.answered_at),
+                func.max(C.answered_at),
             )
-            .where(TaskRow.job == job)
-            .group_by(TaskRow.phase, TaskRow.node)
-            .order_by(began, TaskRow.phase, TaskRow.node)
+            .where(C.job == job)
+            .group_by(C.phase, C.node)
+            .order_by(began, C.phase, C.node)
         )
         return tuple(
             PhaseCost(
@@ -169,7 +211,7 @@ class TaskStore:
                 started_at=start,
                 ended_at=end,
             )
-            for phase, node, count, down, up, start, end in self._session.execute(query).all()
+            for phase, node, count, down, up, start, end in self._connection.execute(query).all()
         )
 
     def done(self, actor: str, key: str) -> Done | None:
@@ -198,7 +240,7 @@ def _head(text: str) -> Head:
     return value
 
 
-def _task(row: TaskRow, *, contents: bool = True) -> Task:
+def _task(row: Row[Any], *, contents: bool = True) -> Task:
     return Task(
         number=row.number,
         id=row.id,
