@@ -7,7 +7,7 @@ from flwr.app import Array, ArrayRecord, Context, Message, MetricRecord, RecordD
 from flwr.clientapp import ClientApp
 from flwr.serverapp.strategy import FedAvg
 
-from federation.grid import LocalGrid
+from federation.grid import FLOWER_RUN, LocalGrid
 from federation.horizontal.group import Group, PartnerKeys
 from federation.horizontal.lanes import Update
 from privacy.seal import SealingKey, SigningKey
@@ -34,7 +34,7 @@ def client(bank: str, seed: int) -> ClientApp:
     return app
 
 
-grid = LocalGrid({bank: client(bank, seed) for seed, bank in enumerate(BANKS)}, GROUP.job)
-strategy = GROUP.strategy(FedAvg(fraction_evaluate=0.0))
+grid = LocalGrid({bank: client(bank, seed) for seed, bank in enumerate(BANKS)}, GROUP.job(FLOWER_RUN))
+strategy = GROUP.strategy(FedAvg(fraction_evaluate=0.0), FLOWER_RUN)
 result = strategy.start(grid, ArrayRecord({"w": Array(np.zeros(3))}), num_rounds=10)
 print(*(f"round {n:2}  loss {m['loss']:.4f}" for n, m in result.train_metrics_clientapp.items()), sep="\n")

@@ -40,7 +40,7 @@ class PartnerKeys:
 class Group:
     """Partners in an order all agree on, how many of them may work together with the server, and their updates' terms.
 
-    name: of this one run; a second run takes another, for keys are bound to it.
+    name: of the app. Every run of it has keys of its own, bound to Flower's run id.
     """
 
     name: str
@@ -53,20 +53,28 @@ class Group:
         """Raises RosterInvalid, MalformedIdentifier."""
         return Roster(partners=tuple(map(parse_partner_id, self.partners)), colluders=self.colluders)
 
-    @property
-    def job(self) -> Digest:
-        """Of all that is agreed: with other terms no key, share or upload fits."""
+    def job(self, run_id: int) -> Digest:
+        """Of all that is agreed and of Flower's run: with other terms, or in another run, no key, share or upload fits.
+
+        So what was dealt in one run opens nothing in a second one, where the nodes' state begins anew.
+        """
         terms: list[canonical.Value] = [str(self.update.clip), str(self.update.bound), self.update.examples_max]
         terms += [[name, str(bound)] for name, bound in self.update.metrics.items()]
         keys: list[canonical.Value] = [[p, k.signing.hex(), k.sealing.hex()] for p, k in self.partners.items()]
-        body: canonical.Value = {"name": self.name, "keys": keys, "colluders": self.colluders, "terms": terms}
+        body: canonical.Value = {
+            "name": self.name,
+            "run": str(run_id),
+            "keys": keys,
+            "colluders": self.colluders,
+            "terms": terms,
+        }
         return wire.sha256(canonical.encode(body))
 
-    def strategy(self, inner: FedAvg, **options: Any) -> HomomorphicStrategy:
-        """The server's part around an averaging strategy; options: of HomomorphicStrategy."""
-        signing = KeyVerifier({partner: keys.signing for partner, keys in self.partners.items()})
-        engine = Threshold(self.roster, public_seed(self.job))
-        return HomomorphicStrategy(inner, self.roster, engine, signing, self.job, self.update, **options)
+    def strategy(self, inner: FedAvg, run_id: int, **options: Any) -> HomomorphicStrategy:
+        """The server's part around an averaging strategy. run_id: of the ServerApp's Context; options: of
+        HomomorphicStrategy."""
+        signing, job = KeyVerifier({partner: keys.signing for partner, keys in self.partners.items()}), self.job(run_id)
+        return HomomorphicStrategy(inner, self.roster, self._engine(job), signing, job, self.update, **options)
 
     def client(self, me: Name, keys_of: KeysOf, entropy: Entropy, noise: Noise | None = None) -> ClientApp:
         """One partner's ClientApp, to which `@app.train()` is added. Its keys of the run live in Flower's own state.
@@ -74,13 +82,19 @@ class Group:
         me, keys_of: who the node is and its own two keys, asked for with Flower's Context at each message, so that one
         file serves all nodes (`lambda context: str(context.node_config["partner"])`).
         """
-        engine = Threshold(self.roster, public_seed(self.job))
+        engines: dict[Digest, Threshold] = {}  # its tables are made once a run
         signing = {partner: keys.signing for partner, keys in self.partners.items()}
         sealing = {partner: keys.sealing for partner, keys in self.partners.items()}
 
         def member(message: Message, context: Context) -> Member:
             partner, (signing_key, sealing_key) = parse_partner_id(me(context)), keys_of(context)
             identity = KeyIdentity(partner, signing_key, sealing_key, signing, sealing)
-            return Member(self.roster, engine, identity, flower_store(context), self.job, entropy)
+            job = self.job(context.run_id)
+            if job not in engines:
+                engines[job] = self._engine(job)
+            return Member(self.roster, engines[job], identity, flower_store(context), job, entropy)
 
         return homomorphic_app(member, self.update, noise)
+
+    def _engine(self, job: Digest) -> Threshold:
+        return Threshold(self.roster, public_seed(job))

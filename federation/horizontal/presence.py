@@ -1,6 +1,7 @@
 """Who is there: partners behind Flower's node numbers, and how long a slot waits for them."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 from flwr.serverapp import Grid
@@ -8,7 +9,7 @@ from flwr.serverapp import Grid
 from federation.grid import node_number
 from federation.horizontal import flower, keys
 from federation.horizontal.coordinator import Coordinator
-from federation.horizontal.errors import QuorumMissing
+from federation.horizontal.errors import PhaseMalformed, QuorumMissing
 from privacy.aggregation import Slot
 from privacy.canonical import Value
 from privacy.ids import PartnerId
@@ -34,8 +35,9 @@ class AskedNames:
         new = [number for number in grid.get_node_ids() if number not in self._known]
         asked = [grid.create_message(flower.body_content(b""), flower.QUERY + "who", n, "who") for n in new]
         for reply in grid.send_and_receive(asked, timeout=self._timeout_seconds) if asked else ():
-            if not reply.has_error():
-                self._known[reply.metadata.src_node_id] = flower.read_body(reply)[:80].decode(errors="replace")
+            with suppress(PhaseMalformed):  # who does not say its name is nobody here
+                if not reply.has_error():
+                    self._known[reply.metadata.src_node_id] = flower.read_body(reply)[:80].decode(errors="replace")
         return {name: number for number, name in reversed(self._known.items())}  # of two with one name, the first
 
 

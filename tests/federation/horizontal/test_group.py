@@ -9,13 +9,16 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricR
 from flwr.clientapp import ClientApp
 from flwr.serverapp.strategy import FedAvg
 
-from federation.grid import LocalGrid, node_number
+from federation.grid import FLOWER_RUN, LocalGrid, made_message, node_number
+from federation.horizontal import flower, wire
 from federation.horizontal.errors import QuorumMissing
 from federation.horizontal.group import Group, PartnerKeys
 from federation.horizontal.lanes import Update
 from federation.horizontal.mod import flower_store
 from federation.horizontal.presence import AskedNames
+from federation.records import metadata
 from privacy.aggregation import RosterInvalid
+from privacy.ids import PartnerId
 from tests.federation.horizontal.parties import NAMES, roster, sealing_key, signing_key
 from tests.support.entropy import SeededEntropy
 
@@ -48,7 +51,7 @@ def start() -> ArrayRecord:
 def test_a_run_over_a_grid_that_knows_nodes_by_number() -> None:
     grid = LocalGrid({name: client(GROUP, name) for name in PUBLIC}, "ab" * 32)
     names = AskedNames()
-    strategy = GROUP.strategy(FedAvg(fraction_evaluate=0.0), names=names)
+    strategy = GROUP.strategy(FedAvg(fraction_evaluate=0.0), FLOWER_RUN, names=names)
     result = strategy.start(grid, start(), num_rounds=2)
     np.testing.assert_allclose(result.arrays["w"].numpy(), [2.0, 2.0], atol=1e-5)
     assert names(grid) == {name: node_number(name) for name in PUBLIC}
@@ -68,7 +71,9 @@ def test_a_node_that_claims_another_name_is_left_out(monkeypatch: pytest.MonkeyP
         return answered
 
     apps["bank-d"] = lying
-    strategy = GROUP.strategy(FedAvg(fraction_evaluate=0.0), names=AskedNames(), patience_seconds=0.1, attempts=1)
+    strategy = GROUP.strategy(
+        FedAvg(fraction_evaluate=0.0), FLOWER_RUN, names=AskedNames(), patience_seconds=0.1, attempts=1
+    )
     with pytest.raises(QuorumMissing):
         strategy.start(LocalGrid(apps, "ab" * 32), start(), num_rounds=1)
 
@@ -82,15 +87,44 @@ def test_other_terms_make_another_job() -> None:
         replace(GROUP, partners=dict(reversed(PUBLIC.items()))),
         replace(GROUP, partners={**PUBLIC, "bank-a": PUBLIC["bank-b"]}),
     ]
-    assert len({GROUP.job, *(group.job for group in others)}) == 7
+    assert len({GROUP.job(1), GROUP.job(2), *(group.job(1) for group in others)}) == 8
     assert GROUP.roster == roster(4)
+
+
+def asked(app: ClientApp, name: str, run_id: int, phase: str, body: bytes) -> bytes:
+    """One phase at a node whose state of this Flower run is empty."""
+    known = metadata(
+        run=run_id, source=1, target=node_number(name), message_id="m", kind=f"query.{phase}", group=f"1.0.{phase}"
+    )
+    context = Context(run_id, node_number(name), {"partner": name}, RecordDict(), {})
+    return flower.read_body(app(made_message(known, content=flower.body_content(body)), context))
+
+
+def test_keys_of_one_run_open_nothing_in_a_second_run_of_the_same_group() -> None:
+    """A server may start the app again: the nodes' state is fresh, and shares of the first run would be held anew."""
+    apps = {name: client(GROUP, name) for name in PUBLIC}
+    dealt = wire.decode_dealt(asked(apps["bank-a"], "bank-a", 1, "deal", wire.encode_deal(["1.0"])))
+    dealer, holder = (PartnerId(name) for name in ("bank-a", "bank-b"))
+    packet = wire.encode_hold([wire.Dealing(dealer=dealer, publics=dealt.publics, sealed=dealt.sealed[holder])])
+    assert wire.decode_held(asked(apps["bank-b"], "bank-b", 1, "hold", packet)) == ()
+    (complaint,) = wire.decode_held(asked(apps["bank-b"], "bank-b", 2, "hold", packet))
+    assert (complaint.dealer, complaint.key) == ("bank-a", "1.0")
+
+
+@pytest.mark.parametrize("said", [RecordDict(), RecordDict({"body": ConfigRecord({"body": "bank-b"})})])
+def test_a_node_that_does_not_say_its_name_is_nobody(said: RecordDict) -> None:
+    bodies = {"one": flower.body_content(b"bank-a"), "two": said}
+    apps: dict[str, Any] = {
+        name: lambda message, context, body=body: Message(body, reply_to=message) for name, body in bodies.items()
+    }
+    assert AskedNames()(LocalGrid(apps, "ab" * 32)) == {"bank-a": node_number("one")}
 
 
 def test_partners_with_other_terms_do_not_mix() -> None:
     """One partner believes in a wider clip: nothing that it deals or signs fits."""
     other = replace(GROUP, update=Update(clip=200.0, examples_max=1000))
     apps = {name: client(other if name == "bank-b" else GROUP, name, 100.0) for name in PUBLIC}
-    strategy = GROUP.strategy(FedAvg(fraction_evaluate=0.0), patience_seconds=0.1)
+    strategy = GROUP.strategy(FedAvg(fraction_evaluate=0.0), FLOWER_RUN, patience_seconds=0.1)
     result = strategy.start(LocalGrid(apps, "ab" * 32), start(), num_rounds=1)
     assert strategy.last_sum is not None
     assert "bank-b" not in strategy.last_sum.cohort
