@@ -7,8 +7,9 @@ replaced was secret: its pages are overwritten, and the write-ahead log is empti
 """
 
 from collections.abc import Iterator, MutableMapping
+from typing import cast
 
-from sqlalchemy import case, delete, func, select
+from sqlalchemy import Table, bindparam, case, delete, func, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session
 
@@ -19,6 +20,17 @@ from privacy.ids import Digest
 SECRET = ("own/", "share/")  # names of federation.horizontal.keys whose values are secret
 SMALL_BYTES = 256
 ROOM = bytes(PAGE_BYTES)  # more than a page keeps of a row
+
+# Made once, and past the ORM: a round asks for each of them several times.
+_rows = cast("Table", RoundKeyRow.__table__)
+_c = _rows.c
+KEEP = insert(_rows)
+KEEP = KEEP.on_conflict_do_update(index_elements=[_c.job, _c.name], set_={"value": KEEP.excluded.value})
+DROP = delete(_rows).where(_c.job == bindparam("of"), _c.name.in_(bindparam("names", expanding=True)))
+OVERVIEW = select(_c.name, case((func.length(_c.value) <= SMALL_BYTES, _c.value))).where(_c.job == bindparam("of"))
+BESIDE = select(_c.name, _c.value).where(
+    _c.job == bindparam("of"), _c.name >= bindparam("first"), _c.name < bindparam("last")
+)
 
 
 class RoundKeys(MutableMapping[str, bytes]):
@@ -75,28 +87,21 @@ class RoundKeys(MutableMapping[str, bytes]):
         ]
         replaced = self._stored.keys() & self._changed.keys()
         gone = [name for name in replaced if self._changed[name] is None]
+        connection = session.connection()
         if kept:
-            statement = insert(RoundKeyRow)
-            statement = statement.on_conflict_do_update(
-                index_elements=[RoundKeyRow.job, RoundKeyRow.name], set_={"value": statement.excluded.value}
-            )
-            session.execute(statement, kept)
+            connection.execute(KEEP, kept)
         if gone:
-            session.execute(delete(RoundKeyRow).where(RoundKeyRow.job == self._job, RoundKeyRow.name.in_(gone)))
+            connection.execute(DROP, {"of": self._job, "names": gone})
         if any(name.startswith(SECRET) for name in replaced):
             forget(session)
 
     def _siblings(self, session: Session, name: str) -> dict[str, bytes]:
         """The value of a name with those beside it: the shares of one slot are read together."""
         folder = name.rpartition("/")[0] + "/"
-        query = select(RoundKeyRow.name, RoundKeyRow.value).where(
-            RoundKeyRow.job == self._job, RoundKeyRow.name >= folder, RoundKeyRow.name < folder[:-1] + "0"
-        )
-        return {row[0]: row[1] for row in session.execute(query)}
+        found = session.connection().execute(BESIDE, {"of": self._job, "first": folder, "last": folder[:-1] + "0"})
+        return {row[0]: row[1] for row in found}
 
 
 def overview(session: Session, job: str) -> dict[str, bytes | None]:
     """All names of a job, with the values that are small; None for one that is to be loaded when it is asked for."""
-    value = case((func.length(RoundKeyRow.value) <= SMALL_BYTES, RoundKeyRow.value))
-    rows = session.execute(select(RoundKeyRow.name, value).where(RoundKeyRow.job == job))
-    return {row[0]: row[1] for row in rows}
+    return {row[0]: row[1] for row in session.connection().execute(OVERVIEW, {"of": job})}

@@ -4,9 +4,11 @@ Each function takes the session of a running transaction and returns frozen valu
 keep, `consent` the consent records.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Table, bindparam, exists, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from ecowire import documents
@@ -68,12 +70,22 @@ class Cosigned:
     cosignature: Signed
 
 
+# Every request passes the inbox: its statements are made once and go past the ORM, which would cost more than they do.
+_inbox = cast("Table", InboxRow.__table__)
+STORED = select(*(_inbox.c[name] for name in ("digest", "reply_kind", "reply_head", "reply_body"))).where(
+    _inbox.c.id == bindparam("request")
+)
+KEEP = insert(_inbox)
+ACKED = update(_inbox).where(_inbox.c.id == bindparam("request")).values(acked=True, reply_body=b"")
+OPEN = select(exists().where(OutboxRow.state == "OPEN"))
+
+
 # --- inbox: one stored reply for each request id
 
 
 def stored_reply(session: Session, request: Message) -> Message | None:
     """The reply stored for this request id, if any. Raises IdempotencyConflict where the content was another."""
-    row = session.get(InboxRow, request.id)
+    row = session.connection().execute(STORED, {"request": request.id}).one_or_none()
     if row is None:
         return None
     if row.digest != request.digest:
@@ -91,13 +103,13 @@ def keep_reply(session: Session, request: Message, reply: Message, now: str) -> 
         "reply_head": canonical.encode(reply.head),
         "reply_body": reply.body,
     }
-    session.execute(insert(InboxRow).values(**values))
+    session.connection().execute(KEEP, values)
 
 
-def acknowledge(session: Session, reply_id: str) -> None:
-    """The hub has stored this reply: its body is no longer needed here."""
-    request_id = reply_id.removesuffix("/r")
-    session.execute(update(InboxRow).where(InboxRow.id == request_id).values(acked=True, reply_body=b""))
+def acknowledge(session: Session, reply_ids: Sequence[str]) -> None:
+    """The hub has stored these replies: their bodies are no longer needed here."""
+    if reply_ids:
+        session.connection().execute(ACKED, [{"request": reply_id.removesuffix("/r")} for reply_id in reply_ids])
 
 
 # --- outbox: requests of this node, until the hub has answered
@@ -116,6 +128,11 @@ def enqueue(session: Session, request: Message, now: str) -> None:
         return
     head = canonical.encode(request.head)
     session.add(OutboxRow(id=request.id, kind=request.kind, head=head, body=request.body, created=now))
+
+
+def has_open_requests(session: Session) -> bool:
+    """Whether the hub has something of this node's still to answer."""
+    return bool(session.connection().scalar(OPEN))
 
 
 def open_requests(session: Session) -> list[Message]:

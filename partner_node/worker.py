@@ -52,6 +52,7 @@ class Worker:
         self._lock = threading.Lock()
         self._queued: set[str] = set()  # requests that wait or run: a repeat of one of them is dropped
         self._sent: set[str] = set()  # own requests sent lately on this connection
+        self._waiting = True  # something may stand in the outbox
         self._acks: list[str] = []  # replies the hub has, not noted yet
         self._untidy = 0  # replies and acks since the house was tidied
 
@@ -120,6 +121,7 @@ class Worker:
             answer.write(session)
             store.keep_reply(session, request, reply, now)
             self._keep_acks(session)
+            self._waiting = store.has_open_requests(session)
 
         self._node.database.write(request.kind, commit, keep_log=True)
         self._acks.clear()
@@ -139,8 +141,7 @@ class Worker:
         self._untidy += 1
 
     def _keep_acks(self, session: Session) -> None:
-        for reply_id in self._acks:
-            store.acknowledge(session, reply_id)
+        store.acknowledge(session, self._acks)
 
     def _answer(self, request: Message) -> Answer:
         try:
@@ -165,7 +166,8 @@ class Worker:
                 self._queued.discard(request.id)
         self._send(self._node.outbound.message(reply))
         self._untidy += 1
-        self._send_requests()  # a request's state change may have put something into the outbox
+        if self._waiting:  # the handler's change may have put something into the outbox
+            self._send_requests()
 
     def _settle(self, reply: Message) -> None:
         self._outbox.settle(reply)
