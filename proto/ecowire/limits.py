@@ -2,6 +2,7 @@
 
 PROTOCOL = 1
 CHUNK_BYTES_MAX = 1 << 20
+SMALL_BYTES_MAX = 64 << 10  # a body up to this travels in its message's first frame
 HEAD_BYTES_MAX = 256 << 10
 BODY_BYTES_MAX = 256 << 20
 ID_BYTES_MAX = 200

@@ -14,44 +14,55 @@ FAILURE = "failure"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A request or a reply. Request ids are deterministic; a reply's id is its request's id + "/r"."""
+    """A request or a reply. Request ids are deterministic; a reply's id is its request's id + "/r".
+
+    sha256: 32 bytes, of the body; made here unless whoever has the body knows it already.
+    """
 
     id: str
     kind: str
     head: dict[str, canonical.Value] = field(default_factory=dict)
-    body: bytes = b""
+    body: bytes = field(default=b"", repr=False)
     reply_to: str = ""
+    sha256: bytes = field(default=b"", repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.sha256:
+            object.__setattr__(self, "sha256", hashlib.sha256(self.body).digest())
 
     @property
     def digest(self) -> bytes:
         """32 bytes over kind, head and body: same id with another digest is a conflict."""
         prefix = canonical.encode([self.kind, self.head])
-        return canonical.digest_bytes("ecohub/message/v1", hashlib.sha256(prefix).digest() + self.body)
+        return canonical.digest_bytes("ecohub/message/v2", hashlib.sha256(prefix).digest() + self.sha256)
 
     def reply(self, kind: str, head: dict[str, canonical.Value], body: bytes = b"") -> "Message":
         return Message(id=self.id + "/r", reply_to=self.id, kind=kind, head=head, body=body)
 
 
 def to_frames(message: Message) -> Iterator[pb.Frame]:
-    """The frames of a message: Begin, then chunks of at most 1 MiB."""
-    head = canonical.encode(message.head)
+    """The frames of a message: Begin with a small body in it, or Begin and then chunks of at most 1 MiB."""
+    head, size = canonical.encode(message.head), len(message.body)
     if len(head) > limits.HEAD_BYTES_MAX:
         raise MessageTooLarge(size=len(head), limit=limits.HEAD_BYTES_MAX)
-    if len(message.body) > limits.BODY_BYTES_MAX:
-        raise MessageTooLarge(size=len(message.body), limit=limits.BODY_BYTES_MAX)
+    if size > limits.BODY_BYTES_MAX:
+        raise MessageTooLarge(size=size, limit=limits.BODY_BYTES_MAX)
+    small = size <= limits.SMALL_BYTES_MAX
     begin = pb.Begin(
         id=message.id,
         reply_to=message.reply_to,
         kind=message.kind,
         head=head,
-        size=len(message.body),
-        sha256=hashlib.sha256(message.body).digest(),
+        size=size,
+        sha256=message.sha256,
+        body=message.body if small else b"",
     )
     yield pb.Frame(begin=begin)
-    view = memoryview(message.body)
-    for start in range(0, len(view), limits.CHUNK_BYTES_MAX):
-        data = bytes(view[start : start + limits.CHUNK_BYTES_MAX])
-        yield pb.Frame(chunk=pb.Chunk(id=message.id, data=data))
+    if not small:
+        view = memoryview(message.body)
+        for start in range(0, size, limits.CHUNK_BYTES_MAX):
+            data = bytes(view[start : start + limits.CHUNK_BYTES_MAX])
+            yield pb.Frame(chunk=pb.Chunk(id=message.id, data=data))
 
 
 class Assembler:
@@ -89,9 +100,13 @@ class Assembler:
         head = canonical.decode(begin.head)
         if not isinstance(head, dict):
             raise MalformedMessage(why="the head is not an object")
+        if begin.size <= limits.SMALL_BYTES_MAX or begin.body:
+            if len(begin.body) != begin.size or begin.size > limits.SMALL_BYTES_MAX:
+                raise MalformedMessage(why="a small body travels in the first frame, a large one in chunks")
+            return _checked(begin, head, begin.body)
         self._announced += begin.size
         self._open[begin.id] = (begin, head, bytearray())
-        return self._done(begin.id) if begin.size == 0 else None
+        return None
 
     def _chunk(self, chunk: pb.Chunk) -> Message | None:
         if chunk.id not in self._open:
@@ -105,7 +120,10 @@ class Assembler:
     def _done(self, message_id: str) -> Message:
         begin, head, body = self._open.pop(message_id)
         self._announced -= begin.size
-        data = bytes(body)
-        if hashlib.sha256(data).digest() != begin.sha256:
-            raise MalformedMessage(why="the body's hash differs")
-        return Message(id=begin.id, reply_to=begin.reply_to, kind=begin.kind, head=head, body=data)
+        return _checked(begin, head, bytes(body))
+
+
+def _checked(begin: pb.Begin, head: dict[str, canonical.Value], body: bytes) -> Message:
+    if hashlib.sha256(body).digest() != begin.sha256:
+        raise MalformedMessage(why="the body's hash differs")
+    return Message(id=begin.id, reply_to=begin.reply_to, kind=begin.kind, head=head, body=body, sha256=begin.sha256)

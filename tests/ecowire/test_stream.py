@@ -33,8 +33,26 @@ def test_a_large_body_is_cut_into_chunks_that_interleave() -> None:
     assert {message.id: message for message in assemble(mixed)} == {"a": first, "b": second}
 
 
+LARGE = b"x" * (limits.SMALL_BYTES_MAX + 1)
+
+
+@pytest.mark.parametrize("size", [0, 1, limits.SMALL_BYTES_MAX, limits.SMALL_BYTES_MAX + 1])
+def test_a_small_body_travels_in_the_first_frame_and_a_large_one_in_chunks(size: int) -> None:
+    message = Message(id="a", kind="flower", body=bytes(size))
+    frames = list(to_frames(message))
+    assert len(frames) == (1 if size <= limits.SMALL_BYTES_MAX else 2)
+    assert assemble(frames) == [message]
+
+
+def test_a_body_whose_hash_is_known_is_not_hashed_again() -> None:
+    known = Message(id="a", kind="flower", body=b"abc", sha256=hashlib.sha256(b"abc").digest())
+    assert known == Message(id="a", kind="flower", body=b"abc")
+    assert known.digest != Message(id="a", kind="flower", body=b"abd").digest
+
+
 def begin(**fields: object) -> pb.Frame:
-    values = {"id": "a", "kind": "x", "head": b"{}", "size": 3, "sha256": hashlib.sha256(b"abc").digest(), **fields}
+    sha256 = hashlib.sha256(LARGE).digest()
+    values = {"id": "a", "kind": "x", "head": b"{}", "size": len(LARGE), "sha256": sha256, **fields}
     return pb.Frame(begin=pb.Begin(**values))  # type: ignore[arg-type]
 
 
@@ -56,9 +74,14 @@ def chunk(data: bytes, message_id: str = "a") -> pb.Frame:
         ([begin(), begin()], MalformedMessage),
         ([begin(id=str(i)) for i in range(limits.OPEN_MESSAGES_MAX + 1)], MalformedMessage),
         ([chunk(b"abc")], MalformedMessage),
-        ([begin(), chunk(b"abcd")], MalformedMessage),
+        ([begin(), chunk(LARGE + b"d")], MalformedMessage),
         ([begin(), chunk(b"")], MalformedMessage),
-        ([begin(), chunk(b"abd")], MalformedMessage),
+        ([begin(), chunk(LARGE[:-1] + b"d")], MalformedMessage),
+        ([begin(size=3)], MalformedMessage),
+        ([begin(size=3, body=b"abcd")], MalformedMessage),
+        ([begin(size=3, body=b"abd")], MalformedMessage),
+        ([begin(body=b"abc")], MalformedMessage),
+        ([begin(body=LARGE)], MalformedMessage),
         ([begin(size=limits.CHUNK_BYTES_MAX + 2), chunk(bytes(limits.CHUNK_BYTES_MAX + 1))], MalformedMessage),
         ([pb.Frame()], MalformedMessage),
         ([pb.Frame(ack=pb.Ack(id="a"))], MalformedMessage),

@@ -79,8 +79,11 @@ def stream(silent: Alliance) -> Iterator[Stream]:
     made.close()
 
 
+LARGE = limits.SMALL_BYTES_MAX + 10  # a body that comes in chunks
+
+
 def begin(**changes: Any) -> pb.Frame:
-    fields = {"id": "m", "kind": "assets", "head": b"{}", "size": 10, "sha256": bytes(32), **changes}
+    fields = {"id": "m", "kind": "assets", "head": b"{}", "size": LARGE, "sha256": bytes(32), **changes}
     return pb.Frame(begin=pb.Begin(**fields))
 
 
@@ -89,7 +92,7 @@ def begin(**changes: Any) -> pb.Frame:
     [
         ([begin(size=limits.BODY_BYTES_MAX + 1)], "MESSAGE_TOO_LARGE"),
         ([begin(head=b" " * (limits.HEAD_BYTES_MAX + 1))], "MESSAGE_TOO_LARGE"),
-        ([begin(), pb.Frame(chunk=pb.Chunk(id="m", data=b"x" * 10))], "MALFORMED_MESSAGE"),
+        ([begin(), pb.Frame(chunk=pb.Chunk(id="m", data=b"x" * LARGE))], "MALFORMED_MESSAGE"),
         ([begin(head=b'{"b":1,"a":2}')], "NOT_CANONICAL"),
         ([pb.Frame()], "MALFORMED_MESSAGE"),
     ],

@@ -362,8 +362,11 @@ def test_a_captured_document_of_another_node_is_refused(hub: ServedHub) -> None:
     stream.close()
 
 
+LARGE = limits.SMALL_BYTES_MAX + 10  # a body that comes in chunks
+
+
 def begin(**changes: object) -> pb.Frame:
-    fields = {"id": "m", "kind": "assets", "head": b"{}", "size": 10, "sha256": b"\x00" * 32, **changes}
+    fields = {"id": "m", "kind": "assets", "head": b"{}", "size": LARGE, "sha256": b"\x00" * 32, **changes}
     return pb.Frame(begin=pb.Begin(**fields))  # type: ignore[arg-type]
 
 
@@ -371,8 +374,11 @@ HOSTILE = {
     "a body larger than allowed": ([begin(size=limits.BODY_BYTES_MAX + 1)], "MESSAGE_TOO_LARGE"),
     "a head larger than allowed": ([begin(head=b" " * (limits.HEAD_BYTES_MAX + 1))], "MESSAGE_TOO_LARGE"),
     "a chunk of nothing": ([pb.Frame(chunk=pb.Chunk(id="ghost", data=b"x"))], "MALFORMED_MESSAGE"),
-    "a body longer than announced": ([begin(), pb.Frame(chunk=pb.Chunk(id="m", data=b"x" * 11))], "MALFORMED_MESSAGE"),
-    "another hash": ([begin(), pb.Frame(chunk=pb.Chunk(id="m", data=b"x" * 10))], "MALFORMED_MESSAGE"),
+    "a body longer than announced": (
+        [begin(), pb.Frame(chunk=pb.Chunk(id="m", data=b"x" * (LARGE + 1)))],
+        "MALFORMED_MESSAGE",
+    ),
+    "another hash": ([begin(), pb.Frame(chunk=pb.Chunk(id="m", data=b"x" * LARGE))], "MALFORMED_MESSAGE"),
     "begun twice": ([begin(), begin()], "MALFORMED_MESSAGE"),
     "too many begun": ([begin(id=f"m{i}") for i in range(limits.OPEN_MESSAGES_MAX + 1)], "MALFORMED_MESSAGE"),
     "a second hello": ([pb.Frame(hello=pb.Hello(protocol=1, partner="bank"))], "MALFORMED_MESSAGE"),

@@ -36,20 +36,22 @@ class Welcome(_message.Message):
     def __init__(self, alliance: _Optional[str] = ..., session: _Optional[str] = ...) -> None: ...
 
 class Begin(_message.Message):
-    __slots__ = ("id", "reply_to", "kind", "head", "size", "sha256")
+    __slots__ = ("id", "reply_to", "kind", "head", "size", "sha256", "body")
     ID_FIELD_NUMBER: _ClassVar[int]
     REPLY_TO_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     HEAD_FIELD_NUMBER: _ClassVar[int]
     SIZE_FIELD_NUMBER: _ClassVar[int]
     SHA256_FIELD_NUMBER: _ClassVar[int]
+    BODY_FIELD_NUMBER: _ClassVar[int]
     id: str
     reply_to: str
     kind: str
     head: bytes
     size: int
     sha256: bytes
-    def __init__(self, id: _Optional[str] = ..., reply_to: _Optional[str] = ..., kind: _Optional[str] = ..., head: _Optional[bytes] = ..., size: _Optional[int] = ..., sha256: _Optional[bytes] = ...) -> None: ...
+    body: bytes
+    def __init__(self, id: _Optional[str] = ..., reply_to: _Optional[str] = ..., kind: _Optional[str] = ..., head: _Optional[bytes] = ..., size: _Optional[int] = ..., sha256: _Optional[bytes] = ..., body: _Optional[bytes] = ...) -> None: ...
 
 class Chunk(_message.Message):
     __slots__ = ("id", "data")
