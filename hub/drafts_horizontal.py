@@ -125,39 +125,51 @@ def _most_rows(parties: list[Head], directory: Directory) -> int:
 
 def _disclosure_en(body: Mapping[str, Any]) -> list[str]:
     names = ", ".join(party["partner"] for party in body["parties"])
-    count, colluders = len(body["parties"]), body["colluders"]
+    count, colluders, privacy = len(body["parties"]), body["colluders"], body.get("privacy")
+    sums = "updates, row counts" if privacy else "updates, row counts, losses, score histograms"
     lines = [
         f"Rows stay with {names}. The hub and every partner learn the model after each round, and sums over at least "
-        f"{colluders + 2} partners: updates, row counts, losses, score histograms; no partner's own.",
+        f"{colluders + 2} partners: {sums}; no partner's own.",
         f"The hub together with {colluders} of the {count} partners learns the sum of the others, no more.",
-        "Each partner's own test figures (AUC, log loss, row counts) are signed and shown to all.",
-        "Over many rounds sums for changing sets of partners can be subtracted from each other; same sets can't.",
     ]
+    if privacy:
+        multiplier = privacy.get("noise_multiplier_milli", 0) / 1000
+        lines.append(f"Noise of {multiplier:g} times one row's greatest influence is in every sum of updates.")
+        lines.append("Each partner's row counts are signed and shown to all; its test figures stay with it.")
+    else:
+        lines.append("Each partner's own test figures (AUC, log loss, row counts) are signed and shown to all.")
+        lines.append(
+            "There is no noise: sums over almost the same weights for changing sets of partners can be subtracted. "
+            "A hub that cheats, alone, needs two rounds and one partner's absence to read that partner's update."
+        )
     if count == 2:
         lines.append("Two partners: a sum shows each the other's update. Only the noise protects the rows.")
     if body["engine"]["name"] == "paillier":
         lines.append(f"{body['engine'].get('dealer')} deals the key and could open every single update.")
-    if privacy := body.get("privacy"):
-        multiplier = privacy.get("noise_multiplier_milli", 0) / 1000
-        lines.append(f"Noise of {multiplier:g} times one row's greatest influence is in every sum of updates.")
     return lines
 
 
 def _disclosure_zh(body: Mapping[str, Any]) -> list[str]:
     names = "、".join(party["partner"] for party in body["parties"])
-    count, colluders = len(body["parties"]), body["colluders"]
+    count, colluders, privacy = len(body["parties"]), body["colluders"], body.get("privacy")
+    sums = "更新、行数" if privacy else "更新、行数、损失、评分直方图"
     lines = [
         f"数据行始终留在 {names} 各方本地。枢纽与各方获知每轮后的模型，以及至少 {colluders + 2} 方的合计："
-        "更新、行数、损失、评分直方图；不获知任何一方的单独数值。",
+        f"{sums}；不获知任何一方的单独数值。",
         f"枢纽与 {count} 方中的 {colluders} 方串通时，只能获知其余各方之和。",
-        "各方自有测试集的指标（AUC、对数损失、行数）经签名后对所有方公开。",
-        "多轮中若参与方集合变化，各次之和可相减；集合不变则不能。",
     ]
+    if privacy:
+        multiplier = privacy.get("noise_multiplier_milli", 0) / 1000
+        lines.append(f"每次更新之和均加入噪声，强度为单行最大影响的 {multiplier:g} 倍。")
+        lines.append("各方行数经签名后对所有方公开；其测试指标仅本方可见。")
+    else:
+        lines.append("各方自有测试集的指标（AUC、对数损失、行数）经签名后对所有方公开。")
+        lines.append(
+            "不加噪声：参数几乎相同而参与方集合变化时，各次之和可相减。枢纽若作弊，无须任何一方配合，"
+            "只需两轮训练及某一方缺席其中一轮，即可读出该方的更新。"
+        )
     if count == 2:
         lines.append("仅两方：合计会让双方推知对方的更新，仅靠噪声保护数据行。")
     if body["engine"]["name"] == "paillier":
         lines.append(f"密钥由 {body['engine'].get('dealer')} 分发，其有能力解开任何单方更新。")
-    if privacy := body.get("privacy"):
-        multiplier = privacy.get("noise_multiplier_milli", 0) / 1000
-        lines.append(f"每次更新之和均加入噪声，强度为单行最大影响的 {multiplier:g} 倍。")
     return lines

@@ -36,11 +36,12 @@ def _brings(plan: HorizontalPlan, me: str) -> list[Pair]:
 def _sums(plan: HorizontalPlan) -> list[Pair]:
     roster, rounds = plan.roster, plan.training.rounds
     least, bound = roster.minimum, max(2 * roster.threshold - roster.size - 1, 0)
+    loss, loss_zh = ("", "") if plan.privacy else (" and their mean loss", "与平均损失")
     said: list[Pair] = [
         (
             f"in each of up to {rounds} rounds the hub and every party learn the sum of the updates of {least} parties "
-            f"or more, the number of their train rows and their mean loss; the trained model is theirs too",
-            f"在至多 {rounds} 轮的每一轮中，枢纽与各方获知不少于 {least} 方的更新之和、训练行数之和与平均损失；"
+            f"or more, the number of their train rows{loss}; the trained model is theirs too",
+            f"在至多 {rounds} 轮的每一轮中，枢纽与各方获知不少于 {least} 方的更新之和、训练行数之和{loss_zh}；"
             "训练所得模型亦为各方所有",
         )
     ]
@@ -90,31 +91,39 @@ def _noise(plan: HorizontalPlan) -> Pair:
     if plan.privacy is None:
         return (
             "NO NOISE is added: the sums are exact, and sums of rounds or runs over nearly the same clients can be "
-            "subtracted",
-            "不加噪声：总和为精确值，客户几乎相同的多轮或多次训练之和可以相减",
+            "subtracted. A hub that cheats, alone, needs two rounds with almost the same weights and one party's "
+            "absence in one of them to read that party's update",
+            "不加噪声：总和为精确值，客户几乎相同的多轮或多次训练之和可以相减。枢纽若作弊，无须任何一方配合，"
+            "只需两轮几乎相同的参数及某一方缺席其中一轮，即可读出该方的更新",
         )
     rounds, delta = plan.training.rounds, plan.privacy.delta_log10
     release = noise.Release(noise_multiplier_milli=plan.privacy.noise_multiplier_milli, count=rounds)
     total = to_text(noise.epsilon([release], delta))
     return (
         f"every update carries noise: {rounds} rounds tell about one train row at most epsilon {total} at delta "
-        f"10^{delta}, booked on the asset's lifetime budget; a repeated attempt costs as much as a round",
+        f"10^{delta}, booked on the asset's lifetime budget; a repeated attempt, or one that this node refuses once it "
+        "has read rows, costs as much as a round",
         f"每次更新均加噪声：{rounds} 轮对单行训练数据的泄露至多为 ε={total}（δ=10^{delta}），计入数据资产的终身预算；"
-        "重试一次与一轮花费相同",
+        "重试一次，或读取数据后拒绝一次，与一轮花费相同",
     )
 
 
 def _figures(plan: HorizontalPlan) -> list[Pair]:
-    exact, exact_zh = "", ""
     if plan.privacy is not None:
-        exact, exact_zh = "; test and validation rows carry no noise", "；测试与验证数据不加噪声"
+        return [
+            (
+                "at the end the hub and every party learn this node's numbers of rows, signed, and nothing else of "
+                "them: its figures, which carry no noise, are for its own people",
+                "结束时枢纽与各方仅获知本节点签名的行数；各项指标不含噪声，只供本方人员查看",
+            )
+        ]
     return [
         (
             "at the end the hub and every party learn this node's own figures, signed: numbers of rows, AUC and log "
             "loss on its test rows of its own model, the joint one and the adjusted one, and how many values were "
-            f"missing{exact}",
+            "missing",
             "结束时枢纽与各方获知本节点签名的自有指标：行数，本地、联合与个性化模型在测试行上的 AUC 及对数损失，"
-            f"以及缺失值数量{exact_zh}",
+            "以及缺失值数量",
         ),
         (
             "and a histogram of the joint model's scores on the test rows of all parties together",

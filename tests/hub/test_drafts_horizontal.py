@@ -142,9 +142,11 @@ def test_who_learns_what_is_said_in_both_languages() -> None:
     text = " ".join(map(str, noisy["disclosure"]))  # type: ignore[arg-type]
     for words in ("bank-c deals the key", "密钥由 bank-c 分发", "shows each the other's update", "仅两方", "1.1 times"):
         assert words in text
+    assert not [word for word in ("AUC", "histogram", "losses", "直方图", "损失") if word in text]
     plain: Any = draft()["disclosure"]
     assert len(plain) == 8 and sum(any("一" <= sign <= "鿿" for sign in line) for line in plain) == 4
     assert "at least 3 partners" in plain[0] and "至少 3 方" in plain[4]
+    assert "two rounds and one partner's absence" in plain[3] and "某一方缺席其中一轮" in plain[7]
 
 
 def test_without_published_bands_the_weight_is_the_default() -> None:

@@ -158,7 +158,9 @@ def test_the_disclosure_names_columns_bounds_and_who_learns_sums(banks: list[Tes
     assert "3 of 4 parties; nobody ever holds a key" in en
     assert "at most 1 other parties" in en
     assert "mean and variance" in en
-    assert "own figures, signed" in en
+    assert "own figures, signed" in en and "histogram" in en and "mean loss" in en
+    assert "alone, needs two rounds with almost the same weights and one party's absence" in en
+    assert "只需两轮几乎相同的参数及某一方缺席其中一轮" in zh
     for part in ("AGE, INCOME, REGION", "BOUGHT", "不加噪声", "3 方", "均值与方差"):
         assert part in zh
 
@@ -170,3 +172,6 @@ def test_noise_is_said_with_its_price(guarded: list[TestNode]) -> None:
     assert f"ε={spent}" in zh
     assert "NO NOISE" not in en
     assert "exact mean" not in en
+    assert "numbers of rows, signed, and nothing else of them" in en
+    assert not [word for word in ("AUC", "histogram", "mean loss") if word in en]
+    assert not [word for word in ("AUC", "直方图", "平均损失") if word in zh]
