@@ -82,8 +82,8 @@ def _engine(plan: HorizontalPlan) -> Pair:
         )
     dealer = plan.engine.dealer
     return (
-        f"THERE IS A DEALER, {dealer}: it makes the key alone and can read every update that it gets hold of",
-        f"密钥分发方为 {dealer}：密钥由其单独生成，凡其获得的更新，{dealer} 均可解密",
+        f"THERE IS A DEALER, {dealer}: it makes the key alone, is sent every round's updates as a holder, and can read each of them",
+        f"密钥分发方为 {dealer}：密钥由其单独生成；作为持有方它会收到每轮的各方更新，并能逐一解密",
     )
 
 
