@@ -110,8 +110,9 @@ class Slotless(Member):
     """Keys go by number, as in the first prototype: any key dealt ahead serves any round."""
 
     def take(self, slot_: Any, given_: Any) -> None:
-        self._store[keys.given(keys.slot_name(slot_))] = b'{"body":"%s","input":"%s"}' % (
+        self._store[keys.given(keys.slot_name(slot_))] = b'{"body":"%s","content":"%s","input":"%s"}' % (
             given_.body.encode(),
+            given_.content.encode(),
             given_.digest.encode(),
         )
 
@@ -151,7 +152,8 @@ def two_uploads(member: type[Member]) -> tuple[Upload, Upload]:
     hub.prepare(slot(1))
     victim = hub.members[VICTIM]
     victim.take(slot(1), given("w", slot(1)))
-    return victim.upload(slot(1), update_of(VICTIM)), victim.upload(slot(1), update_of(VICTIM, "w2"))
+    first, second = (victim.upload(slot(1), update_of(VICTIM, what), noisy=True) for what in ("w", "w2"))
+    return first, second  # lanes with noise may differ for the same weights: it is the key alone that forbids it
 
 
 class KeepsKey(Member):

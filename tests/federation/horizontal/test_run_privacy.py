@@ -167,8 +167,8 @@ def test_the_widest_numbers_overflow_nowhere() -> None:
 
 def test_a_dealer_who_reads_single_uploads_finds_the_whole_noise_in_each() -> None:
     paillier = {"name": "paillier", "dealer": "bank-c", "bits": 3072}
-    summed, dealt = (HorizontalPlan.from_body(body(**more)) for more in ({}, {"engine": paillier}))
-    found = {plan.engine.name: terms.noise_plan(plan, 29) for plan in (summed, dealt)}
+    plans = [HorizontalPlan.from_body(one) for one in (body(), body(engine=paillier))]
+    found = {plan.engine.name: terms.noise_plan(plan, 29) for plan in plans}
     multiplier = {name: np.sqrt(made.variance) / made.sensitivity for name, made in found.items()}
     assert multiplier["paillier"] == pytest.approx(1.0, abs=1e-3)
     assert multiplier["threshold"] == pytest.approx(np.sqrt(1 / 2), abs=1e-3)  # two honest ones in every sum
