@@ -23,6 +23,7 @@ from privacy.errors import Failure, Kind
 
 FLOWER_RUN = 1  # Flower's run number is process-wide; the real run is the digest in head and message id
 FLOWER_SERVER = 1  # Flower's number for the side that sends requests
+EVERYBODY = 0  # stands for the node in a request's bytes: what is one for all nodes is encoded and kept once
 ERROR_FAILED = 2  # Flower's code for an application that failed
 REASON_CHARACTERS_MAX = 4_000
 
@@ -118,17 +119,19 @@ def decode(data: bytes) -> Message:
     return made_message(parts.metadata, content=parts.content)
 
 
-def answer(app: ClientApp, request: bytes, node: str) -> bytes:
+def answer(app: ClientApp, request: bytes, node: str, message_id: str) -> bytes:
     """A node's whole work on one request: decode, run the local ClientApp, encode its reply.
 
-    An expected failure becomes an error reply with code and texts; anything else is raised to the node, whose edge
-    reports it without detail. Raises FlowerContentMalformed for a request that is malformed or meant for another node.
+    The bytes of a request are for everybody; message_id is what this node was asked under. An expected failure becomes
+    an error reply with code and texts; anything else is raised to the node, whose edge reports it without detail.
+    Raises FlowerContentMalformed for a request that is malformed or bears the name of a node.
     """
     settle_flower()
     message = decode(request)
-    if message.metadata.dst_node_id != node_number(node) or message.has_error():
-        raise FlowerContentMalformed(why="the request is for another node")
-    return records.encode(_run(app, message, _context(node)))
+    found = message.metadata
+    if (found.dst_node_id, found.message_id) != (EVERYBODY, "") or message.has_error():
+        raise FlowerContentMalformed(why="a request's bytes are for everybody")
+    return records.encode(_run(app, _addressed(message, node_number(node), message_id), _context(node)))
 
 
 class _BaseGrid(Grid):
@@ -188,9 +191,13 @@ class LocalGrid(_BaseGrid):
         ids = []
         for message in sorted(messages, key=lambda m: int(m.metadata.dst_node_id)):
             name, message_id = self._names[message.metadata.dst_node_id], self._message_id(message)
-            self._replies[message_id] = _run(self._apps[name], _identified(message, message_id), self._contexts[name])
+            self._replies[message_id] = self._run(name, message, message_id)
             ids.append(message_id)
         return ids
+
+    def _run(self, name: str, message: Message, message_id: str) -> Message:
+        known = _addressed(message, message.metadata.dst_node_id, message_id)
+        return _run(self._apps[name], known, self._contexts[name])
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
         found = [self._replies.pop(i) for i in message_ids if i in self._replies]
@@ -216,14 +223,19 @@ class AllianceGrid(_BaseGrid):
         return sorted(node_number(name) for name in self._channel.connected())
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
-        requests = []
-        for message in sorted(messages, key=lambda m: int(m.metadata.dst_node_id)):
-            message_id, name = self._message_id(message), self._names[message.metadata.dst_node_id]
-            known = _identified(message, message_id)
-            content = records.encode(known)
-            requests.append(Request(message_id=message_id, node=name, head=self._head(message), content=content))
+        requests: list[Request] = []
+        contents: dict[tuple[int, str, str], bytes] = {}  # by the records themselves, type and group
+        listed = sorted(messages, key=lambda m: int(m.metadata.dst_node_id))
+        for message in listed:
+            message_id, known = self._message_id(message), message.metadata
+            same = (id(message.content), known.message_type, known.group_id)
+            if same not in contents:
+                contents[same] = records.encode(_addressed(message, EVERYBODY, ""))
+            name, head = self._names[known.dst_node_id], self._head(message)
+            requests.append(Request(message_id=message_id, node=name, head=head, content=contents[same]))
             # an answer is matched with its request's metadata alone: the content need not stay in memory
-            self._pending[message_id] = made_message(known.metadata, content=RecordDict())
+            bare = made_message(known, content=RecordDict())
+            self._pending[message_id] = _addressed(bare, known.dst_node_id, message_id)
         self._channel.post(requests)
         self.bytes_sent += sum(len(request.content) for request in requests)
         return [request.message_id for request in requests]
@@ -326,13 +338,13 @@ def _failed(request: Message, failure: Failure) -> Message:
     return failure_message(request, code, kind.value, failure.message("en"), failure.message("zh"))
 
 
-def _identified(message: Message, message_id: str) -> Message:
-    """The same request under the id it is known by, without a clock reading."""
+def _addressed(message: Message, target: int, message_id: str) -> Message:
+    """The same request to a node under the id it is known by, without a clock reading."""
     data = message.metadata
     known = records.metadata(
         run=FLOWER_RUN,
         source=FLOWER_SERVER,
-        target=data.dst_node_id,
+        target=target,
         message_id=message_id,
         kind=data.message_type,
         group=data.group_id,

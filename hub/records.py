@@ -1,6 +1,7 @@
 """What the store gives back: frozen values, one for each table. ORM rows never leave the store."""
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from ecowire import documents
@@ -110,6 +111,19 @@ class Task:
     reply_body: bytes | None = None
     reply_digest: str | None = None
     bytes_up: int = 0
+    content: str | None = None  # in the body's place: SHA-256 in hex of a content that many tasks carry
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True, kw_only=True)
+class Content:
+    """The body of a request. Many may carry it, so it is hashed once and held in memory once."""
+
+    data: bytes = field(repr=False)
+    sha256: bytes
+
+    @classmethod
+    def of(cls, data: bytes) -> "Content":
+        return cls(data=data, sha256=hashlib.sha256(data).digest())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ node, so it finds the answers that were stored before and goes on where it stopp
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ecowire import status
 from hub import proposals, tasks
-from hub.records import Answer, Proposal
+from hub.records import Answer, Content, Proposal
 from hub.services import Services
 from hub.store import Transaction
 from hub.store_tasks import FAILED, WITHDRAWN
@@ -114,6 +115,7 @@ class TaskChannel:
         self._job = job
         self._approvals = approvals
         self._notes = notes
+        self._shared: dict[int, Content] = {}  # of the newest requests: held for the nodes' streams
         self._nodes: dict[str, str] = {}  # of the requests this channel has posted
         self._presence = Presence(job.parties, services.connected, patience) if patience else None
 
@@ -150,6 +152,9 @@ class TaskChannel:
         Raises RunEnded where the run is over, NotRepeatable for another content under a known id.
         """
         now = self._services.clock()
+        self._shared = shared = _shared(requests)
+        for content in shared.values():
+            self._services.store.contents[content.sha256.hex()] = content
 
         def body(tx: Transaction) -> None:
             if state_of(tx, self._job.digest) != proposals.RUNNING:
@@ -157,6 +162,8 @@ class TaskChannel:
             if self._notes is not None:
                 self._notes.write_decisions(tx)
             known = tx.tasks.known([request.message_id for request in requests])
+            for content in shared.values():
+                tx.tasks.keep_content(self._job.digest, content)
             for request in requests:
                 self._post(tx, request, now, known)
 
@@ -202,6 +209,7 @@ class TaskChannel:
             kind=FLOWER,
             head=head,
             body=request.content,
+            content=self._shared.get(id(request.content)),
             job=self._job.digest,
             phase=str(head.get("phase") or "round")[:PHASE_CHARACTERS_MAX],
             known=known,
@@ -242,6 +250,13 @@ class Answers(Mapping[str, "bytes | Failure"]):
 
     def __len__(self) -> int:
         return len(self._ids)
+
+
+def _shared(requests: "Sequence[Request]") -> dict[int, Content]:
+    """What several requests carry, by the identity of the bytes."""
+    counts = Counter(id(request.content) for request in requests)
+    many = {id(request.content): request.content for request in requests if counts[id(request.content)] > 1}
+    return {place: Content.of(data) for place, data in many.items()}
 
 
 def state_of(tx: Transaction, digest: str) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 from alembic import command
 from alembic.config import Config
@@ -21,6 +22,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from hub.records import Content
 from hub.store_evidence import EvidenceStore
 from hub.store_jobs import JobStore
 from hub.store_members import MemberStore
@@ -96,6 +98,8 @@ class Store:
     def __init__(self, url: str) -> None:
         self.url = url
         self.engine = _engine(url)
+        # what is on its way to several nodes: whoever sends it finds the one copy here while somebody holds it
+        self.contents: WeakValueDictionary[str, Content] = WeakValueDictionary()
         self._listeners: list[Callable[[Signal], None]] = []
         # SQLite has one writer; threads that wait for it here go on at once, where its own waiting sleeps in steps
         one_writer = self.engine.dialect.name == "sqlite"

@@ -6,12 +6,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Row, Table, bindparam, case, exists, func, insert, select, update
+from sqlalchemy import Row, Select, Table, and_, bindparam, case, delete, exists, func, insert, select, update
 
 from ecowire import limits
-from hub.records import Answer, Done, Head, PhaseCost, Task
+from hub.records import Answer, Content, Done, Head, PhaseCost, Task
 from hub.store_unit import Repository
-from hub.tables import CommandRow, TaskRow
+from hub.tables import CommandRow, RunContentRow, TaskRow
 from privacy import canonical
 from privacy.ids import PartnerId
 
@@ -22,6 +22,22 @@ TASK = cast("Table", TaskRow.__table__)
 C = TASK.columns
 LATER = TASK.alias("later")
 GIVEN = C.id.in_(bindparam("ids", expanding=True))
+SHARES = cast("Table", RunContentRow.__table__)
+S = SHARES.columns
+SHARED = select(S.body).where(S.job == bindparam("of_job"), S.sha256 == bindparam("of_sha256"))
+NOT_SHARED = ~exists().where(S.job == bindparam("of_job"), S.sha256 == bindparam("of_sha256"))
+SHARE = insert(SHARES).from_select(
+    ["job", "sha256", "body"],
+    select(
+        bindparam("of_job", type_=S.job.type),
+        bindparam("of_sha256", type_=S.sha256.type),
+        bindparam("of_body", type_=S.body.type),
+    ).where(NOT_SHARED),
+)
+UNSHARE = delete(SHARES).where(S.job == bindparam("of_job"))
+WHOLE: Select[Any] = select(
+    *(column for column in C if column.name != "body"), func.coalesce(C.body, S.body).label("body")
+).select_from(TASK.outerjoin(SHARES, and_(S.job == C.job, S.sha256 == C.content)))
 NO_CONTENTS = [column for column in C if column.name not in ("body", "reply_body")]
 KNOWN = select(C.id, C.node, C.digest, C.state).where(GIVEN)
 SETTLED = select(C.id).where(GIVEN, C.state != OPEN)
@@ -75,6 +91,7 @@ class TaskStore(Repository):
             "phase": task.phase,
             "head": canonical.encode(task.head).decode(),
             "body": task.body,
+            "content": task.content,
             "digest": task.digest,
             "state": OPEN,
             "created_at": task.created_at,
@@ -83,7 +100,7 @@ class TaskStore(Repository):
         self._connection.execute(insert(TASK), values)
 
     def get(self, task_id: str) -> Task | None:
-        found = self._connection.execute(select(TASK).where(C.id == task_id)).one_or_none()
+        found = self._connection.execute(WHOLE.where(C.id == task_id)).one_or_none()
         return _task(found) if found else None
 
     def asked(self, task_id: str) -> Task | None:
@@ -100,8 +117,18 @@ class TaskStore(Repository):
         """Those of the given tasks that are no longer open."""
         return tuple(self._connection.scalars(SETTLED, {"ids": ids}))
 
+    def keep_content(self, job: str, content: Content) -> None:
+        """Keep what several tasks of a job carry, until `drop_content` or the job's end."""
+        values = {"of_job": job, "of_sha256": content.sha256.hex(), "of_body": content.data}
+        self._connection.execute(SHARE, values)
+
+    def content(self, job: str, sha256: str) -> Content | None:
+        """A content kept; None where nobody waits for an answer to it any more."""
+        data = self._connection.scalars(SHARED, {"of_job": job, "of_sha256": sha256}).one_or_none()
+        return None if data is None else Content(data=data, sha256=bytes.fromhex(sha256))
+
     def next_open(self, node: str, after: int) -> tuple[Task | None, bool]:
-        """The node's oldest open task that is newer than `after`, and whether there are more."""
+        """The node's oldest open task newer than `after`, without a content that it shares; whether there are more."""
         found = self._connection.execute(NEXT, {"to": node, "after": after}).one_or_none()
         return (_task(found), bool(found.more)) if found else (None, False)
 
@@ -119,7 +146,7 @@ class TaskStore(Repository):
 
     def of_job(self, job: str, *, kind: str | None = None) -> tuple[Task, ...]:
         """All tasks of a job with their bodies, oldest first."""
-        query = select(TASK).where(C.job == job).order_by(C.number)
+        query = WHOLE.where(C.job == job).order_by(C.number)
         if kind is not None:
             query = query.where(C.kind == kind)
         return tuple(_task(row) for row in self._connection.execute(query))
@@ -175,7 +202,8 @@ class TaskStore(Repository):
     def drop_content(self, job: str, kind: str, after: int) -> int:
         """What was asked since task `after` has been used: sizes, digests and times stay, contents go. The newest such
         task's number, to go on from: a run's end must not look at its beginning again."""
-        dropped = self._connection.scalars(USED, {"of_job": job, "of_kind": kind, "after": after})
+        dropped = self._connection.scalars(USED, {"of_job": job, "of_kind": kind, "after": after}).all()
+        self._connection.execute(UNSHARE, {"of_job": job})
         return max(dropped, default=after)
 
     def withdraw(self, job: str) -> None:
@@ -183,6 +211,7 @@ class TaskStore(Repository):
         closed = update(TASK).where(C.job == job)
         self._connection.execute(closed.where(C.state == OPEN).values(state=WITHDRAWN))
         self._connection.execute(closed.values(body=None, reply_body=None))
+        self._connection.execute(UNSHARE, {"of_job": job})
 
     def costs(self, job: str) -> tuple[PhaseCost, ...]:
         """Requests, bytes and duration for each phase and node of a job, in the order the phases began."""
@@ -260,6 +289,7 @@ def _task(row: Row[Any], *, contents: bool = True) -> Task:
         reply_body=row.reply_body if contents else None,
         reply_digest=row.reply_digest,
         bytes_up=row.bytes_up,
+        content=row.content,
     )
 
 

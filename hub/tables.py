@@ -150,6 +150,7 @@ class TaskRow(Base):
     phase: Mapped[str] = mapped_column(String(64))
     head: Mapped[str]
     body: Mapped[bytes | None]
+    content: Mapped[str | None] = mapped_column(DIGEST)  # in the body's place: SHA-256 of a `RunContentRow`
     digest: Mapped[str] = mapped_column(DIGEST)
     state: Mapped[str] = mapped_column(STATE)
     handled: Mapped[bool] = mapped_column(default=False)
@@ -164,6 +165,15 @@ class TaskRow(Base):
         one_of("state", "OPEN", "ANSWERED", "FAILED", "WITHDRAWN"),
         Index(None, "node", "state", "number"),
     )
+
+
+class RunContentRow(Base):
+    """The body of requests that are the same for many nodes, kept once until the round is over."""
+
+    __tablename__ = "run_content"
+    job: Mapped[str] = mapped_column(DIGEST, primary_key=True)
+    sha256: Mapped[str] = mapped_column(DIGEST, primary_key=True)
+    body: Mapped[bytes]
 
 
 class EnvelopeRow(Base):

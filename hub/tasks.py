@@ -9,7 +9,7 @@ from datetime import datetime
 
 from ecowire import limits, status
 from ecowire.stream import FAILURE, Message
-from hub.records import Head, Task
+from hub.records import Content, Head, Task
 from hub.store import Transaction
 from hub.store_tasks import ANSWERED, FAILED, OPEN
 from privacy import canonical
@@ -49,23 +49,26 @@ def post(
     kind: str,
     head: Head,
     body: bytes = b"",
+    content: Content | None = None,
     job: str = "",
     phase: str = "",
     known: Mapping[str, tuple[str, str, str]] | None = None,
 ) -> bool:
     """Ask a node something; False where the same was asked before. The node is told after the commit.
 
+    content: in the body's place, what `tx.tasks.keep_content` keeps for this and other tasks of the job.
     known: what `tx.tasks.known` gives for this id and others, where many are posted together.
     Raises NotRepeatable where this id was posted with another content.
     """
     assert len(task_id) <= limits.ID_BYTES_MAX - 2, "room for the reply's id"
-    digest = Message(id=task_id, kind=kind, head=head, body=body).digest.hex()
+    given = content or Content.of(body)
+    digest = Message(id=task_id, kind=kind, head=head, body=given.data, sha256=given.sha256).digest.hex()
     before = (tx.tasks.known([task_id]) if known is None else known).get(task_id)
     if before is not None:
         if before[:2] != (node, digest):
             raise NotRepeatable(task=task_id)
         return False
-    size = len(body) + len(canonical.encode(head))
+    size = len(given.data) + len(canonical.encode(head))
     tx.tasks.add(
         Task(
             number=0,
@@ -75,7 +78,8 @@ def post(
             kind=kind,
             phase=phase or kind,
             head=head,
-            body=body,
+            body=None if content else body,
+            content=content.sha256.hex() if content else None,
             digest=digest,
             state=OPEN,
             handled=False,

@@ -263,7 +263,7 @@ class _Turn:
             except Failure as failure:
                 raise self._failed(failure) from None
 
-        return grid.answer(cast("Any", watched), request.body, self._node.settings.partner)
+        return grid.answer(cast("Any", watched), request.body, self._node.settings.partner, request.id)
 
     def write(self, session: Session) -> None:
         """Keep what this request changed, in the transaction that stores its reply."""

@@ -98,7 +98,7 @@ class Training:
                 raise MalformedMessage(why="the round in the head is another one")
             return turn.take(number, envelopes)
 
-        body = grid.answer(apps.make_client_app(participant), request.body, self._node.settings.partner)
+        body = grid.answer(apps.make_client_app(participant), request.body, self._node.settings.partner, request.id)
         return Answer(body=body, write=turn.write)
 
     # --- what a turn needs

@@ -20,7 +20,7 @@ from ecowire.stream import Assembler, Message, to_frames
 from ecowire.v1 import alliance_pb2 as pb
 from hub import dispatch, identity, tasks
 from hub.identity import Caller
-from hub.records import Task
+from hub.records import Content, Task
 from hub.services import NodeHandler, Services
 from hub.store import Signal
 from privacy.errors import Failure, Kind
@@ -215,8 +215,20 @@ class Switch:
     def _next_task(self, node: str, after: int) -> tuple[Task | None, bool]:
         return self._services.store.read("tasks.next", lambda tx: tx.tasks.next_open(node, after))
 
+    def _content(self, task: Task) -> Content | None:
+        """What a task carries; None where it was withdrawn meanwhile."""
+        if task.content is None:
+            return Content.of(task.body or b"")
+        held, job, sha256 = self._services.store.contents, task.job, task.content
+        found = held.get(sha256) or self._services.store.read("tasks.content", lambda tx: tx.tasks.content(job, sha256))
+        return None if found is None else held.setdefault(sha256, found)
+
     def _task_frames(self, link: Link, task: Task) -> Iterator[pb.Frame]:
-        for frame in to_frames(Message(id=task.id, kind=task.kind, head=task.head, body=task.body or b"")):
+        content = self._content(task)
+        if content is None:
+            return
+        message = Message(id=task.id, kind=task.kind, head=task.head, body=content.data, sha256=content.sha256)
+        for frame in to_frames(message):
             if link.over:
                 return
             self._check(link)  # a slow reader, a large body

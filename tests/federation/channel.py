@@ -63,7 +63,7 @@ class MemoryChannel:
             elif message_id in self._answers:
                 found[message_id] = None
             elif node not in self.silent | self.disconnected:
-                self._answers[message_id] = grid.answer(self._apps[node], content, node)
+                self._answers[message_id] = grid.answer(self._apps[node], content, node, message_id)
                 self.executed.append(message_id)
                 found[message_id] = None
         return Loaded(found, self)

@@ -13,7 +13,7 @@ from flwr.supercore.task_identity import TaskIdentity
 
 from federation import grid, records
 from federation.errors import FlowerContentMalformed, TooFewRows
-from federation.grid import AllianceGrid, LocalGrid, node_number
+from federation.grid import AllianceGrid, LocalGrid, Request, node_number
 from tests.federation.channel import MemoryChannel
 
 RUN = "ab" * 32
@@ -185,14 +185,25 @@ def test_a_bad_answer_never_reaches_the_application_as_content(change: Callable[
         assert grid.read_failure(reply)["code"] == "FLOWER_CONTENT_MALFORMED"
 
 
-def test_a_node_answers_only_its_own_requests() -> None:
+def test_a_request_that_bears_the_name_of_a_node_is_refused() -> None:
     channel = MemoryChannel(APPS)
     grid_ = AllianceGrid(channel, RUN)
     request = requests(grid_)[0]
-    data = records.encode(request, "id")
-    other = next(name for name in NAMES if node_number(name) != request.metadata.dst_node_id)
-    with pytest.raises(FlowerContentMalformed):
-        grid.answer(APPS[other], data, other)
+    for data in (records.encode(request), records.encode(request, "id")):
+        with pytest.raises(FlowerContentMalformed):
+            grid.answer(APPS[NAMES[0]], data, NAMES[0], "id")
+
+
+def test_what_is_one_content_for_all_nodes_is_encoded_once() -> None:
+    channel = MemoryChannel(APPS)
+    posted: list[Request] = []
+    channel.post = posted.extend  # type: ignore[method-assign]
+    grid_ = AllianceGrid(channel, RUN)
+    content = requests(grid_)[0].content
+    grid_.push_messages([grid_.create_message(content, "query.step", n, "1") for n in grid_.get_node_ids()])
+    assert len(posted) == len(NAMES) > 1
+    assert len({id(request.content) for request in posted}) == 1
+    assert len({request.message_id for request in posted}) == len(NAMES)
 
 
 def test_an_unexpected_exception_is_left_to_the_nodes_edge() -> None:

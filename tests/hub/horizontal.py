@@ -112,7 +112,7 @@ class Bank(threading.Thread):
                     self._answer(self._stream.message())
 
     def _answer(self, asked: Message) -> None:
-        body = grid.answer(self._application, asked.body, self._bank) if asked.kind == "flower" else b""
+        body = grid.answer(self._application, asked.body, self._bank, asked.id) if asked.kind == "flower" else b""
         self._stream.say(asked.reply("ok", {}, body))
 
 
@@ -154,7 +154,7 @@ class Nodes:
     def answer(self, services: Services, task: Task) -> None:
         if task.id not in self.answers:
             self.heads[task.id] = task.head
-            body = self.change(task, grid.answer(self.apps[task.node], task.body or b"", task.node))
+            body = self.change(task, grid.answer(self.apps[task.node], task.body or b"", task.node, task.id))
             self.answers[task.id] = Message(id=task.id, kind=task.kind).reply("ok", {}, body)
         assert self.requests.setdefault(task.id, task.digest) == task.digest, "a request changed over the restart"
         dispatch.take_answer(services, {}, caller(self.hub, task.node), self.answers[task.id])

@@ -102,7 +102,7 @@ class Nodes:
 
     def answer(self, services: Services, task: Task) -> None:
         if task.id not in self.answers:
-            body = grid.answer(self.nodes[task.node].app, task.body or b"", task.node)
+            body = grid.answer(self.nodes[task.node].app, task.body or b"", task.node, task.id)
             self.answers[task.id] = Message(id=task.id, kind=task.kind).reply("ok", {}, body)
         assert self.requests.setdefault(task.id, task.digest) == task.digest, "a request changed over the restart"
         dispatch.take_answer(services, {}, caller(self.hub, task.node), self.answers[task.id])
