@@ -9,7 +9,7 @@ from flwr.app import ConfigRecord, RecordDict
 from ecowire.documents import Body
 from ecowire.stream import FAILURE, Message
 from federation import grid, records
-from federation.grid import made_message, node_number
+from federation.grid import EVERYBODY, made_message
 from federation.horizontal import client, flower, wire
 from federation.horizontal.wire import Dealing, Dealt, Upload
 from federation.models.network import Parameters
@@ -38,7 +38,7 @@ class RawHub:
     def ask(self, name: str, kind: str, content: RecordDict, group: str) -> Any:
         self._asked += 1
         identifier = f"request-{self._asked}"
-        known = metadata(run=1, source=1, target=node_number(name), message_id=identifier, kind=kind, group=group)
+        known = metadata(run=1, source=1, target=EVERYBODY, message_id="", kind=kind, group=group)
         head: Any = {"run": self.plan.digest, "round": 1, "phase": "x", "approvals": self._approvals}
         body = records.encode(made_message(known, content=content))
         reply = self.nodes[name].ask(Message(id=identifier, kind="flower", head=head, body=body))
