@@ -82,7 +82,8 @@ def _engine(plan: HorizontalPlan) -> Pair:
         )
     dealer = plan.engine.dealer
     return (
-        f"THERE IS A DEALER, {dealer}: it makes the key alone, is sent every round's updates as a holder, and can read each of them",
+        f"THERE IS A DEALER, {dealer}: it makes the key alone, is sent every round's updates as a holder, and can read "
+        "each of them",
         f"密钥分发方为 {dealer}：密钥由其单独生成；作为持有方它会收到每轮的各方更新，并能逐一解密",
     )
 
