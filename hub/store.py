@@ -189,7 +189,8 @@ def _translate(error: DBAPIError, name: str) -> Failure | None:
 def _engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
         return create_engine(url, isolation_level="SERIALIZABLE", pool_size=10, max_overflow=40, pool_pre_ping=True)
-    engine = create_engine(url, pool_size=10, max_overflow=40)
+    # the connection used last is used next: each keeps pages and the last large value it has written
+    engine = create_engine(url, pool_size=10, max_overflow=40, pool_use_lifo=True)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:

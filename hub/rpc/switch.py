@@ -181,9 +181,7 @@ class Switch:
             for frame in frames:
                 if frame.WhichOneof("body") == "ack":
                     continue  # our replies are kept anyway, under their idempotency key
-                message = assembler.feed(frame)
-                if message is not None:
-                    self._take(link, message)
+                self._feed(link, assembler, frame)
             link.close()
         except grpc.RpcError:
             link.close()
@@ -192,6 +190,12 @@ class Switch:
             link.close(failure)
         except Exception:
             link.close(internal(self._services, f"stream of {link.caller.name}"))
+
+    def _feed(self, link: Link, assembler: Assembler, frame: pb.Frame) -> None:
+        """One frame; a message that it completes is gone from memory when this returns, not when another comes."""
+        message = assembler.feed(frame)
+        if message is not None:
+            self._take(link, message)
 
     def _take(self, link: Link, message: Message) -> None:
         if not message.reply_to:

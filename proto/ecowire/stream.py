@@ -1,6 +1,7 @@
 """One message on the node's stream: value ↔ frames. The first check of every byte that arrives."""
 
 import hashlib
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -72,7 +73,7 @@ class Assembler:
     """
 
     def __init__(self) -> None:
-        self._open: dict[str, tuple[pb.Begin, dict[str, canonical.Value], bytearray]] = {}
+        self._open: dict[str, tuple[pb.Begin, dict[str, canonical.Value], io.BytesIO]] = {}
         self._announced = 0  # bytes of all open messages
 
     def feed(self, frame: pb.Frame) -> Message | None:
@@ -105,22 +106,22 @@ class Assembler:
                 raise MalformedMessage(why="a small body travels in the first frame, a large one in chunks")
             return _checked(begin, head, begin.body)
         self._announced += begin.size
-        self._open[begin.id] = (begin, head, bytearray())
+        self._open[begin.id] = (begin, head, io.BytesIO())
         return None
 
     def _chunk(self, chunk: pb.Chunk) -> Message | None:
         if chunk.id not in self._open:
             raise MalformedMessage(why="a chunk of no open message")
         begin, _, body = self._open[chunk.id]
-        body += chunk.data
-        if len(chunk.data) > limits.CHUNK_BYTES_MAX or not chunk.data or len(body) > begin.size:
+        body.write(chunk.data)
+        if len(chunk.data) > limits.CHUNK_BYTES_MAX or not chunk.data or body.tell() > begin.size:
             raise MalformedMessage(why="chunk length")
-        return self._done(chunk.id) if len(body) == begin.size else None
+        return self._done(chunk.id) if body.tell() == begin.size else None
 
     def _done(self, message_id: str) -> Message:
         begin, head, body = self._open.pop(message_id)
         self._announced -= begin.size
-        return _checked(begin, head, bytes(body))
+        return _checked(begin, head, body.getvalue())
 
 
 def _checked(begin: pb.Begin, head: dict[str, canonical.Value], body: bytes) -> Message:
