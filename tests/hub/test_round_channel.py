@@ -11,7 +11,7 @@ import pytest
 from ecowire.stream import Message
 from federation.grid import Request
 from hub import dispatch, proposals, round_channel, tasks
-from hub.records import Proposal
+from hub.records import Content, Proposal
 from hub.round_channel import Patience, Presence, RequestWithdrawn, RunEnded, RunInterrupted, TaskChannel
 from tests.hub.alliance import Hub, hub_without_ports
 from tests.hub.horizontal import BANKS, approved
@@ -214,3 +214,22 @@ def test_decisions_are_written_with_the_requests_that_show_them(hub: Hub, job: P
     with pytest.raises(tasks.NotRepeatable):
         made.post(ask("bank-a", content=b"other"))
     assert notes.events == ["written", "committed", "written"]
+
+
+def test_what_several_nodes_are_asked_is_kept_and_held_once_and_dropped_with_the_round(hub: Hub, job: Proposal) -> None:
+    made = channel(hub, job)
+    same, own = bytes(1000), b"for one alone"
+    made.post([*ask("bank-a", "bank-b", content=same), *ask("bank-a", content=own, phase="hold")])
+    shared, alone = (Content.of(data).sha256.hex() for data in (same, own))
+    assert hub.store.contents[shared].data is same
+    tasks_ = {task.id: task for name in ("bank-a", "bank-b") for task in hub.open_tasks(name) if task.kind == "flower"}
+    assert sorted((t.node, t.content, t.body) for t in tasks_.values() if t.phase == "train") == [
+        ("bank-a", shared, None),
+        ("bank-b", shared, None),
+    ]
+    assert [(t.content, t.body) for t in tasks_.values() if t.phase == "hold"] == [(None, own)]
+    kept = hub.store.read("t", lambda tx: [tx.tasks.content(job.digest, sha256) for sha256 in (shared, alone)])
+    assert kept == [Content.of(same), None]
+    made.post(ask("bank-a", "bank-b", content=same))  # a run that is executed again
+    hub.store.run("t", lambda tx: tx.tasks.drop_content(job.digest, "flower", 0))
+    assert hub.store.read("t", lambda tx: tx.tasks.content(job.digest, shared)) is None
