@@ -8,6 +8,7 @@ floats: a measured figure travels as an integer with its unit in its name (`auc_
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from json.encoder import encode_basestring
 from typing import Any, TypeAlias
 
@@ -74,6 +75,15 @@ def digest_bytes(label: str, data: bytes) -> bytes:
     return hashlib.sha256(label.encode() + b"\x00" + data).digest()
 
 
+def ordered(names: Iterable[str]) -> list[str]:
+    """Names of properties by their UTF-16 code units (RFC 8785 section 3.2.3). ASCII sorts so by itself.
+
+    Raises UnicodeEncodeError for a lone surrogate.
+    """
+    listed = list(names)
+    return sorted(listed) if "".join(listed).isascii() else sorted(listed, key=lambda name: name.encode("utf-16-be"))
+
+
 def _write(value: Value, out: list[str], depth: int) -> None:
     if depth > DEPTH_MAX:
         raise NotCanonical(why=f"nested deeper than {DEPTH_MAX}")
@@ -103,8 +113,7 @@ def _write_object(value: dict[str, Value], out: list[str], depth: int) -> None:
             raise NotCanonical(why="a key that is not text")
         _text(key)  # a lone surrogate must fail here, before the sort
     out.append("{")
-    # RFC 8785 section 3.2.3: properties are sorted by their UTF-16 code units
-    for i, key in enumerate(sorted(value, key=lambda k: k.encode("utf-16-be"))):
+    for i, key in enumerate(ordered(value)):
         out.append(("," if i else "") + _text(key) + ":")
         _write(value[key], out, depth + 1)
     out.append("}")

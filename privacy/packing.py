@@ -85,7 +85,7 @@ def _strip(value: Packed, segments: list[bytes], table: list[canonical.Value]) -
     if isinstance(value, dict):
         if any(not isinstance(key, str) or key.startswith("$") for key in value):
             raise NotPacked(why="a key that is not plain text")
-        return {key: _strip(value[key], segments, table) for key in sorted(value, key=lambda k: k.encode("utf-16-be"))}
+        return {key: _strip(value[key], segments, table) for key in canonical.ordered(value)}
     if value is None or isinstance(value, str | int | bool):
         return value
     raise NotPacked(why=f"a value of type {type(value).__name__}")
