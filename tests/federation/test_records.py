@@ -64,6 +64,7 @@ def test_errors_come_back_equal() -> None:
 
 
 def test_bytes_do_not_depend_on_the_clock() -> None:
+    grid.settle_flower()
     first = Message(everything(), dst_node_id=5, message_type="query.step", group_id="1")
     second = Message(everything(), dst_node_id=5, message_type="query.step", group_id="1")
     assert first.metadata.created_at != second.metadata.created_at
