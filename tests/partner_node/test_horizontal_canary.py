@@ -32,6 +32,8 @@ from tests.support import tap_forms
 from tests.support.tap_forms import Form
 from tests.support.tap_search import Patterns
 
+pytestmark = pytest.mark.slow_flow
+
 BANKS = horizontal.BANKS[:3]
 
 

@@ -108,6 +108,7 @@ def test_the_survey_s_four_banks_use_no_column_that_holds_the_label(tmp_path: Pa
 
 
 @pytest.mark.real_data
+@pytest.mark.slow_flow
 def test_the_campaign_s_five_banks_know_neither_the_call_s_duration_nor_the_job(tmp_path: Path) -> None:
     made = sources.convert(data_folder("uci_bank_marketing"), tmp_path / "uci")
     assert_well_formed(made)

@@ -16,7 +16,7 @@ from tests.federation.horizontal.runs import World
 from tests.federation.plans import PRIVACY
 from tests.support.shared_data import data_folder
 
-pytestmark = pytest.mark.real_data
+pytestmark = [pytest.mark.real_data, pytest.mark.slow_flow]
 Case = tuple[banks.Banks, dict[str, Any]]
 
 CASES: dict[str, tuple[Callable[[], Case], float]] = {  # name: (rows and plan, largest distance of the global AUC)
