@@ -47,11 +47,13 @@ def digest(body: Mapping[str, Any]) -> Digest:
         raise PlanInvalid(field="body", why=failure.message()) from None
 
 
-def constant(body: Mapping[str, Any], name: str, allowed: Sequence[Any]) -> Any:
+def constant(body: Mapping[str, Any], name: str, allowed: Sequence[Any], where: str = "") -> Any:
     """The field's value where it is one of `allowed` (a truth value is never a number)."""
     value = body[name]
     if isinstance(value, bool) or not isinstance(value, type(allowed[0])) or value not in allowed:
-        raise PlanInvalid(field=name, why=" or ".join(str(one) for one in allowed) + " is expected")
+        raise PlanInvalid(
+            field=f"{where}.{name}" if where else name, why=" or ".join(str(one) for one in allowed) + " is expected"
+        )
     return value
 
 

@@ -176,7 +176,7 @@ def _column(value: Any) -> Column:
 
 def read_strategy(value: Any) -> Strategy:
     plan_fields.fields(value, {"name"}, {"server_rate_micro", "proximal_micro"}, "strategy")
-    name = plan_fields.constant(value, "name", STRATEGIES)
+    name = plan_fields.constant(value, "name", STRATEGIES, "strategy")
     extra = {"server_rate_micro"} if name in ADAPTIVE else {"proximal_micro"} if name == "fedprox" else set()
     plan_fields.fields(value, {"name", *extra}, set(), "strategy")
     return Strategy(name=name, **plan_fields.integers(value, dict.fromkeys(extra, (1, 100_000_000))))
@@ -198,7 +198,7 @@ def read_split(value: Any) -> Split:
 
 def read_engine(value: Any) -> EngineChoice:
     plan_fields.fields(value, {"name"}, {"dealer", "bits"}, "engine")
-    if plan_fields.constant(value, "name", ("threshold", "paillier")) == "threshold":
+    if plan_fields.constant(value, "name", ("threshold", "paillier"), "engine") == "threshold":
         plan_fields.fields(value, {"name"}, set(), "engine")
         return EngineChoice(name="threshold")
     plan_fields.fields(value, {"name", "dealer", "bits"}, set(), "engine")

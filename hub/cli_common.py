@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from ecowire.status import NotConfirmed
@@ -74,7 +74,9 @@ class Cli:
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]], title: str | None = None) -> None:
         """A table on the terminal."""
-        table = Table(*columns, title=title, title_justify="left")
+        # folded, never cut: people approve by what stands here, and Chinese has no spaces to break at
+        folded = (Column(name, overflow="fold") for name in columns)
+        table = Table(*folded, title=title, title_justify="left")
         for row in rows:
             # as Text: in a plain string rich would take "[conceal]" of a partner for markup
             table.add_row(*(Text("-" if cell is None else printable(str(cell))) for cell in row))

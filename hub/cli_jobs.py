@@ -154,7 +154,7 @@ def directory(cli: Cli) -> drafts.Directory:
 def given_in(file: Path | None, **chosen: Any) -> dict[str, Any]:
     """The fields of the file, with those given as options over them."""
     try:
-        read = drafts.plain(tomllib.loads(file.read_text(encoding="utf-8"))) if file else {}
+        read = drafts.plain(tomllib.loads(file.read_text(encoding="utf-8-sig"))) if file else {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise DraftFileInvalid(file=str(file), why=str(error)) from None
     return {**read, **{name: value for name, value in chosen.items() if value is not None}}

@@ -51,6 +51,8 @@ def _show(cli: Cli, made: Report, files: list[Path]) -> None:
         click.echo(line)
     cli.table(("", ""), [(cli.word(en, zh), value) for en, zh, value in made.facts])
     cli.table(run_report.columns(cli.lang), run_report.rows(made))
+    if made.budget is not None:
+        cli.say(*run_report.KEPT_AT_PARTNERS)
     for path in files:
         cli.say(f"written: {path}", f"已写入：{path}")
 

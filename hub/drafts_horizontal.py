@@ -6,6 +6,7 @@ Short forms a person may write: a column's name alone is a number; a table with 
 
 from collections.abc import Mapping
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Any
 
 from federation.plan_horizontal import SHAPE
@@ -50,6 +51,7 @@ def train(given: Mapping[str, Any], directory: Directory, now: datetime, entropy
     body["parties"] = [{"role": "trainer", **party} for party in drafts.parties(given, directory)]
     body["label"] = _label(given)
     body["columns"] = [_column(item) for item in _listed(given, "columns")]
+    _check_offered(body, directory)
     body["strategy"] = _named(given.get("strategy", "fedavg"), STRATEGIES)
     body["engine"] = _named(given.get("engine", "threshold"), {"paillier": {"bits": PAILLIER_BITS}})
     noisy = given.get("privacy") is not None
@@ -62,6 +64,7 @@ def train(given: Mapping[str, Any], directory: Directory, now: datetime, entropy
     body["split"] = {**SPLIT, "salt": entropy(NONCE_BYTES).hex(), **_table(given, "split")}
     body.setdefault("personalise", dict(PERSONALISE))
     body.setdefault("colluders", 0 if len(body["parties"]) == 2 else 1)
+    _check_numbers(body)
     body.setdefault("examples_max", _most_rows(body["parties"], directory))
     body.setdefault("disclosure", [*_disclosure_en(body), *_disclosure_zh(body)])
     return drafts.common({name: value for name, value in body.items() if value != {}}, now, entropy)
@@ -73,7 +76,35 @@ def _label(given: Mapping[str, Any]) -> Head:
         label = {"column": label}
     if not isinstance(label, Mapping) or not label.get("column"):
         raise DraftIncomplete(why='name the label: label = "COLUMN", or [label] with column and classes')
-    return {"classes": ["0", "1"], **label}
+    made = {"classes": ["0", "1"], **label}
+    if not isinstance(made["classes"], list):
+        raise DraftIncomplete(why='label.classes lists the label\'s values as text: ["0", "1"]')
+    return made
+
+
+def _check_offered(body: Mapping[str, Any], directory: Directory) -> None:
+    """What the parties publish is known here: nobody's people should have to refuse a misspelt column."""
+    wanted = [str(column.get("name")) for column in body["columns"]] + [str(body["label"]["column"])]
+    for party in body["parties"]:
+        asset = directory.asset(str(party["partner"]), str(party["asset"]))
+        offered = {name for name, cls in asset["columns"].items() if cls != "C3"}
+        if missing := [name for name in wanted if name not in offered]:
+            near = ", ".join(get_close_matches(missing[0], sorted(offered))) or ", ".join(sorted(offered)[:20])
+            raise DraftIncomplete(why=f"{party['partner']} offers no column {missing[0]}; it offers {near}")
+        purposes = asset.get("purposes")  # published by every node of ours, required by nobody
+        if isinstance(purposes, list) and body.get("purpose") and body["purpose"] not in purposes:
+            known = ", ".join(map(str, purposes))
+            raise DraftIncomplete(why=f"{party['partner']} offers {asset['name']} for {known}, not {body['purpose']}")
+
+
+def _check_numbers(body: Mapping[str, Any]) -> None:
+    """The numbers that the sentences of the disclosure are made of."""
+    numbers = {"colluders": body["colluders"]}
+    if body.get("privacy") is not None:
+        numbers["privacy.noise_multiplier_milli"] = body["privacy"].get("noise_multiplier_milli", 0)
+    for name, value in numbers.items():
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise DraftIncomplete(why=f"{name} is a whole number")
 
 
 def _column(item: Any) -> Head:

@@ -65,8 +65,16 @@ class ProposalAmbiguous(Failure):
 class ProposalState(Failure):
     code = "PROPOSAL_STATE"
     kind = Kind.CONFLICT
-    en = "the job {digest} is {state}; that can't be done any more"
-    zh = "任务 {digest} 状态为 {state}，不能再执行该操作"
+    en = (
+        "the job {digest} is {state}, where this can't be done; PROPOSED waits for approvals, APPROVED for "
+        "`data train start`, RUNNING is followed by `data train status --follow`, PAUSED goes on by "
+        "`data train resume`, any other state is its end"
+    )
+    zh = (
+        "任务 {digest} 状态为 {state}，此时不能执行该操作；PROPOSED 等待各方审批，"
+        "APPROVED 可用 `data train start` 启动，"
+        "RUNNING 可用 `data train status --follow` 跟踪，PAUSED 可用 `data train resume` 继续，其他状态均已结束"
+    )
 
 
 class PartyUnknown(Failure):

@@ -14,6 +14,10 @@ from privacy.printable import printable
 
 PPM = MICRO = 1_000_000
 VARIANTS = ("alone", "joint", "personal")
+KEPT_AT_PARTNERS = (
+    "with noise the figures of test rows stay with each partner: results/figures-<job>.json at its node",
+    "加噪训练中，测试集指标只留在各方本地：见其节点的 results/figures-<job>.json",
+)
 STYLE = (
     "body{font:15px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}"
     "table{border-collapse:collapse;margin:1rem 0}td,th{padding:.25rem .7rem;border-bottom:1px solid #ddd}"
@@ -203,6 +207,8 @@ def html(report: Report, lang: str) -> str:
         *drawings(report, lang).values(),
         _table(columns(lang), rows(report)),
     ]
+    if report.budget is not None:
+        parts.append(f"<p>{escape(KEPT_AT_PARTNERS[zh])}</p>")
     return "\n".join(parts) + "</html>\n"
 
 

@@ -61,10 +61,11 @@ class Cli:
         """A table on the terminal."""
         # a tenth of a second that machines need not spend
         from rich.console import Console
-        from rich.table import Table
+        from rich.table import Column, Table
         from rich.text import Text
 
-        table = Table(*columns)
+        # folded, never cut: people approve by what stands here, and Chinese has no spaces to break at
+        table = Table(*(Column(name, overflow="fold") for name in columns))
         for row in rows:
             # as Text: in a plain string rich would take "[conceal]" of a partner for markup
             table.add_row(*(Text("-" if cell is None else printable(str(cell))) for cell in row))

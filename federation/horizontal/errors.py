@@ -6,8 +6,14 @@ from privacy.errors import Failure, Kind
 class QuorumMissing(Failure):
     code = "QUORUM_MISSING"
     kind = Kind.UNAVAILABLE
-    en = "{what} needs {needed} partners and has {have}; missing: {missing}; start their nodes, then resume"
-    zh = "{what} 需要 {needed} 个参与方，当前 {have} 个；缺少：{missing}；请启动其节点后恢复任务"
+    en = (
+        "{what} needs {needed} partners and has {have}; missing: {missing}; start their nodes, then resume; "
+        "a code in brackets is that node's refusal: mend it there, or propose another plan"
+    )
+    zh = (
+        "{what} 需要 {needed} 个参与方，当前 {have} 个；缺少：{missing}；请启动其节点后恢复任务；"
+        "括号内代码为该节点的拒绝原因：请在该处修正，或另行提案"
+    )
 
 
 class StrategyNotAveraging(Failure):

@@ -40,9 +40,10 @@ ROWS = 160
 WAIT_SECONDS = 60
 
 
-def directory(*names: str) -> Directory:
-    """What banks publish."""
-    asset = {"name": "clients", "id_column": "client_id", "columns": {"AGE": "C1", "MONEY": "C2"}, "rows": "100-499"}
+def directory(*names: str, **more: Any) -> Directory:
+    """What banks publish: their columns AGE, MONEY and Y and what is given besides."""
+    columns = {"AGE": "C1", "MONEY": "C2", "Y": "C2"}
+    asset = {"name": "clients", "id_column": "client_id", "columns": columns, "rows": "100-499", **more}
     return Directory([{"partner": name, "assets": {"body": {"assets": [asset]}}} for name in names])
 
 

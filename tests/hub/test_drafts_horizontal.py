@@ -29,7 +29,36 @@ GIVEN: dict[str, Any] = {
 
 
 def draft(given: dict[str, Any] | None = None, seed: bytes = b"s", **changes: Any) -> Head:
-    return drafts_horizontal.train({**GIVEN, **(given or {}), **changes}, directory(*BANKS), START, SeededEntropy(seed))
+    whole = {**GIVEN, **(given or {}), **changes}
+    return drafts_horizontal.train(whole, directory(*BANKS, columns=asked_for(whole)), START, SeededEntropy(seed))
+
+
+def asked_for(given: dict[str, Any]) -> dict[str, str]:
+    """Columns and label of a file, as a partner that has them all publishes them."""
+    label, listed = given.get("label"), given.get("columns")
+    named = [*(listed if isinstance(listed, list) else []), label]
+    names = [item.get("name", item.get("column")) if isinstance(item, dict) else item for item in named]
+    return {"AGE": "C1", **{name: "C2" for name in names if isinstance(name, str)}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"columns": ["AGEX"]}, "bank-a offers no column AGEX; it offers AGE$"),
+        ({"columns": ["SECRET"]}, "bank-a offers no column SECRET"),
+        ({"label": "nolabel"}, "bank-a offers no column nolabel"),
+        ({"purpose": "marketing"}, "bank-a offers clients for joint-profile, not marketing"),
+        ({"label": {"column": "Y", "classes": 3}}, "label.classes lists"),
+        ({"colluders": "1"}, "colluders is a whole number"),
+        ({"privacy": {"noise_multiplier_milli": "x"}}, "noise_multiplier_milli is a whole number"),
+    ],
+)
+def test_what_no_bank_could_approve_is_not_proposed(changes: dict[str, Any], why: str) -> None:
+    columns = {"AGE": "C1", "Y": "C2", "SECRET": "C3"}
+    offered = directory(*BANKS, columns=columns, purposes=["joint-profile"])
+    given = {**GIVEN, "purpose": "joint-profile", **changes}
+    with pytest.raises(DraftIncomplete, match=why):
+        drafts_horizontal.train(given, offered, START, SeededEntropy(b"s"))
 
 
 def plan(**changes: Any) -> HorizontalPlan:
@@ -150,7 +179,7 @@ def test_who_learns_what_is_said_in_both_languages() -> None:
 
 
 def test_without_published_bands_the_weight_is_the_default() -> None:
-    assets = [{"name": "clients", "id_column": "client_id", "columns": {}}]
+    assets = [{"name": "clients", "id_column": "client_id", "columns": {"AGE": "C1", "Y": "C2"}}]
     unbanded = Directory([{"partner": name, "assets": {"body": {"assets": assets}}} for name in BANKS])
     body = drafts_horizontal.train(GIVEN, unbanded, START, SeededEntropy(b"n"))
     assert body["examples_max"] == drafts_horizontal.EXAMPLES_MAX
