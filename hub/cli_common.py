@@ -13,10 +13,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from rich.console import Console
-from rich.table import Column, Table
-from rich.text import Text
 
+from ecowire import terminal
 from ecowire.status import NotConfirmed
 from hub import client, drafts
 from hub.records import Head
@@ -74,13 +72,7 @@ class Cli:
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]], title: str | None = None) -> None:
         """A table on the terminal."""
-        # folded, never cut: people approve by what stands here, and Chinese has no spaces to break at
-        folded = (Column(name, overflow="fold") for name in columns)
-        table = Table(*folded, title=title, title_justify="left")
-        for row in rows:
-            # as Text: in a plain string rich would take "[conceal]" of a partner for markup
-            table.add_row(*(Text("-" if cell is None else printable(str(cell))) for cell in row))
-        Console().print(table)
+        terminal.table(columns, rows, title)
 
     def confirm(self, yes: bool, document: Mapping[str, Any], human: Callable[[], None] | None = None) -> None:
         """Show what would happen. Raises NotConfirmed without --yes."""

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import click
 
+from ecowire import terminal
 from ecowire.status import NotConfirmed
 from partner_node import local_client
 from partner_node import settings as node_settings
@@ -59,17 +60,7 @@ class Cli:
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """A table on the terminal."""
-        # a tenth of a second that machines need not spend
-        from rich.console import Console
-        from rich.table import Column, Table
-        from rich.text import Text
-
-        # folded, never cut: people approve by what stands here, and Chinese has no spaces to break at
-        table = Table(*(Column(name, overflow="fold") for name in columns))
-        for row in rows:
-            # as Text: in a plain string rich would take "[conceal]" of a partner for markup
-            table.add_row(*(Text("-" if cell is None else printable(str(cell))) for cell in row))
-        Console().print(table)
+        terminal.table(columns, rows)
 
     def confirm(self, yes: bool, document: Mapping[str, Any], human: Callable[[], None]) -> None:
         """Show what would happen; raises NotConfirmed without --yes."""
