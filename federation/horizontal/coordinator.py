@@ -22,6 +22,7 @@ from privacy.packing import Packed
 
 DEAL, HOLD, ANSWER = "deal", "hold", "answer"
 ASKED, DONE, SILENT = "asked", "ok", "no answer"
+NONE: Mapping[PartnerId, Failure] = {}
 
 Reply: TypeAlias = "tuple[PartnerId, bytes | Failure]"
 # sends one request of a phase to each partner and brings what comes back in time, one at a time
@@ -31,12 +32,16 @@ Decide: TypeAlias = Callable[[str, Callable[[], Value]], Value]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Where a slot is. states: partner -> "asked", "ok", "no answer" or the code of what went wrong there."""
+    """Where a slot is. states: partner -> "asked", "ok", "no answer" or the code of what went wrong there.
+
+    failures: of those with a code, the failure itself; PartnerRefused where the node said no.
+    """
 
     round: int
     attempt: int
     phase: str
     states: Mapping[str, str]
+    failures: Mapping[str, Failure] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -199,7 +204,7 @@ class Coordinator:
 
         def collect(wanted: set[PartnerId]) -> _Sum:
             made = _Sum(self.engine, slot, count, b"" if self.engine.every_slot else self._ring.job_public)
-            states = dict.fromkeys(asked, SILENT)
+            states, failures = dict.fromkeys(asked, SILENT), {}
             for partner, upload in uploads:
                 if partner not in wanted or partner in made.headers:
                     continue
@@ -210,8 +215,8 @@ class Coordinator:
                     made.add(partner, upload)
                     states[partner] = DONE
                 except Failure as failure:
-                    states[partner] = _code(failure)
-            self.tell(slot, phase, states)
+                    states[partner], failures[partner] = _code(failure), failure
+            self.tell(slot, phase, states, failures)
             missing = self._opened.get(given.body, ())
             if len(made.headers) < max(self.roster.minimum, len(missing)):
                 raise self._missing(f"round {name}", tuple(made.headers), len(missing) or self.roster.minimum, states)
@@ -294,7 +299,7 @@ class Coordinator:
         self._on_event(
             Event(round=slot.round, attempt=slot.attempt, phase=phase, states=dict.fromkeys(requests, ASKED))
         )
-        states = dict.fromkeys(requests, SILENT)
+        states, failures = dict.fromkeys(requests, SILENT), {}
         for partner, reply in exchange(phase, slot, requests):
             try:
                 if isinstance(reply, Failure):
@@ -302,11 +307,13 @@ class Coordinator:
                 take(partner, reply)
                 states[partner] = DONE
             except Failure as failure:
-                states[partner] = _code(failure)
-        self.tell(slot, phase, states)
+                states[partner], failures[partner] = _code(failure), failure
+        self.tell(slot, phase, states, failures)
         return states
 
-    def tell(self, slot: Slot, phase: str, states: Mapping[PartnerId, str]) -> None:
+    def tell(
+        self, slot: Slot, phase: str, states: Mapping[PartnerId, str], failures: Mapping[PartnerId, Failure] = NONE
+    ) -> None:
         """Pass on where a slot is; note who stays silent."""
         for partner, state in states.items():
             if state == SILENT:
@@ -314,7 +321,8 @@ class Coordinator:
             elif state != ASKED:
                 self.silent.discard(partner)
         told = {str(partner): state for partner, state in states.items()}
-        self._on_event(Event(round=slot.round, attempt=slot.attempt, phase=phase, states=told))
+        why = {str(partner): failure for partner, failure in failures.items()}
+        self._on_event(Event(round=slot.round, attempt=slot.attempt, phase=phase, states=told, failures=why))
 
     def _missing(
         self,

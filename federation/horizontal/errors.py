@@ -140,7 +140,7 @@ class ClearReplyRefused(Failure):
 
 
 class PartnerRefused(Failure):
-    """A node's own refusal, as it came: its code and texts."""
+    """A node's own refusal, as it came: facts party_code, party_kind, party_en, party_zh."""
 
     code = "PARTNER_REFUSED"
     kind = Kind.CONFLICT

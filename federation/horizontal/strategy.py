@@ -283,4 +283,5 @@ class HomomorphicStrategy(Strategy):
 
 def _refusal(partner: PartnerId, reply: Message) -> PartnerRefused:
     told = read_failure(reply)
-    return PartnerRefused(partner=partner, party_code=told["code"], party_en=told["en"], party_zh=told["zh"])
+    said = {f"party_{name}": text for name, text in told.items()}
+    return PartnerRefused(partner=partner, **said)
