@@ -17,6 +17,7 @@ from hub import proposals, run_results
 from hub.records import Head, Proposal
 from hub.round_channel import Patience, RunEnded, TaskChannel, state_of
 from hub.run_results import TrainResultInvalid
+from hub.run_troubles import Troubles
 from hub.services import Services
 from hub.store import Transaction
 from hub.store_runs import SavedRun
@@ -32,24 +33,28 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+ABSENT = "ABSENT"
 PAUSING = ("ROUND_VOID", "QUORUM_MISSING")
-SETTLED = ("asked", "ok")  # a partner's state in an event; another one is what went wrong there
+START_SECONDS = Patience().start_seconds
 
 
 def execute(services: Services, job: Proposal) -> "RunResult":
     """Drive the run from its newest checkpoint to its end.
 
-    Raises QuorumMissing and RoundVoid, after which it can be resumed; RunInterrupted, RunEnded; the plan's failures.
+    Raises QuorumMissing and RoundVoid, after which it can be resumed; RunInterrupted, RunEnded; the plan's failures,
+    PartnersRefuse among them.
     """
     # Flower takes seconds to import; a hub that only matches and settles never needs it
     from flwr.app import Context, RecordDict
 
     from federation.grid import AllianceGrid
     from federation.horizontal import server
+    from federation.horizontal.errors import QuorumMissing
     from federation.horizontal.identity import KeyVerifier
 
     plan = HorizontalPlan.from_body(job.body)
-    store, books = services.store, Books(services, job.digest)
+    store, troubles = services.store, Troubles(services, job.digest)
+    books = Books(services, job.digest, troubles)
     approvals = store.read("training.approvals", lambda tx: proposals.approvals_of(tx, job))
     outcome: list[RunResult] = []
     ports = server.Ports(
@@ -57,28 +62,43 @@ def execute(services: Services, job: Proposal) -> "RunResult":
         load=books.load,
         save=books.save,
         decide=books.decide,
-        on_event=lambda event: _tell(job, event),
+        on_event=lambda event: _tell(job, event, troubles),
         on_finished=outcome.append,
         clock=time.monotonic,
         resumes=store.read("run.resumes", lambda tx: tx.runs.resumes(job.digest)),
         patience_seconds=float(plan.deadline_seconds),
     )
     app = server.make_server_app(plan, plan.new_engine(), ports)
-    channel = TaskChannel(services, job, approvals, Patience(), books)
+    channel = TaskChannel(services, job, approvals, patience(services), books)
     channel.assemble()
     context = Context(run_id=1, node_id=1, node_config={}, state=RecordDict(), run_config={})
-    app(grid=AllianceGrid(channel, job.digest, float(plan.deadline_seconds)), context=context)
+    try:
+        app(grid=AllianceGrid(channel, job.digest, float(plan.deadline_seconds)), context=context)
+    except QuorumMissing as missing:
+        raise troubles.never(plan) or missing from None
+    finally:
+        troubles.flush()
     return outcome[0]
+
+
+def patience(services: Services) -> Patience:
+    """Nodes have to find a hub again that has just started. One that has been there for long knows who is away."""
+    return Patience(start_seconds=max(0.0, START_SECONDS - services.uptime_seconds()))
 
 
 def complete(services: Services, tx: Transaction, job: Proposal, outcome: "RunResult", now: datetime) -> None:
     """Keep each partner's signed result and the run's record, and end the run.
 
-    A result that is missing or does not hold is named in the record: one partner's word is not the others' model.
+    A result that is missing or does not hold is named in the record: one partner's word is not the others' model. A
+    partner that was not there for the final figures is named by what its node said then, or as ABSENT.
     """
     record, kept = outcome.record(), []
     unusable: Head = {}
+    last = {one.partner: one.code for one in tx.runs.troubles(job.digest) if one.round == outcome.plan.finish_round}
     for party in job.parties:
+        if party not in outcome.told:
+            unusable[party] = last.get(party, ABSENT)
+            continue
         try:
             kept.append(_result(services, tx, job, party, outcome, now))
         except Failure as failure:
@@ -108,20 +128,20 @@ def _result(
     return document
 
 
-def _tell(job: Proposal, event: "Event") -> None:
-    """What went wrong at a partner, for the hub's operators; people follow a run by its requests."""
-    for partner, state in event.states.items():
-        if state not in SETTLED:
-            where = f"{event.round}.{event.attempt} {event.phase}"
-            log.warning("run %s round %s: %s: %s", job.digest[:16], where, partner, state)
+def _tell(job: Proposal, event: "Event", troubles: Troubles) -> None:
+    """What went wrong at a partner, for the people who follow the run and in the log of the hub's operators."""
+    for one in troubles.take(event):
+        where = f"{one.round}.{one.attempt} {one.phase}"
+        log.warning("run %s round %s: %s: %s", job.digest[:16], where, one.partner, one.code)
 
 
 class Books:
-    """What one run keeps at the hub: its newest checkpoint, its decisions, its finished rounds."""
+    """What one run keeps at the hub: its newest checkpoint, its decisions, its finished rounds, its troubles."""
 
-    def __init__(self, services: Services, job: Digest) -> None:
+    def __init__(self, services: Services, job: Digest, troubles: Troubles) -> None:
         self._services = services
         self._job = job
+        self._troubles = troubles
         self._decided = services.store.read("run.decisions", lambda tx: tx.runs.decisions(job))
         self._waiting: dict[str, canonical.Value] = {}
         self._dropped = 0  # the newest task whose content has gone; a hub that starts again looks at all of them once
@@ -164,10 +184,12 @@ class Books:
         for name, value in self._waiting.items():
             held = tx.runs.decide(self._job, name, value, now)
             assert held == value, "one thread drives a run, and it has read what was decided before"
+        self._troubles.write(tx, now)
 
     def written(self) -> None:
         """The transaction that wrote them is committed."""
         self._waiting.clear()
+        self._troubles.written()
 
     def _check(self, tx: Transaction) -> None:
         if state_of(tx, self._job) != proposals.RUNNING:

@@ -137,6 +137,21 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """What went wrong at a partner in one phase of a run. failure: {"code", "kind", "en", "zh"}."""
+
+    round: int
+    attempt: int
+    phase: str
+    partner: str
+    failure: Head
+
+    @property
+    def code(self) -> str:
+        return str(self.failure["code"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
     job: Digest
     sender: PartnerId

@@ -1,40 +1,100 @@
-"""Where a horizontal run is, read from what is there anyway: its newest requests and its finished rounds.
+"""Where a horizontal run is, read from what is there anyway: its newest requests, its finished rounds, its troubles.
 
 Nothing is written for people who look: a phase would cost a transaction, and a round has only a few milliseconds.
 """
 
-from hub.records import Head, Proposal
+from collections.abc import Mapping, Sequence
+
+from hub import proposals
+from hub.records import Head, Proposal, Trouble
+from hub.run_troubles import NoAnswer
 from hub.services import Services
 from hub.store import Transaction
+from privacy import canonical
 
 STATES = {"OPEN": "waiting", "ANSWERED": "answered", "FAILED": "failed", "WITHDRAWN": "late"}
+Group = tuple[int, int, str]  # (round, attempt, phase)
 
 
 def of_run(services: Services, tx: Transaction, job: Proposal) -> Head:
-    """{"rounds", "round", "attempt", "phase", "parties": {name: {"state", "connected"}}, "history": [round's figures]}.
+    """{"rounds", "round", "attempt", "phase", "parties", "waits_for", "history", "troubles"}.
 
-    round is null before the first request. A party's state is of the newest phase: "waiting", "answered", "failed",
-    "late" (nobody waits for it any more), "idle" where it was not asked.
+    round: under way; of a run that rests or has ended the last finished one, with no phase; null before the first.
+    parties: {name: {"state", "connected", "code"}}, state "waiting", "answered", "failed", "late" (nobody waits for it
+    any more) or "idle" where it was not asked. Of a run under way it is of the newest phase, or what went wrong in this
+    round where a partner is not asked since; of a completed one, whether its signed result is there; else what went
+    wrong in the round that was under way. code: what went wrong, null where nothing did.
+    waits_for: partners without whom nothing is asked just now. history: the rounds' figures, each with "troubles",
+    {partner: code}. troubles: what went wrong by partner and code, with the newest words of it.
     """
-    connected = services.connected()
+    connected, found = services.connected(), tx.runs.troubles(job.digest)
     newest = tx.tasks.newest(job.digest, len(job.parties))
     group = _group(job, *newest[0][:2]) if newest else None
-    states = {node: STATES[state] for task_id, node, state in newest if _group(job, task_id, node) == group}
-    round_, attempt, phase = group or (None, 0, "")
+    asked = {node: STATES[state] for task_id, node, state in newest if _group(job, task_id, node) == group}
+    running, history = job.state == proposals.RUNNING, tx.runs.rounds(job.digest)
+    states, codes = _parties(tx, job, found, group, asked)
     training = job.body["training"]
     assert isinstance(training, dict)
-    parties: Head = {name: {"state": states.get(name, "idle"), "connected": name in connected} for name in job.parties}
+    away: list[canonical.Value] = [name for name in job.parties if name not in connected]
+    parties: Head = {
+        name: {"state": states.get(name, "idle"), "connected": name in connected, "code": codes.get(name)}
+        for name in job.parties
+    }
+    last = history[-1]["round"] if history else None
     return {
         "rounds": training["rounds"],
-        "round": round_,
-        "attempt": attempt,
-        "phase": phase,
+        "round": (group[0] if group else None) if running else last,
+        "attempt": group[1] if running and group else 0,
+        "phase": group[2] if running and group else "",
         "parties": parties,
-        "history": list(tx.runs.rounds(job.digest)),
+        "waits_for": away if running and "waiting" not in asked.values() else [],
+        "history": [{**item, "troubles": _codes(found, item["round"])} for item in history],
+        "troubles": _told(found),
     }
 
 
-def _group(job: Proposal, task_id: str, node: str) -> tuple[int, int, str]:
+def _parties(
+    tx: Transaction, job: Proposal, found: Sequence[Trouble], group: Group | None, asked: Mapping[str, str]
+) -> tuple[dict[str, str], dict[str, canonical.Value]]:
+    """(state, code) of each partner of whom there is something to say."""
+    if job.state == proposals.COMPLETED:
+        return _ended(tx, job)
+    here = {one.partner: one for one in found if group is not None and one.round == group[0]}
+    if job.state != proposals.RUNNING:
+        asked = {}
+    states, codes = dict(asked), dict[str, canonical.Value]()
+    for name, one in here.items():
+        if asked.get(name, "idle") in ("idle", "failed", "late") or (one.attempt, one.phase) == (group or ())[1:]:
+            states[name] = "late" if one.code == NoAnswer.code else "failed"
+            codes[name] = one.code
+    return states, codes
+
+
+def _ended(tx: Transaction, job: Proposal) -> tuple[dict[str, str], dict[str, canonical.Value]]:
+    (record,) = tx.jobs.documents(job.digest, "model-record")
+    unusable = record.document.body["unusable"]
+    assert isinstance(unusable, dict), "written by horizontal_run.complete"
+    states = {str(name): "failed" if name in unusable else "answered" for name in job.parties}
+    return states, dict(unusable)
+
+
+def _codes(found: Sequence[Trouble], round_: canonical.Value) -> Head:
+    return {one.partner: one.code for one in found if one.round == round_}
+
+
+def _told(found: Sequence[Trouble]) -> list[canonical.Value]:
+    """One entry for each partner and code: in how many rounds, the first and the last, and what was said then."""
+    made: dict[tuple[str, str], Head] = {}
+    for one in found:
+        key = (one.partner, one.code)
+        first, count = (made[key]["first"], made[key]["count"]) if key in made else (one.round, 0)
+        assert isinstance(count, int)
+        facts: Head = {"partner": one.partner, "phase": one.phase, "first": first, "last": one.round}
+        made[key] = {**facts, "count": count + 1, **one.failure}
+    return [made[key] for key in sorted(made)]
+
+
+def _group(job: Proposal, task_id: str, node: str) -> Group:
     """(round, attempt, phase) of a request, from its id `run-round.attempt.phase-node`."""
     round_, attempt, phase = task_id[len(job.digest[:16]) + 1 : -len(node) - 1].split(".", 2)
     return int(round_), int(attempt), phase

@@ -5,6 +5,7 @@ in one transaction unless it must call the network, in which case it takes the s
 itself.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -50,6 +51,11 @@ class Services:
     waiters: Waiters
     chain: Callable[[], Chain]
     submitter: Callable[[], Key]  # the key that submits to the chain; it never signs for money
+    started: float = field(default_factory=time.monotonic)
+
+    def uptime_seconds(self) -> float:
+        """How long this hub has been there: its nodes need a moment to find it."""
+        return time.monotonic() - self.started
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

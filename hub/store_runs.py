@@ -1,6 +1,7 @@
 """Repository of horizontal runs: the newest checkpoint of each, what was decided once, and its finished rounds.
 
-Checkpoint and decisions are there to go on after a crash, so both go when the run has ended. The rounds stay.
+Checkpoint and decisions are there to go on after a crash, so both go when the run has ended. The rounds stay, and what
+went wrong in them.
 """
 
 from dataclasses import dataclass
@@ -8,9 +9,9 @@ from datetime import datetime
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
-from hub.records import Head
+from hub.records import Head, Trouble
 from hub.store_unit import Repository
-from hub.tables import RunCheckpointRow, RunDecisionRow, RunRoundRow
+from hub.tables import RunCheckpointRow, RunDecisionRow, RunRoundRow, RunTroubleRow
 from privacy import canonical
 
 RESUMES = "resumes"
@@ -94,10 +95,35 @@ class RunStore(Repository):
     def rounds(self, job: str) -> tuple[Head, ...]:
         """The finished rounds' figures, in order."""
         query = select(RunRoundRow.facts).where(RunRoundRow.job == job).order_by(RunRoundRow.round)
-        found = [canonical.decode(text.encode()) for text in self._connection.scalars(query)]
-        return tuple(facts for facts in found if isinstance(facts, dict))
+        return tuple(_head(text) for text in self._connection.scalars(query))
+
+    def keep_trouble(self, job: str, trouble: Trouble, now: datetime) -> None:
+        """Write what went wrong at a partner; it takes the place of what went wrong there before in this round."""
+        one = RunTroubleRow
+        same = (one.job == job, one.round == trouble.round, one.partner == trouble.partner)
+        said = canonical.encode(trouble.failure).decode()
+        values = {"attempt": trouble.attempt, "phase": trouble.phase, "failure": said, "told_at": now}
+        if not self._connection.execute(update(one).where(*same).values(values)).rowcount:
+            key = {"job": job, "round": trouble.round, "partner": trouble.partner}
+            self._connection.execute(insert(one), key | values)
+
+    def troubles(self, job: str) -> tuple[Trouble, ...]:
+        """What went wrong at partners, by round and partner."""
+        one = RunTroubleRow
+        query = select(one.round, one.attempt, one.phase, one.partner, one.failure).where(one.job == job)
+        found = self._connection.execute(query.order_by(one.round, one.partner))
+        return tuple(
+            Trouble(round=round_, attempt=attempt, phase=phase, partner=partner, failure=_head(failure))
+            for round_, attempt, phase, partner, failure in found
+        )
 
     def forget(self, job: str) -> None:
         """The run has ended: nothing goes on from here."""
         self._connection.execute(delete(RunCheckpointRow).where(RunCheckpointRow.job == job))
         self._connection.execute(delete(RunDecisionRow).where(RunDecisionRow.job == job))
+
+
+def _head(text: str) -> Head:
+    value = canonical.decode(text.encode())
+    assert isinstance(value, dict), "written by this store"
+    return value

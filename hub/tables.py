@@ -220,6 +220,19 @@ class RunRoundRow(Base):
     ended_at: Mapped[datetime]
 
 
+class RunTroubleRow(Base):
+    """What went wrong at a partner in one round of a horizontal run, the newest of it; the healthy leave no row."""
+
+    __tablename__ = "run_trouble"
+    job: Mapped[str] = mapped_column(DIGEST, ForeignKey("proposal.digest"), primary_key=True)
+    round: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    partner: Mapped[str] = mapped_column(PARTNER, primary_key=True)
+    attempt: Mapped[int]
+    phase: Mapped[str] = mapped_column(String(64))
+    failure: Mapped[str]  # canonical JSON
+    told_at: Mapped[datetime]
+
+
 class LeafRow(Base):
     __tablename__ = "leaf"
     index: Mapped[int] = mapped_column("leaf_index", primary_key=True, autoincrement=False)

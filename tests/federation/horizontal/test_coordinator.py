@@ -169,6 +169,18 @@ def test_too_few_answers_are_told_with_their_reasons() -> None:
     assert caught.value.facts["needed"] == 3
 
 
+def test_an_event_has_the_failure_behind_a_code() -> None:
+    parties, events = Parties(roster(4)), []
+    made, line = coordinator(parties, events), Line(parties)
+    ready = made.prepare(slot(1), parties.roster.partners, line)
+    sent = [(p, REFUSAL if p == B else upload) for p, upload in line.uploads(slot(1), ready)]
+    gathered = made.gather(slot(1), INPUT, ready, sent, COUNT, "train")
+    assert events[-1].failures == {B: REFUSAL}
+    line.tamper = lambda phase, partner, data: REFUSAL if partner == D else data
+    made.open(gathered, ready, line)
+    assert (events[-1].phase, events[-1].failures) == ("answer", {D: REFUSAL})
+
+
 def test_uploads_count_once_and_from_those_asked() -> None:
     parties, events = Parties(roster(5)), []
     made, line = coordinator(parties, events), Line(parties)
