@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from partner_node.errors import StoreOtherVersion
-from partner_node.tables import SCHEMA_VERSION, Base, ReleaseRow, RoundKeyRow, Schema
+from partner_node.tables import SCHEMA_VERSION, Base, ReleaseRow, ResultFileRow, RoundKeyRow, Schema
 
 T = TypeVar("T")
 BUSY_MILLISECONDS = 10_000
@@ -31,7 +31,7 @@ PRAGMAS = (
     "temp_store=MEMORY",  # a statement's own journal holds pages as they were
     f"busy_timeout={BUSY_MILLISECONDS}",
 )
-ADDED = {2: (RoundKeyRow, ReleaseRow)}  # tables that each schema version brought; so far every step only adds
+ADDED = {2: (RoundKeyRow, ReleaseRow), 3: (ResultFileRow,)}  # tables that each schema brought: steps only add
 
 
 class Database:

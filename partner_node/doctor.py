@@ -55,6 +55,7 @@ def examine(cli: Cli, now: datetime) -> Iterator[Finding]:
     whole = checks.database(settings)
     yield whole
     yield from checks.sources(settings)
+    yield checks.results(settings)
     if whole.state is State.OK:  # a damaged database is not read further
         yield checks.attempt("clock", lambda: checks.skew(receipt_times(settings)))
     yield from way_to_hub(settings)

@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 
-from partner_node import keys, times
+from partner_node import keys, result_files, times
 from partner_node.settings import Settings
 from partner_node.tables import SCHEMA_VERSION
 from privacy.errors import Failure
@@ -221,6 +221,16 @@ def sources(settings: Settings) -> Iterator[Finding]:
         else:
             en = f"no file {asset.source}: correct source in {settings.folder}'s settings"
             yield failed(name, "SOURCE_MISSING", en, f"文件 {asset.source} 不存在：请更正配置中的 source")
+
+
+def results(settings: Settings) -> Finding:
+    """A file can be written where runs leave their results."""
+
+    def probe() -> Finding:
+        result_files.check(settings.results)
+        return ok("results", f"{settings.results} can be written", f"{settings.results} 可写")
+
+    return attempt("results", probe)
 
 
 def skew(pairs: Sequence[tuple[datetime, datetime]]) -> Finding:

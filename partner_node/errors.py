@@ -359,6 +359,16 @@ class HubNotReached(Failure):
     zh = "无法连接枢纽 {address}（{why}）；可运行 `ecohub doctor` 查看原因"
 
 
+class ResultsNotWritable(Failure):
+    code = "RESULTS_NOT_WRITABLE"
+    kind = Kind.UNAVAILABLE
+    en = (
+        "{folder} can't be written ({why}), and what a run leaves for this side's people goes there: make room, or let "
+        "the node's user write there; then approve again, or have the run resumed"
+    )
+    zh = "无法写入结果目录 {folder}（{why}）：请腾出空间或授予节点用户写权限，然后重新审批或恢复运行"
+
+
 class RunsTooAlike(Failure):
     code = "RUNS_TOO_ALIKE"
     kind = Kind.REFUSED

@@ -9,7 +9,6 @@ booking of a noisy upload on the asset's privacy budget. A request that fails en
 import logging
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, cast
 
 from sqlalchemy.orm import Session
@@ -23,7 +22,7 @@ from federation.horizontal.results import PartnerResult
 from federation.horizontal.trainer import Task, Trainer
 from federation.plan_horizontal import CATEGORY, HorizontalPlan
 from federation.tabular import Rows
-from partner_node import budget, files, score_file, sessions, store, times
+from partner_node import budget, result_files, score_file, sessions, store, times
 from partner_node.approvals import Approvals, check_time
 from partner_node.budget import Booking
 from partner_node.consent import ConsentDesk, check_column
@@ -39,6 +38,7 @@ from partner_node.horizontal_errors import (
 from partner_node.horizontal_rules import SCALING, PlanMember
 from partner_node.identity import NodeIdentity
 from partner_node.node import Answer, Node
+from partner_node.result_files import ResultFiles
 from partner_node.round_keys import RoundKeys, overview
 from partner_node.sessions import JobSession
 from partner_node.settings import Asset
@@ -72,17 +72,18 @@ class _Finished:
     """What the end of a run leaves at this node: the signed result, and files that become true with it."""
 
     result: Result
-    files: dict[Path, bytes] = field(repr=False)
+    files: dict[str, bytes] = field(repr=False)  # by their names in the results folder
 
 
 class Horizontal:
     """The horizontal runs of one node."""
 
-    def __init__(self, node: Node, jobs: Approvals, desk: ConsentDesk, vault: Vault) -> None:
+    def __init__(self, node: Node, jobs: Approvals, desk: ConsentDesk, vault: Vault, results: ResultFiles) -> None:
         self._node = node
         self._jobs = jobs
         self._desk = desk
         self._vault = vault
+        self._results = results
         self._proposal: Proposal | None = None
         self._run: tuple[HorizontalPlan, Engine] | None = None
         self._known: _Read | None = None
@@ -91,8 +92,8 @@ class Horizontal:
         """Check a plan before a person approves it: what it wants is offered, and the budget is enough for all rounds.
 
         Raises PlanInvalid, LocalNoiseRequired, AssetUnknown, PurposeNotOffered, ColumnNotOffered, BudgetNotSet,
-        BudgetNeedsNoise, BudgetExhausted, NoiseDoesNotFit, and the failure of an engine or accountant that is not
-        installed.
+        BudgetNeedsNoise, BudgetExhausted, NoiseDoesNotFit, ResultsNotWritable, and the failure of an engine or
+        accountant that is not installed.
         """
         plan = HorizontalPlan.from_body(body)
         asset = self._asset(plan)
@@ -105,6 +106,7 @@ class Horizontal:
             check_column(asset, column, set(columns))
         terms.update_terms(plan, plan.new_engine().value_bits)
         self._check_budget(plan, asset)
+        self._results.check()
 
     def answer(self, request: Message) -> Answer:
         """One request of a run: bytes of a Flower message in, bytes of its reply out.
@@ -118,10 +120,11 @@ class Horizontal:
         kept, known = self._node.database.read(lambda s: (sessions.load(s, job), overview(s, job)))
         if kept is None:
             self._jobs.require_all(run, request.head.get("approvals"))
+            self._results.check()
         turn = _Turn(
             self, self._node, proposal, RoundKeys(self._node.database, job, known), kept.step if kept else None
         )
-        return Answer(body=turn.run(request), write=turn.write)
+        return Answer(body=turn.run(request), write=turn.write, then=turn.then)
 
     # --- what a turn needs
 
@@ -154,7 +157,7 @@ class Horizontal:
 
     def finish(self, proposal: Proposal, plan: HorizontalPlan, result: PartnerResult) -> _Finished:
         """This side's model, all its figures and the scores of its own clients; what is told of them, signed."""
-        now, folder, short = self._node.clock(), self._node.settings.results, proposal.digest[:16]
+        now, short = self._node.clock(), proposal.digest[:16]
         read = self._read(proposal, plan)
         clients = self._vault.clients(self._grant(proposal, plan), read.rows.keys, now)
         scores = score_file.encode(
@@ -167,12 +170,12 @@ class Horizontal:
         )
         file = f"scores-{short}.parquet"
         made = {
-            folder / f"model-{short}.bin": result.model.encode(),
-            folder / f"figures-{short}.json": canonical.encode(result.own_record()),
-            folder / file: scores,
+            f"model-{short}.bin": result.model.encode(),
+            f"figures-{short}.json": canonical.encode(result.own_record()),
+            file: scores,
         }
         if result.personal_model is not None:
-            made[folder / f"personal-{short}.bin"] = result.personal_model.encode()
+            made[f"personal-{short}.bin"] = result.personal_model.encode()
         body: Body = {
             "job": proposal.digest,
             "partner": self._node.settings.partner,
@@ -183,6 +186,10 @@ class Horizontal:
         signed = documents.sign("train-result", body, self._node.settings.partner, self._node.keys.signing)
         kept = Result(job=proposal.digest, kind="train", document=signed, file=file, time=times.to_text(now))
         return _Finished(result=kept, files=made)
+
+    def place(self) -> None:
+        """Write what is kept for the results folder."""
+        self._results.place()
 
     def _approved(self, run: object) -> Proposal:
         """The approved proposal; read once a run, since neither a body nor an answer to it ever changes."""
@@ -273,11 +280,15 @@ class _Turn:
             budget.book(session, self._booked, now)
         if self._finished is not None:
             store.keep_result(session, self._finished.result)
+            result_files.keep(session, self._proposal.digest, self._finished.files)
         if self._round != self._step:
             state = JobSession(job=self._proposal.digest, kind="train", step=self._round, state=b"")
             sessions.save(session, state, now)
-        for path, data in self._finished.files.items() if self._finished else ():
-            files.replace(path, data)
+
+    def then(self) -> None:
+        """What became true with the commit, for this side's people."""
+        if self._finished is not None:
+            self._runs.place()
 
     def _failed(self, failure: Failure) -> Failure:
         """What is told of a failure, and what is kept after it: of noisy training no reason, but what it cost."""

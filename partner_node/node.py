@@ -29,9 +29,13 @@ def _nothing(_: Session) -> None:
     """The write of an answer that changes no state."""
 
 
+def _no_more() -> None:
+    """After an answer that is whole with its commit."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A reply, and the state change that is committed together with it.
+    """A reply, and the state change that is committed together with it; `then` follows the commit, and must not fail.
 
     With `failure` the reply is a refusal that still changes state (a broken job's secrets go); a handler that changes
     nothing just raises its failure.
@@ -41,6 +45,7 @@ class Answer:
     head: dict[str, canonical.Value] = field(default_factory=dict)
     body: bytes = b""
     write: Callable[[Session], None] = _nothing
+    then: Callable[[], None] = _no_more
 
 
 Handler: TypeAlias = Callable[[Message], Answer]

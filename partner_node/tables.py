@@ -6,7 +6,7 @@ ORM rows never leave `store`, `sessions` and `consent`. Instants are ISO 8601 te
 from sqlalchemy import CheckConstraint, LargeBinary, MetaData, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _NAMING = {
     "ix": "ix_%(column_0_label)s",
@@ -202,6 +202,15 @@ class ReleaseRow(Base):
     asset: Mapped[str]
     multiplier_milli: Mapped[int]  # the noise multiplier in thousandths
     time: Mapped[str]
+
+
+class ResultFileRow(Base):
+    """A file of a job's result that is not in the results folder yet (partner_node.result_files)."""
+
+    __tablename__ = "result_file"
+    job: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    data: Mapped[bytes]
 
 
 class ReceiptRow(Base):

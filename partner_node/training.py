@@ -6,7 +6,7 @@ restored for the next. Score vectors are booked in a lifetime ledger before any 
 file of this node.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeAlias
 
@@ -18,13 +18,14 @@ from ecowire.status import MalformedMessage
 from ecowire.stream import Message
 from federation.plan import LABEL_HOLDER, TrainingPlan
 from federation.vertical import FeatureHolder, HolderResult, LabelHolder, LabelResult, Table, open_session
-from partner_node import approvals, differencing, files, label_matrix, sessions, store, times
+from partner_node import approvals, differencing, label_matrix, result_files, sessions, store, times
 from partner_node.approvals import Approvals
 from partner_node.consent import ConsentDesk, check_column
 from partner_node.errors import AlignmentMissing, ProposalInvalid, PurposeNotOffered, StepOutOfPlace
 from partner_node.grants import Grant
 from partner_node.node import Answer, Handlers, Node
 from partner_node.relay import Post
+from partner_node.result_files import ResultFiles
 from partner_node.sessions import Aligned, JobSession, Spent
 from partner_node.store import Proposal, Result
 from partner_node.vault import Vault
@@ -44,14 +45,23 @@ class _Inputs:
     table: Table
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Finished:
+    """What the end of a run leaves at this node: the signed result, and files that become true with it."""
+
+    result: Result
+    files: dict[str, bytes] = field(repr=False)  # by their names in the results folder
+
+
 class Training:
     """The training runs of one node."""
 
-    def __init__(self, node: Node, jobs: Approvals, desk: ConsentDesk, vault: Vault) -> None:
+    def __init__(self, node: Node, jobs: Approvals, desk: ConsentDesk, vault: Vault, results: ResultFiles) -> None:
         self._node = node
         self._jobs = jobs
         self._desk = desk
         self._vault = vault
+        self.results = results
         self._inputs: _Inputs | None = None
 
     def handlers(self) -> Handlers:
@@ -60,7 +70,8 @@ class Training:
     def review(self, body: Body) -> None:
         """Check a plan before a person approves it.
 
-        Raises PlanInvalid, AssetUnknown, PurposeNotOffered, ColumnNotOffered, AlignmentMissing, RunsTooAlike.
+        Raises PlanInvalid, AssetUnknown, PurposeNotOffered, ColumnNotOffered, AlignmentMissing, RunsTooAlike,
+        ResultsNotWritable.
         """
         plan = TrainingPlan.from_body(body)
         own = plan.party(self._node.settings.partner)
@@ -75,12 +86,14 @@ class Training:
         self._aligned(plan)
         self._check_alignment(plan)
         self._check_difference(plan)
+        self.results.check()
 
     def answer(self, request: Message) -> Answer:
         """One round: bytes of a Flower message in, bytes of its reply out.
 
         A failure ends the run here and travels as a Flower error reply, so that the hub's ServerApp sees whose it was.
-        Raises UnknownJob, NotApproved, JobExpired, JobOver, StepOutOfPlace without ending the run.
+        Raises UnknownJob, NotApproved, JobExpired, JobOver, StepOutOfPlace, and in round 1 ResultsNotWritable, without
+        ending the run.
         """
         # Flower takes seconds to import: a node that only matches and settles never needs it
         from federation import apps, grid
@@ -91,6 +104,8 @@ class Training:
         if proposal.kind != "train":
             raise ProposalInvalid(why="it is no training plan")
         kept = self._place(proposal, round_)
+        if kept is None:
+            self.results.check()
         turn = _Turn(self, proposal, kept)
 
         def participant(number: int, _: Body, envelopes: list[bytes]) -> Turn:
@@ -99,7 +114,7 @@ class Training:
             return turn.take(number, envelopes)
 
         body = grid.answer(apps.make_client_app(participant), request.body, self._node.settings.partner, request.id)
-        return Answer(body=body, write=turn.write)
+        return Answer(body=body, write=turn.write, then=turn.then)
 
     # --- what a turn needs
 
@@ -132,21 +147,22 @@ class Training:
             count=plan.score_vectors(own.partner),
         )
 
-    def finish(self, proposal: Proposal, outcome: LabelResult | HolderResult) -> Result:
-        """Write this side's files and sign its result."""
+    def finish(self, proposal: Proposal, outcome: LabelResult | HolderResult) -> _Finished:
+        """This side's files and its signed result."""
         now = self._node.clock()
         plan = TrainingPlan.from_body(proposal.body)
-        folder, short = self._node.settings.results, proposal.digest[:16]
-        files.replace(folder / f"model-{short}.bin", outcome.part.encode())
+        short = proposal.digest[:16]
         file = f"model-{short}.bin"
+        made = {file: outcome.part.encode()}
         if isinstance(outcome, LabelResult):
             file = f"label-matrix-{short}.parquet"
             inputs = self._read(proposal, plan)
             clients = self._vault.clients(self._grant(plan), [row.row_key for row in inputs.aligned], now)
             until = times.to_text(now + timedelta(days=plan.valid_days))
             purpose = str(proposal.body["purpose"])
-            data = label_matrix.encode(outcome, clients.client_ids, clients.until, purpose=purpose, valid_until=until)
-            files.replace(folder / file, data)
+            made[file] = label_matrix.encode(
+                outcome, clients.client_ids, clients.until, purpose=purpose, valid_until=until
+            )
         self.forget()
         body: Body = {
             "job": proposal.digest,
@@ -156,7 +172,8 @@ class Training:
             "time": times.to_text(now),
         }
         signed = documents.sign("train-result", body, self._node.settings.partner, self._node.keys.signing)
-        return Result(job=proposal.digest, kind="train", document=signed, file=file, time=times.to_text(now))
+        kept = Result(job=proposal.digest, kind="train", document=signed, file=file, time=times.to_text(now))
+        return _Finished(result=kept, files=made)
 
     def post(self, proposal: Proposal) -> Post:
         return Post(self._node, proposal.digest, proposal.body, "train")
@@ -225,7 +242,7 @@ class _Turn:
         self._round = 0
         self._holder: Holder | None = None
         self._post: Post | None = None
-        self._result: Result | None = None
+        self._finished: _Finished | None = None
 
     def take(self, round_: int, envelopes: list[bytes]) -> Turn:
         """Advance the session. After a Failure `write` deletes the run's state with its secrets."""
@@ -249,12 +266,18 @@ class _Turn:
         self._post.write(session)
         if (booking := self._training.booking(self._proposal)) is not None:
             sessions.spend(session, booking, self._training.now())
-        if self._result is not None:
+        if self._finished is not None:
             sessions.end(session, job, self._training.now())
-            store.keep_result(session, self._result)
+            store.keep_result(session, self._finished.result)
+            result_files.keep(session, job, self._finished.files)
             return
         state = JobSession(job=job, kind="train", step=self._round, state=self._holder.dump())
         sessions.save(session, state, self._training.now())
+
+    def then(self) -> None:
+        """What became true with the commit, for this side's people."""
+        if self._finished is not None:
+            self._training.results.place()
 
     def _advance(self, envelopes: list[bytes]) -> Turn:
         holder = self._training.open(self._proposal, self._kept)
@@ -268,7 +291,7 @@ class _Turn:
                 post.seal(item.recipient, item.message)
         signed: Signed | None = None
         if holder.done:
-            self._result = self._training.finish(self._proposal, holder.result())
-            signed = self._result.document
+            self._finished = self._training.finish(self._proposal, holder.result())
+            signed = self._finished.result.document
         self._holder, self._post = holder, post
         return post.sealed, holder.done, holder.phase, signed.to_value() if signed else None

@@ -1,4 +1,5 @@
-"""What a node does for itself at its start and every hour: the state of jobs that are over goes, with its secrets.
+"""What a node does for itself at its start and every hour: the state of jobs that are over goes, with its secrets, and
+files of results that could not be written are tried again.
 
 A node isn't told when a job was cancelled or failed elsewhere, and must not depend on being told: a job is over here
 when it has expired, or when nothing was heard of it for IDLE.
@@ -13,6 +14,7 @@ from sqlalchemy.orm import Session
 from partner_node import sessions, store, times
 from partner_node.database import Database
 from partner_node.errors import UnknownJob
+from partner_node.result_files import ResultFiles
 from partner_node.times import Clock
 
 log = logging.getLogger(__name__)
@@ -36,9 +38,10 @@ def drop_ended(database: Database, now: datetime) -> int:
     return count
 
 
-def run(database: Database, clock: Clock, stop: threading.Event) -> None:
+def run(database: Database, results: ResultFiles, clock: Clock, stop: threading.Event) -> None:
     """Keep house until `stop`."""
     while True:
+        results.place()
         dropped = drop_ended(database, clock())
         if dropped:
             log.info("deleted the state of %d jobs that are over", dropped)

@@ -23,6 +23,7 @@ from partner_node.office import Office
 from partner_node.outbound import Outbound, Tap
 from partner_node.outbox import Outbox
 from partner_node.plans import Plans
+from partner_node.result_files import ResultFiles
 from partner_node.rpc import Deliver, HubLink, Identity
 from partner_node.settings import Settings
 from partner_node.settlement import Settlement
@@ -53,6 +54,7 @@ class Parts:
     commands: Commands
     worker: Worker
     link: HubLink
+    results: ResultFiles
 
 
 def build(settings: Settings, *, tap: Tap | None = None, now: Clock = clock, random: Entropy = entropy) -> Parts:
@@ -74,7 +76,8 @@ def build(settings: Settings, *, tap: Tap | None = None, now: Clock = clock, ran
     witness = Witness(node)
     jobs = Approvals(node)
     matching = Matching(node, jobs, desk, vault)
-    plans = Plans(node, Training(node, jobs, desk, vault), Horizontal(node, jobs, desk, vault))
+    results = ResultFiles(node.database, settings.results)
+    plans = Plans(node, Training(node, jobs, desk, vault, results), Horizontal(node, jobs, desk, vault, results))
     catalogue = Catalogue(node, desk, vault)
     settlement = Settlement(node, desk.gate)
     jobs.reviews.update({"match": matching.review, "train": plans.review, "agreement": settlement.review})
@@ -106,7 +109,7 @@ def build(settings: Settings, *, tap: Tap | None = None, now: Clock = clock, ran
         settlement.commands(),
         office.commands(),
     )
-    return Parts(node=node, handlers=handlers, commands=commands, worker=worker, link=link)
+    return Parts(node=node, handlers=handlers, commands=commands, worker=worker, link=link, results=results)
 
 
 def join(*tables: Mapping[str, V]) -> dict[str, V]:
@@ -129,7 +132,10 @@ def run(settings: Settings, tap: Tap | None = None) -> None:
         threading.Thread(target=server.serve_forever, name="local", daemon=True),
         threading.Thread(target=parts.link.run, name="link", daemon=True),
         threading.Thread(
-            target=upkeep.run, args=(parts.node.database, parts.node.clock, stop), name="upkeep", daemon=True
+            target=upkeep.run,
+            args=(parts.node.database, parts.results, parts.node.clock, stop),
+            name="upkeep",
+            daemon=True,
         ),
     ]
     for thread in threads:

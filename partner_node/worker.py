@@ -125,6 +125,7 @@ class Worker:
 
         self._node.database.write(request.kind, commit, keep_log=True)
         self._acks.clear()
+        answer.then()
         return reply
 
     def _next(self) -> Callable[[], None] | None:
