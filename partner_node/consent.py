@@ -16,7 +16,7 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session
 
 from partner_node import times
-from partner_node.database import Database
+from partner_node.database import Database, raw
 from partner_node.errors import (
     ColumnNotOffered,
     CommandInvalid,
@@ -37,6 +37,7 @@ from privacy.normalise import normalise
 INSPECTION_SECONDS = 600
 FILE_COLUMNS = ["client_id", "purpose", "until"]
 RECORDS_MAX = 10_000_000
+REVISION = "SELECT coalesce(max(number), 0) FROM consent_change"  # asked at every request of a run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +135,8 @@ class ConsentDesk:
 
     def revision(self) -> int:
         """Grows with every import and withdrawal: what was read under an earlier one must be read again."""
-        return self._database.read(lambda s: int(s.scalar(select(func.max(ConsentChangeRow.number))) or 0))
+        (newest,) = self._database.read(lambda session: raw(session).execute(REVISION).fetchone())
+        return int(newest)
 
     def _permitted(self, job: str, asset: str, columns: Sequence[str], now: datetime) -> tuple[str, str]:
         body, expires = self._approved(job)

@@ -4,11 +4,16 @@ WAL with synchronous=FULL survives `kill -9` and power loss. Deleted session row
 them in the database file, and after a transaction that asked for it (`forget`) the write-ahead log, which still holds
 the pages as they were, is emptied; the worker does so when its replies are on their way. Writers take the lock at BEGIN
 IMMEDIATE, so none fails half way for want of it.
+
+Connections stay open and are used again. A transaction is begun and committed on the driver's own connection, `raw`,
+which takes the few statements that every message needs; the ORM joins it where a repository wants it, and costs nothing
+where none does.
 """
 
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,7 +27,7 @@ from partner_node.tables import SCHEMA_VERSION, Base, ReleaseRow, ResultFileRow,
 T = TypeVar("T")
 BUSY_MILLISECONDS = 10_000
 PAGE_BYTES = 4096  # what `tables.RoundKeyRow` relies on
-FORGET = "forget"
+FORGET, RAW = "forget", "raw"
 PRAGMAS = (
     f"page_size={PAGE_BYTES}",  # of a new file
     "journal_mode=WAL",
@@ -31,7 +36,10 @@ PRAGMAS = (
     "temp_store=MEMORY",  # a statement's own journal holds pages as they were
     f"busy_timeout={BUSY_MILLISECONDS}",
 )
-ADDED = {2: (RoundKeyRow, ReleaseRow), 3: (ResultFileRow,)}  # tables that each schema brought: steps only add
+ADDED = {
+    2: (RoundKeyRow, ReleaseRow),
+    3: (ResultFileRow,),
+}  # tables that each schema brought: steps only add
 
 
 class Database:
@@ -43,14 +51,13 @@ class Database:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         self._engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False})
         event.listen(self._engine, "connect", _pragmas)
-        event.listen(self._engine, "begin", _begin)
+        self._idle: list[Connection] = []  # open, outside any transaction
         self._log_due = False
-        self._writer = self._engine.execution_options(ecohub_begin="BEGIN IMMEDIATE")
         self.write("create tables", self._create)
 
     def read(self, query: Callable[[Session], T]) -> T:
         """One consistent view. What `query` returns must be values, never rows."""
-        with Session(self._engine) as session:
+        with self._transaction("BEGIN", "read") as session:
             return query(session)
 
     def write(self, name: str, change: Callable[[Session], T], *, keep_log: bool = False) -> T:
@@ -58,9 +65,12 @@ class Database:
 
         keep_log: where secrets were deleted, the caller empties the write-ahead log with `empty_due_log` soon after.
         """
-        with Session(self._writer, info={"name": name}) as session:
-            with session.begin():
-                result = change(session)
+        with self._transaction("BEGIN IMMEDIATE", name) as session:
+            result = change(session)
+            if session.in_transaction():
+                session.commit()  # flushes, and commits what is begun on the connection
+            if raw(session).in_transaction:
+                raw(session).commit()
             if session.info.get(FORGET):
                 self._log_due = True
         if not keep_log:
@@ -79,14 +89,38 @@ class Database:
 
         Called after secrets were deleted, and by the upkeep for what a reader held up.
         """
-        with self._engine.connect() as connection:
-            raw = connection.connection.driver_connection
-            assert isinstance(raw, sqlite3.Connection)
-            busy, _, _ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        with self._connection() as connection:
+            busy, _, _ = _driver(connection).execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             return not busy
 
     def close(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
         self._engine.dispose()
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        """The connection used last, whose pages are in memory, or a new one: lists pop and append at one stroke."""
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._engine.connect()
+        try:
+            yield connection
+        finally:
+            self._idle.append(connection)
+
+    @contextmanager
+    def _transaction(self, begin: str, name: str) -> Iterator[Session]:
+        with self._connection() as connection:
+            driver = _driver(connection)
+            driver.execute(begin)
+            try:
+                with Session(connection, info={"name": name, RAW: driver}) as session:
+                    yield session
+            finally:
+                if driver.in_transaction:
+                    driver.rollback()
 
     @staticmethod
     def _create(session: Session) -> None:
@@ -104,6 +138,13 @@ class Database:
         session.execute(update(Schema).where(Schema.id == 1).values(version=SCHEMA_VERSION))
 
 
+def raw(session: Session) -> sqlite3.Connection:
+    """The driver's connection of a running transaction, in which the session's own statements are too once flushed."""
+    driver = session.info[RAW]
+    assert isinstance(driver, sqlite3.Connection)
+    return driver
+
+
 def forget(session: Session) -> None:
     """What this transaction deletes is secret: no earlier page may outlive it."""
     session.info[FORGET] = True
@@ -115,5 +156,7 @@ def _pragmas(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
         connection.execute(f"PRAGMA {pragma}").close()
 
 
-def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get("ecohub_begin", "BEGIN"))
+def _driver(connection: Connection) -> sqlite3.Connection:
+    found = connection.connection.driver_connection
+    assert isinstance(found, sqlite3.Connection)
+    return found

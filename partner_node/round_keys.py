@@ -7,30 +7,24 @@ replaced was secret: its pages are overwritten, and the write-ahead log is empti
 """
 
 from collections.abc import Iterator, MutableMapping
-from typing import cast
 
-from sqlalchemy import Table, bindparam, case, delete, func, select
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session
 
-from partner_node.database import PAGE_BYTES, Database, forget
-from partner_node.tables import RoundKeyRow
+from partner_node.database import PAGE_BYTES, Database, forget, raw
 from privacy.ids import Digest
 
 SECRET = ("own/", "share/")  # names of federation.horizontal.keys whose values are secret
 SMALL_BYTES = 256
 ROOM = bytes(PAGE_BYTES)  # more than a page keeps of a row
 
-# Made once, and past the ORM: a round asks for each of them several times.
-_rows = cast("Table", RoundKeyRow.__table__)
-_c = _rows.c
-KEEP = insert(_rows)
-KEEP = KEEP.on_conflict_do_update(index_elements=[_c.job, _c.name], set_={"value": KEEP.excluded.value})
-DROP = delete(_rows).where(_c.job == bindparam("of"), _c.name.in_(bindparam("names", expanding=True)))
-OVERVIEW = select(_c.name, case((func.length(_c.value) <= SMALL_BYTES, _c.value))).where(_c.job == bindparam("of"))
-BESIDE = select(_c.name, _c.value).where(
-    _c.job == bindparam("of"), _c.name >= bindparam("first"), _c.name < bindparam("last")
+# A round asks for each of them several times: they go to the driver.
+KEEP = (
+    "INSERT INTO round_key (job, name, room, value) VALUES (?, ?, ?, ?)"
+    " ON CONFLICT (job, name) DO UPDATE SET value = excluded.value"
 )
+DROP = "DELETE FROM round_key WHERE job = ? AND name = ?"
+OVERVIEW = "SELECT name, CASE WHEN length(value) <= ? THEN value END FROM round_key WHERE job = ?"
+BESIDE = "SELECT name, value FROM round_key WHERE job = ? AND name >= ? AND name < ?"
 
 
 class RoundKeys(MutableMapping[str, bytes]):
@@ -81,27 +75,23 @@ class RoundKeys(MutableMapping[str, bytes]):
     def flush(self, session: Session) -> None:
         """Write the changes in this transaction. They stay in the buffer: the transaction may yet fail."""
         kept = [
-            {"job": self._job, "name": name, "room": ROOM if name.startswith(SECRET) else b"", "value": value}
+            (self._job, name, ROOM if name.startswith(SECRET) else b"", value)
             for name, value in self._changed.items()
             if value is not None
         ]
         replaced = self._stored.keys() & self._changed.keys()
-        gone = [name for name in replaced if self._changed[name] is None]
-        connection = session.connection()
-        if kept:
-            connection.execute(KEEP, kept)
-        if gone:
-            connection.execute(DROP, {"of": self._job, "names": gone})
+        driver = raw(session)
+        driver.executemany(KEEP, kept)
+        driver.executemany(DROP, [(self._job, name) for name in sorted(replaced) if self._changed[name] is None])
         if any(name.startswith(SECRET) for name in replaced):
             forget(session)
 
     def _siblings(self, session: Session, name: str) -> dict[str, bytes]:
         """The value of a name with those beside it: the shares of one slot are read together."""
         folder = name.rpartition("/")[0] + "/"
-        found = session.connection().execute(BESIDE, {"of": self._job, "first": folder, "last": folder[:-1] + "0"})
-        return {row[0]: row[1] for row in found}
+        return dict(raw(session).execute(BESIDE, (self._job, folder, folder[:-1] + "0")))
 
 
 def overview(session: Session, job: str) -> dict[str, bytes | None]:
     """All names of a job, with the values that are small; None for one that is to be loaded when it is asked for."""
-    return {row[0]: row[1] for row in session.connection().execute(OVERVIEW, {"of": job})}
+    return dict(raw(session).execute(OVERVIEW, (SMALL_BYTES, job)))

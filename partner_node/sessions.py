@@ -3,18 +3,22 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, delete, insert, select
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
-from partner_node.database import forget
+from partner_node.database import forget, raw
 from partner_node.errors import JobOver
 from partner_node.tables import AlignedRow, RoundKeyRow, ScoreVectorRow, SequenceRow, SessionRow
 from privacy import canonical
 from privacy.ids import ClientToken, Digest
 
 OVER = "over"
-STATE = select(SessionRow.__table__).where(SessionRow.job == bindparam("of"))  # asked at every request of a run
+# Every request of a run asks for its state and leaves another: these two go to the driver.
+STATE = "SELECT job, kind, step, state FROM session WHERE job = ?"
+SAVE = (
+    "INSERT INTO session (job, kind, step, state, updated) VALUES (?, ?, ?, ?, ?) ON CONFLICT (job) DO UPDATE"
+    " SET kind = excluded.kind, step = excluded.step, state = excluded.state, updated = excluded.updated"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,18 +52,17 @@ class Spent:
 
 def load(session: Session, job: str) -> JobSession | None:
     """A job's state, or None where it has not begun here. Raises JobOver."""
-    row = session.connection().execute(STATE, {"of": job}).one_or_none()
+    row = raw(session).execute(STATE, (job,)).fetchone()
     if row is None:
         return None
-    if row.kind == OVER:
+    found, kind, step, state = row
+    if kind == OVER:
         raise JobOver(job=job[:16])
-    return JobSession(job=Digest(row.job), kind=row.kind, step=row.step, state=row.state)
+    return JobSession(job=Digest(found), kind=kind, step=step, state=state)
 
 
 def save(session: Session, value: JobSession, now: str) -> None:
-    values = {"kind": value.kind, "step": value.step, "state": value.state, "updated": now}
-    statement = upsert(SessionRow).values(job=value.job, **values)
-    session.execute(statement.on_conflict_do_update(index_elements=[SessionRow.job], set_=values))
+    raw(session).execute(SAVE, (value.job, value.kind, value.step, value.state, now))
 
 
 def running(session: Session) -> list[JobSession]:

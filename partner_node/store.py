@@ -6,22 +6,21 @@ keep, `consent` the consent records.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
-from sqlalchemy import Table, bindparam, exists, func, insert, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from ecowire import documents
 from ecowire.documents import Body, Signed
 from ecowire.status import IdempotencyConflict
 from ecowire.stream import Message
+from partner_node.database import raw
 from partner_node.errors import AmbiguousJob, UnknownJob
 from partner_node.outbound import check_size
 from partner_node.tables import (
     CosignedRow,
     DecisionRow,
     EndRow,
-    InboxRow,
     OutboxRow,
     PeerRow,
     ProposalRow,
@@ -70,14 +69,14 @@ class Cosigned:
     cosignature: Signed
 
 
-# Every request passes the inbox: its statements are made once and go past the ORM, which would cost more than they do.
-_inbox = cast("Table", InboxRow.__table__)
-STORED = select(*(_inbox.c[name] for name in ("digest", "reply_kind", "reply_head", "reply_body"))).where(
-    _inbox.c.id == bindparam("request")
+# Every request passes the inbox: its statements go to the driver; the ORM would cost more than all else done here.
+STORED = "SELECT digest, reply_kind, reply_head, reply_body FROM inbox WHERE id = ?"
+KEEP = (
+    "INSERT INTO inbox (id, digest, kind, received, reply_kind, reply_head, reply_body, acked)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, 0)"
 )
-KEEP = insert(_inbox)
-ACKED = update(_inbox).where(_inbox.c.id == bindparam("request")).values(acked=True, reply_body=b"")
-OPEN = select(exists().where(OutboxRow.state == "OPEN"))
+ACKED = "UPDATE inbox SET acked = 1, reply_body = x'' WHERE id = ?"
+OPEN = "SELECT EXISTS (SELECT 1 FROM outbox WHERE state = 'OPEN')"
 
 
 # --- inbox: one stored reply for each request id
@@ -85,31 +84,25 @@ OPEN = select(exists().where(OutboxRow.state == "OPEN"))
 
 def stored_reply(session: Session, request: Message) -> Message | None:
     """The reply stored for this request id, if any. Raises IdempotencyConflict where the content was another."""
-    row = session.connection().execute(STORED, {"request": request.id}).one_or_none()
+    row = raw(session).execute(STORED, (request.id,)).fetchone()
     if row is None:
         return None
-    if row.digest != request.digest:
+    digest, kind, head, body = row
+    if digest != request.digest:
         raise IdempotencyConflict(id=request.id[:80])
-    return request.reply(row.reply_kind, _object(row.reply_head), row.reply_body)
+    return request.reply(kind, _object(head), body)
 
 
 def keep_reply(session: Session, request: Message, reply: Message, now: str) -> None:
-    values = {
-        "id": request.id,
-        "digest": request.digest,
-        "kind": request.kind,
-        "received": now,
-        "reply_kind": reply.kind,
-        "reply_head": canonical.encode(reply.head),
-        "reply_body": reply.body,
-    }
-    session.connection().execute(KEEP, values)
+    head = canonical.encode(reply.head)
+    values = (request.id, request.digest, request.kind, now, reply.kind, head, reply.body)
+    raw(session).execute(KEEP, values)
 
 
 def acknowledge(session: Session, reply_ids: Sequence[str]) -> None:
     """The hub has stored these replies: their bodies are no longer needed here."""
     if reply_ids:
-        session.connection().execute(ACKED, [{"request": reply_id.removesuffix("/r")} for reply_id in reply_ids])
+        raw(session).executemany(ACKED, [(reply_id.removesuffix("/r"),) for reply_id in reply_ids])
 
 
 # --- outbox: requests of this node, until the hub has answered
@@ -132,7 +125,9 @@ def enqueue(session: Session, request: Message, now: str) -> None:
 
 def has_open_requests(session: Session) -> bool:
     """Whether the hub has something of this node's still to answer."""
-    return bool(session.connection().scalar(OPEN))
+    session.flush()  # what this transaction has put there counts
+    (found,) = raw(session).execute(OPEN).fetchone()
+    return bool(found)
 
 
 def open_requests(session: Session) -> list[Message]:

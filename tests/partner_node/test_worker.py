@@ -1,15 +1,16 @@
 """The worker: one answer an id, one transaction for state and reply, no detail of an internal error outside."""
 
 import logging
+import sqlite3
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from ecowire.stream import FAILURE, Message
 from partner_node import sessions, store, worker
+from partner_node.database import raw
 from partner_node.node import Answer
 from partner_node.outbox import Outbox
 from partner_node.sessions import JobSession
@@ -114,12 +115,10 @@ def test_a_fault_before_the_commit_leaves_nothing(bench: Bench) -> None:
 
 def test_a_full_disk_sends_nothing_and_loses_nothing(bench: Bench) -> None:
     database = bench.node.parts.node.database
-    with database._writer.connect() as connection:
-        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
-        connection.rollback()
+    (pages,) = database.read(lambda session: raw(session).execute("PRAGMA page_count").fetchone())
 
     def tighten(session: Session) -> None:
-        session.connection().exec_driver_sql(f"PRAGMA max_page_count={pages}")
+        raw(session).execute(f"PRAGMA max_page_count={pages}")
 
     database.write("tighten", tighten)
     big = Message(id="big", kind="count", body=b"x")
@@ -137,7 +136,7 @@ def test_a_full_disk_sends_nothing_and_loses_nothing(bench: Bench) -> None:
     assert bench.sent == []
     assert bench.stored() == 0
     assert bench.read(lambda s: sessions.load(s, JOB)) is None
-    with pytest.raises(OperationalError, match="full"):
+    with pytest.raises(sqlite3.OperationalError, match="full"):
         bench.worker.handle(big)
 
 
