@@ -267,7 +267,7 @@ class _Turn:
         def watched(message: Any, context: Any) -> Any:
             try:
                 return app(message, context)
-            except Failure as failure:
+            except Exception as failure:  # whether a defect shows depends on rows as much as whether a failure does
                 raise self._failed(failure) from None
 
         return grid.answer(cast("Any", watched), request.body, self._node.settings.partner, request.id)
@@ -290,13 +290,14 @@ class _Turn:
         if self._finished is not None:
             self._runs.place()
 
-    def _failed(self, failure: Failure) -> Failure:
+    def _failed(self, failure: Exception) -> Exception:
         """What is told of a failure, and what is kept after it: of noisy training no reason, but what it cost."""
         self._booked, self._finished = None, None
         self._keys.keep_only(() if isinstance(failure, NOT_NOTED) else FAILED_KEEPS)
         if self._slot is None or self._plan.privacy is None:
             return failure
-        log.warning("round %s of %s: %s", self._slot.round, self._plan.digest[:16], failure)
+        defect = not isinstance(failure, Failure)
+        log.warning("round %s of %s: %s", self._slot.round, self._plan.digest[:16], failure, exc_info=defect)
         self._member.close(self._slot)
         self._booked = self._runs.release(self._plan, self._slot)
         return NotToldWithNoise(round=self._slot.round, job=self._plan.digest[:16])

@@ -13,6 +13,7 @@ from federation import grid, records
 from federation.horizontal import flower
 from federation.horizontal.coordinator import Event
 from federation.horizontal.errors import QuorumMissing
+from federation.horizontal.trainer import Trainer
 from partner_node import budget, store
 from partner_node.round_keys import RoundKeys
 from privacy import seal
@@ -317,6 +318,28 @@ def test_a_booking_is_committed_with_the_upload_or_not_at_all(
     with pytest.raises(Crash):
         node.ask(request)
     assert [slot.round for slot in booked(node.reopened())] == [1]
+
+
+@pytest.mark.parametrize("noise", [True, False])
+def test_a_defect_over_noisy_rows_is_booked_and_told_like_a_refusal(
+    tmp_path: Path, noise: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    nodes = horizontal.make_banks(tmp_path, budget=noise)
+    run = Run(nodes, horizontal.noisy(nodes) if noise else horizontal.plan_body(nodes))
+    fit, partner = Trainer.fit, "bank-a"
+
+    def broken(trainer: Trainer, round_: int, *arguments: Any) -> Any:
+        if trainer._me == partner and round_ == 1:
+            raise ZeroDivisionError("a row nobody thought of")
+        return fit(trainer, round_, *arguments)
+
+    monkeypatch.setattr(Trainer, "fit", broken)
+    found = run.lead()
+    states = [event.states.get(partner) for event in run.events if (event.round, event.phase) == (1, "train")]
+    assert partner not in found.state.history[0].cohort and partner in found.state.history[1].cohort
+    assert ("NOT_TOLD_WITH_NOISE" if noise else "INTERNAL") in states
+    assert [slot.round for slot in booked(run.node(partner))] == ([1, 2] if noise else [])
+    assert "ZeroDivisionError: a row nobody thought of" in caplog.text, "this side's people find the defect in the log"
 
 
 # --- the gate outwards
