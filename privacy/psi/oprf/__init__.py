@@ -1,0 +1,5 @@
+"""Matching by an oblivious pseudorandom function: a key-value store over OT extension (PaXoS), in buckets.
+
+Pinkas, Rosulek, Trieu, Yanai: PSI from PaXoS: fast, malicious private set intersection, Eurocrypt 2020 (here in its
+semi-honest form). `session` has the limits.
+"""

@@ -1,0 +1,71 @@
+"""Identifiers become 32-byte digests, the only step that is done one by one; everything else follows from them in bulk.
+
+A digest is BLAKE2s-256(salt ‖ identifier), taken as a random oracle. Its four words are used apart from one another:
+word 0 says the bucket, word 1 is the hash value H1 that the store holds, words 2 and 3 place the identifier's row in
+the store. The salt is fixed in length and made of the job's context and both sides' fresh nonces, so digests of two
+jobs never compare, and nobody can choose identifiers that fill one bucket before both nonces are known.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from privacy import canonical
+
+NONCE_BYTES = 32
+DIGEST_BYTES = 32
+_WORDS = DIGEST_BYTES // 8
+
+Digests: TypeAlias = np.ndarray[Any, np.dtype[np.uint64]]  # n × 4
+Values: TypeAlias = np.ndarray[Any, np.dtype[np.uint64]]  # n
+Rows: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
+
+
+def job_salt(context: bytes, receiver_nonce: bytes, sender_nonce: bytes) -> bytes:
+    """32 bytes for one job. context: at least 16 bytes, the digest of the job; nonces: NONCE_BYTES fresh bytes each."""
+    assert len(receiver_nonce) == len(sender_nonce) == NONCE_BYTES, "nonces have one length"
+    return canonical.digest_bytes("ecohub/oprf-salt/1", receiver_nonce + sender_nonce + context)
+
+
+def digest_all(ids: Sequence[bytes], salt: bytes) -> Digests:
+    """The digests of normalised identifiers, in order: n × 4 words."""
+    hashed = hashlib.blake2s
+    joined = b"".join([hashed(salt + item).digest() for item in ids])
+    return np.frombuffer(joined, np.dtype("<u8")).reshape(-1, _WORDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Bucketed:
+    """Digests sorted by bucket; rows[i] is the position, among all identifiers, of the i-th sorted digest."""
+
+    digests: Digests
+    rows: Rows
+    ends: Rows  # bucket b holds the sorted digests from ends[b - 1] (0 for the first) to ends[b]
+
+    @property
+    def largest(self) -> int:
+        return int(np.diff(self.ends, prepend=0).max())
+
+    def bucket(self, number: int) -> tuple[Digests, Rows]:
+        """(digests, positions among all identifiers) of one bucket, views."""
+        part = slice(int(self.ends[number - 1]) if number else 0, int(self.ends[number]))
+        return self.digests[part], self.rows[part]
+
+    def __iter__(self) -> Iterator[tuple[Digests, Rows]]:
+        return (self.bucket(number) for number in range(len(self.ends)))
+
+
+def into_buckets(digests: Digests, buckets: int) -> Bucketed:
+    """Every digest in the bucket that its word 0 says: ⌊h · buckets / 2^32⌋ of the upper 32 bits h."""
+    numbers = (digests[:, 0] >> np.uint64(32)) * np.uint64(buckets) >> np.uint64(32)
+    rows = np.argsort(numbers.astype(np.uint16), kind="stable")
+    ends = np.cumsum(np.bincount(numbers.astype(np.int64), minlength=buckets))
+    return Bucketed(digests[rows], rows.astype(np.int64), ends.astype(np.int64))
+
+
+def hash_values(digests: Digests) -> Values:
+    """H1 of each identifier: 64 bits."""
+    return np.ascontiguousarray(digests[:, 1])

@@ -1,0 +1,49 @@
+"""Digests of identifiers and their buckets."""
+
+import hashlib
+
+import numpy as np
+
+from privacy import canonical
+from privacy.psi.oprf.digests import digest_all, hash_values, into_buckets, job_salt
+
+CONTEXT = b"digest of the job and of all commitments"
+IDS = [b"cid:%018d" % i for i in range(5000)]
+
+
+def test_a_digest_is_blake2s_of_salt_and_identifier() -> None:
+    salt = job_salt(CONTEXT, bytes(32), bytes([1]) * 32)
+    words = digest_all([b"cid:1", b"x" * 256], salt)
+    assert words.shape == (2, 4)
+    assert words[0].tobytes() == hashlib.blake2s(salt + b"cid:1").digest()
+    assert words[1].tobytes() == hashlib.blake2s(salt + b"x" * 256).digest()
+    assert digest_all([], salt).shape == (0, 4)
+    np.testing.assert_array_equal(hash_values(words), words[:, 1])
+
+
+def test_the_salt_depends_on_each_part() -> None:
+    one, two = bytes(32), bytes([1]) * 32
+    salts = {job_salt(CONTEXT, one, one), job_salt(CONTEXT, one, two), job_salt(CONTEXT, two, one)}
+    salts |= {job_salt(CONTEXT + b"!", one, one)}
+    assert len(salts) == 4
+    assert job_salt(CONTEXT, one, two) == canonical.digest_bytes("ecohub/oprf-salt/1", one + two + CONTEXT)
+
+
+def test_buckets_hold_each_digest_once_and_keep_its_position() -> None:
+    words = digest_all(IDS, bytes(32))
+    sorted_words = into_buckets(words, 7)
+    assert sorted(sorted_words.rows.tolist()) == list(range(len(IDS)))
+    sizes = []
+    for number in range(7):
+        part, rows = sorted_words.bucket(number)
+        np.testing.assert_array_equal(part, words[rows])
+        assert ((part[:, 0] >> np.uint64(32)) * np.uint64(7) >> np.uint64(32) == number).all()
+        sizes.append(len(part))
+    assert sum(sizes) == len(IDS)
+    assert sorted_words.largest == max(sizes) < 1.2 * len(IDS) / 7
+
+
+def test_buckets_may_be_empty() -> None:
+    none = into_buckets(digest_all([], bytes(32)), 3)
+    assert none.largest == 0
+    assert [len(none.bucket(number)[1]) for number in range(3)] == [0, 0, 0]
