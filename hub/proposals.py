@@ -38,7 +38,8 @@ ENDED_TASK = "job.ended"
 PARTIES_MAX = 64
 BODY_BYTES_MAX = 128 << 10
 KEYS = ("signing", "sealing", "chain")
-APPROVAL_FIELDS = {"proposal", "kind", "decision", "reason", "person", "time"}
+APPROVAL_FIELDS = {"proposal", "kind", "partner", "decision", "reason", "person", "time"}
+DECISIONS = ("approve", "refuse")
 
 
 class ProposalInvalid(Failure):
@@ -266,8 +267,11 @@ def _decided(tx: Transaction, partner: Partner, approval: documents.Signed) -> P
         raise ApprovalOfOther(partner=partner.id, found=f"a document of {approval.signer}")
     approval.verify(partner.signing_public)
     body = approval.body
-    if set(body) != APPROVAL_FIELDS or body["decision"] not in ("approve", "refuse"):
+    # nodes of earlier versions name no partner in it
+    if set(body) not in (APPROVAL_FIELDS, APPROVAL_FIELDS - {"partner"}) or body["decision"] not in DECISIONS:
         raise status.MalformedMessage(why="an approval's fields")
+    if body.get("partner", partner.id) != partner.id:
+        raise ApprovalOfOther(partner=partner.id, found=f"{str(body['partner'])[:32]!r}")
     for name in ("reason", "person", "time"):
         text(body, name, default="", longest=500)
     digest = parse_digest(body["proposal"])

@@ -124,6 +124,7 @@ class Approvals:
         body: Body = {
             "proposal": proposal.digest,
             "kind": proposal.kind,
+            "partner": node.settings.partner,  # or approvals of one person for two partners would have one digest
             "decision": decision,
             "reason": optional_text(arguments, "reason") or "",
             "person": text(arguments, "person"),
@@ -341,8 +342,9 @@ def check_time(proposal: Proposal, now: datetime) -> None:
 
 def _check_approval(signed: Signed, party: Mapping[str, Any], proposal: Proposal) -> None:
     signed.verify(bytes.fromhex(str(party["signing"])))
-    said = (signed.body.get("proposal"), signed.body.get("kind"), signed.body.get("decision"))
-    if said != (proposal.digest, proposal.kind, "approve"):
+    said = tuple(signed.body.get(name) for name in ("proposal", "kind", "decision"))
+    partner = signed.body.get("partner", signed.signer)  # approvals of earlier versions name none
+    if (*said, partner) != (proposal.digest, proposal.kind, "approve", signed.signer):
         raise NotApproved(who=signed.signer, job=proposal.digest[:16])
 
 

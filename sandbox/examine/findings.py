@@ -68,7 +68,11 @@ CATALOGUE: dict[str, tuple[str, str, str]] = {
         "{partner} is a party and signed no approval, yet the {kind} went on to {state}",
         "{partner} 为参与方但未签署审批，而该 {kind} 已进入 {state} 状态",
     ),
-    "APPROVAL_OF_OTHER": (ERROR, "the approval is of another proposal: {digest}", "该审批针对另一提案：{digest}"),
+    "APPROVAL_OF_OTHER": (
+        ERROR,
+        "the approval is of another proposal or partner: {what}",
+        "该审批针对另一提案或伙伴：{what}",
+    ),
     "NOT_LOGGED": (
         ERROR,
         "the audit log has no leaf for this {kind} ({digest})",

@@ -73,8 +73,11 @@ def _check_proposal(case: Case, proposal: Proposal) -> None:
             if approval.signer in case.unverified and approval.body.get("proposal") == proposal.digest:
                 unverified.add(approval.signer)
             continue
+        whose = approval.body.get("partner", approval.signer)  # approvals of earlier versions name none
         if approval.kind != "approval" or approval.body.get("proposal") != proposal.digest:
-            case.sheet.add("APPROVAL_OF_OTHER", where, digest=str(approval.body.get("proposal"))[:64])
+            case.sheet.add("APPROVAL_OF_OTHER", where, what=str(approval.body.get("proposal"))[:64])
+        elif whose != approval.signer:
+            case.sheet.add("APPROVAL_OF_OTHER", where, what=str(whose)[:32])
         elif approval.body.get("decision") == "approve":
             approved.add(approval.signer)
             case.sheet.holds("approvals")

@@ -83,6 +83,7 @@ class Party:
         body: Head = {
             "proposal": digest,
             "kind": kind,
+            "partner": self.id,
             "decision": decision,
             "reason": "",
             "person": f"somebody at the {self.id}",

@@ -162,9 +162,20 @@ def test_an_approval_signed_by_another_key_or_for_another_partner_fails(hub: Hub
     with pytest.raises(BadSignature):
         hub.run(proposals.decide, hub.partner("broker"), hub.now(), forged)
     insurers = hub.parties["insurer"].approval(made.digest, "match")
-    with pytest.raises(ApprovalOfOther):
-        hub.run(proposals.decide, hub.partner("broker"), hub.now(), insurers)
+    in_their_name = hub.parties["broker"].approval(made.digest, "match", partner="insurer")
+    for approval in (insurers, in_their_name):
+        with pytest.raises(ApprovalOfOther):
+            hub.run(proposals.decide, hub.partner("broker"), hub.now(), approval)
     assert hub.store.read("a", lambda tx: tx.jobs.approvals(made.digest)) == ()
+
+
+def test_an_approval_of_an_earlier_version_which_names_no_partner_is_taken(hub: Hub) -> None:
+    made = propose(hub)
+    for name in ("broker", "insurer"):
+        given = hub.parties[name].approval(made.digest, "match")
+        older = {field: value for field, value in given.body.items() if field != "partner"}
+        hub.run(proposals.decide, hub.partner(name), hub.now(), hub.parties[name].sign("approval", older))
+    assert hub.proposal(made.digest).state == "APPROVED"
 
 
 @pytest.mark.parametrize("changes", [{"decision": "maybe"}, {"extra": "x"}, {"person": 7}])

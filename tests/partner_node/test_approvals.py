@@ -118,6 +118,7 @@ def test_prefixes_name_one_job_or_none(pair: list[TestNode]) -> None:
         (lambda pair, job, given: [given[0], signed(pair[1], proposal="00" * 32)], "NOT_APPROVED"),
         (lambda pair, job, given: [given[0], signed(pair[1], proposal=job, decision="refuse")], "NOT_APPROVED"),
         (lambda pair, job, given: [given[0], signed(pair[1], proposal=job, kind="train")], "NOT_APPROVED"),
+        (lambda pair, job, given: [given[0], signed(pair[1], proposal=job, partner="broker")], "NOT_APPROVED"),
         (lambda pair, job, given: [given[0], signed(pair[0], proposal=job, signer="bank")], "BAD_SIGNATURE"),
         (lambda pair, job, given: "yes", "MALFORMED_MESSAGE"),
     ],
@@ -129,6 +130,7 @@ def test_prefixes_name_one_job_or_none(pair: list[TestNode]) -> None:
         "other job",
         "refusal",
         "other kind",
+        "other partner named",
         "forged",
         "text",
     ],
@@ -140,10 +142,27 @@ def test_a_match_starts_only_with_everybodys_approval(pair: list[TestNode], spoi
     assert reply.head["code"] == code
 
 
-def signed(node: TestNode, *, proposal: str, decision: str = "approve", kind: str = "match", signer: str = "") -> Any:
+def signed(
+    node: TestNode, *, proposal: str, decision: str = "approve", kind: str = "match", signer: str = "", **more: str
+) -> Any:
+    """An approval; as earlier versions signed it where no `partner` is given."""
     body: Body = {"proposal": proposal, "kind": kind, "decision": decision, "reason": "", "person": "p", "time": "t"}
+    body.update(more)
     keys = node.parts.node.keys
     return documents.sign("approval", body, (signer or node.partner), keys.signing).to_value()  # type: ignore[arg-type]
+
+
+def test_approvals_of_one_person_at_one_second_differ_by_partner(pair: list[TestNode]) -> None:
+    given: Any = alliance.approve(pair, alliance.propose(pair, "match", alliance.match_body(pair)))
+    assert [approval["body"]["partner"] for approval in given] == [node.partner for node in pair]
+    assert len({documents.parse(approval, kind="approval").digest for approval in given}) == 2
+
+
+def test_an_approval_of_an_earlier_version_still_counts(pair: list[TestNode]) -> None:
+    job = alliance.propose(pair, "match", alliance.match_body(pair))
+    given = [alliance.approve(pair, job)[0], signed(pair[1], proposal=job)]
+    reply = pair[0].ask(Message(id="s", kind="match.start", head={"job": job, "approvals": given}))
+    assert reply.kind != FAILURE, reply.head
 
 
 def test_a_key_that_changed_after_approval_stops_the_match(pair: list[TestNode], make_node: MakeNode) -> None:

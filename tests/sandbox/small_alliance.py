@@ -262,7 +262,9 @@ def _confirmation(party: Party, statement_id: str) -> documents.Signed:
 
 
 def _approval(party: Party, digest: str) -> documents.Signed:
-    return party.sign("approval", {"proposal": digest, "kind": "agreement", "decision": "approve"})
+    """The payer's is one of an earlier version, which names no partner."""
+    named: Object = {"partner": party.id} if party is not PAYER else {}
+    return party.sign("approval", {"proposal": digest, "kind": "agreement", "decision": "approve", **named})
 
 
 def _agreement(contract: Address) -> Object:

@@ -23,6 +23,7 @@ def test_an_honest_month_has_no_finding() -> None:
     books = small.settled_month()
     report = report_of(books.bundle(), books)
     assert report.findings == ()
+    assert report.held["approvals"] == len(books.approvals) == 2
     assert report.held["statement lines"] == len(books.lines)
     assert report.held["statement signatures"] == 2
     assert report.held["transactions replayed"] == 4
@@ -107,6 +108,11 @@ def drop_approval(books: Books) -> None:
     books.approvals.pop()
 
 
+def approve_in_anothers_name(books: Books) -> None:
+    given = books.approvals.pop()
+    books.approvals.append(small.REFERRER.sign("approval", {**given.body, "partner": small.PAYER.id}))
+
+
 def drop_line(books: Books) -> None:
     books.lines.pop()
     books.salts.pop()
@@ -171,6 +177,7 @@ def forge_cosignature(books: Books) -> None:
         (forge_event, "SIGNATURE_INVALID"),
         (foreign_key, "KEY_NOT_PINNED"),
         (drop_approval, "APPROVAL_MISSING"),
+        (approve_in_anothers_name, "APPROVAL_OF_OTHER"),
         (drop_line, "STATEMENT_LINES_COUNT"),
         (other_state, "STATEMENT_NOT_ON_CHAIN"),
         (swap_signatures, "STATEMENT_SIGNATURE_INVALID"),
