@@ -64,8 +64,9 @@ def _sums(plan: HorizontalPlan) -> list[Pair]:
         return said
     said.append(
         (
-            f"one party's own update stays hidden while at most {plan.colluders} other parties work together with the "
-            f"hub (the construction holds up to {bound}); those together learn the sum of the rest",
+            f"one party's own update stays hidden while at most {plan.colluders} other "
+            f"{'party works' if plan.colluders == 1 else 'parties work'} together with the hub "
+            f"(the construction holds up to {bound}); those together learn the sum of the rest",
             f"只要与枢纽合谋的其他方不超过 {plan.colluders} 个（构造上限为 {bound}），单方更新即保持隐藏；"
             "合谋者可得知其余各方之和",
         )
