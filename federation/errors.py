@@ -83,8 +83,8 @@ class NoUsableColumns(Failure):
 class TooFewRows(Failure):
     code = "TOO_FEW_ROWS"
     kind = Kind.REFUSED
-    en = "{count} {what} rows are aligned, the plan needs {minimum}"
-    zh = "对齐后的 {what} 行数为 {count}，方案要求至少 {minimum}"
+    en = "{count} {what} rows, the plan needs {minimum}"
+    zh = "{what} 行数为 {count}，方案要求至少 {minimum}"
 
 
 class TooManyRows(Failure):

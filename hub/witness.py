@@ -3,8 +3,11 @@
 A node signs only what extends what it signed before; its co-signature is verified under its registered key and kept.
 """
 
+from collections.abc import Sequence
+from contextlib import closing
 from datetime import datetime
 
+from contracts.chain import Chain
 from ecowire import documents
 from ecowire.status import MalformedMessage
 from hub import audit, tasks
@@ -94,8 +97,12 @@ def _block_hashes(services: Services) -> list[bytes]:
     """
     if not services.settings.chain.endpoint:
         return []
-    chain = services.chain()
     seen = services.store.read("witness.blocks", lambda tx: tx.evidence.blocks())
+    with closing(services.chain()) as chain:
+        return _hashes_of(chain, seen)
+
+
+def _hashes_of(chain: Chain, seen: Sequence[bytes]) -> list[bytes]:
     head = chain.head()
     if head + 1 < len(seen) or (seen and _hash(chain.block(len(seen) - 1).hash) != seen[-1]):
         return [_hash(chain.block(number).hash) for number in range(head + 1)]  # the log names the first that differs

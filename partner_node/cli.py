@@ -17,6 +17,11 @@ from partner_node import cli_settlement, keys
 from partner_node.cli_common import Cli, options
 from privacy import seal
 
+NO_BUDGET = (
+    "no asset has a privacy budget, and none was trained on with noise; privacy_budget under its [[asset]] in "
+    "node.toml sets one",
+    "没有数据资产设有隐私预算，也没有加噪训练的记录；可在 node.toml 的 [[asset]] 下以 privacy_budget 设置",
+)
 LEVELS = click.Choice(["debug", "info", "warning", "error"])
 
 
@@ -219,7 +224,7 @@ def budget(cli: Cli) -> None:
         (a["asset"], a["epsilon"], a["delta_log10"] and f"10^{a['delta_log10']}", a["spent"], *_updates(a["runs"]))
         for a in found["assets"]
     ]
-    cli.show(found, lambda: cli.table(columns, rows))
+    cli.show(found, lambda: cli.table(columns, rows, NO_BUDGET))
 
 
 @partner.group()

@@ -58,9 +58,17 @@ class Cli:
                 text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
                 click.echo(printable(f"{name}: {text}"))
 
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """A table on the terminal."""
-        terminal.table(columns, rows)
+    def table(
+        self,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[object]],
+        none: tuple[str, str] = ("nothing there yet", "暂无记录"),
+    ) -> None:
+        """A table on the terminal; `none` (en, zh) in place of one without rows."""
+        if rows:
+            terminal.table(columns, rows)
+        else:
+            self.say(*none)
 
     def confirm(self, yes: bool, document: Mapping[str, Any], human: Callable[[], None]) -> None:
         """Show what would happen; raises NotConfirmed without --yes."""

@@ -150,7 +150,15 @@ def certificate(settings: Settings, now: datetime) -> Iterator[Finding]:
         en = f"{what}: restore it, or enrol again"
         yield failed("certificate", "CERTIFICATE_UNREADABLE", en, "证书或 CA 文件无法读取：请恢复，或重新准入")
         return
-    yield from certificate_of(own, authority, now)
+    wrong = [*certificate_of(own, authority, now), *_holder(own, tls, settings)]
+    yield from wrong
+    if not wrong:  # dates alone make no certificate good
+        until = times.to_text(own.not_valid_after_utc)
+        yield ok("certificate", f"valid until {until}", f"有效期至 {until}")
+
+
+def _holder(own: x509.Certificate, tls: bytes, settings: Settings) -> Iterator[Finding]:
+    """What is wrong with whose certificate it is."""
     name, role = _subject(own, NameOID.COMMON_NAME), _subject(own, NameOID.ORGANIZATIONAL_UNIT_NAME)
     if name != settings.partner:
         en = f"the certificate is that of {name}, this node is {settings.partner}: restore the right tls.pem, or enrol"
@@ -167,7 +175,7 @@ def certificate(settings: Settings, now: datetime) -> Iterator[Finding]:
 
 
 def certificate_of(own: x509.Certificate, authority: x509.Certificate, now: datetime) -> Iterator[Finding]:
-    """Dates and issuer of a certificate."""
+    """What is wrong with dates and issuer of a certificate."""
     until = times.to_text(own.not_valid_after_utc)
     try:
         own.verify_directly_issued_by(authority)
@@ -187,8 +195,6 @@ def certificate_of(own: x509.Certificate, authority: x509.Certificate, now: date
         en = f"the certificate expires at {until}: run `ecohub partner renew`, then restart the node"
         zh = f"证书将于 {until} 到期：请运行 `ecohub partner renew` 并重启节点"
         yield warning("certificate", "CERTIFICATE_EXPIRES_SOON", en, zh)
-    else:
-        yield ok("certificate", f"valid until {until}", f"有效期至 {until}")
 
 
 def database(settings: Settings) -> Finding:

@@ -191,4 +191,4 @@ def _refused(name: str, alert: str) -> Finding:
 
 def _unreachable(name: str, address: str, error: Exception) -> Finding:
     en = f"nothing answers at {address} ({type(error).__name__}): is the hub running, the address and firewall right?"
-    return failed(name, "HUB_NOT_REACHED", en, f"{address} 无应答（{type(error).__name__}）：请检查枢纽、地址与防火墙")
+    return failed(name, "HUB_UNREACHABLE", en, f"{address} 无应答（{type(error).__name__}）：请检查枢纽、地址与防火墙")

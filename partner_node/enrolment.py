@@ -48,7 +48,7 @@ def init(settings: Settings, entropy: Entropy) -> None:
 def enrol(settings: Settings, invite: str) -> Membership:
     """Get this node's certificate. Repeating it with the same invite and keys gives the same certificate.
 
-    Raises the hub's refusal (RemoteFailure), HubNotReached, AuthorityDiffers, MembershipDiffers, and the failures of
+    Raises the hub's refusal (RemoteFailure), HubUnreachable, AuthorityDiffers, MembershipDiffers, and the failures of
     the key files.
     """
     own = keys.load(settings.keys)
@@ -72,7 +72,7 @@ def enrol(settings: Settings, invite: str) -> Membership:
 def renew(settings: Settings) -> datetime:
     """Renew this node's certificate before it ends, for the same key; gives the new end. The old one runs out.
 
-    Raises NotEnrolled, the hub's refusal (CERTIFICATE_EXPIRED: enrol again), HubNotReached, CertificateNotOurs.
+    Raises NotEnrolled, the hub's refusal (CERTIFICATE_EXPIRED: enrol again), HubUnreachable, CertificateNotOurs.
     """
     own, authority = keys.load(settings.keys), read_authority(settings)
     identity = rpc.Identity(

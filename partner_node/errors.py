@@ -352,13 +352,6 @@ class CommandInvalid(Failure):
     zh = "命令 {command} 缺少或错误：{what}"
 
 
-class HubNotReached(Failure):
-    code = "HUB_NOT_REACHED"
-    kind = Kind.UNAVAILABLE
-    en = "the hub at {address} can't be reached ({why}); `ecohub doctor` tells more"
-    zh = "无法连接枢纽 {address}（{why}）；可运行 `ecohub doctor` 查看原因"
-
-
 class ResultsNotWritable(Failure):
     code = "RESULTS_NOT_WRITABLE"
     kind = Kind.UNAVAILABLE

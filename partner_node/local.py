@@ -81,6 +81,13 @@ class _Handler(socketserver.StreamRequestHandler):
     timeout = READ_SECONDS
 
     def handle(self) -> None:
+        try:
+            self._reply()
+        except (ConnectionError, TimeoutError) as error:
+            # somebody pressed Ctrl-C: what the command did stands, and asking again shows it
+            log.info("a caller of the local socket was gone before its answer (%s)", type(error).__name__)
+
+    def _reply(self) -> None:
         line = self.rfile.readline(LINE_BYTES_MAX + 1)
         if len(line) > LINE_BYTES_MAX:
             failure = MessageTooLarge(size=len(line), limit=LINE_BYTES_MAX)

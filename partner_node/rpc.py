@@ -16,10 +16,10 @@ from typing import Any
 import grpc
 
 from ecowire import channel, limits, status
+from ecowire.status import HubUnreachable
 from ecowire.stream import Assembler, Message, to_frames
 from ecowire.v1 import alliance_pb2 as pb
 from ecowire.v1 import alliance_pb2_grpc, enrolment_pb2, enrolment_pb2_grpc
-from partner_node.errors import HubNotReached
 from partner_node.times import Entropy
 from privacy import canonical
 from privacy.errors import Failure
@@ -98,7 +98,7 @@ class HubLink:
         while not self._stop.is_set():
             try:
                 self._serve()
-                failure: Failure = HubNotReached(address=self._identity.address, why="the stream ended")
+                failure: Failure = HubUnreachable(address=self._identity.address, why="the stream ended")
             except grpc.RpcError as error:
                 failure = explain(error, self._identity.address)
             except Failure as error:
@@ -153,7 +153,7 @@ class HubLink:
 
 
 def hello(identity: Identity, *, timeout_seconds: float = limits.DEADLINE_SECONDS) -> str:
-    """Say hello on a stream of its own and hang up; the alliance's name. Raises the hub's refusal, or HubNotReached."""
+    """Say hello on a stream of its own and hang up; the alliance's name. Raises the hub's refusal, HubUnreachable."""
     with channel.client(
         identity.address, identity.authority, identity.key, identity.certificate, SERVER_NAME
     ) as connection:
@@ -162,7 +162,7 @@ def hello(identity: Identity, *, timeout_seconds: float = limits.DEADLINE_SECOND
         try:
             frame = next(iter(call))
         except StopIteration:
-            raise HubNotReached(address=identity.address, why="the stream ended without a welcome") from None
+            raise HubUnreachable(address=identity.address, why="the stream ended without a welcome") from None
         except grpc.RpcError as error:
             raise explain(error, identity.address) from None
         finally:
@@ -176,7 +176,7 @@ def enrol(
 ) -> enrolment_pb2.EnrolReply:
     """Enrol over the enrolment port: the hub shows its certificate, this side only the invite.
 
-    Returns the reply with certificate, authority and alliance. Raises the hub's refusal, or HubNotReached.
+    Returns the reply with certificate, authority and alliance. Raises the hub's refusal, or HubUnreachable.
     """
     request = enrolment_pb2.EnrolRequest(invite=invite, csr=csr, card=card, idempotency_key=idempotency_key)
     with channel.client(address, authority, None, None, SERVER_NAME) as connection:
@@ -193,7 +193,7 @@ def enrol(
 def renew(identity: Identity, csr: bytes) -> bytes:
     """A new certificate (PEM) for this node's own key, asked for under the one it has.
 
-    Raises the hub's refusal, HubNotReached, MalformedMessage.
+    Raises the hub's refusal, HubUnreachable, MalformedMessage.
     """
     head = canonical.encode({"csr": csr.decode()})
     request = pb.Request(command="renew", head=head, idempotency_key=hashlib.sha256(csr).hexdigest())
@@ -219,7 +219,7 @@ def explain(error: grpc.RpcError, address: str) -> Failure:
     try:
         return _refusal(details.encode())
     except Failure:
-        return HubNotReached(address=address, why=f"{error.code().name}: {details[:200]}")
+        return HubUnreachable(address=address, why=f"{error.code().name}: {details[:200]}")
 
 
 def _connect(connection: grpc.Channel, frames: Iterator[pb.Frame], timeout_seconds: float | None) -> Any:

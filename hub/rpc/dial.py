@@ -5,23 +5,16 @@ from collections.abc import Iterator
 import grpc
 
 from ecowire import channel, limits, status
-from ecowire.status import MalformedMessage, MessageTooLarge
+from ecowire.status import HubUnreachable, MalformedMessage, MessageTooLarge
 from ecowire.v1 import alliance_pb2 as pb
 from ecowire.v1 import alliance_pb2_grpc
 from hub.records import Head
 from privacy import canonical
-from privacy.errors import Failure, Kind
+from privacy.errors import Failure
 
 SERVER_NAME = "hub"
 CONNECT_SECONDS = 5.0
 BODY_BYTES_MAX = limits.BODY_BYTES_MAX
-
-
-class HubUnreachable(Failure):
-    code = "HUB_UNREACHABLE"
-    kind = Kind.UNAVAILABLE
-    en = "no answer from the hub at {address} ({why}); does it run? `ecohub doctor` tells more"
-    zh = "无法连接枢纽 {address}（{why}）；它是否在运行？可用 `ecohub doctor` 诊断"
 
 
 def call(

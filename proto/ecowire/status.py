@@ -57,6 +57,15 @@ class IdempotencyConflict(Failure):
     zh = "编号 {id} 的消息此前已收到，但内容不同"
 
 
+class HubUnreachable(Failure):
+    """People's programs and nodes both dial the hub: one fault has one code."""
+
+    code = "HUB_UNREACHABLE"
+    kind = Kind.UNAVAILABLE
+    en = "no answer from the hub at {address} ({why}); does it run? `ecohub doctor` tells more"
+    zh = "无法连接枢纽 {address}（{why}）；它是否在运行？可用 `ecohub doctor` 诊断"
+
+
 class NotConfirmed(Failure):
     """Commands that move money, sign or end something show what they would do; hub's and node's say it alike."""
 

@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.flow, pytest.mark.slow_flow]
 YEAR_SECONDS = 365 * 86_400
 SHORT_SECONDS = 10  # a certificate's life in the test of expiry
 NOTICED_SECONDS = 6.0  # streams look their certificate up every two seconds
-TLS_REFUSED = "HUB_NOT_REACHED"  # all that gRPC lets a node know of a handshake that failed
+TLS_REFUSED = "HUB_UNREACHABLE"  # all that gRPC lets a node know of a handshake that failed
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 

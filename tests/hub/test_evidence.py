@@ -67,6 +67,10 @@ class ChainOf:
 
     def __init__(self, mini: MiniChain) -> None:
         self.mini = mini
+        self.closed = 0
+
+    def close(self) -> None:
+        self.closed += 1
 
     def head(self) -> int:
         return int(self.mini.ledger.head().number)
@@ -223,6 +227,11 @@ def test_a_chain_checkpoint_fetches_new_blocks_only_and_notices_a_rewrite(tmp_pa
     with hub_without_ports(tmp_path, "bank") as hub:
         mini = MiniChain()
         fetched: list[int] = []
+        opened: list[ChainOf] = []
+
+        def dial(chain: ChainOf) -> Any:
+            opened.append(chain)
+            return chain
 
         class Counting(ChainOf):
             def block(self, number: int) -> Any:
@@ -230,7 +239,7 @@ def test_a_chain_checkpoint_fetches_new_blocks_only_and_notices_a_rewrite(tmp_pa
                 return super().block(number)
 
         settings = replace(hub.settings, chain=ChainSettings(endpoint="x", chain_id=1))
-        services = replace(hub.services, settings=settings, chain=lambda: Counting(mini))  # type: ignore[arg-type, return-value]
+        services = replace(hub.services, settings=settings, chain=lambda: dial(Counting(mini)))
         witness.make(services, OPERATOR, hub.now(), {})
         made = hub.store.read("c", lambda tx: tx.evidence.last_checkpoint("chain"))
         assert made is not None
@@ -243,6 +252,9 @@ def test_a_chain_checkpoint_fetches_new_blocks_only_and_notices_a_rewrite(tmp_pa
             def block(self, number: int) -> Any:
                 return SimpleNamespace(hash="0x" + "ee" * 32, parent="0x" + "00" * 32)
 
-        rewritten = replace(services, chain=lambda: Rewritten(mini))  # type: ignore[arg-type, return-value]
+        rewritten = replace(services, chain=lambda: dial(Rewritten(mini)))
         with pytest.raises(ChainRewritten):
             witness.make(rewritten, OPERATOR, hub.now(), {})
+        assert [chain.closed for chain in opened] == [1, 1, 1], (
+            "every connection to the chain is closed, also after a failure"
+        )

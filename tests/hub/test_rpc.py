@@ -12,13 +12,12 @@ import grpc
 import pytest
 
 from ecowire import channel, limits, status
-from ecowire.status import RemoteFailure
+from ecowire.status import HubUnreachable, RemoteFailure
 from ecowire.stream import FAILURE, Message, to_frames
 from ecowire.v1 import alliance_pb2 as pb
 from ecowire.v1 import alliance_pb2_grpc
 from hub import authority, tasks
 from hub.rpc import alliance, dial
-from hub.rpc.dial import HubUnreachable
 from privacy.ids import PartnerId
 from tests.hub.alliance import Party, party
 from tests.hub.streams import ServedHub, Stream, served_hub

@@ -92,6 +92,9 @@ def test_a_node_from_start_to_stop(node: Running, tmp_path: Path) -> None:
     assert node.json("jobs") == {"jobs": []}
     assert node.json("quota") == {"score_vectors": []}
     assert node.json("budget") == {"assets": []}
+    assert "no asset has a privacy budget" in node.run("budget").stdout
+    assert "没有数据资产设有隐私预算" in node.run("budget", "--lang", "zh").stdout
+    assert "nothing there yet" in node.run("quota").stdout
     assert node.json("keys", "show")["partner"] == "bank"
     trust = tmp_path / "bank.toml"
     node.json("trust", "export", "--out", str(trust))

@@ -33,11 +33,15 @@ def hub(tmp_path: Path) -> Iterator[Harbour]:
 
 def examined(settings: Settings) -> tuple[int, dict[str, Any]]:
     """(exit code, failed or warned findings by check)."""
+    code, findings = all_findings(settings)
+    return code, {f["check"]: f for f in findings if f["state"] != "ok"}
+
+
+def all_findings(settings: Settings) -> tuple[int, list[Any]]:
     config = settings.folder / "node.toml"
     done = CliRunner().invoke(doctor, ["--config", str(config), "--json"])
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
-    findings = json.loads(done.stdout)["findings"]
-    return done.exit_code, {f["check"]: f for f in findings if f["state"] != "ok"}
+    return done.exit_code, json.loads(done.stdout)["findings"]
 
 
 def put_certificate(settings: Settings, authority: TestAuthority, **changes: Any) -> None:
@@ -57,7 +61,7 @@ def test_before_enrolment_the_network_is_not_blamed(hub: Harbour, lost: str, cod
     ended, findings = examined(settings)
     assert (ended, findings["hub"]["code"]) == (1, code)
     assert remedy in findings["hub"]["en"]
-    assert "HUB_NOT_REACHED" not in {finding["code"] for finding in findings.values()}
+    assert "HUB_UNREACHABLE" not in {finding["code"] for finding in findings.values()}
 
 
 def test_a_healthy_node_has_no_finding_but_an_unmeasured_clock(hub: Harbour) -> None:
@@ -130,6 +134,15 @@ def test_a_certificate_of_another_authority_is_explained(hub: Harbour) -> None:
     assert findings["TLS 1.3"]["code"] == "CERTIFICATE_NOT_ACCEPTED"
 
 
+def test_a_certificate_that_is_wrong_in_any_way_is_not_called_valid(hub: Harbour) -> None:
+    settings, ours = prepare(hub, "bank"), "OK"
+    assert [f["code"] for f in all_findings(settings)[1] if f["check"] == "certificate"] == [ours]
+    for authority, holder in ((TestAuthority("elsewhere"), "bank"), (TestAuthority(), "platform")):
+        put_certificate(settings, authority, name=holder)
+        codes = [f["code"] for f in all_findings(settings)[1] if f["check"] == "certificate"]
+        assert codes and ours not in codes
+
+
 def test_an_expired_certificate_is_explained(hub: Harbour) -> None:
     settings = prepare(hub, "bank")
     authority = TestAuthority()
@@ -153,7 +166,7 @@ def test_a_hub_that_is_down_is_explained(hub: Harbour) -> None:
     hub.stop()
     code, findings = examined(settings)
     assert code == 1
-    assert findings["TLS 1.3"]["code"] == "HUB_NOT_REACHED"
+    assert findings["TLS 1.3"]["code"] == "HUB_UNREACHABLE"
 
 
 def test_somebody_else_at_the_hubs_address_is_explained(hub: Harbour, tmp_path: Path) -> None:

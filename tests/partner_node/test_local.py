@@ -5,7 +5,8 @@ import os
 import socket
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,24 +15,33 @@ from ecowire import status
 from ecowire.status import RemoteFailure
 from partner_node import errors, local_client
 from partner_node.local import LocalServer
+from partner_node.node import Commands
 from tests.partner_node.alliance import TestNode
 from tests.partner_node.conftest import MakeNode
+from tests.partner_node.harbour import until
+
+
+@contextmanager
+def serving(node: TestNode, commands: Commands, after: Callable[[], None]) -> Iterator[Path]:
+    """A node's socket while it serves these commands."""
+    path = node.folder / "n.sock"
+    server = LocalServer(path, commands, node.parts.node.entropy, after)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield path
+    server.shutdown()
+    server.server_close()
+    thread.join(5)
+    assert not path.exists()
 
 
 @pytest.fixture
 def served(make_node: MakeNode, tmp_path: Path) -> Iterator[tuple[TestNode, Path, list[str]]]:
     """A node whose commands are served; what was called after commands."""
-    node = make_node("bank")
-    path, after = node.folder / "n.sock", []
+    node, after = make_node("bank"), list[str]()
     commands = {**node.parts.commands, "crash": lambda _: {"a": 1 // 0}}
-    server = LocalServer(path, commands, node.parts.node.entropy, lambda: after.append("woken"))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield node, path, after
-    server.shutdown()
-    server.server_close()
-    thread.join(5)
-    assert not path.exists()
+    with serving(node, commands, lambda: after.append("woken")) as path:
+        yield node, path, after
 
 
 def raw(path: Path, data: bytes) -> dict[str, object]:
@@ -88,6 +98,22 @@ def test_malformed_commands_are_refused(served: tuple[TestNode, Path, list[str]]
     assert isinstance(failure, dict)
     assert (reply["ok"], failure["code"]) == (False, code)
     assert local_client.call(served[1], "status", {})["partner"] == "bank"
+
+
+def test_a_caller_that_hangs_up_leaves_a_line_in_the_log_and_no_traceback(
+    make_node: MakeNode, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level("INFO")
+    node, hung_up = make_node("bank"), threading.Event()
+    commands = {**node.parts.commands, "slow": lambda _: {"waited": hung_up.wait(10)}}
+    with serving(node, commands, lambda: None) as path:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(path))
+            connection.sendall(b'{"command": "slow"}\n')
+        hung_up.set()
+        until(lambda: "was gone before its answer (BrokenPipeError)" in caplog.text)
+        assert local_client.call(path, "status", {})["partner"] == "bank"
+    assert capfd.readouterr().err == ""
 
 
 def test_no_node_is_said_so(tmp_path: Path) -> None:

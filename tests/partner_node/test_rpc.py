@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from ecowire import status
-from ecowire.status import RemoteFailure
+from ecowire.status import HubUnreachable, RemoteFailure
 from partner_node import enrolment, keys, rpc
-from partner_node.errors import AuthorityDiffers, HubNotReached, NotEnrolled
+from partner_node.errors import AuthorityDiffers, NotEnrolled
 from partner_node.rpc import Identity
 from partner_node.settings import Settings
 from tests.partner_node.harbour import ALLIANCE, Harbour, harbour, live, prepare, until
@@ -60,7 +60,7 @@ def test_another_authority_is_not_believed(hub: Harbour, tmp_path: Path) -> None
 
     settings.authority.write_bytes(TestAuthority().pem)
     invite = hub.command("invite", partner="bank")["invite"]
-    with pytest.raises((HubNotReached, AuthorityDiffers)):
+    with pytest.raises((HubUnreachable, AuthorityDiffers)):
         enrolment.enrol(settings, invite)
 
 
@@ -81,7 +81,7 @@ def test_a_name_that_is_not_the_certificates_is_refused(hub: Harbour) -> None:
 def test_nothing_listening_is_named(hub: Harbour) -> None:
     settings = prepare(hub, "bank")
     hub.stop()
-    with pytest.raises(HubNotReached):
+    with pytest.raises(HubUnreachable):
         rpc.hello(identity(settings), timeout_seconds=5)
 
 
@@ -134,5 +134,5 @@ def test_a_certificate_of_another_alliance_is_refused(hub: Harbour, tmp_path: Pa
         stranger = prepare(other, "bank")
         shutil.copy(stranger.keys / "tls.key", settings.keys / "tls.key")
         shutil.copy(stranger.keys / "tls.pem", settings.keys / "tls.pem")
-        with pytest.raises(HubNotReached):
+        with pytest.raises(HubUnreachable):
             rpc.hello(identity(settings), timeout_seconds=5)

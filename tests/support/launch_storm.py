@@ -17,7 +17,7 @@ from tests.support import launch
 from tests.support.launch import Fault, Plan
 from tests.support.launch_alliance import POLL_SECONDS, WAIT_SECONDS, Alliance
 
-GONE = ("HUB_UNREACHABLE", "HUB_NOT_REACHED", "NODE_NOT_RUNNING")
+GONE = ("HUB_UNREACHABLE", "NODE_NOT_RUNNING")
 HUB_COMMIT = "hub.store:Store.run"
 NODE_COMMIT = "partner_node.database:Database.write"
 

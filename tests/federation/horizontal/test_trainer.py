@@ -153,8 +153,9 @@ BAD: dict[str, tuple[type[Exception], Callable[[Rows], Rows], dict[str, Any]]] =
 @pytest.mark.parametrize("case", BAD)
 def test_rows_that_do_not_fit_the_plan_are_refused(case: str) -> None:
     failure, changed, changes = BAD[case]
-    with pytest.raises(failure):
+    with pytest.raises(failure) as raised:
         Trainer(plan(**changes), "bank-a", changed(BANKS["bank-a"]))
+    assert "align" not in str(raised.value), "banks with different clients align none"
 
 
 def test_a_stranger_trains_nothing() -> None:
