@@ -18,6 +18,7 @@ from hub.services import Services
 from hub.store import Transaction
 from hub.store_tasks import FAILED, WITHDRAWN
 from hub.tasks import FLOWER
+from hub.waiters import Wait
 from privacy import canonical
 from privacy.errors import Failure, Kind
 from privacy.ids import PartnerId
@@ -117,6 +118,7 @@ class TaskChannel:
         self._notes = notes
         self._shared: dict[int, Content] = {}  # of the newest requests: held for the nodes' streams
         self._nodes: dict[str, str] = {}  # of the requests this channel has posted
+        self._expected: Wait | None = None  # for the newest of them, where all were new
         self._presence = Presence(job.parties, services.connected, patience) if patience else None
 
     def nodes(self) -> tuple[str, ...]:
@@ -156,18 +158,24 @@ class TaskChannel:
         for content in shared.values():
             self._services.store.contents[content.sha256.hex()] = content
 
-        def body(tx: Transaction) -> None:
+        ids = [request.message_id for request in requests]
+
+        def body(tx: Transaction) -> bool:
             if state_of(tx, self._job.digest) != proposals.RUNNING:
                 raise RunEnded
             if self._notes is not None:
                 self._notes.write_decisions(tx)
-            known = tx.tasks.known([request.message_id for request in requests])
+            known = tx.tasks.known(ids)
             for content in shared.values():
                 tx.tasks.keep_content(self._job.digest, content)
             for request in requests:
                 self._post(tx, request, now, known)
+            return not known
 
-        self._services.store.run("training.post", body)
+        self._forget()
+        self._expected = self._services.waiters.expect(ids)  # before anybody can answer
+        if not self._services.store.run("training.post", body):
+            self._forget()  # some may have been answered before: the database knows
         if self._notes is not None:
             self._notes.written()
         self._nodes.update((request.message_id, request.node) for request in requests)
@@ -182,7 +190,10 @@ class TaskChannel:
         def given_up(missing: Collection[str]) -> bool:
             return presence is not None and presence.gone({self._nodes[message_id] for message_id in missing})
 
-        settled = self._services.waiters.settle(message_ids, timeout_seconds, until=given_up)
+        wait = self._expected
+        if wait is not None and wait.ids != frozenset(message_ids):
+            wait = None
+        settled = self._services.waiters.settle(message_ids, timeout_seconds, until=given_up, wait=wait)
 
         def body(tx: Transaction) -> tuple[str, dict[str, Answer]]:
             return state_of(tx, self._job.digest), tx.tasks.answers(sorted(settled), SMALL_BYTES)
@@ -214,6 +225,11 @@ class TaskChannel:
             phase=str(head.get("phase") or "round")[:PHASE_CHARACTERS_MAX],
             known=known,
         )
+
+    def _forget(self) -> None:
+        if self._expected is not None:
+            self._services.waiters.forget(self._expected)
+            self._expected = None
 
     def _running(self) -> None:
         self._check(self._services.store.read("training.state", lambda tx: state_of(tx, self._job.digest)))

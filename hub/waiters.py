@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 
 from hub.records import Task
 from hub.store import Signal, Store
@@ -10,15 +11,25 @@ from hub.store import Signal, Store
 POLL_SECONDS = 0.25
 
 
+@dataclass(eq=False, slots=True)
+class Wait:
+    """What somebody waits for. moves: the jobs' moves up to which `missing` is what the database says."""
+
+    ids: frozenset[str]
+    missing: set[str]
+    moves: int
+
+
 class Waiters:
-    """One for each hub. What is settled is known from the signals; the database is read at the beginning of a wait, and
-    whenever a job has moved, as that may have withdrawn requests."""
+    """One for each hub. What is settled is known from the signals; the database is read at the beginning of a wait,
+    unless it was expected before anybody could answer, and whenever a job has moved: that may have withdrawn requests.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._changed = threading.Condition()
+        self._changed = threading.Condition()  # its lock may be taken again by the thread that holds it
         self._closed = False
-        self._open: list[set[str]] = []  # what each wait under way still misses
+        self._open: list[Wait] = []
         self._moves = 0
         store.subscribe(self._signal)
 
@@ -38,25 +49,46 @@ class Waiters:
         found = self._store.read("tasks.found", lambda tx: [tx.tasks.get(i) for i in ids if i in settled])
         return {task.id: task for task in found if task is not None}
 
+    def expect(self, ids: Sequence[str]) -> Wait:
+        """The wait for requests about to be posted, which nobody has answered yet; `settle` or `forget` it."""
+        with self._changed:
+            wait = Wait(frozenset(ids), set(ids), self._moves)
+            self._open.append(wait)
+            return wait
+
+    def forget(self, wait: Wait) -> None:
+        """Nobody waits for these any more."""
+        with self._changed:
+            self._open = [other for other in self._open if other is not wait]
+
     def settle(
-        self, ids: Sequence[str], seconds: float, *, until: Callable[[Collection[str]], bool] = lambda missing: False
+        self,
+        ids: Sequence[str],
+        seconds: float,
+        *,
+        until: Callable[[Collection[str]], bool] = lambda missing: False,
+        wait: Wait | None = None,
     ) -> frozenset[str]:
         """As `wait`, but ids only: answers may be large. It also ends where `until` holds, which is given the
-        ids still missing at every change and at least every POLL_SECONDS, as a node that leaves gives no signal."""
+        ids still missing at every change and at least every POLL_SECONDS, as a node that leaves gives no signal.
+
+        wait: what `expect` gave for these ids.
+        """
         deadline = time.monotonic() + seconds
-        missing, moves = set(ids), -1
+        if wait is None:
+            wait = self.expect(ids)
+            wait.moves = -1
         with self._changed:
-            self._open.append(missing)
             while not self._closed:
-                if moves != self._moves:
-                    moves = self._moves
-                    missing.difference_update(self._settled(ids))
+                if wait.moves != self._moves:
+                    wait.moves = self._moves
+                    wait.missing.difference_update(self._settled(ids))
                 left = deadline - time.monotonic()
-                if not missing or left <= 0 or until(missing):
+                if not wait.missing or left <= 0 or until(wait.missing):
                     break
                 self._changed.wait(min(left, POLL_SECONDS))
-            self._open = [other for other in self._open if other is not missing]
-            return frozenset(set(ids) - missing)
+            self.forget(wait)
+            return wait.ids - wait.missing
 
     def hold(self, until: Callable[[], bool]) -> bool:
         """One step of waiting for `until()`: whether it holds, after a signal or POLL_SECONDS; True at closing."""
@@ -81,9 +113,9 @@ class Waiters:
             if what == "job":
                 self._moves += 1
             elif what == "task":
-                for missing in self._open:
-                    missing.discard(whom)
-                if all(self._open):
+                for wait in self._open:
+                    wait.missing.discard(whom)
+                if all(wait.missing for wait in self._open):
                     return  # everybody misses something still
             else:
                 return
