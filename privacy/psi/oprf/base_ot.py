@@ -1,9 +1,9 @@
 """Base oblivious transfers: one party gets two random seeds for every column, the other one of the two, by its choice.
 
 The one-round protocol of Masny and Rindal, Endemic Oblivious Transfer, CCS 2019, from Diffie-Hellman agreement, over
-the prime-order group of `privacy.psi.group`. For column i the offering party sends A = a·G. The choosing party, with bit c,
-draws a random point for R[1 - c], sets R[c] = b·G - H(i, c, R[1 - c]), and sends R[0], R[1]. Whoever offers derives the
-seeds from a·(R[x] + H(i, x, R[1 - x])) for x = 0, 1, whoever chooses that of c from b·A.
+the prime-order group of `privacy.psi.group`. For column i the offering party sends A = a·G. The choosing party, with
+bit c, draws a random point for R[1 - c], sets R[c] = b·G - H(i, c, R[1 - c]), and sends R[0], R[1]. Whoever offers
+derives the seeds from a·(R[x] + H(i, x, R[1 - x])) for x = 0, 1, whoever chooses that of c from b·A.
 
 In the random oracle model, under the decisional Diffie-Hellman assumption: R[0], R[1] are two uniform points whatever
 c is; and for one x, at least, R[x] + H(…) is a point whose logarithm the choosing party does not know. "Endemic" says
