@@ -155,15 +155,11 @@ def renew(cli: Cli) -> None:
 def certificates(cli: Cli, active: bool) -> None:
     """All certificates of nodes and people, those that end first before the others; a serial is what `revoke` takes."""
     found = [c for c in cli.call("certificates")[0]["certificates"] if not active or c["state"] == "ACTIVE"]
-    columns = [
-        cli.word("name", "名称"),
-        cli.word("role", "角色"),
-        cli.word("expires", "到期"),
-        cli.word("state", "状态"),
-        cli.word("serial", "序列号"),
+    rows = [
+        (c["name"], cli.value(c["role"]), c["expires"], f"{cli.value(c['state'])} {c['reason']}".rstrip(), c["serial"])
+        for c in found
     ]
-    rows = [(c["name"], c["role"], c["expires"], f"{c['state']} {c['reason']}".rstrip(), c["serial"]) for c in found]
-    cli.show({"certificates": found}, lambda: cli.table(columns, rows))
+    cli.show({"certificates": found}, lambda: cli.table(("name", "role", "expires", "state", "serial"), rows))
 
 
 @hub.command()
@@ -191,14 +187,7 @@ def checkpoint(cli: Cli) -> None:
         (c["log"], c["size"], c["root"][:16], ", ".join(c["cosigned"]), _refusals(c["refused"]))
         for c in made["checkpoints"]
     ]
-    columns = [
-        cli.word("log", "日志"),
-        cli.word("size", "记录数"),
-        cli.word("root", "树根"),
-        cli.word("co-signed by", "共签方"),
-        cli.word("refused by", "拒签方"),
-    ]
-    cli.show(made, lambda: cli.table(columns, rows))
+    cli.show(made, lambda: cli.table(("log", "size", "root", "co-signed by", "refused by"), rows))
 
 
 @hub.command()

@@ -16,7 +16,7 @@ import click
 
 from ecowire import terminal
 from ecowire.status import NotConfirmed
-from hub import client, drafts
+from hub import client, drafts, words
 from hub.records import Head
 from privacy.printable import printable
 
@@ -54,6 +54,10 @@ class Cli:
     def word(self, en: str, zh: str) -> str:
         return zh if self.lang == "zh" else en
 
+    def value(self, text: str) -> str:
+        """A state, kind, decision or role in the person's language."""
+        return words.value(text, self.lang)
+
     def say(self, en: str, zh: str) -> None:
         """A sentence for people; machines read the document instead."""
         if not self.as_json:
@@ -68,11 +72,14 @@ class Cli:
         else:
             for name, value in document.items():
                 text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-                click.echo(printable(f"{name}: {text}"))
+                click.echo(printable(f"{words.field(name, self.lang)}: {self.value(text)}"))
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]], title: str | None = None) -> None:
-        """A table on the terminal."""
-        terminal.table(columns, rows, title)
+        """A table on the terminal, its English heads in the person's language; without rows it says so."""
+        if rows:
+            terminal.table([words.head(name, self.lang) for name in columns], rows, title)
+        else:
+            click.echo(": ".join(filter(None, [title, self.word("nothing there yet", "暂无记录")])))
 
     def confirm(self, yes: bool, document: Mapping[str, Any], human: Callable[[], None] | None = None) -> None:
         """Show what would happen. Raises NotConfirmed without --yes."""

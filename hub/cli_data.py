@@ -6,7 +6,6 @@ import click
 
 from hub import cli_jobs, drafts
 from hub.cli_common import Cli, clock, entropy, options
-from hub.cli_jobs import ResultMissing
 from hub.cli_train import train
 
 
@@ -24,12 +23,11 @@ def partners(cli: Cli) -> None:
     rows = []
     for item in found["partners"]:
         assets = item["assets"]["body"]["assets"] if item["assets"] else []
-        offered = "; ".join(f"{a['name']} ({a['rows']}, {len(a['columns'])} columns)" for a in assets)
-        rows.append(
-            (item["partner"], item["name"], item["state"], "yes" if item["connected"] else "no", offered or None)
-        )
-    columns = ("partner", "name", "state", "connected", "assets")
-    cli.show(found, lambda: cli.table(columns, rows))
+        columns = cli.word("columns", "列")
+        offered = "; ".join(f"{a['name']} ({a['rows']}, {len(a['columns'])} {columns})" for a in assets)
+        there = cli.value("yes" if item["connected"] else "no")
+        rows.append((item["partner"], item["name"], cli.value(item["state"]), there, offered or None))
+    cli.show(found, lambda: cli.table(("partner", "name", "state", "connected", "assets"), rows))
 
 
 @data.command()
@@ -38,7 +36,10 @@ def partners(cli: Cli) -> None:
 def jobs(cli: Cli, kind: str | None) -> None:
     """All jobs, oldest first."""
     found, _ = cli.call("jobs", {"kind": kind} if kind else {})
-    rows = [(j["digest"][:12], j["kind"], j["state"], ", ".join(j["parties"]), j["purpose"]) for j in found["jobs"]]
+    rows = [
+        (j["digest"][:12], cli.value(j["kind"]), cli.value(j["state"]), ", ".join(j["parties"]), j["purpose"])
+        for j in found["jobs"]
+    ]
     cli.show(found, lambda: cli.table(("job", "kind", "state", "parties", "purpose"), rows))
 
 
@@ -98,8 +99,8 @@ def match_result(cli: Cli, job: str) -> None:
     found = cli_jobs.job_of(cli, job)
     results = cli_jobs.documents(found, "match-result")
     if found["state"] != "COMPLETED":
-        raise ResultMissing(digest=found["digest"][:12], state=found["state"])
-    rows = [(r["signer"], r["body"]["outcome"], r["body"]["count"]) for r in results]
+        raise cli_jobs.no_result(found)
+    rows = [(r["signer"], cli.value(r["body"]["outcome"]), r["body"]["count"]) for r in results]
     document = {"digest": found["digest"], "mode": found["body"]["mode"], "results": results}
     cli.show(document, lambda: cli.table(("partner", "outcome", "common clients"), rows))
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ecowire import outputs
-from hub import drafts_finance
+from hub import drafts_finance, words
 from hub.cli_common import Cli, clock, entropy, options
 from hub.records import Head
 from privacy.errors import Failure, Kind
@@ -78,7 +78,7 @@ def agreement_show(cli: Cli, digest: str | None) -> None:
         return
     found, _ = cli.call("jobs", {"kind": "agreement"})
     rows = [
-        (j["digest"][:16], j["state"], ", ".join(j["parties"]), ", ".join(j["approved"]), j["purpose"])
+        (j["digest"][:16], cli.value(j["state"]), ", ".join(j["parties"]), ", ".join(j["approved"]), j["purpose"])
         for j in found["jobs"]
     ]
     cli.show(found, lambda: cli.table(("agreement", "state", "parties", "approved by", "purpose"), rows))
@@ -112,7 +112,10 @@ def statements(cli: Cli, period: str | None) -> None:
 
     def human() -> None:
         columns = ("statement", "period", "state", "payable", "parties")
-        rows = [(s["statement"][:12], s["period"], s["state"], _money(s), _parties(s)) for s in found["statements"]]
+        rows = [
+            (s["statement"][:12], s["period"], words.statement(s["state"], cli.lang), _money(s), _parties(cli, s))
+            for s in found["statements"]
+        ]
         cli.table(columns, rows)
 
     cli.show(found, human)
@@ -168,8 +171,8 @@ def ledger(cli: Cli) -> None:
     def human() -> None:
         for name in ("balances", "pending"):
             rows = [(b["account"], b["asset"], b["debit_minor"], b["credit_minor"]) for b in found[name]]
-            cli.table(("account", "asset", "debit", "credit"), rows, title=name)
-        rows = [(e["id"][:24], e["memo"], e["state"], e["subject"][:16]) for e in found["entries"]]
+            cli.table(("account", "asset", "debit", "credit"), rows, title=cli.value(name))
+        rows = [(e["id"][:24], e["memo"], cli.value(e["state"]), e["subject"][:16]) for e in found["entries"]]
         cli.table(("entry", "memo", "state", "statement"), rows)
 
     cli.show(found, human)
@@ -195,16 +198,20 @@ def _money(found: Mapping[str, Any]) -> str:
     return f"{found['currency']} {Money(currency=found['currency'], minor=found['payable_minor']).to_text()}"
 
 
-def _parties(found: Mapping[str, Any]) -> str:
+def _parties(cli: Cli, found: Mapping[str, Any]) -> str:
     """Of each party: what its node's own check says, and whether its people confirmed."""
     lines = []
     for partner, check in found["checks"].items():
-        lines.append(f"{partner}: {check or '-'}{', confirmed' if partner in found['confirmed'] else ''}")
+        confirmed = f", {cli.value('confirmed')}" if partner in found["confirmed"] else ""
+        lines.append(f"{partner}: {cli.value(check or '-')}{confirmed}")
     return "; ".join(lines)
 
 
 def _table(cli: Cli, found: Sequence[Mapping[str, Any]]) -> None:
-    rows = [(s["statement"][:12], s["referrer"], s["state"], s["lines"], _money(s)) for s in found]
+    rows = [
+        (s["statement"][:12], s["referrer"], words.statement(s["state"], cli.lang), s["lines"], _money(s))
+        for s in found
+    ]
     cli.table(("statement", "referrer", "state", "lines", "payable"), rows)
     cli.say(
         "next: each party's people run `ecohub partner statement confirm`",
@@ -214,10 +221,12 @@ def _table(cli: Cli, found: Sequence[Mapping[str, Any]]) -> None:
 
 def _show_statement(cli: Cli, found: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> None:
     names = ("statement", "period", "payer", "referrer", "state", "closes", "payment_file")
-    cli.table(("", ""), [*[(name, found[name]) for name in names], ("payable", _money(found))])
+    shown = {**{name: found[name] for name in names}, "payable": _money(found)}
+    shown["state"] = words.statement(found["state"], cli.lang)
+    cli.table(("", ""), [(words.head(name, cli.lang), value) for name, value in shown.items()])
     reason = "reason_zh" if cli.lang == "zh" else "reason_en"
-    shown = [(n["index"], n["token"][:8], n["amount_minor"], n[reason]) for n in lines[:LINES_SHOWN_MAX]]
-    cli.table(("line", "token", "minor units", "why"), shown)
+    rows = [(n["index"], n["token"][:8], n["amount_minor"], n[reason]) for n in lines[:LINES_SHOWN_MAX]]
+    cli.table(("line", "token", "minor units", "why"), rows)
     if len(lines) > LINES_SHOWN_MAX:
         more = len(lines) - LINES_SHOWN_MAX
         cli.say(f"{more} more lines: --json shows all", f"另有 {more} 行：用 --json 查看全部")
@@ -226,25 +235,32 @@ def _show_statement(cli: Cli, found: Mapping[str, Any], lines: Sequence[Mapping[
 
 
 def _show_agreement(cli: Cli, digest: str, state: str, body: Mapping[str, Any]) -> None:
-    rows: list[tuple[str, object]] = [("agreement", digest), ("state", state), ("title", body["title"])]
-    rows += [(party["role"], party["partner"]) for party in body["parties"]]
-    rows += [("valid", f"{body['valid_from']} to {body['valid_until'] or '...'} ({body['time_zone']})")]
-    rows += [
-        (
-            rule["id"],
-            f"{rule['rate']} of {rule['event']} within {rule['months_from_referral']} month(s) of the referral",
-        )
-        for rule in body["rules"]
-    ]
-    rows += [("contract", body["settlement"]["contract"]), ("window", f"{body['settlement']['window_seconds']} s")]
-    chain = _on_chain(body)
-    rows += [("referrer's id on chain", chain["partner"]), ("referrer's account", chain["signer"])]
-    cli.table(("", ""), rows)
+    chain, to = _on_chain(body), cli.word("to", "至")
+    shown: dict[str, object] = {
+        "agreement": digest,
+        "state": cli.value(state),
+        "title": body["title"],
+        **{party["role"]: party["partner"] for party in body["parties"]},
+        "valid": f"{body['valid_from']} {to} {body['valid_until'] or '...'} ({body['time_zone']})",
+        "contract": body["settlement"]["contract"],
+        "window": f"{body['settlement']['window_seconds']} s",
+        "referrer's id on chain": chain["partner"],
+        "referrer's account": chain["signer"],
+    }
+    rules = [(rule["id"], _rule(cli, rule)) for rule in body["rules"]]
+    cli.table(("", ""), [*((words.head(name, cli.lang), value) for name, value in shown.items()), *rules])
     for sentence in body["disclosure"]:
         click.echo(f"  - {printable(sentence)}")
     cli.say(
         f"once, before the first settlement, the contract's governor runs:\n{chain['register']}",
         f"首次结算前，合约治理方须执行一次：\n{chain['register']}",
+    )
+
+
+def _rule(cli: Cli, rule: Mapping[str, Any]) -> str:
+    rate, event, months = rule["rate"], rule["event"], rule["months_from_referral"]
+    return cli.word(
+        f"{rate} of {event} within {months} month(s) of the referral", f"推荐后 {months} 个月内 {event} 的 {rate}"
     )
 
 

@@ -9,22 +9,16 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from hub import cli_jobs, plots
+from hub import cli_jobs, plots, run_report, words
 from hub.cli_common import Cli
 from privacy.errors import Failure, Kind
 from privacy.printable import printable
 
-MARKS = {"answered": "✓", "waiting": "…", "failed": "✗", "late": "–"}
-WORDS = {  # of a phase, for people
-    "deal": ("keys are made", "生成密钥"),
-    "hold": ("key shares are checked", "校验密钥分片"),
-    "statistics": ("statistics", "统计量"),
-    "train": ("local training", "本地训练"),
-    "answer": ("the sum is opened", "打开聚合结果"),
-    "finish": ("final figures", "最终指标"),
-}
+MARKS = {"answered": "✓", "waiting": "…", "failed": "✗", "late": "–", "idle": "·"}
+NO_ANSWER = "NO_ANSWER"
 MICRO = 1_000_000
 RESTING = (*cli_jobs.ENDED, "PAUSED")
+ENDED_OTHERWISE = tuple(state for state in cli_jobs.ENDED if state != "COMPLETED")
 
 
 class RunPaused(Failure):
@@ -50,7 +44,7 @@ def follow(cli: Cli, job: str) -> None:
     if found["state"] == "PAUSED":
         raise RunPaused(digest=found["digest"][:12], reason=cli_jobs.why(cli, found))
     if found["state"] != "COMPLETED":
-        raise cli_jobs.JobEnded(digest=found["digest"][:12], state=found["state"], reason=cli_jobs.why(cli, found))
+        raise cli_jobs.ended(cli, found)
 
 
 def _lines(cli: Cli, job: str, found: dict[str, Any]) -> dict[str, Any]:
@@ -67,8 +61,10 @@ def _lines(cli: Cli, job: str, found: dict[str, Any]) -> dict[str, Any]:
 
 
 def show(cli: Cli, found: Mapping[str, Any]) -> None:
-    """The whole state of a run: what every job shows, then where the rounds are."""
+    """The whole state of a run: what every job shows, what went wrong at partners, then where the rounds are."""
     cli_jobs.show_job(cli, found)
+    if found["run"]["troubles"]:
+        cli.table(run_report.TROUBLES, run_report.troubles(found["run"]["troubles"], cli.lang))
     for line in picture(cli, found):
         click.echo(line)
 
@@ -88,30 +84,48 @@ def picture(cli: Cli, found: Mapping[str, Any]) -> list[str]:
 
 def headline(cli: Cli, found: Mapping[str, Any]) -> str:
     """State, round, phase, one mark a partner, loss, in one line."""
-    run = found["run"]
+    run, state = found["run"], cli.value(found["state"])
     if found["state"] == "APPROVED":
-        return cli.word(
-            f"APPROVED: waits for `ecohub data train start {found['digest'][:12]}`",
-            f"APPROVED：等待执行 `ecohub data train start {found['digest'][:12]}`",
-        )
-    if run["round"] is None:
-        return str(found["state"])
-    words = WORDS.get(run["phase"], (run["phase"], run["phase"]))
-    rounds = f"{min(run['round'], run['rounds'])}/{run['rounds']}"
-    parts = [found["state"], cli.word(f"round {rounds}", f"第 {rounds} 轮"), cli.word(*words)]
-    if run["attempt"]:
-        parts.append(cli.word(f"attempt {run['attempt'] + 1}", f"第 {run['attempt'] + 1} 次尝试"))
-    parts.append(" ".join(f"{name} {mark(item)}" for name, item in sorted(run["parties"].items())))
+        command = f"`ecohub data train start {found['digest'][:12]}`"
+        return cli.word(f"{state}: waits for {command}", f"{state}：等待执行 {command}")
+    if found["state"] == "PROPOSED":
+        return state
+    parts = [state, *(_under_way(cli, run) if found["state"] == "RUNNING" else _finished(cli, run))]
+    shown = sorted(run["parties"].items())
+    if found["state"] in ENDED_OTHERWISE:  # who is there now says nothing about a run that is over
+        shown = [(name, item) for name, item in shown if item["code"]]
+    parts.append(" ".join(f"{name} {mark(item)}" for name, item in shown))
     if losses := loss_of(found):
         parts.append(f"{cli.word('loss', '损失')} {losses[-1]:.4f} {plots.sparkline(losses, 24)}")
-    return printable("  ".join(parts))
+    return printable("  ".join(filter(None, parts)))
+
+
+def _under_way(cli: Cli, run: Mapping[str, Any]) -> list[str]:
+    """Round, phase and attempt; who is waited for where nobody is asked."""
+    parts = []
+    if run["round"] is not None:
+        rounds = f"{min(run['round'], run['rounds'])}/{run['rounds']}"
+        parts = [cli.word(f"round {rounds}", f"第 {rounds} 轮"), words.phase(run["phase"], cli.lang)]
+        if run["attempt"]:
+            parts.append(cli.word(f"attempt {run['attempt'] + 1}", f"第 {run['attempt'] + 1} 次尝试"))
+    if run["waits_for"]:
+        names = ", ".join(run["waits_for"])
+        parts.append(cli.word(f"waits for the nodes of {names}", f"等待节点上线：{names}"))
+    return parts
+
+
+def _finished(cli: Cli, run: Mapping[str, Any]) -> list[str]:
+    """Of a run that rests or is over: how far it came."""
+    rounds = f"{run['round'] or 0}/{run['rounds']}"
+    return [cli.word(f"{rounds} rounds finished", f"已完成 {rounds} 轮")]
 
 
 def mark(item: Mapping[str, Any]) -> str:
-    """A partner's mark; one whose node is away and still has to answer is shown as such."""
-    if item["state"] == "waiting" and not item["connected"]:
+    """A partner's mark, with the code of what went wrong there; one whose node is away is shown as such."""
+    if item["state"] in ("waiting", "idle") and not item["connected"]:
         return "?"
-    return MARKS.get(str(item["state"]), " ")
+    code = item["code"] if item["code"] != NO_ANSWER else None
+    return " ".join(filter(None, [MARKS[str(item["state"])], code]))
 
 
 def loss_of(found: Mapping[str, Any]) -> list[float]:

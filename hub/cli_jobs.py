@@ -8,28 +8,28 @@ from typing import Any
 
 import click
 
-from federation.plan_horizontal import SHAPE as HORIZONTAL
-from hub import drafts
+from hub import cli_plan, drafts, words
 from hub.cli_common import Cli
 from privacy.errors import Failure, Kind
 from privacy.printable import printable
 
 ENDED = ("COMPLETED", "REFUSED", "EXPIRED", "FAILED", "CANCELLED")
 POLL_SECONDS = 1.0
+FILE_BYTES_MAX = 256 << 10  # a proposal has 128 KiB at most, its file may have comments
 
 
 class JobEnded(Failure):
     code = "JOB_NOT_COMPLETED"
     kind = Kind.CONFLICT
     en = "the job {digest} ended as {state}: {reason}"
-    zh = "任务 {digest} 以 {state} 结束：{reason}"
+    zh = "任务 {digest} {state_zh}：{reason}"
 
 
 class ResultMissing(Failure):
     code = "RESULT_NOT_THERE"
     kind = Kind.CONFLICT
     en = "the job {digest} is {state}; there is no result yet"
-    zh = "任务 {digest} 状态为 {state}，尚无结果"
+    zh = "任务 {digest} {state_zh}，尚无结果"
 
 
 class DraftFileInvalid(Failure):
@@ -46,12 +46,11 @@ def propose(cli: Cli, kind: str, body: Mapping[str, Any], key: str) -> None:
 
 def _show_proposal(cli: Cli, made: Mapping[str, Any]) -> None:
     body = made["body"]
-    cli.say(f"proposed {made['kind']} {made['digest']}", f"已提出 {made['kind']} 任务 {made['digest']}")
-    rows = [(p["partner"], p["role"], p["asset"], p["signing"][:16], p["sealing"][:16]) for p in body["parties"]]
-    cli.table(("partner", "role", "asset", "signing key", "sealing key"), rows)
-    _show_columns(cli, body)
+    kind = cli.value(made["kind"])
+    cli.say(f"proposed {kind} {made['digest']}", f"已提出{kind}任务 {made['digest']}")
+    cli_plan.show(cli, body)
     for sentence in body["disclosure"]:
-        click.echo(f"  - {sentence}")
+        click.echo(printable(f"  - {sentence}"))
     cli.say(
         f"next: each party's people run `ecohub partner approve {made['digest'][:12]}`",
         f"下一步：各方人员执行 `ecohub partner approve {made['digest'][:12]}`",
@@ -62,7 +61,7 @@ def status(cli: Cli, job: str, follow: bool) -> None:
     found = job_of(cli, job)
     last = ""
     while follow and found["state"] not in ENDED:
-        line = f"{found['state']} {_progress(found)}".strip()
+        line = printable(f"{cli.value(found['state'])} {_progress(cli, found)}".strip())
         if line != last and not cli.as_json:
             click.echo(line)
         last = line
@@ -70,7 +69,21 @@ def status(cli: Cli, job: str, follow: bool) -> None:
         found = job_of(cli, job)
     cli.show(found, lambda: show_job(cli, found))
     if follow and found["state"] != "COMPLETED":
-        raise JobEnded(digest=found["digest"][:12], state=found["state"], reason=why(cli, found))
+        raise ended(cli, found)
+
+
+def ended(cli: Cli, found: Mapping[str, Any]) -> JobEnded:
+    """How a job that did not complete ended."""
+    return JobEnded(**_state(found), reason=why(cli, found))
+
+
+def no_result(found: Mapping[str, Any]) -> ResultMissing:
+    return ResultMissing(**_state(found))
+
+
+def _state(found: Mapping[str, Any]) -> dict[str, str]:
+    state = str(found["state"])
+    return {"digest": found["digest"][:12], "state": state, "state_zh": words.value(state, "zh")}
 
 
 def why(cli: Cli, found: Mapping[str, Any]) -> str:
@@ -83,54 +96,33 @@ def why(cli: Cli, found: Mapping[str, Any]) -> str:
 
 
 def show_job(cli: Cli, found: Mapping[str, Any]) -> None:
-    click.echo(f"{found['kind']} {found['digest']}\n{found['state']} {why(cli, found)}".rstrip())
+    click.echo(f"{cli.value(found['kind'])} {found['digest']}\n{cli.value(found['state'])} {why(cli, found)}".rstrip())
     decisions = found["decisions"]
     rows = [
-        (party, decisions.get(party, {}).get("decision"), decisions.get(party, {}).get("person"))
+        (party, cli.value(decisions.get(party, {}).get("decision", "-")), decisions.get(party, {}).get("person"))
         for party in found["parties"]
     ]
     cli.table(("partner", "decision", "person"), rows)
-    _show_columns(cli, found["body"])
-    phases = [
-        (p["phase"], p["node"], p["requests"], f"{p['bytes_down']:,}", f"{p['bytes_up']:,}", p["milliseconds"] / 1000)
-        for p in found["phases"]
-    ]
-    if phases:
-        cli.table(("phase", "node", "requests", "bytes down", "bytes up", "seconds"), phases)
-    click.echo(f"{found['bytes']:,} bytes, {found['milliseconds'] / 1000:.1f} s")
+    cli_plan.show(cli, found["body"])
+    if found["phases"]:
+        heads = ("phase", "node", "requests", "bytes down", "bytes up", "seconds, first request to last answer")
+        cli.table(heads, [_phase(cli, phase) for phase in found["phases"]])
+    size, seconds = f"{found['bytes']:,}", f"{found['milliseconds'] / 1000:.1f}"
+    cli.say(
+        f"{size} bytes, {seconds} seconds from start to end, pauses included",
+        f"{size} 字节，自开始至结束 {seconds} 秒（含暂停）",
+    )
 
 
-def _show_columns(cli: Cli, body: Mapping[str, Any]) -> None:
-    """Which columns each party brings, by name: what people approve."""
-    rows = [(p["partner"], ", ".join(p["columns"])) for p in body["parties"] if isinstance(p.get("columns"), list)]
-    if rows:
-        cli.table(("partner", "columns"), rows)
-    if body.get("shape") == HORIZONTAL:
-        cli.table(("of every partner", ""), _horizontal(body))
+def _phase(cli: Cli, item: Mapping[str, Any]) -> tuple[object, ...]:
+    """What one phase cost at one node; of a run with rounds, over all of them."""
+    name, seconds = words.phase(item["phase"], cli.lang), f"{item['milliseconds'] / 1000:.1f}"
+    return name, item["node"], item["requests"], f"{item['bytes_down']:,}", f"{item['bytes_up']:,}", seconds
 
 
-def _horizontal(body: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What people choose in a horizontal plan."""
-    label, training, engine, noise = body["label"], body["training"], body["engine"], body.get("privacy")
-    named = [
-        column["name"] + (f" ({', '.join(column['levels'])})" if column["kind"] == "category" else "")
-        for column in body["columns"]
-    ]
-    plain = {name: value for name, value in training.items() if value != []}
-    return [
-        ("model", f"{body['model']}, {body['strategy']['name']}, {body['standardise']} standardisation"),
-        ("label", f"{label['column']}: {', '.join(label['classes'])}"),
-        ("columns", "; ".join(named)),
-        ("training", ", ".join(f"{name} {value}" for name, value in plain.items())),
-        ("clip, weight 1 at", f"{body['clip_milli'] / 1000:g}, {body['examples_max']:,} rows"),
-        ("engine", engine["name"] + (f", key dealt by {engine['dealer']}" if "dealer" in engine else "")),
-        ("noise", "none" if noise is None else ", ".join(f"{name} {value}" for name, value in noise.items())),
-    ]
-
-
-def _progress(found: Mapping[str, Any]) -> str:
+def _progress(cli: Cli, found: Mapping[str, Any]) -> str:
     parties = found["progress"].get("parties", {})
-    return ", ".join(f"{name}: {value['phase']}" for name, value in sorted(parties.items()))
+    return ", ".join(f"{name}: {words.phase(value['phase'], cli.lang)}" for name, value in sorted(parties.items()))
 
 
 def cancel(cli: Cli, job: str, yes: bool) -> None:
@@ -152,9 +144,18 @@ def directory(cli: Cli) -> drafts.Directory:
 
 
 def given_in(file: Path | None, **chosen: Any) -> dict[str, Any]:
-    """The fields of the file, with those given as options over them."""
+    """The fields of the file, with those given as options over them. Raises DraftFileInvalid, DraftIncomplete."""
+    read = drafts.plain(_toml(file)) if file else {}
+    return {**read, **{name: value for name, value in chosen.items() if value is not None}}
+
+
+def _toml(file: Path) -> dict[str, Any]:
+    """A file's content, its size looked at before it is read: a parser takes many times that."""
     try:
-        read = drafts.plain(tomllib.loads(file.read_text(encoding="utf-8-sig"))) if file else {}
+        with file.open("rb") as stream:
+            data = stream.read(FILE_BYTES_MAX + 1)
+        if len(data) > FILE_BYTES_MAX:
+            raise DraftFileInvalid(file=str(file), why=f"it is larger than {FILE_BYTES_MAX:,} bytes")
+        return tomllib.loads(data.decode("utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise DraftFileInvalid(file=str(file), why=str(error)) from None
-    return {**read, **{name: value for name, value in chosen.items() if value is not None}}

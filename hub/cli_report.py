@@ -37,6 +37,7 @@ def report(cli: Cli, found: Mapping[str, Any], html: Path | None, png: Path | No
     document = {
         "digest": found["digest"],
         "history": found["run"]["history"],
+        "troubles": found["run"]["troubles"],
         "documents": documents,
         "bytes": found["bytes"],
         "milliseconds": found["milliseconds"],
@@ -50,9 +51,12 @@ def _show(cli: Cli, made: Report, files: list[Path]) -> None:
     for line in plots.curve([loss for _, loss in made.losses]):
         click.echo(line)
     cli.table(("", ""), [(cli.word(en, zh), value) for en, zh, value in made.facts])
-    cli.table(run_report.columns(cli.lang), run_report.rows(made))
-    if made.budget is not None:
-        cli.say(*run_report.KEPT_AT_PARTNERS)
+    cli.table(run_report.FIGURES, run_report.rows(made))
+    cli.table(run_report.COUNTS, run_report.counts(made))
+    if made.troubles:
+        cli.table(run_report.TROUBLES, run_report.troubles(made.troubles, cli.lang))
+    for note in run_report.notes(made):
+        click.echo(printable(cli.word(*note)))
     for path in files:
         cli.say(f"written: {path}", f"已写入：{path}")
 

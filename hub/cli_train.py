@@ -8,7 +8,6 @@ import click
 
 from hub import cli_follow, cli_jobs, cli_report, drafts, drafts_horizontal
 from hub.cli_common import Cli, clock, entropy, options
-from hub.cli_jobs import ResultMissing
 
 
 @click.group()
@@ -109,7 +108,7 @@ def train_report(cli: Cli, job: str, html: Path | None, png: Path | None) -> Non
     partner's own test score before and after, bytes, time, clipped values and what was spent of privacy budgets."""
     found = cli_jobs.job_of(cli, job)
     if found["state"] != "COMPLETED":
-        raise ResultMissing(digest=found["digest"][:12], state=found["state"])
+        raise cli_jobs.no_result(found)
     if "run" in found:
         cli_report.report(cli, found, html, png)
         return
@@ -139,7 +138,10 @@ def _begin(cli: Cli, command: str, job: str, follow: bool) -> None:
     short = made["digest"][:12]
     follow_it = f"ecohub data train status {short} --follow"
     cli.show(
-        made, lambda: cli.say(f"{short} is {made['state']}; `{follow_it}`", f"{short} {made['state']}；`{follow_it}`")
+        made,
+        lambda: cli.say(
+            f"{short} is {made['state']}; `{follow_it}`", f"{short} {cli.value(made['state'])}；`{follow_it}`"
+        ),
     )
 
 
@@ -172,7 +174,10 @@ def _show_report(cli: Cli, holder: str, record: Mapping[str, Any]) -> None:
         name = " + ".join([holder, *variant["holders"]])
         figures = [_estimate(variant[figure]) for figure in ("auc", "average_precision", "auc_uplift")]
         rows.append((name, variant["columns"], *figures))
-    title = f"{record['test_rows']} test rows, {record['test_positives']} positive; model {record['model_digest'][:16]}"
+    count, positive, model = record["test_rows"], record["test_positives"], record["model_digest"][:16]
+    title = cli.word(
+        f"{count} test rows, {positive} positive; model {model}", f"测试行 {count}，其中正例 {positive}；模型 {model}"
+    )
     cli.table(("scorecard", "columns", "AUC", "average precision", "AUC uplift"), rows, title=title)
 
 

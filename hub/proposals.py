@@ -6,7 +6,7 @@ FAILED or CANCELLED. A run that lacks something which can come back is PAUSED un
 stays APPROVED: that is its active state.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,6 +18,7 @@ from hub.store import Transaction
 from privacy import canonical
 from privacy.errors import Failure, Kind
 from privacy.ids import Digest, PartnerId, parse_digest, parse_partner_id
+from privacy.printable import is_printable, printable
 
 PROPOSED, APPROVED, RUNNING, PAUSED, COMPLETED = "PROPOSED", "APPROVED", "RUNNING", "PAUSED", "COMPLETED"
 REFUSED, EXPIRED, FAILED, CANCELLED = "REFUSED", "EXPIRED", "FAILED", "CANCELLED"
@@ -37,6 +38,7 @@ AGREEMENT = "agreement"
 ENDED_TASK = "job.ended"
 PARTIES_MAX = 64
 BODY_BYTES_MAX = 128 << 10
+PREFIX_DIGITS_MIN = 8
 KEYS = ("signing", "sealing", "chain")
 APPROVAL_FIELDS = {"proposal", "kind", "partner", "decision", "reason", "person", "time"}
 DECISIONS = ("approve", "refuse")
@@ -54,6 +56,13 @@ class ProposalUnknown(Failure):
     kind = Kind.NOT_FOUND
     en = "there is no job {digest}; `ecohub data jobs` lists them"
     zh = "不存在任务 {digest}；可用 `ecohub data jobs` 查看列表"
+
+
+class PrefixShort(Failure):
+    code = "PREFIX_TOO_SHORT"
+    kind = Kind.INVALID
+    en = "{prefix} is too short for a job: give 8 or more of its digest's first digits; `ecohub data jobs` lists them"
+    zh = "{prefix} 不能指代任务：请给出任务摘要或其前 8 位以上；可用 `ecohub data jobs` 查看列表"
 
 
 class ProposalAmbiguous(Failure):
@@ -125,6 +134,7 @@ def propose(
 
     Raises ProposalInvalid, PartyUnknown, KeysDiffer, or what the kind's own check raises.
     """
+    _check_form(given)
     body = _completed(tx, given)
     expires_at = _common(body, now)
     check(services, tx, now, body)
@@ -234,9 +244,14 @@ def expire_due(services: Services, tx: Transaction, now: datetime) -> int:
 
 
 def get(tx: Transaction, prefix: object) -> Proposal:
-    """The proposal of a digest or a prefix of at least 8 digits. Raises ProposalUnknown, ProposalAmbiguous."""
-    known = isinstance(prefix, str) and 8 <= len(prefix) <= 64 and not set(prefix) - set("0123456789abcdef")
-    found = tx.jobs.find(str(prefix)) if known else ()
+    """The proposal of a digest or a prefix of at least 8 digits.
+
+    Raises PrefixShort, ProposalUnknown, ProposalAmbiguous.
+    """
+    digits = isinstance(prefix, str) and not set(prefix) - set("0123456789abcdef")
+    if digits and len(str(prefix)) < PREFIX_DIGITS_MIN:
+        raise PrefixShort(prefix=str(prefix) or '""')
+    found = tx.jobs.find(str(prefix)) if digits and len(str(prefix)) <= 64 else ()
     if not found:
         raise ProposalUnknown(digest=str(prefix)[:64])
     if len(found) > 1:
@@ -303,6 +318,27 @@ def _count(services: Services, tx: Transaction, proposal: Proposal, now: datetim
         move(services, tx, proposal, APPROVED, now)
 
 
+def _check_form(given: Head) -> None:
+    """Its size, before anything else looks at it, and every text: no node shows its people what they can't see."""
+    if len(canonical.encode(given)) > BODY_BYTES_MAX:
+        raise ProposalInvalid(why=f"it is larger than {BODY_BYTES_MAX} bytes")
+    if hidden := next(_hidden(given, ""), None):
+        raise ProposalInvalid(why=f"{hidden[:80]} has control or invisible characters, which no node takes")
+
+
+def _hidden(value: canonical.Value, where: str) -> Iterator[str]:
+    """Where texts have characters that people don't see. A name that has them is named in its readable form."""
+    if isinstance(value, str) and not is_printable(value):
+        yield where
+    elif isinstance(value, list):
+        for number, one in enumerate(value):
+            yield from _hidden(one, f"{where}[{number}]")
+    elif isinstance(value, dict):
+        for name, one in value.items():
+            inner = f"{where}.{printable(name)}" if where else printable(name)
+            yield from (inner,) if not is_printable(name) else _hidden(one, inner)
+
+
 def _completed(tx: Transaction, given: Head) -> Head:
     """The body with each party's keys from its card; keys that are given must be the card's."""
     listed = given.get("parties")
@@ -330,7 +366,7 @@ def _completed(tx: Transaction, given: Head) -> Head:
 
 def _common(body: Head, now: datetime) -> datetime:
     """The expiry, after the checks that every kind shares."""
-    if len(canonical.encode(body)) > BODY_BYTES_MAX:
+    if len(canonical.encode(body)) > BODY_BYTES_MAX:  # again: with the parties' keys
         raise ProposalInvalid(why=f"it is larger than {BODY_BYTES_MAX} bytes")
     try:
         text(body, "purpose", longest=400)

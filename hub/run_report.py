@@ -4,11 +4,11 @@ Figures that a document doesn't hold are shown as absent; a number never stands 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import Any
 
-from hub import plots
+from hub import plots, words
 from privacy.errors import Failure, Kind
 from privacy.printable import printable
 
@@ -18,6 +18,15 @@ KEPT_AT_PARTNERS = (
     "with noise the figures of test rows stay with each partner: results/figures-<job>.json at its node",
     "加噪训练中，测试集指标只留在各方本地：见其节点的 results/figures-<job>.json",
 )
+LACKS_CLASS_ALL = (
+    "the test rows of all partners together don't hold every class of the label, so there is no global AUC",
+    "各方测试行合计未包含标签的全部类别，故无全局 AUC",
+)
+ROWS = ("train", "validation", "test")
+COUNTS = ("partner", "train rows", "validation rows", "test rows", "missing", "unknown levels")
+FIGURES = ("partner", "test rows", "AUC alone", "AUC joint", "AUC personal", "gain", "log loss alone → joint")
+TROUBLES = ("partner", "what went wrong", "phase", "rounds", "said there")
+Note = tuple[str, str]  # in English, in Chinese
 STYLE = (
     "body{font:15px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}"
     "table{border-collapse:collapse;margin:1rem 0}td,th{padding:.25rem .7rem;border-bottom:1px solid #ddd}"
@@ -34,10 +43,13 @@ class ReportUnreadable(Failure):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartnerLine:
-    """One partner's own test rows: before (its own model alone) and after. None: not measured."""
+    """One partner's own rows, and on its test rows: before (its own model alone) and after. None: not measured."""
 
     partner: str
-    rows: int | None
+    rows: Mapping[str, int | None]  # by ROWS
+    missing: int | None  # values
+    unknown: int | None  # values of a category that are none of its levels
+    note: Note | None  # why there is no result or no AUC
     auc: Mapping[str, float | None]  # by VARIANTS
     log_loss: Mapping[str, float | None]
 
@@ -66,6 +78,8 @@ class Report:
     clipped: int
     auc: float | None
     partners: tuple[PartnerLine, ...]
+    troubles: tuple[Mapping[str, Any], ...]  # as `run_status` gives them
+    notes: tuple[Note, ...]  # why a figure is not there
     bytes: int
     seconds: float
 
@@ -83,7 +97,7 @@ class Report:
             ("engine (dealer)", "聚合引擎（密钥分发方）", engine),
             ("privacy budget spent", "已用隐私预算", self.budget or "-"),
             ("bytes", "字节", f"{self.bytes:,}"),
-            ("seconds", "秒", f"{self.seconds:.1f}"),
+            ("seconds from start to end, pauses included", "自开始至结束（秒，含暂停）", f"{self.seconds:.1f}"),
         )
 
 
@@ -101,7 +115,11 @@ def _read(found: Mapping[str, Any]) -> Report:
     record = model["record"]
     results = {d["signer"]: d["body"] for d in found["documents"] if d["kind"] == "train-result"}
     losses = [(int(item["round"]), item["loss_micro"]) for item in history if item.get("loss_micro") is not None]
-    auc = record["auc_global_ppm"]
+    auc, noisy = record["auc_global_ppm"], record["noise"] is not None
+    unusable = model.get("unusable", {})
+    names = sorted(found["parties"])
+    partners = tuple(_partner(name, results.get(name), unusable.get(name), noisy) for name in names)
+    whole = [LACKS_CLASS_ALL] if auc is None and record.get("log_loss_global_micro") is not None else []
     return Report(
         digest=found["digest"],
         title=str(body.get("title") or body["purpose"]),
@@ -116,21 +134,42 @@ def _read(found: Mapping[str, Any]) -> Report:
         voids=sum(int(item["attempts"]) - 1 for item in history),
         clipped=sum(int(item["clipped"]) for item in history),
         auc=None if auc is None else auc / PPM,
-        partners=tuple(_partner(name, results.get(name)) for name in sorted(found["parties"])),
+        partners=partners,
+        troubles=tuple(found["run"].get("troubles", ())),
+        notes=(*whole, *(line.note for line in partners if line.note)),
         bytes=int(found["bytes"]),
         seconds=found["milliseconds"] / 1000,
     )
 
 
-def _partner(name: str, result: Mapping[str, Any] | None) -> PartnerLine:
+def _partner(name: str, result: Mapping[str, Any] | None, code: str | None, noisy: bool) -> PartnerLine:
     """A partner's line; one that was away at the end has signed nothing and shows nothing."""
     record = (result or {}).get("record", {})
     auc, loss = record.get("auc", {}), record.get("log_loss", {})
-    return PartnerLine(
+    line = PartnerLine(
         partner=name,
-        rows=record.get("rows_test"),
+        rows={part: record.get(f"rows_{part}") for part in ROWS},
+        missing=record.get("missing"),
+        unknown=record.get("unknown"),
+        note=None,
         auc={one: _scaled(auc.get(f"{one}_ppm"), PPM) for one in VARIANTS},
         log_loss={one: _scaled(loss.get(f"{one}_micro"), MICRO) for one in VARIANTS},
+    )
+    if result is None:
+        return replace(line, note=(f"{name} has no result: {code or '-'}", f"{name} 无结果：{code or '-'}"))
+    return line if noisy or line.auc["joint"] is not None else replace(line, note=_no_auc(line))
+
+
+def _no_auc(line: PartnerLine) -> Note:
+    """Why there is no AUC where nothing is kept back: a class is not there, or the model has no finite scores."""
+    name = line.partner
+    if line.rows["test"] == 0:
+        return f"{name} has no test rows, so nothing is measured there", f"{name} 没有测试行，故无指标"
+    if line.log_loss["joint"] is None:
+        return f"{name}: the joint model gives no finite scores there", f"{name}：联合模型在该方得不到有限评分"
+    return (
+        f"{name}: its test rows don't hold every class of the label, so there is no AUC",
+        f"{name}：其测试行未包含标签的全部类别，故无 AUC",
     )
 
 
@@ -153,41 +192,52 @@ def _scaled(value: int | None, unit: int) -> float | None:
     return None if value is None else value / unit
 
 
-def columns(lang: str) -> tuple[str, ...]:
-    """Heads of the partners' table."""
-    if lang == "zh":
-        return (
-            "合作伙伴",
-            "测试行数",
-            "AUC 本地",
-            "AUC 联合",
-            "AUC 个性化",
-            "联合增益",
-            "对数损失 本地→联合",
-        )
-    return (
-        "partner",
-        "test rows",
-        "AUC alone",
-        "AUC joint",
-        "AUC personal",
-        "gain",
-        "log loss alone → joint",
-    )
-
-
 def rows(report: Report) -> list[tuple[str, ...]]:
-    """The partners' table: own test rows, before and after."""
+    """The table of FIGURES: own test rows, before and after."""
     return [
         (
             printable(line.partner),
-            "-" if line.rows is None else f"{line.rows:,}",
+            _count(line.rows["test"]),
             *(_figure(line.auc[one]) for one in VARIANTS),
             "-" if line.gain is None else f"{line.gain:+.4f}",
             f"{_figure(line.log_loss['alone'])} → {_figure(line.log_loss['joint'])}",
         )
         for line in report.partners
     ]
+
+
+def counts(report: Report) -> list[tuple[str, ...]]:
+    """The table of COUNTS: what each partner brought, and how much of it could not be read."""
+    return [
+        (
+            printable(line.partner),
+            *(_count(line.rows[part]) for part in ROWS),
+            _count(line.missing),
+            _count(line.unknown),
+        )
+        for line in report.partners
+    ]
+
+
+def troubles(listed: Sequence[Mapping[str, Any]], lang: str) -> list[tuple[str, ...]]:
+    """The table of TROUBLES: a line for each partner and code, with what its node said last."""
+    said = "zh" if lang == "zh" else "en"
+    return [
+        (item["partner"], item["code"], words.phase(item["phase"], lang), _rounds(item, lang), item[said])
+        for item in listed
+    ]
+
+
+def _rounds(item: Mapping[str, Any], lang: str) -> str:
+    """In how many rounds something was so, and in which."""
+    first, last, count = item["first"], item["last"], item["count"]
+    if first == last:
+        return str(first)
+    return f"{count} 轮：{first} 至 {last}" if lang == "zh" else f"{count}: {first} to {last}"
+
+
+def _count(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"
 
 
 def _figure(value: float | None) -> str:
@@ -205,11 +255,19 @@ def html(report: Report, lang: str) -> str:
         f"<style>{STYLE}</style><h1>{title}</h1><p>{heading} · <code>{report.digest}</code></p>",
         _table(("", ""), facts),
         *drawings(report, lang).values(),
-        _table(columns(lang), rows(report)),
+        _table(_heads(FIGURES, lang), rows(report)),
+        _table(_heads(COUNTS, lang), counts(report)),
     ]
-    if report.budget is not None:
-        parts.append(f"<p>{escape(KEPT_AT_PARTNERS[zh])}</p>")
+    if report.troubles:
+        lines = [[printable(cell) for cell in line] for line in troubles(report.troubles, lang)]
+        parts.append(_table(_heads(TROUBLES, lang), lines))
+    parts += [f"<p>{escape(printable(note[zh]))}</p>" for note in notes(report)]
     return "\n".join(parts) + "</html>\n"
+
+
+def notes(report: Report) -> tuple[Note, ...]:
+    """The sentences under the tables: why figures are not there."""
+    return (*report.notes, *((KEPT_AT_PARTNERS,) if report.budget is not None else ()))
 
 
 def drawings(report: Report, lang: str) -> dict[str, str]:
@@ -228,6 +286,10 @@ def drawings(report: Report, lang: str) -> dict[str, str]:
         title = "各方自有测试集 AUC" if zh else "AUC on each partner's own test rows"
         made["auc"] = plots.ranges(title, {name: row for name, row in found.items() if row}, "AUC")
     return made
+
+
+def _heads(names: Sequence[str], lang: str) -> list[str]:
+    return [words.head(name, lang) for name in names]
 
 
 def _table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

@@ -226,6 +226,7 @@ def test_the_tables_for_people_name_the_next_step(hub: ServedHub, person: Path) 
     shown = run(cli_data.data, person, *PROPOSE, as_json=False)
     assert "ecohub partner approve" in shown
     assert "signing key" in shown
+    assert "normaliser" in shown and "minimum" in shown and "2026-" in shown  # fields that nobody named
 
 
 def test_a_file_gives_fields_and_options_stand_over_them(hub: ServedHub, person: Path, tmp_path: Path) -> None:
@@ -238,6 +239,14 @@ def test_a_file_gives_fields_and_options_stand_over_them(hub: ServedHub, person:
     assert refusal(cli_data.data, person, *arguments) == "DRAFT_FILE_INVALID"
 
 
+def test_a_file_that_no_proposal_can_be_is_not_parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "plan.toml"
+    file.write_text("a = 1\n" + "#" * cli_jobs.FILE_BYTES_MAX)
+    monkeypatch.setattr(cli_jobs.tomllib, "loads", lambda _: pytest.fail("it was parsed"))
+    with pytest.raises(cli_jobs.DraftFileInvalid, match="larger than 262,144 bytes"):
+        cli_jobs.given_in(file)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
@@ -247,6 +256,7 @@ def test_a_file_gives_fields_and_options_stand_over_them(hub: ServedHub, person:
         ((*PROPOSE, "--expires", "2020-01-01T00:00:00Z"), "PROPOSAL_INVALID"),
         ((*PROPOSE, "--ids", "shoe_size"), "PROPOSAL_INVALID"),
         (("match", "status", "ffffffff"), "PROPOSAL_UNKNOWN"),
+        (("match", "status", "b4"), "PREFIX_TOO_SHORT"),
         (("match", "status", "../../x"), "PROPOSAL_UNKNOWN"),
         (("train", "propose", "--alignment", "ffffffff", "--label", "broker:Y"), "PROPOSAL_UNKNOWN"),
         (("train", "report", "ffffffff"), "PROPOSAL_UNKNOWN"),

@@ -18,15 +18,19 @@ def cli(lang: str = "en", as_json: bool = False) -> Cli:
 def found(state: str = "RUNNING", round_: int | None = 2, **run: Any) -> dict[str, Any]:
     """A job as the hub's `job` command gives it, half way."""
     parties = {
-        "bank-a": {"state": "answered", "connected": True},
-        "bank-b": {"state": "waiting", "connected": True},
-        "bank-c": {"state": "waiting", "connected": False},
-        "bank-d": {"state": "late", "connected": False},
-        "bank-e": {"state": "failed", "connected": True},
-        "bank-f": {"state": "idle", "connected": True},
+        "bank-a": {"state": "answered", "connected": True, "code": None},
+        "bank-b": {"state": "waiting", "connected": True, "code": None},
+        "bank-c": {"state": "waiting", "connected": False, "code": None},
+        "bank-d": {"state": "late", "connected": False, "code": "NO_ANSWER"},
+        "bank-e": {"state": "failed", "connected": True, "code": "TOO_FEW_ROWS"},
+        "bank-f": {"state": "idle", "connected": True, "code": None},
+        "bank-g": {"state": "idle", "connected": False, "code": None},
     }
+    trouble = {"partner": "bank-e", "code": "TOO_FEW_ROWS", "phase": "deal", "first": 1, "last": 2, "count": 2}
+    troubles = [{**trouble, "kind": "refused", "en": "too few rows there", "zh": "行数不足"}]
     history = [{"round": 1, "loss_micro": 693_147, "clipped": 3}, {"round": 2, "loss_micro": 500_000, "clipped": 0}]
-    made = {"rounds": 3, "round": round_, "attempt": 1, "phase": "train", "parties": parties, "history": history, **run}
+    made = {"rounds": 3, "round": round_, "attempt": 1, "phase": "train", "parties": parties, "history": history}
+    made |= {"waits_for": [], "troubles": troubles, **run}
     body = {"parties": [], "label": {"column": "Y", "classes": ["0", "1"]}}
     return {
         "kind": "train",
@@ -46,9 +50,9 @@ def found(state: str = "RUNNING", round_: int | None = 2, **run: Any) -> dict[st
 def test_the_headline_has_round_phase_attempt_marks_and_loss() -> None:
     line = cli_follow.headline(cli(), found())
     assert "RUNNING  round 2/3  local training  attempt 2" in line
-    assert "bank-a ✓ bank-b … bank-c ? bank-d – bank-e ✗" in line
+    assert "bank-a ✓ bank-b … bank-c ? bank-d – bank-e ✗ TOO_FEW_ROWS bank-f · bank-g ?" in line
     assert "loss 0.5000 █▁" in line
-    assert "第 2/3 轮  本地训练  第 2 次尝试" in cli_follow.headline(cli("zh"), found())
+    assert cli_follow.headline(cli("zh"), found()).startswith("运行中  第 2/3 轮  本地训练  第 2 次尝试")
 
 
 def test_the_finish_is_not_a_round_more_than_the_plan_has() -> None:
@@ -58,6 +62,33 @@ def test_the_finish_is_not_a_round_more_than_the_plan_has() -> None:
 def test_a_run_that_has_not_begun_names_the_command() -> None:
     assert "ecohub data train start abababababab" in cli_follow.headline(cli(), found("APPROVED", None))
     assert cli_follow.headline(cli(), found("PROPOSED", None)) == "PROPOSED"
+    assert cli_follow.headline(cli("zh"), found("PROPOSED", None)) == "待审批"
+
+
+def test_a_run_that_waits_says_for_whom_from_its_first_second_on() -> None:
+    line = cli_follow.headline(cli(), found(round_=None, waits_for=["bank-c", "bank-g"]))
+    assert line.startswith("RUNNING  waits for the nodes of bank-c, bank-g  bank-a ✓")
+    assert "等待节点上线：bank-c" in cli_follow.headline(cli("zh"), found(waits_for=["bank-c"]))
+    assert "waits" not in cli_follow.headline(cli(), found())
+
+
+@pytest.mark.parametrize("state", ["PAUSED", "COMPLETED", "FAILED", "CANCELLED", "EXPIRED"])
+def test_a_run_that_rests_or_is_over_shows_no_phase_of_before(state: str) -> None:
+    line = cli_follow.headline(cli(), found(state, attempt=0, phase=""))
+    assert line.startswith(f"{state}  2/3 rounds finished  ") and "attempt" not in line and "training" not in line
+    assert "bank-e ✗ TOO_FEW_ROWS" in line
+    assert ("bank-g ?" in line) == (state in ("PAUSED", "COMPLETED"))  # who is there now says nothing of an end
+    assert "已完成 0 轮" not in line and "已完成 2/3 轮" in cli_follow.headline(cli("zh"), found(state))
+
+
+def test_what_went_wrong_is_a_table_with_the_nodes_own_words(capsys: pytest.CaptureFixture[str]) -> None:
+    cli_follow.show(cli(), found())
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "what went wrong" in shown and "too few rows there" in shown and "2: 1 to 2" in shown
+    cli_follow.show(cli("zh"), found())
+    assert "行数不足" in capsys.readouterr().out
+    cli_follow.show(cli(), found(troubles=[]))
+    assert "what went wrong" not in capsys.readouterr().out
 
 
 def test_a_hostile_word_of_the_hub_is_no_terminal_command() -> None:

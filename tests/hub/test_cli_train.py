@@ -163,7 +163,10 @@ def check_report(person: Path, digest: str, folder: Path) -> None:
     assert refusal(person, "report", digest, *files) == "OUTPUT_EXISTS"
     table = shown(person, "report", digest)
     assert all(name in table for name in BANKS) and "┤" in table
-    assert "轮次" in shown(person, "report", digest, "--lang", "zh")
+    chinese = shown(person, "report", digest, "--lang", "zh")
+    assert all(word in chinese for word in ("轮次", "缺失值", "训练行数", "合作伙伴")) and "test rows" not in chinese
+    status_zh = shown(person, "status", digest, "--lang", "zh")
+    assert "已完成 3/3 轮" in status_zh and "COMPLETED" not in status_zh and "本地训练" in status_zh
 
 
 def test_a_run_that_lacks_nodes_rests_and_is_resumed(hub: ServedHub, person: Path, tmp_path: Path) -> None:
@@ -193,9 +196,17 @@ def test_a_paused_run_is_cancelled(hub: ServedHub, person: Path, tmp_path: Path)
 
 def test_a_proposal_shows_the_whole_plan_in_both_languages(hub: ServedHub, person: Path, tmp_path: Path) -> None:
     table = shown(person, "propose", plan_file(tmp_path))
-    assert "logistic, fedavg, federated standardisation" in table
-    assert "examples_max" not in table and "499 rows" in table
+    flat = " ".join(table.split())
+    body = told(person, "propose", plan_file(tmp_path))["body"]
+    assert all(name in flat for name in body if name not in ("parties", "disclosure"))
+    assert all(text in flat for text in ("│ examples_max │ 499", "│ clip_milli │ 4000", "│ deadline_seconds │ 20"))
     assert "Rows stay with" in table and "数据行始终留在" in table
+
+
+def test_a_title_that_no_node_would_take_is_not_proposed(hub: ServedHub, person: Path, tmp_path: Path) -> None:
+    hidden = PLAN.replace("Who holds funds", "Who \\u001b[2J holds")
+    assert refusal(person, "propose", plan_file(tmp_path, hidden)) == "PROPOSAL_INVALID"
+    assert "title" in str(invoke(person, "propose", plan_file(tmp_path, hidden)).exception)
 
 
 def test_the_same_key_is_the_same_plan(hub: ServedHub, person: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from hub.proposals import (
     ApprovalOfOther,
     KeysDiffer,
     PartyUnknown,
+    PrefixShort,
     ProposalAmbiguous,
     ProposalInvalid,
     ProposalState,
@@ -74,7 +75,18 @@ BAD_BODIES: list[tuple[str, Head, type[Failure]]] = [
     ("minimum that is a truth value", {"minimum": True}, ProposalInvalid),
     ("count of three", match_body("broker", "insurer", "bank"), ProposalInvalid),
     ("too large", {"disclosure": ["x" * 150_000]}, ProposalInvalid),
+    ("too large, whoever its parties are", {**match_body("a", "b"), "disclosure": ["x" * 150_000]}, ProposalInvalid),
+    ("a hidden character in a sentence", {"disclosure": ["all rows \x1b[2J stay"]}, ProposalInvalid),
+    ("a text that runs backwards", {"purpose": "joint\u202eprofile"}, ProposalInvalid),
+    ("a hidden character in a name", {"colour\u200b": "red"}, ProposalInvalid),
 ]
+
+
+def test_a_hidden_character_is_refused_at_the_hub_and_its_field_is_named(hub: Hub) -> None:
+    body = match_body("broker", "insurer")
+    body["parties"][1]["asset"] = "clients\u200b"  # type: ignore[index, call-overload]
+    with pytest.raises(ProposalInvalid, match=r"parties\[1\]\.asset has control or invisible characters"):
+        hub.propose("match", body, matching.check)
 
 
 @pytest.mark.parametrize(
@@ -208,9 +220,12 @@ def test_a_job_is_found_by_an_unambiguous_prefix_of_eight_digits(hub: Hub) -> No
         return hub.store.read("get", lambda tx: proposals.get(tx, prefix))
 
     assert get(made.digest[:8]).digest == made.digest
-    for bad in (made.digest[:7], "zz" * 10, "%" * 10, "ff" * 32, 7, None, ""):
+    for bad in ("zz" * 10, "%" * 10, "ff" * 32, made.digest + "0", 7, None):
         with pytest.raises(ProposalUnknown):
             get(bad)
+    for short in (made.digest[:7], "b4", ""):
+        with pytest.raises(PrefixShort, match="8 or more"):
+            get(short)
 
 
 def test_an_ambiguous_prefix_is_named(hub: Hub) -> None:

@@ -1,0 +1,191 @@
+"""The words of people's screens in Chinese: heads of tables, states, phases. Documents and `--json` stay English."""
+
+HEADS = {
+    "": "",
+    "AUC": "AUC",
+    "AUC alone": "AUC 本地",
+    "AUC joint": "AUC 联合",
+    "AUC personal": "AUC 个性化",
+    "AUC uplift": "AUC 提升",
+    "account": "账户",
+    "agreement": "协议",
+    "approved by": "已批准方",
+    "asset": "数据资产",
+    "assets": "数据资产",
+    "average precision": "平均精确率",
+    "bytes down": "下行字节",
+    "bytes up": "上行字节",
+    "closes": "窗口截止",
+    "co-signed by": "共签方",
+    "columns": "列",
+    "common clients": "共同客户",
+    "connected": "在线",
+    "contract": "合约",
+    "credit": "贷方",
+    "debit": "借方",
+    "decision": "决定",
+    "entry": "分录",
+    "expires": "到期",
+    "field": "字段",
+    "gain": "联合增益",
+    "id column": "标识列",
+    "job": "任务",
+    "kind": "类型",
+    "line": "行",
+    "lines": "行数",
+    "log": "日志",
+    "log loss alone → joint": "对数损失 本地→联合",
+    "meaning": "含义",
+    "memo": "摘要",
+    "minor units": "金额（分）",
+    "missing": "缺失值",
+    "name": "名称",
+    "node": "节点",
+    "outcome": "结果",
+    "parties": "参与方",
+    "partner": "合作伙伴",
+    "payable": "应付",
+    "payer": "付款方",
+    "payment_file": "付款文件",
+    "period": "账期",
+    "person": "人员",
+    "phase": "阶段",
+    "purpose": "用途",
+    "reason": "原因",
+    "referrer": "推荐方",
+    "referrer's account": "推荐方账户",
+    "referrer's id on chain": "推荐方链上标识",
+    "refused by": "拒签方",
+    "requests": "请求数",
+    "role": "角色",
+    "root": "树根",
+    "rounds": "轮次",
+    "said there": "该方说明",
+    "scorecard": "评分卡",
+    "sealing key": "加密公钥",
+    "seconds, first request to last answer": "首次请求至末次应答（秒）",
+    "serial": "序列号",
+    "signing key": "签名公钥",
+    "size": "记录数",
+    "state": "状态",
+    "statement": "结算单",
+    "test rows": "测试行数",
+    "title": "标题",
+    "token": "令牌",
+    "train rows": "训练行数",
+    "unknown levels": "未知类别值",
+    "valid": "有效期",
+    "validation rows": "验证行数",
+    "value": "值",
+    "what went wrong": "异常",
+    "why": "原因",
+    "window": "窗口",
+}
+VALUES = {  # states, kinds, decisions and roles
+    "PROPOSED": "待审批",
+    "APPROVED": "已批准",
+    "RUNNING": "运行中",
+    "PAUSED": "已暂停",
+    "COMPLETED": "已完成",
+    "REFUSED": "已拒绝",
+    "EXPIRED": "已过期",
+    "FAILED": "已失败",
+    "CANCELLED": "已取消",
+    "ACTIVE": "有效",
+    "REVOKED": "已吊销",
+    "ENDED": "已到期",
+    "match": "隐私求交",
+    "train": "联合训练",
+    "agreement": "协议",
+    "approve": "批准",
+    "refuse": "拒绝",
+    "yes": "是",
+    "no": "否",
+    "leader": "牵头方",
+    "follower": "跟随方",
+    "label_holder": "标签方",
+    "feature_holder": "特征方",
+    "trainer": "训练方",
+    "payer": "付款方",
+    "operator": "运营",
+    "data": "数据",
+    "finance": "财务",
+    "regulator": "监管",
+    "shared": "已得出",
+    "below minimum": "低于最小交集阈值",
+    "not entitled": "无权知晓",
+    "matches": "一致",
+    "differs": "不一致",
+    "confirmed": "已确认",
+    "pending": "待记",
+    "posted": "已记账",
+    "voided": "已作废",
+    "balances": "余额",
+}
+STATEMENTS = {  # a statement's states: PROPOSED is on the chain there
+    "DRAFT": "草稿",
+    "PROPOSED": "已上链提议",
+    "DISPUTED": "有异议",
+    "FINAL": "已终局",
+    "PAID": "已付款",
+    "ACKED": "已确认收款",
+    "VOID": "已作废",
+    "REVERSED": "已冲正",
+}
+PHASES = {  # of a run or a match: what people read in each language
+    "deal": ("keys are made", "生成密钥"),
+    "hold": ("key shares are checked", "校验密钥分片"),
+    "statistics": ("statistics", "统计量"),
+    "train": ("local training", "本地训练"),
+    "answer": ("the sum is opened", "打开聚合结果"),
+    "finish": ("final figures", "最终指标"),
+    "commit": ("commitments", "提交承诺"),
+    "seed": ("common seed", "公共种子"),
+    "hints": ("key hints", "密钥提示"),
+    "zero test": ("zero test", "零值校验"),
+    "products": ("protected products", "密文乘积"),
+    "moments": ("moments", "矩"),
+    "weights": ("weights", "权重"),
+    "scores": ("scores", "评分"),
+    "round": ("round", "轮次"),
+    "done": ("done", "已完成"),
+}
+FIELDS = {  # of the short documents that a command answers, beside HEADS
+    "already": "已有",
+    "certificate": "证书",
+    "connected": "在线节点",
+    "digest": "任务",
+    "file": "文件",
+    "migrated": "已升级",
+    "path": "路径",
+    "person": "人员文件",
+    "would_cancel": "将取消",
+    "would_pay": "将付款",
+    "would_revoke": "将吊销",
+    "would_settle": "将结算",
+}
+
+
+def head(name: str, lang: str) -> str:
+    """A table's head. Every one has its Chinese word: a test looks at all of them."""
+    return HEADS[name] if lang == "zh" else name
+
+
+def value(text: str, lang: str) -> str:
+    """A state, kind, decision or role; what is none of them (a code, a name) stays what it is."""
+    return VALUES.get(text, text) if lang == "zh" else text
+
+
+def statement(state: str, lang: str) -> str:
+    """A statement's state."""
+    return STATEMENTS.get(state, state) if lang == "zh" else state
+
+
+def phase(name: str, lang: str) -> str:
+    """A phase of a run or a match."""
+    return PHASES.get(name, (name, name))[lang == "zh"]
+
+
+def field(name: str, lang: str) -> str:
+    """A field of a short document, shown as "name: value"."""
+    return (FIELDS.get(name) or HEADS.get(name, name)) if lang == "zh" else name
