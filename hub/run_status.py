@@ -4,6 +4,7 @@ Nothing is written for people who look: a phase would cost a transaction, and a 
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 from hub import proposals
 from hub.records import Head, Proposal, Trouble
@@ -13,6 +14,7 @@ from hub.store import Transaction
 from privacy import canonical
 
 STATES = {"OPEN": "waiting", "ANSWERED": "answered", "FAILED": "failed", "WITHDRAWN": "late"}
+IDLE_AFTER = timedelta(seconds=1)
 Group = tuple[int, int, str]  # (round, attempt, phase)
 
 
@@ -24,8 +26,8 @@ def of_run(services: Services, tx: Transaction, job: Proposal) -> Head:
     any more) or "idle" where it was not asked. Of a run under way it is of the newest phase, or what went wrong in this
     round where a partner is not asked since; of a completed one, whether its signed result is there; else what went
     wrong in the round that was under way. code: what went wrong, null where nothing did.
-    waits_for: partners without whom nothing is asked just now. history: the rounds' figures, each with "troubles",
-    {partner: code}. troubles: what went wrong by partner and code, with the newest words of it.
+    waits_for: partners that are away while nobody is asked anything. history: the rounds' figures, each with
+    "troubles", {partner: code}. troubles: what went wrong by partner and code, with the newest words of it.
     """
     connected, found = services.connected(), tx.runs.troubles(job.digest)
     newest = tx.tasks.newest(job.digest, len(job.parties))
@@ -36,6 +38,7 @@ def of_run(services: Services, tx: Transaction, job: Proposal) -> Head:
     training = job.body["training"]
     assert isinstance(training, dict)
     away: list[canonical.Value] = [name for name in job.parties if name not in connected]
+    waits = running and "waiting" not in asked.values() and away and _idle(services, tx, [one[0] for one in newest])
     parties: Head = {
         name: {"state": states.get(name, "idle"), "connected": name in connected, "code": codes.get(name)}
         for name in job.parties
@@ -47,7 +50,7 @@ def of_run(services: Services, tx: Transaction, job: Proposal) -> Head:
         "attempt": group[1] if running and group else 0,
         "phase": group[2] if running and group else "",
         "parties": parties,
-        "waits_for": away if running and "waiting" not in asked.values() else [],
+        "waits_for": away if waits else [],
         "history": [{**item, "troubles": _codes(found, item["round"])} for item in history],
         "troubles": _told(found),
     }
@@ -68,6 +71,13 @@ def _parties(
             states[name] = "late" if one.code == NoAnswer.code else "failed"
             codes[name] = one.code
     return states, codes
+
+
+def _idle(services: Services, tx: Transaction, ids: Sequence[str]) -> bool:
+    """Whether the newest requests were settled a while ago: the hub's own work between two phases is no waiting."""
+    found = [task for task_id in ids if (task := tx.tasks.asked(task_id)) is not None]
+    newest = max((task.answered_at or task.created_at for task in found), default=None)
+    return newest is None or services.clock() - newest > IDLE_AFTER
 
 
 def _ended(tx: Transaction, job: Proposal) -> tuple[dict[str, str], dict[str, canonical.Value]]:

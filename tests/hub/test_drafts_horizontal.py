@@ -114,6 +114,13 @@ def test_what_is_given_stands_over_the_defaults() -> None:
     assert made.personalise is not None and made.personalise.steps == 3
 
 
+def test_an_empty_table_leaves_the_fine_tuning_out_as_the_guide_says() -> None:
+    assert plan().personalise is not None
+    assert plan(personalise={}).personalise is None
+    guide = Path(__file__).parents[2] / "docs" / "data-team.md"
+    assert "`personalise = {}` leaves it out" in guide.read_text(encoding="utf-8")
+
+
 def test_the_model_follows_from_classes_and_layers() -> None:
     assert plan(label={"column": "Y", "classes": ["a", "b", "c"]}).model == "multinomial"
     assert plan(training={"hidden": [4]}).model == "mlp"

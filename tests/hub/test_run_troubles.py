@@ -237,3 +237,20 @@ def test_a_run_that_waits_says_for_whom(hub: Hub) -> None:
     assert shown(hub, job)["run"]["waits_for"] == ["bank-c"]
     nodes.come("bank-c")
     assert shown(hub, job)["run"]["waits_for"] == []
+
+
+def test_work_between_two_phases_is_no_waiting_for_those_who_are_away(hub: Hub) -> None:
+    job = approved(hub, *BANKS)
+    nodes = Nodes(hub, job)
+    command(hub, "start", job)
+    runs = Runs(hub.services)
+    runs.advance(hub.services, job.digest)
+    nodes.drive(hub.services, lambda: "1.0.deal" in nodes.groups() or "0.0.hold" in nodes.groups())
+    hub.services.waiters.close()  # the hub stops here, between two answers
+    runs.stop()
+    for task in nodes.open(hub.services):
+        nodes.answer(hub.services, task)
+    nodes.leave("bank-c")
+    assert shown(hub, job)["run"]["waits_for"] == []
+    hub.clock.forward(2)
+    assert shown(hub, job)["run"]["waits_for"] == ["bank-c"]

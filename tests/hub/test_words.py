@@ -9,6 +9,7 @@ from hub import cli_plan, proposals, run_report, words
 from hub.cli_common import Cli
 from hub.cli_follow import MARKS
 from hub.run_status import STATES
+from hub.run_troubles import PartnersRefuse
 from revenue_share.statement import State
 
 HUB = Path(words.__file__).parent
@@ -61,6 +62,12 @@ def test_an_empty_list_is_a_sentence(capsys: pytest.CaptureFixture[str], lang: s
     cli.table(("job", "state"), [("ab", cli.value("PAUSED"))], title="x")
     shown = capsys.readouterr().out
     assert ("任务" in shown, "已暂停" in shown) == ((lang == "zh"), (lang == "zh"))
+
+
+def test_the_guide_names_the_states_as_screens_do() -> None:
+    guide = (HUB.parent / "docs" / "data-team.md").read_text(encoding="utf-8")
+    assert all(f"{state} {words.value(state, 'zh')}" in guide for state in proposals.TRANSITIONS)
+    assert PartnersRefuse.code in guide and proposals.PrefixShort.code in guide
 
 
 def test_every_meaning_is_in_both_languages() -> None:
