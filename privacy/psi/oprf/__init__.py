@@ -3,3 +3,9 @@
 Pinkas, Rosulek, Trieu, Yanai: PSI from PaXoS: fast, malicious private set intersection, Eurocrypt 2020 (here in its
 semi-honest form). `session` has the limits.
 """
+
+from privacy.psi.oprf.factory import create, load
+from privacy.psi.oprf.session import Session
+from privacy.psi.oprf.state import RowsResult
+
+__all__ = ["RowsResult", "Session", "create", "load"]

@@ -21,6 +21,7 @@ from privacy.psi.oprf.digests import Digests, Rows, Values
 Bits: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
 Bytes: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
 
+SEED_BYTES = 16
 BLOCK_KEYS = 8192  # keys looked up at a time, so that a block of results stays in the cache
 _SHIFT = np.int64(40)  # a slot's state: number of keys above, sum of their positions below
 _BELOW = (np.int64(1) << _SHIFT) - np.int64(1)

@@ -1,0 +1,151 @@
+"""One bucket of a job, both roles, as pure functions: what a process pool or a cluster's worker runs.
+
+The receiver's `prepare` stores H1 of its identifiers in a key-value store P, sends P through OT extension, and takes
+from the extension's R the tags of its own identifiers, H2(y, R(y)). The sender's `answer` takes the tags of its own
+from Q: Q(x) ⊕ s ∧ C(H1(x)) = R(x) ⊕ s ∧ C(P(x) ⊕ H1(x)), which is R(x) where the receiver has x. `shared` compares.
+(Pinkas, Rosulek, Trieu, Yanai, Eurocrypt 2020, figure 4.) No argument or result shows more than a role may know.
+
+Tags travel sorted, with random ones up to the padded size: the sorted list is a function of the set of tags alone.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from privacy import canonical
+from privacy.psi.oprf import aes, okvs, oracle
+from privacy.psi.oprf.aes import Stream
+from privacy.psi.oprf.base_ot import ChosenSeeds, PairSeeds
+from privacy.psi.oprf.code import LinearCode, bch
+from privacy.psi.oprf.digests import DIGEST_BYTES, Digests, Rows, hash_values
+from privacy.psi.oprf.errors import StoreUnsolvable, TagsMalformed
+from privacy.psi.oprf.extension import extend_receiver, extend_sender, sender_offsets
+from privacy.psi.oprf.okvs import Shape
+from privacy.psi.oprf.parameters import CORE_ROWS_MAX, Parameters
+
+Bytes: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
+Words: TypeAlias = np.ndarray[Any, np.dtype[np.uint64]]
+
+TIES_MAX = 4  # tags of one bucket with the same first 64 bits; five occur with probability below 2^-150
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bucket:
+    """What both roles' tasks for a bucket need. digests: this side's in the bucket. secret: 16 bytes, of this side."""
+
+    sizes: Parameters
+    salt: bytes
+    number: int
+    digests: Digests = field(repr=False)
+    secret: bytes = field(repr=False)
+
+    @property
+    def shape(self) -> Shape:
+        return Shape(column_slots=self.sizes.column_slots, dense_slots=self.sizes.dense_slots)
+
+    def keys(self, attempt: int) -> okvs.Keys:
+        """Where this side's identifiers stand in the store, under the attempt's public seed."""
+        return okvs.place(self.digests, self._derived("ecohub/oprf-place/1", attempt)[: okvs.SEED_BYTES], self.shape)
+
+    def tags(self, attempt: int, rows: Bytes) -> Bytes:
+        """H2 of every identifier and its row: n × tag bytes."""
+        context = self._derived("ecohub/oprf-tags/1", attempt)
+        digests = self.digests.view(np.uint8).reshape(-1, DIGEST_BYTES)
+        return oracle.tags(context, digests, rows, self.sizes.tag_bytes)
+
+    def random(self, attempt: int, count: int) -> Bytes:
+        """Pseudorandom bytes of this side's own secret, for this bucket and attempt."""
+        drawn: Bytes = aes.expand(self.secret, Stream(bucket=self.number, attempt=attempt), count)[0]
+        return drawn
+
+    def _derived(self, label: str, attempt: int) -> bytes:
+        return canonical.digest_bytes(label, self.salt + self.number.to_bytes(4, "big") + attempt.to_bytes(4, "big"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """attempt and matrix go to the sender; tags stay: one for each of the receiver's identifiers in the bucket."""
+
+    attempt: int
+    matrix: bytes = field(repr=False)
+    tags: Bytes = field(repr=False)
+
+
+def prepare(bucket: Bucket, seeds: PairSeeds, first_attempt: int) -> Prepared:
+    """The receiver's part. Attempts are numbered from first_attempt; streams of lower ones may have been used before.
+
+    Raises StoreUnsolvable when no attempt's store can be solved.
+    """
+    code, shape = _code(bucket.sizes), bucket.shape
+    for attempt in range(first_attempt, first_attempt + bucket.sizes.attempts):
+        filler = bucket.random(attempt, 8 * shape.slots).view(np.uint64)
+        keys = bucket.keys(attempt)
+        slots = okvs.solve(keys, hash_values(bucket.digests), shape, filler, CORE_ROWS_MAX)
+        if slots is not None:
+            words = slots.view(np.uint8).reshape(shape.slots, code.word_bytes)
+            matrix, known = extend_receiver(seeds, code, bucket.number, attempt, words)
+            tags = bucket.tags(attempt, okvs.look_up(known, keys, shape))
+            return Prepared(attempt=attempt, matrix=matrix, tags=tags)
+    raise StoreUnsolvable(bucket=bucket.number, attempts=bucket.sizes.attempts)
+
+
+def answer(bucket: Bucket, seeds: ChosenSeeds, attempt: int, matrix: bytes) -> bytes:
+    """The sender's part: sorted tags, padded to sizes.tags_bytes. Raises ExtensionLength for a matrix of other size."""
+    code, shape, size = _code(bucket.sizes), bucket.shape, bucket.sizes.tag_bytes
+    known = extend_sender(seeds, code, bucket.number, attempt, matrix, shape.slots)
+    rows = okvs.look_up(known, bucket.keys(attempt), shape)
+    words = hash_values(bucket.digests).view(np.uint8).reshape(-1, code.word_bytes)
+    rows ^= sender_offsets(seeds, code, words)
+    absent = bucket.sizes.sender_bucket - len(bucket.digests)
+    padding = bucket.random(attempt, absent * size).reshape(absent, size)
+    tags = np.concatenate([bucket.tags(attempt, rows), padding])
+    return tags[_order(tags)].tobytes()
+
+
+def shared(own: Bytes, received: bytes) -> Rows:
+    """Which of the receiver's tags are among the sender's: positions in `own`, ascending.
+
+    received: the sender's tags as `answer` made them, of the agreed length. Raises TagsMalformed unless they ascend.
+    """
+    tags = np.frombuffer(received, np.uint8).reshape(-1, own.shape[1])
+    first, last = _words(tags)
+    later = (first[1:] > first[:-1]) | ((first[1:] == first[:-1]) & (last[1:] > last[:-1]))
+    if not later.all() or (first[TIES_MAX:] == first[:-TIES_MAX]).any():
+        raise TagsMalformed
+    wanted, rest = _words(own)
+    order = np.argsort(wanted)
+    wanted, rest = wanted[order], rest[order]
+    at = np.searchsorted(first, wanted)
+    found = np.zeros(len(own), np.bool_)
+    for _ in range(TIES_MAX):
+        inside = at < len(first)
+        here = np.where(inside, at, 0)
+        if not inside.any():
+            break
+        found |= inside & (first[here] == wanted) & (last[here] == rest)
+        at += 1
+    return np.sort(order[found]).astype(np.int64)
+
+
+def _order(tags: Bytes) -> Rows:
+    """The positions of tags in their byte order."""
+    first, last = _words(tags)
+    order = np.argsort(first)
+    ranked = first[order]
+    if (ranked[1:] == ranked[:-1]).any():
+        return np.lexsort((last, first))
+    return order
+
+
+def _words(tags: Bytes) -> tuple[Words, Words]:
+    """The first and the last 8 bytes of each tag (8 to 16 bytes) as numbers: they overlap, and order as the tags do."""
+    first = np.ascontiguousarray(tags[:, :8]).view(">u8").ravel().astype(np.uint64)
+    last = np.ascontiguousarray(tags[:, -8:]).view(">u8").ravel().astype(np.uint64)
+    return first, last
+
+
+def _code(sizes: Parameters) -> LinearCode:
+    code = bch(sizes.value_bits)
+    assert (code.length, code.distance) == (sizes.width, sizes.distance), "the code the sizes were made for"
+    return code

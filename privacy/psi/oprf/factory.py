@@ -1,0 +1,78 @@
+"""Make a session of the OPRF engine, or take it up again after a crash."""
+
+import hashlib
+from builtins import map as built_in_map
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from privacy.errors import Failure
+from privacy.psi.errors import BadSetup, IdentifiersChanged
+from privacy.psi.group import Entropy
+from privacy.psi.identifiers import check_identifiers
+from privacy.psi.oprf import state as states
+from privacy.psi.oprf.receiver import Receiver
+from privacy.psi.oprf.sender import Sender
+from privacy.psi.oprf.session import SEED_BYTES, Map, Session
+from privacy.psi.oprf.state import Role, Setup, State
+
+_KINDS: dict[Role, type[Session]] = {Role.RECEIVER: Receiver, Role.SENDER: Sender}
+
+
+def create(
+    *,
+    role: str,
+    me: str,
+    peer: str,
+    ids: Sequence[bytes],
+    counts: Mapping[str, int],
+    context: bytes,
+    minimum: int,
+    entropy: Entropy,
+    parallel: int = 1,
+    map: Map = built_in_map,
+) -> Session:
+    """A fresh session.
+
+    role: "receiver", who learns the shared rows, or "sender". ids: this side's distinct normalised identifiers, 1-256
+    bytes each; rows are their positions. counts: the committed number of identifiers of both. context: at least 16
+    bytes, the digest of the job and all commitments. minimum: with fewer shared identifiers the receiver gets the
+    outcome BELOW_MINIMUM. parallel: buckets done at once, agreed by both. map: an executor's runs them in processes.
+    Raises BadSetup, BadIdentifiers.
+    """
+    try:
+        side = Role(role)
+    except ValueError:
+        raise BadSetup(why="role is receiver or sender") from None
+    setup = Setup(role=side, me=me, peer=peer, counts=dict(counts), context=context, minimum=minimum, parallel=parallel)
+    check_identifiers(ids, setup.counts[me])
+    seed = entropy(SEED_BYTES)
+    state = State(started=side is Role.SENDER)  # a sender has nothing to send first
+    return _KINDS[side](setup, seed, tuple(ids), state, _digest(ids, seed), map)
+
+
+def load(data: bytes, ids: Sequence[bytes], map: Map = built_in_map) -> Session:
+    """The session that was dumped. ids: the same identifiers in the same order (not looked at once it is done).
+
+    It uses attempt numbers that it did not use before. Raises BadState, IdentifiersChanged.
+    """
+    setup, state, seed, identifiers = states.unpack(data)
+    kind = _KINDS[setup.role]
+    if state.result is not None:
+        return kind(setup, b"", (), state, identifiers, map)
+    try:
+        check_identifiers(ids, setup.counts[setup.me])
+    except Failure:
+        raise IdentifiersChanged from None
+    if _digest(ids, seed) != identifiers:
+        raise IdentifiersChanged
+    state.first_attempt += setup.sizes.attempts
+    return kind(setup, seed, tuple(ids), state, identifiers, map)
+
+
+def _digest(ids: Sequence[bytes], seed: bytes) -> bytes:
+    """32 bytes over the identifiers in their order, keyed by the seed."""
+    lengths = np.fromiter(built_in_map(len, ids), np.uint16, len(ids))
+    mac = hashlib.blake2b(lengths.tobytes(), key=seed, digest_size=32)
+    mac.update(b"".join(ids))
+    return mac.digest()

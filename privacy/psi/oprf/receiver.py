@@ -1,0 +1,93 @@
+"""The side that learns the shared identifiers."""
+
+import numpy as np
+
+from privacy.psi.oprf import base_ot, digests
+from privacy.psi.oprf.base_ot import PairSeeds
+from privacy.psi.oprf.bucket import Bucket, Prepared, prepare, shared
+from privacy.psi.oprf.digests import NONCE_BYTES
+from privacy.psi.oprf.session import START, Session
+from privacy.psi.oprf.state import RowsResult
+from privacy.psi.oprf.wire import Part
+from privacy.psi.values import Outcome, Outgoing
+
+ATTEMPT_BYTES = 4  # big-endian, before the matrix
+
+
+class Receiver(Session):
+    def _open(self) -> list[Outgoing]:
+        _, offered = base_ot.offer(self.sizes.width, self._stream("offer"))
+        payload = self._stream("nonce")(NONCE_BYTES) + offered
+        out, self.state.opening = self._send(Part(phase="offer", bucket=0, length=len(payload)), START, payload)
+        return [out]
+
+    def _expected(self) -> tuple[Part | None, bytes]:
+        state = self.state
+        if not state.started or self.done:
+            return None, START
+        if not state.salt:
+            length = NONCE_BYTES + base_ot.answer_bytes(self.sizes.width)
+            return Part(phase="answer", bucket=0, length=length), state.opening
+        if state.next_in == state.next_out:
+            return None, START
+        return Part(phase="tags", bucket=state.next_in, length=self.sizes.tags_bytes), state.asked[state.next_in]
+
+    def _take(self, part: Part, payload: bytes, digest: bytes) -> list[Outgoing]:
+        if part.phase == "answer":
+            self._take_answer(payload, digest)
+        else:
+            self._take_tags(part.bucket, payload)
+        return []
+
+    def _take_answer(self, payload: bytes, digest: bytes) -> None:
+        secret, _ = base_ot.offer(self.sizes.width, self._stream("offer"))
+        seeds = base_ot.accept(secret, payload[NONCE_BYTES:], self.setup.job)
+        nonce = self._stream("nonce")(NONCE_BYTES)
+        self.state.seeds, self.state.opening = seeds.seeds, digest
+        self.state.salt = digests.job_salt(self.setup.job, nonce, payload[:NONCE_BYTES])
+
+    def _take_tags(self, number: int, payload: bytes) -> None:
+        own = np.frombuffer(self.state.waiting[number], np.uint8).reshape(-1, self.sizes.tag_bytes)
+        _, rows = self._hash().bucket(number)
+        found = rows[shared(own, payload)]
+        self.state.found.append(found)
+        del self.state.waiting[number], self.state.asked[number]
+        self.state.next_in += 1
+        if self.state.next_in == self.sizes.buckets:
+            self._conclude()
+
+    def _conclude(self) -> None:
+        rows = np.sort(np.concatenate(self.state.found))
+        if len(rows) < self.setup.minimum:
+            self._finish(RowsResult(outcome=Outcome.BELOW_MINIMUM, rows=np.empty(0, np.int64)))
+        else:
+            self._finish(RowsResult(outcome=Outcome.SHARED, rows=rows))
+
+    def _ready_buckets(self) -> list[int]:
+        end = min(self.sizes.buckets, self.state.next_in + self._window)
+        return list(range(self.state.next_out, end))
+
+    def _work(self, numbers: list[int]) -> list[Outgoing]:
+        seeds = PairSeeds(seeds=self.state.seeds)
+        tasks = [(self._bucket(number), seeds, self.state.first_attempt) for number in numbers]
+        sent = []
+        for number, made in zip(numbers, list(self._map(_prepare, tasks)), strict=True):
+            payload = made.attempt.to_bytes(ATTEMPT_BYTES, "big") + made.matrix
+            part = Part(phase="matrix", bucket=number, length=ATTEMPT_BYTES + self.sizes.matrix_bytes)
+            out, self.state.asked[number] = self._send(part, self.state.opening, payload)
+            self.state.waiting[number] = made.tags.tobytes()
+            self.state.next_out = number + 1
+            sent.append(out)
+        return sent
+
+    @property
+    def _finished(self) -> int:
+        return self.sizes.buckets if self.done else self.state.next_in
+
+    @property
+    def _capacity(self) -> int:
+        return self.sizes.receiver_bucket
+
+
+def _prepare(task: tuple[Bucket, PairSeeds, int]) -> Prepared:
+    return prepare(*task)

@@ -1,0 +1,81 @@
+"""The side that answers and learns nothing."""
+
+import hashlib
+
+import numpy as np
+
+from privacy.psi.oprf import base_ot, digests
+from privacy.psi.oprf.base_ot import ChosenSeeds
+from privacy.psi.oprf.bucket import Bucket, answer
+from privacy.psi.oprf.digests import NONCE_BYTES
+from privacy.psi.oprf.receiver import ATTEMPT_BYTES
+from privacy.psi.oprf.session import START, Session
+from privacy.psi.oprf.state import RowsResult
+from privacy.psi.oprf.wire import Part
+from privacy.psi.values import Outcome, Outgoing
+
+
+class Sender(Session):
+    def _open(self) -> list[Outgoing]:
+        return []
+
+    def _expected(self) -> tuple[Part | None, bytes]:
+        state = self.state
+        if not state.started or self.done:
+            return None, START
+        if not state.salt:
+            length = NONCE_BYTES + base_ot.offer_bytes(self.sizes.width)
+            return Part(phase="offer", bucket=0, length=length), START
+        if state.next_in == self.sizes.buckets or len(state.waiting) == self._window:
+            return None, START
+        length = ATTEMPT_BYTES + self.sizes.matrix_bytes
+        return Part(phase="matrix", bucket=state.next_in, length=length), state.opening
+
+    def _take(self, part: Part, payload: bytes, digest: bytes) -> list[Outgoing]:
+        if part.phase == "offer":
+            return self._take_offer(payload, digest)
+        self.state.waiting[part.bucket] = payload
+        self.state.asked[part.bucket] = digest
+        self.state.next_in += 1
+        return []
+
+    def _take_offer(self, payload: bytes, digest: bytes) -> list[Outgoing]:
+        # the secrets depend on the offer: another offer never meets the same choices
+        stream = self._stream(f"choices {hashlib.sha256(payload).hexdigest()}")
+        seeds, answered = base_ot.choose(payload[NONCE_BYTES:], self.sizes.width, self.setup.job, stream)
+        nonce = self._stream("nonce")(NONCE_BYTES)
+        reply = nonce + answered
+        out, self.state.opening = self._send(Part(phase="answer", bucket=0, length=len(reply)), digest, reply)
+        self.state.seeds, self.state.choices = seeds.seeds, seeds.choices
+        self.state.salt = digests.job_salt(self.setup.job, payload[:NONCE_BYTES], nonce)
+        return [out]
+
+    def _ready_buckets(self) -> list[int]:
+        return list(range(self.state.next_out, self.state.next_in))
+
+    def _work(self, numbers: list[int]) -> list[Outgoing]:
+        seeds = ChosenSeeds(seeds=self.state.seeds, choices=self.state.choices)
+        tasks = [(self._bucket(number), seeds, self.state.waiting[number]) for number in numbers]
+        sent = []
+        for number, tags in zip(numbers, list(self._map(_answer, tasks)), strict=True):
+            part = Part(phase="tags", bucket=number, length=self.sizes.tags_bytes)
+            sent.append(self._send(part, self.state.asked.pop(number), tags)[0])
+            del self.state.waiting[number]
+            self.state.next_out = number + 1
+        if self.state.next_out == self.sizes.buckets:
+            self._finish(RowsResult(outcome=Outcome.NOT_ENTITLED, rows=np.empty(0, np.int64)))
+        return sent
+
+    @property
+    def _finished(self) -> int:
+        return self.sizes.buckets if self.done else self.state.next_out
+
+    @property
+    def _capacity(self) -> int:
+        return self.sizes.sender_bucket
+
+
+def _answer(task: tuple[Bucket, ChosenSeeds, bytes]) -> bytes:
+    bucket, seeds, payload = task
+    attempt = int.from_bytes(payload[:ATTEMPT_BYTES], "big")
+    return answer(bucket, seeds, attempt, payload[ATTEMPT_BYTES:])
