@@ -8,8 +8,7 @@ import pytest
 from benchmarks import round as rounds
 from benchmarks import round_alliance, round_local
 from benchmarks.harness import Row, row
-from benchmarks.peers import flower_stock
-from benchmarks.peers.flower_stock import FlowerFailed
+from benchmarks.peers import flower_stock, superlink
 from sandbox.banks.files import read
 
 
@@ -59,16 +58,14 @@ def test_a_peer_whose_process_ends_is_reported_with_its_log(tmp_path: Path) -> N
         def poll(self) -> int:
             return 1
 
-    with pytest.raises(FlowerFailed, match="no port is free"):
-        flower_stock._ends(tmp_path / "rounds", 3, Ended(), log)  # type: ignore[arg-type]
+    with pytest.raises(superlink.FlowerFailed, match="no port is free"):
+        superlink.wait(lambda: None, 60.0, Ended(), log)  # type: ignore[arg-type]
 
 
 def test_the_peers_rounds_are_read_from_what_its_app_wrote(tmp_path: Path) -> None:
     out = tmp_path / "rounds"
+    assert flower_stock.ends(out, 2) is None
+    out.write_text("0 1.0\n1 5.0\n")
+    assert flower_stock.ends(out, 2) is None
     out.write_text("0 1.0\n1 5.0\n2 7.5\n")
-
-    class Running:
-        def poll(self) -> None:
-            return None
-
-    assert flower_stock._ends(out, 2, Running(), tmp_path / "log") == [1.0, 5.0, 7.5]  # type: ignore[arg-type]
+    assert flower_stock.ends(out, 2) == [1.0, 5.0, 7.5]
