@@ -29,7 +29,14 @@ def found(state: str = "RUNNING", round_: int | None = 2, **run: Any) -> dict[st
     trouble = {"partner": "bank-e", "code": "TOO_FEW_ROWS", "phase": "deal", "first": 1, "last": 2, "count": 2}
     troubles = [{**trouble, "kind": "refused", "en": "too few rows there", "zh": "行数不足"}]
     history = [{"round": 1, "loss_micro": 693_147, "clipped": 3}, {"round": 2, "loss_micro": 500_000, "clipped": 0}]
-    made = {"rounds": 3, "round": round_, "attempt": 1, "phase": "train", "parties": parties, "history": history}
+    made: dict[str, Any] = {
+        "rounds": 3,
+        "round": round_,
+        "attempt": 1,
+        "phase": "train",
+        "parties": parties,
+        "history": history,
+    }
     made |= {"waits_for": [], "troubles": troubles, **run}
     body = {"parties": [], "label": {"column": "Y", "classes": ["0", "1"]}}
     return {

@@ -21,9 +21,9 @@ def heads() -> list[tuple[str, str]]:
     for path in sorted(HUB.glob("cli*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "table":
-                found += [(path.name, str(item.value)) for item in getattr(node.args[0], "elts", [])]  # type: ignore[attr-defined]
+                found += [(path.name, str(item.value)) for item in getattr(node.args[0], "elts", [])]
             if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "heads":
-                found += [(path.name, str(item.value)) for item in node.value.elts]  # type: ignore[attr-defined]
+                found += [(path.name, str(item.value)) for item in getattr(node.value, "elts", [])]
     return found
 
 
