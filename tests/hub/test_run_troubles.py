@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
+from ecowire import status
+from ecowire.stream import FAILURE, Message
 from federation.errors import ColumnMissing, LabelUnknown, TooFewRows
 from federation.horizontal.coordinator import Event
 from federation.horizontal.errors import KeySpent, PartnerRefused, UploadMalformed
 from federation.plan_horizontal import HorizontalPlan
 from hub import horizontal_run, jobs
 from hub.identity import Caller
-from hub.records import Proposal
+from hub.records import Proposal, Task
 from hub.run_troubles import Troubles
 from hub.runs import Runs
 from hub.services import Services
@@ -124,6 +126,22 @@ def test_a_node_that_refuses_is_no_present_one_while_it_runs_and_in_what_is_left
     (record,) = [d["body"] for d in found["documents"] if d["kind"] == "model-record"]
     assert record["unusable"] == {"bank-b": "TOO_FEW_ROWS"}
     assert written.count("run.troubles") == 1  # the same again goes with the run's own transactions
+
+
+class Closed(Nodes):
+    """bank-b's node itself refuses, before its application has a word."""
+
+    def answer(self, services: Services, task: Task) -> None:
+        if task.node == "bank-b":
+            request = Message(id=task.id, kind=task.kind)
+            self.answers[task.id] = request.reply(FAILURE, status.to_head(FEW))
+        super().answer(services, task)
+
+
+def test_a_refusal_of_the_node_itself_is_one_as_well(hub: Hub) -> None:
+    job = approved(hub, *BANKS)
+    assert run_through(hub, job, Closed(hub, job)).state == "COMPLETED"
+    assert [item["troubles"] for item in shown(hub, job)["run"]["history"]] == [{"bank-b": "TOO_FEW_ROWS"}] * 3
 
 
 def test_who_was_away_at_the_end_is_absent_in_the_record_and_was_not_waited_for_long(
