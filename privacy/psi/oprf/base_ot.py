@@ -84,7 +84,6 @@ def choose(offered: bytes, columns: int, context: bytes, entropy: Entropy) -> tu
     choices = entropy(columns // 8)
     seeds, answer = [], []
     for column, point in enumerate(_split(offered, POINT_BYTES)):
-        group.check(point)
         choice = choices[column // 8] >> column % 8 & 1
         scalar, other = group.draw_scalar(entropy), _times_base(group.draw_scalar(entropy))
         chosen = crypto_core_ed25519_sub(_times_base(scalar), oracle.point(column, choice, other))
