@@ -32,13 +32,15 @@ class AskedNames:
         self._known: dict[int, str] = {}
 
     def __call__(self, grid: Grid) -> Mapping[str, int]:
-        new = [number for number in grid.get_node_ids() if number not in self._known]
+        here = set(grid.get_node_ids())
+        new = sorted(here - self._known.keys())
         asked = [grid.create_message(flower.body_content(b""), flower.QUERY + "who", n, "who") for n in new]
         for reply in grid.send_and_receive(asked, timeout=self._timeout_seconds) if asked else ():
             with suppress(PhaseMalformed):  # who does not say its name is nobody here
                 if not reply.has_error():
                     self._known[reply.metadata.src_node_id] = flower.read_body(reply)[:80].decode(errors="replace")
-        return {name: number for number, name in reversed(self._known.items())}  # of two with one name, the first
+        # of two with one name, the first: but a node that was started again may have another number
+        return {name: number for number, name in reversed(self._known.items()) if number in here}
 
 
 class Presence:

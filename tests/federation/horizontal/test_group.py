@@ -11,6 +11,7 @@ from flwr.serverapp.strategy import FedAvg
 
 from federation.grid import FLOWER_RUN, LocalGrid, made_message, node_number
 from federation.horizontal import flower, wire
+from federation.horizontal.coordinator import Event
 from federation.horizontal.errors import QuorumMissing
 from federation.horizontal.group import Group, PartnerKeys
 from federation.horizontal.lanes import Update
@@ -118,6 +119,59 @@ def test_a_node_that_does_not_say_its_name_is_nobody(said: RecordDict) -> None:
         name: lambda message, context, body=body: Message(body, reply_to=message) for name, body in bodies.items()
     }
     assert AskedNames()(LocalGrid(apps, "ab" * 32)) == {"bank-a": node_number("one")}
+
+
+class Roll(LocalGrid):
+    """A grid whose nodes come and go: those named in `away` are not there."""
+
+    away: tuple[str, ...] = ()
+
+    def get_node_ids(self) -> list[int]:
+        gone = {node_number(name) for name in self.away}
+        return [number for number in super().get_node_ids() if number not in gone]
+
+
+def test_a_node_that_was_started_again_is_known_under_its_new_number() -> None:
+    bodies = {"one": b"bank-a", "two": b"bank-b", "one again": b"bank-a"}
+    apps: dict[str, Any] = {
+        name: lambda message, context, body=body: Message(flower.body_content(body), reply_to=message)
+        for name, body in bodies.items()
+    }
+    grid, names = Roll(apps, "ab" * 32), AskedNames()
+    grid.away = ("one again",)
+    assert names(grid) == {"bank-a": node_number("one"), "bank-b": node_number("two")}
+    grid.away = ("one", "two")
+    assert names(grid) == {"bank-a": node_number("one again")}
+    grid.away = ()
+    assert names(grid) == {"bank-a": node_number("one"), "bank-b": node_number("two")}, "of two here, the first"
+
+
+@pytest.mark.parametrize(("partners", "sits_out"), [(3, []), (4, [2, 3])])
+def test_a_node_that_loses_its_state_within_a_run_is_in_again_once_new_keys_are_dealt(
+    partners: int, sits_out: list[int]
+) -> None:
+    """Keys are dealt in rounds 1 and 4; bank-c forgets all before it trains in round 2. Three of three are all needed:
+    a second attempt with fresh keys; of four, the others go on alone while keys of before are used."""
+    known = dict(list(PUBLIC.items())[:partners])
+    group = replace(GROUP, partners=known)
+    grid = LocalGrid({name: client(group, name) for name in known}, "ab" * 32)
+    attempts: set[tuple[int, int]] = set()
+
+    def forget(event: Event) -> None:
+        attempts.add((event.round, event.attempt))
+        if (event.round, event.attempt, event.phase) == (2, 0, "train") and "asked" in event.states.values():
+            grid._contexts["bank-c"].state = RecordDict()
+
+    options: Any = {"on_event": forget, "prepare_rounds": 3}
+    strategy = group.strategy(FedAvg(fraction_evaluate=0.0), FLOWER_RUN, **options)
+    arrays, absent = start(), []
+    for number in range(1, 6):
+        arrays, _ = strategy.train_round(grid, number, arrays, ConfigRecord())
+        assert strategy.last_sum is not None
+        absent += [number] if "bank-c" not in strategy.last_sum.cohort else []
+    assert absent == sits_out
+    assert {number for number, attempt in attempts if attempt == 1} == ({2, 3} if partners == 3 else set())
+    np.testing.assert_allclose(arrays["w"].numpy(), [5.0, 5.0], atol=1e-5)
 
 
 def test_partners_with_other_terms_do_not_mix() -> None:
