@@ -11,6 +11,7 @@ from privacy.psi.errors import BadSetup, IdentifiersChanged
 from privacy.psi.group import Entropy
 from privacy.psi.identifiers import check_identifiers
 from privacy.psi.oprf import state as states
+from privacy.psi.oprf.parameters import BUCKET_KEYS
 from privacy.psi.oprf.receiver import Receiver
 from privacy.psi.oprf.sender import Sender
 from privacy.psi.oprf.session import SEED_BYTES, Map, Session
@@ -30,6 +31,7 @@ def create(
     minimum: int,
     entropy: Entropy,
     parallel: int = 1,
+    bucket_keys: int = BUCKET_KEYS,
     map: Map = built_in_map,
 ) -> Session:
     """A fresh session.
@@ -37,14 +39,23 @@ def create(
     role: "receiver", who learns the shared rows, or "sender". ids: this side's distinct normalised identifiers, 1-256
     bytes each; rows are their positions. counts: the committed number of identifiers of both. context: at least 16
     bytes, the digest of the job and all commitments. minimum: with fewer shared identifiers the receiver gets the
-    outcome BELOW_MINIMUM. parallel: buckets done at once, agreed by both. map: an executor's runs them in processes.
-    Raises BadSetup, BadIdentifiers.
+    outcome BELOW_MINIMUM. parallel: buckets done at once; bucket_keys: identifiers a bucket; both sides agree on them.
+    map: an executor's runs buckets in processes. Raises BadSetup, BadIdentifiers.
     """
     try:
         side = Role(role)
     except ValueError:
         raise BadSetup(why="role is receiver or sender") from None
-    setup = Setup(role=side, me=me, peer=peer, counts=dict(counts), context=context, minimum=minimum, parallel=parallel)
+    setup = Setup(
+        role=side,
+        me=me,
+        peer=peer,
+        counts=dict(counts),
+        context=context,
+        minimum=minimum,
+        parallel=parallel,
+        bucket_keys=bucket_keys,
+    )
     check_identifiers(ids, setup.counts[me])
     seed = entropy(SEED_BYTES)
     state = State(started=side is Role.SENDER)  # a sender has nothing to send first

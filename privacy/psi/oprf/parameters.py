@@ -13,6 +13,8 @@ from privacy.psi.oprf import bounds
 STATISTICAL_BITS = 40
 IDENTIFIERS_MAX = 10_000_000  # a side; more would need longer hash values (see the bound "hash value")
 BUCKET_KEYS = 1 << 17  # identifiers a bucket, on average: bounds memory, and keeps a bucket's matrix near the cache
+BUCKET_KEYS_MAX = 1 << 20
+BUCKETS_MAX = 1 << 12
 VALUE_BITS = 64  # k of the code: what the store maps an identifier to
 DISTANCE = 128  # of the code: the receiver would have to guess that many of the sender's secret bits
 # the BCH code [511, 76, 171], shortened by 12 and punctured by 43 positions; code.py argues and checks it
@@ -76,12 +78,19 @@ class Parameters:
 
 
 @lru_cache(maxsize=64, typed=True)
-def parameters(receiver_count: int, sender_count: int) -> Parameters:
-    """The sizes of a job with these committed counts of distinct identifiers. Raises BadSetup for other counts."""
+def parameters(receiver_count: int, sender_count: int, bucket_keys: int = BUCKET_KEYS) -> Parameters:
+    """The sizes of a job with these committed counts of distinct identifiers, at most bucket_keys a bucket on average.
+
+    Raises BadSetup for counts that the engine does not take, or too many buckets.
+    """
     for count in (receiver_count, sender_count):
         if type(count) is not int or not 0 <= count <= IDENTIFIERS_MAX:
             raise BadSetup(why=f"counts lie between 0 and {IDENTIFIERS_MAX}")
-    buckets = max(1, -(-max(receiver_count, sender_count) // BUCKET_KEYS))
+    if type(bucket_keys) is not int or not 1 <= bucket_keys <= BUCKET_KEYS_MAX:
+        raise BadSetup(why=f"a bucket has 1 to {BUCKET_KEYS_MAX} identifiers on average")
+    buckets = max(1, -(-max(receiver_count, sender_count) // bucket_keys))
+    if buckets > BUCKETS_MAX:
+        raise BadSetup(why=f"{buckets} buckets, at most {BUCKETS_MAX} are made: take more identifiers a bucket")
     receiver_bucket = bounds.bucket_capacity(receiver_count, buckets, _OVERFLOW)
     sender_bucket = bounds.bucket_capacity(sender_count, buckets, _OVERFLOW)
     column_slots, dense_slots = _store(receiver_bucket, buckets)

@@ -48,6 +48,7 @@ class Sender(Session):
         out, self.state.opening = self._send(Part(phase="answer", bucket=0, length=len(reply)), digest, reply)
         self.state.seeds, self.state.choices = seeds.seeds, seeds.choices
         self.state.salt = digests.job_salt(self.setup.job, payload[:NONCE_BYTES], nonce)
+        self._hash_ahead = True  # while the receiver makes its first matrix
         return [out]
 
     def _ready_buckets(self) -> list[int]:

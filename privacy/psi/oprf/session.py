@@ -1,9 +1,9 @@
 """An OPRF matching job as two state machines without I/O: which of the receiver's identifiers the sender has too.
 
 receiver → nonce, offer of base transfers; sender → nonce, answer; then for every bucket: receiver → matrix, sender →
-tags. `receive` takes a message; `work` does what is long, a step at a time: hash the identifiers, then a bucket (or
-`parallel` of them, through a map that may be a process pool's or a cluster's). Call it while `ready`. The state can be
-dumped after each call, so a job that is killed goes on with the next bucket.
+tags. `receive` takes a message; `work` does what is long: hash the identifiers, then a bucket a call (or `parallel` of
+them, through a map that may be a process pool's or a cluster's). Call it while `ready`. The state can be dumped after
+each call, so a job that is killed goes on with the next bucket.
 
 Security: both sides follow the protocol (semi-honest), with the bounds that `Parameters` lists. The receiver learns
 the shared identifiers and the sender's count, the sender the receiver's count. NOT covered: a receiver that deviates
@@ -51,6 +51,7 @@ class Session(ABC):
         self._identifiers = identifiers  # digest, for `load`
         self._map = map
         self._hashed: Bucketed | None = None
+        self._hash_ahead = False  # nothing else to do: hash now what the first bucket will need
 
     # -- the interface
 
@@ -82,19 +83,17 @@ class Session(ABC):
             raise
 
     def work(self) -> list[Outgoing]:
-        """One step of what is `ready`; its messages. Raises BucketOverflow, StoreUnsolvable."""
+        """Do up to `parallel` buckets that are ready; their messages. Raises BucketOverflow, StoreUnsolvable."""
         if not self.ready:
             return []
-        if self._hashed is None:
-            self._hash()
-            return []
-        return self._work(self._ready_buckets()[: self.setup.parallel])
+        self._hash()
+        numbers = self._ready_buckets()[: self.setup.parallel]
+        return self._work(numbers) if numbers else []
 
     @property
     def ready(self) -> bool:
         """There is something for `work`."""
-        begun = bool(self.state.salt) and not self.done
-        return begun and (self._hashed is None or bool(self._ready_buckets()))
+        return bool(self.state.salt) and not self.done and (self._hash_ahead or bool(self._ready_buckets()))
 
     @property
     def done(self) -> bool:
@@ -167,7 +166,7 @@ class Session(ABC):
             hashed = into_buckets(digest_all(self._ids, self.state.salt), self.sizes.buckets)
             if hashed.largest > self._capacity:
                 raise BucketOverflow(got=hashed.largest, capacity=self._capacity)
-            self._hashed, self._ids = hashed, ()
+            self._hashed, self._hash_ahead, self._ids = hashed, False, ()
         return self._hashed
 
     def _bucket(self, number: int) -> Bucket:
@@ -194,5 +193,5 @@ class Session(ABC):
 
     def _finish(self, result: RowsResult) -> None:
         """The job is over: seeds, digests and identifiers go."""
-        self._seed, self._ids, self._hashed = b"", (), None
+        self._seed, self._ids, self._hashed, self._hash_ahead = b"", (), None, False
         self.state = State(started=True, sent=self.state.sent, received=self.state.received, result=result)

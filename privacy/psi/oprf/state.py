@@ -41,6 +41,7 @@ class Setup:
     context: bytes  # digest of the job and of the commitments
     minimum: int  # with fewer shared identifiers the receiver's software withholds the rows
     parallel: int  # buckets that a call of `work` takes; twice as many may be on their way
+    bucket_keys: int  # identifiers a bucket, on average, at the most
 
     def __post_init__(self) -> None:
         if self.me == self.peer or set(self.counts) != {self.me, self.peer}:
@@ -52,7 +53,7 @@ class Setup:
     @property
     def sizes(self) -> Parameters:
         receiver, sender = self._named()
-        return parameters(self.counts[receiver], self.counts[sender])
+        return parameters(self.counts[receiver], self.counts[sender], self.bucket_keys)
 
     @property
     def peer_role(self) -> Role:
@@ -60,9 +61,16 @@ class Setup:
 
     @property
     def job(self) -> bytes:
-        """32 bytes that name the job, its parties and their roles: equal at both."""
-        names = canonical.encode(list(self._named()))
-        return canonical.digest_bytes("ecohub/oprf-job/1", len(names).to_bytes(4, "big") + names + self.context)
+        """32 bytes over all that both parties agreed on, and who has which role."""
+        return canonical.digest(
+            "ecohub/oprf-job/1",
+            {
+                "parties": [[name, self.counts[name]] for name in self._named()],
+                "context": self.context.hex(),
+                "parallel": self.parallel,
+                "bucket_keys": self.bucket_keys,
+            },
+        )
 
     def _named(self) -> tuple[str, str]:
         return (self.me, self.peer) if self.role is Role.RECEIVER else (self.peer, self.me)
@@ -106,6 +114,7 @@ def pack(setup: Setup, state: State, seed: bytes, identifiers: bytes) -> bytes:
             "context": setup.context,
             "minimum": setup.minimum,
             "parallel": setup.parallel,
+            "bucket_keys": setup.bucket_keys,
             "seed": seed,
             "identifiers": identifiers,
             "state": {name: getattr(state, name) for name in _PLAIN},
@@ -123,7 +132,7 @@ def unpack(data: bytes) -> tuple[Setup, State, bytes, bytes]:
         value: Any = packing.unpack(data)
         if value["version"] != VERSION:
             raise BadState(why="another version wrote it")
-        names = ("me", "peer", "counts", "context", "minimum", "parallel")
+        names = ("me", "peer", "counts", "context", "minimum", "parallel", "bucket_keys")
         setup = Setup(role=Role(value["role"]), **{name: value[name] for name in names})
         result = value["result"]
         state = State(
