@@ -127,16 +127,17 @@ def _weights(context: bytes, bucket: int, attempt: int, matrix: bytes, rows: int
     return np.frombuffer(oracle.digest(rows * SUMS // 8), np.uint8).reshape(rows, SUMS // 8)
 
 
-def identifiers_held(rows: int, word_bits: int, candidates_log2: float, failure_log2: float = -40.0) -> int:
+def identifiers_held(rows: int, word_bits: int, candidates_log2: float, failure_log2: float = -128.0) -> int:
     """How many identifiers one bucket's message can hold at most, whatever a cheating receiver puts in its slots.
 
     An identifier is held if the slots sum to its hash value H1, word_bits bits of a random oracle. Of N candidates,
     some choice of the slots (2^(rows · word_bits) of them) holds n or more with probability at most
     2^(rows · word_bits) · C(N, n) · 2^(-word_bits · n), by the union over choices and subsets; C(N, n) ≤ (e·N/n)^n.
-    The least n at which this is 2^failure_log2 (PaXoS extracts a receiver's set by the same count, with N the number
-    of its hash queries). candidates_log2: 37 where identifiers are resident ids or mobile numbers of known format;
-    128 where the candidates cannot be listed, which takes words of more than 128 bits. Raises ValueError where
-    no number suffices: the words are too short for so many candidates.
+    The result is the least n at which this is 2^failure_log2; 2^-128 leaves room for a receiver that tries many salts.
+    (PaXoS counts so the set that it extracts from a receiver's hash queries.)
+
+    candidates_log2: 37 where identifiers are resident ids or mobile numbers of known format; 128 where the candidates
+    cannot be listed, which takes words of more than 128 bits. Raises ValueError where the words are too short.
     """
     low, high = rows, rows << 10
     if _holds_log2(high, rows, word_bits, candidates_log2) > failure_log2:
