@@ -156,7 +156,7 @@ def test_the_disclosure_names_columns_bounds_and_who_learns_sums(banks: list[Tes
     for part in ("AGE, INCOME, REGION", "label BOUGHT", "20 or more", "2 rounds", "3 parties or more", "NO NOISE"):
         assert part in en
     assert "3 of 4 parties; nobody ever holds a key" in en
-    assert "at most 1 other parties" in en
+    assert "at most 1 other party works" in en
     assert "mean and variance" in en
     assert "own figures, signed" in en and "histogram" in en and "mean loss" in en
     assert "alone, needs two rounds with almost the same weights and one party's absence" in en
