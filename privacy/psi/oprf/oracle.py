@@ -13,7 +13,6 @@ from typing import Any, TypeAlias
 import numpy as np
 
 CONTEXT_BYTES = 32
-_BLOCK_BYTES = 128  # what one compression takes
 
 Bytes: TypeAlias = "np.ndarray[Any, np.dtype[np.uint8]]"
 
@@ -27,6 +26,5 @@ def tags(context: bytes, digests: Bytes, rows: Bytes, size: int) -> Bytes:
     assert len(context) == CONTEXT_BYTES and len(digests) == len(rows) and 1 <= size <= 64, "fixed lengths"
     prefix = np.broadcast_to(np.frombuffer(context, np.uint8), (len(rows), CONTEXT_BYTES))
     inputs = np.concatenate([prefix, digests, rows], axis=1)
-    assert inputs.shape[1] <= _BLOCK_BYTES, "one compression for each tag"
     joined = b"".join([blake2b(each).digest() for (each,) in struct.iter_unpack(f"{inputs.shape[1]}s", inputs.data)])
     return np.ascontiguousarray(np.frombuffer(joined, np.uint8).reshape(-1, 64)[:, :size])

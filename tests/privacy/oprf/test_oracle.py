@@ -12,7 +12,7 @@ from privacy.psi.oprf import oracle
 CONTEXT = bytes(range(32))
 
 
-@given(st.integers(0, 20), st.integers(1, 64), st.sampled_from([16, 24, 32]), st.sampled_from([57, 58]))
+@given(st.integers(0, 20), st.integers(1, 64), st.sampled_from([16, 24, 32]), st.sampled_from([57, 74, 85]))
 @settings(max_examples=30, deadline=None)
 def test_tags_are_blake2b_of_context_digest_and_row(count: int, size: int, digest: int, width: int) -> None:
     rng = np.random.default_rng(count)
@@ -42,9 +42,7 @@ def test_views_that_are_not_contiguous_are_taken() -> None:
     assert (oracle.tags(CONTEXT, digests, wide[:, :57], 11) == same).all()
 
 
-@pytest.mark.parametrize(
-    ("context", "count", "size", "width"), [(31, 2, 11, 57), (32, 3, 11, 57), (32, 2, 65, 57), (32, 2, 11, 90)]
-)
+@pytest.mark.parametrize(("context", "count", "size", "width"), [(31, 2, 11, 57), (32, 3, 11, 57), (32, 2, 65, 57)])
 def test_other_sizes_are_a_defect(context: int, count: int, size: int, width: int) -> None:
     with pytest.raises(AssertionError):
         oracle.tags(bytes(context), np.zeros((2, 16), np.uint8), np.zeros((count, width), np.uint8), size)
