@@ -3,7 +3,7 @@
 from privacy.psi.factory import create, load
 from privacy.psi.identifiers import commitment
 from privacy.psi.session import Session
-from privacy.psi.values import AlignResult, CountResult, Mode, Outcome, Outgoing, Role
+from privacy.psi.values import AlignResult, CountResult, Mode, Outcome, Outgoing, Role, SpineResult
 
 __all__ = [
     "AlignResult",
@@ -13,6 +13,7 @@ __all__ = [
     "Outgoing",
     "Role",
     "Session",
+    "SpineResult",
     "commitment",
     "create",
     "load",

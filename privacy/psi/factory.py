@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from privacy.errors import Failure
 from privacy.psi import values
+from privacy.psi.align_hidden import AlignHiddenFollower, AlignHiddenLeader
 from privacy.psi.ecdh import AlignFollower, AlignLeader, CountFollower, CountLeader
 from privacy.psi.errors import BadSetup, IdentifiersChanged
 from privacy.psi.group import Entropy, Map
@@ -15,6 +16,8 @@ _KINDS: dict[tuple[Mode, Role], type[Session]] = {
     (Mode.COUNT, Role.FOLLOWER): CountFollower,
     (Mode.ALIGN, Role.LEADER): AlignLeader,
     (Mode.ALIGN, Role.FOLLOWER): AlignFollower,
+    (Mode.ALIGN_HIDDEN, Role.LEADER): AlignHiddenLeader,
+    (Mode.ALIGN_HIDDEN, Role.FOLLOWER): AlignHiddenFollower,
 }
 
 

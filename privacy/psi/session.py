@@ -20,7 +20,7 @@ from privacy.psi import group, values, wire
 from privacy.psi.errors import ForeignMessage, NotFinished, RepeatedPoint, WrongPhase
 from privacy.psi.identifiers import check_identifiers
 from privacy.psi.randomness import keyed_stream
-from privacy.psi.values import AlignResult, CountResult, Outgoing, Role, Setup, State
+from privacy.psi.values import Outgoing, Result, Role, Setup, State
 from privacy.psi.wire import Link, Listing
 
 SEED_BYTES = 32
@@ -61,7 +61,11 @@ class Session(ABC):
         listing = self._expected(sender)
         earlier = self.state.taken.get((sender, listing.phase), []) if listing else []
         link = Link(
-            mode=self.setup.mode, context=self._context, sender=sender, role=self._peer_role, recipient=self.setup.me
+            mode=self.setup.mode,
+            context=self._context,
+            sender=sender,
+            role=self._role_of(sender),
+            recipient=self.setup.me,
         )
         records = wire.decode(message, link, listing, len(earlier), self.setup.points_per_message)
         assert listing is not None, "decode refuses a message that nothing waits for"
@@ -92,16 +96,20 @@ class Session(ABC):
             return "done" if self.done else "start"
         return next(listing.phase for peer in self.setup.peers if (listing := self._expected(peer)))
 
-    def result(self) -> CountResult | AlignResult:
+    def result(self) -> Result:
         """The result. Raises NotFinished."""
         if self.state.result is None:
             raise NotFinished(phase=self.phase)
         return self.state.result
 
     def transcript(self, peer: str) -> bytes:
-        """32 bytes over all messages with a peer in their order, the leader's first: equal at both ends."""
+        """32 bytes over all messages with a peer in their order, the leader's (of two followers, that of the lower
+        name) first: equal at both ends.
+        """
         sent, received = self._chained(peer, "sent"), self._chained(peer, "received")
-        pair = sent + received if self.setup.role is Role.LEADER else received + sent
+        followers = self.setup.role is self._role_of(peer)
+        first = self.setup.me < peer if followers else self.setup.role is Role.LEADER
+        pair = sent + received if first else received + sent
         return canonical.digest_bytes("ecohub/psi-transcript/1", pair)
 
     def dump(self) -> bytes:
@@ -120,6 +128,10 @@ class Session(ABC):
     @property
     @abstractmethod
     def _peer_role(self) -> Role: ...
+
+    def _role_of(self, peer: str) -> Role:
+        """As whom a peer speaks; sessions in which followers talk to one another say it for each."""
+        return self._peer_role
 
     @abstractmethod
     def _opening(self) -> list[Outgoing]: ...

@@ -16,6 +16,7 @@ IDENTIFIERS_MAX = 1 << 22
 POINTS_PER_MESSAGE = 8192
 CONTEXT_BYTES_MIN = 16
 PARTIES_MAX = 64
+ALIGN_ALL_IDENTIFIERS_MAX = 1 << 20  # one key-value store holds a party's shares
 
 Rows: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 
@@ -23,6 +24,8 @@ Rows: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 class Mode(StrEnum):
     COUNT = "count"  # the leader learns how many clients are shared
     ALIGN = "align"  # everybody learns the clients that all share, in one order
+    ALIGN_ALL = "align-all"  # the same among three or more, and nobody learns what two of them share
+    ALIGN_HIDDEN = "align-hidden"  # two parties order their union; neither learns which of its clients are shared
 
 
 class Role(StrEnum):
@@ -58,13 +61,26 @@ class AlignResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpineResult:
+    """The union of both parties' clients in one order, where only the own places are known."""
+
+    outcome: Outcome
+    rows: Rows  # for every own identifier (in the order passed to create) its place in the spine; empty below
+    tokens: tuple[str, ...]  # of the whole union, 32 hex digits each, ascending; the same at both parties
+
+
+Result: TypeAlias = CountResult | AlignResult | SpineResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
     """What all parties of a session agreed on, and who this one is. Raises BadSetup."""
 
     mode: Mode
     role: Role
     me: str
-    peers: tuple[str, ...]  # whom this party talks to: the leader its followers, a follower its leader
+    # whom this party talks to: the leader its followers; a follower its leader, in align-all then the other followers
+    peers: tuple[str, ...]
     counts: Mapping[str, int]  # committed number of distinct identifiers of every party of the job
     context: bytes  # digest of the job and of the commitments
     minimum: int
@@ -75,11 +91,15 @@ class Setup:
             raise BadSetup(why="peers must be other parties, each named once")
         if not {self.me, *self.peers} <= set(self.counts) or len(self.counts) > PARTIES_MAX:
             raise BadSetup(why="a committed count is missing for a party, or there are too many parties")
-        alone = self.mode is Mode.COUNT or self.role is Role.FOLLOWER
-        if alone and len(self.peers) != 1:
+        everybody = self.mode is Mode.ALIGN_ALL
+        if everybody and (len(self.peers) < 2 or set(self.counts) != {self.me, *self.peers}):
+            raise BadSetup(why=f"in mode {self.mode} three or more parties all talk to one another")
+        alone = self.mode in (Mode.COUNT, Mode.ALIGN_HIDDEN) or self.role is Role.FOLLOWER
+        if alone and not everybody and len(self.peers) != 1:
             raise BadSetup(why=f"a {self.role} in mode {self.mode} has one peer")
-        if any(type(n) is not int or not 0 <= n <= IDENTIFIERS_MAX for n in self.counts.values()):
-            raise BadSetup(why=f"counts lie between 0 and {IDENTIFIERS_MAX}")
+        most = ALIGN_ALL_IDENTIFIERS_MAX if everybody else IDENTIFIERS_MAX
+        if any(type(n) is not int or not 0 <= n <= most for n in self.counts.values()):
+            raise BadSetup(why=f"counts lie between 0 and {most}")
         if (
             self.minimum < 0
             or not 1 <= self.points_per_message <= IDENTIFIERS_MAX
@@ -97,7 +117,7 @@ class State:
     taken: dict[tuple[str, str], list[bytes]] = field(default_factory=dict)
     # (peer, "sent" | "received") → running digest
     chains: dict[tuple[str, str], bytes] = field(default_factory=dict)
-    result: CountResult | AlignResult | None = None
+    result: Result | None = None
 
 
 def pack(setup: Setup, state: State, seed: bytes, identifiers: bytes) -> bytes:
@@ -149,7 +169,7 @@ def unpack(data: bytes) -> tuple[Setup, State, bytes, bytes]:
 _SETUP_TYPES: dict[str, Any] = {"mode": Mode, "role": Role, "peers": tuple}
 
 
-def _pack_result(result: CountResult | AlignResult | None) -> packing.Packed:
+def _pack_result(result: Result | None) -> packing.Packed:
     if result is None:
         return None
     if isinstance(result, CountResult):
@@ -157,10 +177,11 @@ def _pack_result(result: CountResult | AlignResult | None) -> packing.Packed:
     return {"outcome": result.outcome.value, "rows": result.rows, "tokens": list(result.tokens)}
 
 
-def _unpack_result(mode: Mode, value: Any) -> CountResult | AlignResult | None:
+def _unpack_result(mode: Mode, value: Any) -> Result | None:
     if value is None:
         return None
     outcome = Outcome(value["outcome"])
     if mode is Mode.COUNT:
         return CountResult(outcome=outcome, count=value["count"])
-    return AlignResult(outcome=outcome, rows=np.array(value["rows"], np.int64), tokens=tuple(value["tokens"]))
+    kind = SpineResult if mode is Mode.ALIGN_HIDDEN else AlignResult
+    return kind(outcome=outcome, rows=np.array(value["rows"], np.int64), tokens=tuple(value["tokens"]))
