@@ -18,6 +18,7 @@ from privacy import canonical
 NONCE_BYTES = 32
 DIGEST_BYTES = 32
 _WORDS = DIGEST_BYTES // 8
+_BLOCK = 1 << 14  # identifiers hashed at a time: bounds the memory of digests that are still single objects
 
 Digests: TypeAlias = np.ndarray[Any, np.dtype[np.uint64]]  # n × 4
 Values: TypeAlias = np.ndarray[Any, np.dtype[np.uint64]]  # n
@@ -33,8 +34,11 @@ def job_salt(context: bytes, receiver_nonce: bytes, sender_nonce: bytes) -> byte
 def digest_all(ids: Sequence[bytes], salt: bytes) -> Digests:
     """The digests of normalised identifiers, in order: n × 4 words."""
     hashed = hashlib.blake2s
-    joined = b"".join([hashed(salt + item).digest() for item in ids])
-    return np.frombuffer(joined, np.dtype("<u8")).reshape(-1, _WORDS)
+    digests = np.empty((len(ids), _WORDS), np.dtype("<u8"))
+    for start in range(0, len(ids), _BLOCK):
+        joined = b"".join([hashed(salt + item).digest() for item in ids[start : start + _BLOCK]])
+        digests[start : start + _BLOCK] = np.frombuffer(joined, digests.dtype).reshape(-1, _WORDS)
+    return digests
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ def into_buckets(digests: Digests, buckets: int) -> Bucketed:
     numbers = (digests[:, 0] >> np.uint64(32)) * np.uint64(buckets) >> np.uint64(32)
     rows = np.argsort(numbers.astype(np.uint16), kind="stable")
     ends = np.cumsum(np.bincount(numbers.astype(np.int64), minlength=buckets))
-    return Bucketed(digests[rows], rows.astype(np.int64), ends.astype(np.int64))
+    return Bucketed(digests[rows], rows, ends)
 
 
 def hash_values(digests: Digests) -> Values:

@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 
 from privacy import canonical
-from privacy.psi.oprf.digests import digest_all, hash_values, into_buckets, job_salt
+from privacy.psi.oprf.digests import _BLOCK, digest_all, hash_values, into_buckets, job_salt
 
 CONTEXT = b"digest of the job and of all commitments"
 IDS = [b"cid:%018d" % i for i in range(5000)]
@@ -19,6 +19,13 @@ def test_a_digest_is_blake2s_of_salt_and_identifier() -> None:
     assert words[1].tobytes() == hashlib.blake2s(salt + b"x" * 256).digest()
     assert digest_all([], salt).shape == (0, 4)
     np.testing.assert_array_equal(hash_values(words), words[:, 1])
+
+
+def test_more_identifiers_than_are_hashed_at_a_time() -> None:
+    many = [b"phone:%d" % i for i in range(_BLOCK + 3)]
+    words = digest_all(many, bytes(32))
+    for position in (0, 1, _BLOCK - 1, _BLOCK, _BLOCK + 2):
+        assert words[position].tobytes() == hashlib.blake2s(bytes(32) + many[position]).digest()
 
 
 def test_the_salt_depends_on_each_part() -> None:
