@@ -2,7 +2,7 @@
 
 PaXoS takes H2(x, row) as a random oracle (Pinkas, Rosulek, Trieu, Yanai, Eurocrypt 2020). So does this: BLAKE2b-512
 (RFC 7693) of context ‖ digest of x ‖ row, all of fixed lengths, cut to the tag's length. It is one call of a C function
-for each identifier, 0.28 s a million. Constructions on AES with a fixed key (Guo, Katz, Wang, Yu, IEEE S&P 2020) would
+for each identifier, 0.3 s a million. Constructions on AES with a fixed key (Guo, Katz, Wang, Yu, IEEE S&P 2020) would
 save most of that, but take 128 bits at once where a row has 456, and their security falls with the number of rows.
 """
 
