@@ -231,6 +231,12 @@ def sources(settings: Settings) -> Iterator[Finding]:
 
 def results(settings: Settings) -> Finding:
     """A file can be written where runs leave their results."""
+    if not settings.folder.is_dir():
+        en, zh = (
+            f"{settings.folder} appears with `ecohub partner init`",
+            f"{settings.folder} 由 `ecohub partner init` 创建",
+        )
+        return warning("results", "NOT_STARTED", en, zh)
 
     def probe() -> Finding:
         result_files.check(settings.results)

@@ -2,6 +2,7 @@
 
 import shutil
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -136,9 +137,9 @@ def test_a_death_between_commit_and_file_loses_nothing(banks: list[TestNode], mo
     def die(path: Path, data: bytes) -> None:
         if path.name == "b.bin":
             raise Died
-        replace(path, data)
+        write(path, data)
 
-    replace = files.replace
+    write = files.replace
     monkeypatch.setattr(files, "replace", die)
     with pytest.raises(Died):
         node.parts.results.place()
@@ -148,7 +149,9 @@ def test_a_death_between_commit_and_file_loses_nothing(banks: list[TestNode], mo
     assert again.parts.results.place() == 0
 
 
-def test_the_doctor_names_a_folder_that_takes_no_file(banks: list[TestNode]) -> None:
+def test_the_doctor_names_a_folder_that_takes_no_file(banks: list[TestNode], tmp_path: Path) -> None:
+    nowhere = replace(banks[0].parts.node.settings, folder=tmp_path / "not yet")
+    assert results(nowhere).code == "NOT_STARTED" and not nowhere.folder.exists(), "it looks, and makes nothing"
     assert results(banks[0].parts.node.settings).code == "OK"
     block(banks[0])
     assert results(banks[0].parts.node.settings).code == "RESULTS_NOT_WRITABLE"

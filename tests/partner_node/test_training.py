@@ -12,11 +12,13 @@ from flwr.app import Context, RecordDict
 
 from ecowire import documents
 from ecowire.documents import Body
+from ecowire.status import code_of
 from ecowire.stream import Message
 from federation import apps, grid
 from federation.errors import PartyFailed
 from federation.plan import TrainingPlan
 from partner_node import sessions, store
+from privacy.errors import Failure
 from tests.partner_node import alliance
 from tests.partner_node.alliance import MovableClock, TestAuthority, TestNode
 from tests.partner_node.relay import DirectChannel, MatchRelay
@@ -203,6 +205,51 @@ def test_a_run_that_broke_before_the_scores_books_nothing(aligned: tuple[list[Te
         train(nodes, body, DirectChannel(nodes, approvals))
     assert nodes[2].command("quota")["score_vectors"] == []
     assert nodes[2].parts.node.database.read(sessions.running) == []
+
+
+def test_a_run_whose_result_could_not_be_kept_is_neither_approved_nor_begun(
+    aligned: tuple[list[TestNode], str],
+) -> None:
+    nodes, match = aligned
+    body = plan_body(nodes, match)
+    job = alliance.propose(nodes, "train", body)
+    folder = nodes[0].parts.node.settings.results
+    folder.write_bytes(b"")  # a file where the folder should be
+    assert nodes[0].command("job", job=job)["blocked"]["code"] == "RESULTS_NOT_WRITABLE"
+    folder.unlink()
+    approvals = alliance.approve(nodes, job)
+    folder.rmdir()  # made by the look into it
+    folder.write_bytes(b"")
+    channel = DirectChannel(nodes, approvals)
+    with pytest.raises(PartyFailed):
+        train(nodes, body, channel)
+    assert "RESULTS_NOT_WRITABLE" in {
+        code_of(found) for found in channel.answers.values() if isinstance(found, Failure)
+    }
+    assert nodes[0].parts.node.database.read(sessions.running) == []
+
+
+def test_a_label_matrix_that_could_not_be_written_waits_in_the_database(aligned: tuple[list[TestNode], str]) -> None:
+    nodes, match = aligned
+    body = plan_body(nodes, match)
+    job = alliance.propose(nodes, "train", body)
+    channel = DirectChannel(nodes, alliance.approve(nodes, job))
+    folder = nodes[0].parts.node.settings.results
+    ask = channel._ask
+
+    def close_after_the_first(asked: Any) -> None:
+        ask(asked)
+        if asked.node == "broker" and folder.is_dir():
+            folder.rmdir()
+            folder.write_bytes(b"")
+
+    channel._ask = close_after_the_first  # type: ignore[method-assign]
+    assert set(train(nodes, body, channel)[1]) == {"broker", "bank", "platform"}
+    assert len(nodes[0].command("status")["results_waiting"]) == 2
+    folder.unlink()
+    assert nodes[0].parts.results.place() == 0
+    matrix = pyarrow.parquet.read_table(folder / f"label-matrix-{job[:16]}.parquet")
+    assert set(matrix["client_id"].to_pylist()) == {alliance.resident_id(n) for n in range(CLIENTS)}
 
 
 def test_columns_beyond_the_plan_or_of_class_c3_are_refused_at_approval(aligned: tuple[list[TestNode], str]) -> None:
