@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from privacy.errors import Failure
 from privacy.psi import values
 from privacy.psi.align_hidden import AlignHiddenFollower, AlignHiddenLeader
+from privacy.psi.allparty import AlignAllFollower, AlignAllLeader
 from privacy.psi.ecdh import AlignFollower, AlignLeader, CountFollower, CountLeader
 from privacy.psi.errors import BadSetup, IdentifiersChanged
 from privacy.psi.group import Entropy, Map
@@ -16,6 +17,8 @@ _KINDS: dict[tuple[Mode, Role], type[Session]] = {
     (Mode.COUNT, Role.FOLLOWER): CountFollower,
     (Mode.ALIGN, Role.LEADER): AlignLeader,
     (Mode.ALIGN, Role.FOLLOWER): AlignFollower,
+    (Mode.ALIGN_ALL, Role.LEADER): AlignAllLeader,
+    (Mode.ALIGN_ALL, Role.FOLLOWER): AlignAllFollower,
     (Mode.ALIGN_HIDDEN, Role.LEADER): AlignHiddenLeader,
     (Mode.ALIGN_HIDDEN, Role.FOLLOWER): AlignHiddenFollower,
 }
@@ -37,17 +40,18 @@ def create(
 ) -> Session:
     """A fresh session with a fresh key.
 
-    mode: "count" or "align"; role: "leader" or "follower". peers: the leader names its followers (one in count), a
-    follower its leader. ids: this side's distinct normalised identifiers, 1-256 bytes each; results speak of their
-    positions. counts: the committed number of identifiers of every party of the job. context: at least 16 bytes, the
-    digest of the job and all commitments; it enters the hash to the group, so lists of two jobs never compare.
-    minimum: fewer shared clients give the outcome BELOW_MINIMUM. map: an executor's map runs the arithmetic in threads.
+    mode: a value of `Mode`; role: "leader" or "follower". peers: the leader names its followers (one in count and
+    align-hidden), a follower its leader, in align-all first its leader and then the other followers. ids: this side's
+    distinct normalised identifiers, 1-256 bytes each; results speak of their positions. counts: the committed number
+    of identifiers of every party of the job. context: at least 16 bytes, the digest of the job and all commitments; it
+    enters the hash to the group, so lists of two jobs never compare. minimum: fewer shared clients give the outcome
+    BELOW_MINIMUM. map: an executor's map runs the arithmetic in threads.
     Raises BadSetup, BadIdentifiers.
     """
     try:
         kind = Mode(mode), Role(role)
     except ValueError:
-        raise BadSetup(why="mode is count or align, role is leader or follower") from None
+        raise BadSetup(why=f"mode is one of {', '.join(Mode)}; role is leader or follower") from None
     setup = Setup(
         mode=kind[0],
         role=kind[1],
@@ -58,7 +62,8 @@ def create(
         minimum=minimum,
         points_per_message=points_per_message,
     )
-    state = State(started=kind[1] is Role.FOLLOWER)  # a follower has nothing to send first
+    # a follower has nothing to send first, but in align-all, where followers talk to one another
+    state = State(started=kind[1] is Role.FOLLOWER and kind[0] is not Mode.ALIGN_ALL)
     return _KINDS[kind](setup, entropy(SEED_BYTES), tuple(ids), state, map)
 
 

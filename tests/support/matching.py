@@ -37,11 +37,12 @@ class Alliance:
     def __post_init__(self) -> None:
         leader, *followers = self.sets
         for name in self.sets:
+            others = [other for other in followers if other != name] if self.mode == "align-all" else []
             self.sessions[name] = psi.create(
                 mode=self.mode,
                 role="leader" if name == leader else "follower",
                 me=name,
-                peers=followers if name == leader else [leader],
+                peers=followers if name == leader else [leader, *others],
                 ids=self.sets[name],
                 counts={party: len(ids) for party, ids in self.sets.items()},
                 context=self.context,
