@@ -1,7 +1,7 @@
 """The values of a matching session: what was agreed, what is sent, what comes out, and the packed form of its state."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, TypeAlias
 
@@ -16,6 +16,7 @@ IDENTIFIERS_MAX = 1 << 22
 POINTS_PER_MESSAGE = 8192
 CONTEXT_BYTES_MIN = 16
 PARTIES_MAX = 64
+VALUE_BITS_MAX = 40
 ALIGN_ALL_IDENTIFIERS_MAX = 1 << 20  # one key-value store holds a party's shares
 
 Rows: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
@@ -23,6 +24,8 @@ Rows: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 
 class Mode(StrEnum):
     COUNT = "count"  # the leader learns how many clients are shared
+    COUNT_THEN_ROWS = "count-then-rows"  # both count; the leader learns which, if both then agree
+    SUM = "sum"  # both count; the leader learns the sum of one side's values over the shared clients
     ALIGN = "align"  # everybody learns the clients that all share, in one order
     ALIGN_ALL = "align-all"  # the same among three or more, and nobody learns what two of them share
     ALIGN_HIDDEN = "align-hidden"  # two parties order their union; neither learns which of its clients are shared
@@ -36,7 +39,9 @@ class Role(StrEnum):
 class Outcome(StrEnum):
     SHARED = "shared"  # the result is here
     BELOW_MINIMUM = "below minimum"  # fewer shared clients than agreed: no figure, no rows
-    NOT_ENTITLED = "not entitled"  # this party took part and learns nothing
+    NOT_ENTITLED = "not entitled"  # this party took part; the result is not for it
+    REFUSED = "refused"  # both counted, one did not agree to rows
+    GAVE_ROWS = "gave rows"  # this party let the leader see which of the leader's clients it has
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +56,20 @@ class Outgoing:
 class CountResult:
     outcome: Outcome
     count: int | None  # only with SHARED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowsResult:
+    outcome: Outcome
+    count: int | None  # None below the minimum
+    rows: Rows  # positions of the shared identifiers, as passed to create, ascending; empty unless SHARED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SumResult:
+    outcome: Outcome
+    count: int | None  # None below the minimum
+    total: int | None  # only with SHARED, in the unit of the values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +88,7 @@ class SpineResult:
     tokens: tuple[str, ...]  # of the whole union, 32 hex digits each, ascending; the same at both parties
 
 
-Result: TypeAlias = CountResult | AlignResult | SpineResult
+Result: TypeAlias = CountResult | RowsResult | SumResult | AlignResult | SpineResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +104,8 @@ class Setup:
     context: bytes  # digest of the job and of the commitments
     minimum: int
     points_per_message: int = POINTS_PER_MESSAGE
+    value_side: str = ""  # mode sum: whose values are added up, whole numbers below 2^bits
+    bits: int = 0
 
     def __post_init__(self) -> None:
         if self.me in self.peers or len(set(self.peers)) != len(self.peers) or not self.peers:
@@ -94,7 +115,7 @@ class Setup:
         everybody = self.mode is Mode.ALIGN_ALL
         if everybody and (len(self.peers) < 2 or set(self.counts) != {self.me, *self.peers}):
             raise BadSetup(why=f"in mode {self.mode} three or more parties all talk to one another")
-        alone = self.mode in (Mode.COUNT, Mode.ALIGN_HIDDEN) or self.role is Role.FOLLOWER
+        alone = self.mode in _OF_TWO or self.role is Role.FOLLOWER
         if alone and not everybody and len(self.peers) != 1:
             raise BadSetup(why=f"a {self.role} in mode {self.mode} has one peer")
         most = ALIGN_ALL_IDENTIFIERS_MAX if everybody else IDENTIFIERS_MAX
@@ -106,6 +127,14 @@ class Setup:
             or len(self.context) < CONTEXT_BYTES_MIN
         ):
             raise BadSetup(why="minimum, points per message or context is out of range")
+        if self.mode is Mode.SUM and (
+            self.value_side not in (self.me, *self.peers)
+            or type(self.bits) is not int
+            or not 1 <= self.bits <= VALUE_BITS_MAX
+        ):
+            raise BadSetup(why=f"a sum is of one party's values, of 1 to {VALUE_BITS_MAX} bits")
+        if self.mode is not Mode.SUM and (self.value_side or self.bits):
+            raise BadSetup(why=f"mode {self.mode} adds up no values")
 
 
 @dataclass(slots=True)
@@ -117,6 +146,7 @@ class State:
     taken: dict[tuple[str, str], list[bytes]] = field(default_factory=dict)
     # (peer, "sent" | "received") → running digest
     chains: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    decision: str = ""  # mode count-then-rows: what this side's people decided on the rows
     result: Result | None = None
 
 
@@ -134,12 +164,15 @@ def pack(setup: Setup, state: State, seed: bytes, identifiers: bytes) -> bytes:
                 "context": setup.context,
                 "minimum": setup.minimum,
                 "points_per_message": setup.points_per_message,
+                "value_side": setup.value_side,
+                "bits": setup.bits,
             },
             "seed": seed,
             "identifiers": identifiers,
             "started": state.started,
             "taken": [[peer, phase, list(chunks)] for (peer, phase), chunks in state.taken.items()],
             "chains": [[peer, direction, digest] for (peer, direction), digest in state.chains.items()],
+            "decision": state.decision,
             "result": _pack_result(state.result),
         }
     )
@@ -157,6 +190,7 @@ def unpack(data: bytes) -> tuple[Setup, State, bytes, bytes]:
             started=value["started"],
             taken={(peer, phase): list(chunks) for peer, phase, chunks in value["taken"]},
             chains={(peer, direction): digest for peer, direction, digest in value["chains"]},
+            decision=value.get("decision", ""),  # dumps from before there were decisions lack it
             result=_unpack_result(setup.mode, value["result"]),
         )
         return setup, state, value["seed"], value["identifiers"]
@@ -167,21 +201,33 @@ def unpack(data: bytes) -> tuple[Setup, State, bytes, bytes]:
 
 
 _SETUP_TYPES: dict[str, Any] = {"mode": Mode, "role": Role, "peers": tuple}
+_OF_TWO = frozenset({Mode.COUNT, Mode.COUNT_THEN_ROWS, Mode.SUM, Mode.ALIGN_HIDDEN})
+_RESULTS: dict[Mode, type[Result]] = {
+    Mode.COUNT: CountResult,
+    Mode.COUNT_THEN_ROWS: RowsResult,
+    Mode.SUM: SumResult,
+    Mode.ALIGN: AlignResult,
+    Mode.ALIGN_ALL: AlignResult,
+    Mode.ALIGN_HIDDEN: SpineResult,
+}
+_RESULT_TYPES: dict[str, Any] = {
+    "outcome": Outcome,
+    "rows": lambda rows: np.array(rows, np.int64),
+    "tokens": tuple,
+}
 
 
 def _pack_result(result: Result | None) -> packing.Packed:
     if result is None:
         return None
-    if isinstance(result, CountResult):
-        return {"outcome": result.outcome.value, "count": result.count}
-    return {"outcome": result.outcome.value, "rows": result.rows, "tokens": list(result.tokens)}
+    values = {item.name: getattr(result, item.name) for item in fields(result)}
+    return {
+        name: value.value if isinstance(value, Outcome) else list(value) if isinstance(value, tuple) else value
+        for name, value in values.items()
+    }
 
 
 def _unpack_result(mode: Mode, value: Any) -> Result | None:
     if value is None:
         return None
-    outcome = Outcome(value["outcome"])
-    if mode is Mode.COUNT:
-        return CountResult(outcome=outcome, count=value["count"])
-    kind = SpineResult if mode is Mode.ALIGN_HIDDEN else AlignResult
-    return kind(outcome=outcome, rows=np.array(value["rows"], np.int64), tokens=tuple(value["tokens"]))
+    return _RESULTS[mode](**{name: _RESULT_TYPES.get(name, lambda item: item)(value[name]) for name in value})
