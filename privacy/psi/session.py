@@ -96,6 +96,22 @@ class Session(ABC):
             return "done" if self.done else "start"
         return next(listing.phase for peer in self.setup.peers if (listing := self._expected(peer)))
 
+    @property
+    def ready(self) -> bool:
+        """There is something for `work`: never here, `receive` does it all."""
+        return False
+
+    def work(self) -> list[Outgoing]:
+        """One step of what is `ready`; its messages."""
+        return []
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """(messages taken, all messages to be taken)."""
+        expected = sum(self._chunks(listing) for peer in self.setup.peers for listing in self._listings(peer))
+        taken = sum(len(chunks) for chunks in self.state.taken.values())
+        return (expected if self.done else taken), expected
+
     def result(self) -> Result:
         """The result. Raises NotFinished."""
         if self.state.result is None:
