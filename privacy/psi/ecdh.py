@@ -33,7 +33,7 @@ _ROW_BYTES = 4 + TOKEN_BYTES  # position, token
 _SHARED, _BELOW_MINIMUM = 0, 1
 
 
-class _Party(Session):
+class Party(Session):
     """What leaders and followers share: keys and orders for each peer, lists of points."""
 
     def _key(self, peer: str) -> bytes:
@@ -55,7 +55,7 @@ class _Party(Session):
         return Listing(phase="rows", count=1 + min(self.setup.counts.values()), record_bytes=_ROW_BYTES)
 
 
-class _Leader(_Party):
+class _Leader(Party):
     @property
     def _peer_role(self) -> Role:
         return Role.FOLLOWER
@@ -92,7 +92,7 @@ class _Leader(_Party):
         """Every list of every follower is here: set the result, tell the followers."""
 
 
-class _Follower(_Party):
+class _Follower(Party):
     @property
     def _peer_role(self) -> Role:
         return Role.LEADER

@@ -94,6 +94,27 @@ class BadRows(Failure):
     zh = "{sender} 给出的共同次序无效：{why}；未使用任何行"
 
 
+class BadValues(Failure):
+    code = "PSI_BAD_VALUES"
+    kind = Kind.INVALID
+    en = "the values of this side cannot be added up: {why}; pass one whole number for each identifier"
+    zh = "本方数值不能用于求和：{why}；每个标识应对应一个整数"
+
+
+class BadDecision(Failure):
+    code = "PSI_BAD_DECISION"
+    kind = Kind.INTEGRITY
+    en = "what {sender} decided on the rows does not fit this session: {why}; no row is given or used"
+    zh = "{sender} 对行的决定与本会话不符：{why}；未给出或使用任何行"
+
+
+class BadTotal(Failure):
+    code = "PSI_BAD_TOTAL"
+    kind = Kind.INTEGRITY
+    en = "the sum from {sender} is not one of {count} values below 2^{bits}, or reaches 2^40; no figure is used"
+    zh = "{sender} 给出的合计不是 {count} 个小于 2^{bits} 的数值之和，或达到 2^40；未使用任何数字"
+
+
 class NotFinished(Failure):
     code = "PSI_NOT_FINISHED"
     kind = Kind.CONFLICT

@@ -4,7 +4,7 @@ import hmac
 from collections.abc import Sequence
 
 from privacy import merkle
-from privacy.psi.errors import BadIdentifiers
+from privacy.psi.errors import BadIdentifiers, BadValues
 
 IDENTIFIER_BYTES_MAX = 256
 SALT_BYTES_MIN = 16
@@ -18,6 +18,14 @@ def check_identifiers(ids: Sequence[bytes], committed: int) -> None:
         raise BadIdentifiers(why=f"each must have 1 to {IDENTIFIER_BYTES_MAX} bytes")
     if len(set(ids)) != len(ids):
         raise BadIdentifiers(why="one stands there twice")
+
+
+def check_values(values: Sequence[int], committed: int, bits: int) -> None:
+    """Raises BadValues unless there are as many whole numbers from 0 to 2^bits - 1."""
+    if len(values) != committed:
+        raise BadValues(why=f"{len(values)} values for {committed} identifiers")
+    if any(type(value) is not int or not 0 <= value < 1 << bits for value in values):
+        raise BadValues(why=f"each must be a whole number from 0 to 2^{bits} - 1")
 
 
 def commitment(ids: Sequence[bytes], salt: bytes) -> bytes:

@@ -18,9 +18,9 @@ from collections.abc import Callable, Sequence
 from privacy import canonical
 from privacy.psi import group, values, wire
 from privacy.psi.errors import ForeignMessage, NotFinished, RepeatedPoint, WrongPhase
-from privacy.psi.identifiers import check_identifiers
+from privacy.psi.identifiers import check_identifiers, check_values
 from privacy.psi.randomness import keyed_stream
-from privacy.psi.values import Outgoing, Result, Role, Setup, State
+from privacy.psi.values import VALUE_BITS_MAX, Outgoing, Result, Role, Setup, State
 from privacy.psi.wire import Link, Listing
 
 SEED_BYTES = 32
@@ -29,13 +29,23 @@ SEED_BYTES = 32
 class Session(ABC):
     """One party's side of one matching job. Subclasses say what is expected of each peer and what follows from it."""
 
-    def __init__(self, setup: Setup, seed: bytes, ids: Sequence[bytes], state: State, map: group.Map) -> None:
+    def __init__(
+        self,
+        setup: Setup,
+        seed: bytes,
+        ids: Sequence[bytes],
+        state: State,
+        map: group.Map,
+        values: Sequence[int] = (),
+    ) -> None:
         if state.result is None:
             check_identifiers(ids, setup.counts[setup.me])
+            check_values(values, len(ids) if setup.me == setup.value_side else 0, setup.bits)
         self.setup = setup
         self.state = state
         self._seed = seed
         self._ids = ids
+        self._values = values
         self._map = map
         self._context = canonical.digest_bytes("ecohub/psi-session/1", setup.context).hex()
 
@@ -133,10 +143,12 @@ class Session(ABC):
         return values.pack(self.setup, self.state, self._seed, self.identifiers_digest())
 
     def identifiers_digest(self) -> bytes:
-        """32 bytes, keyed by the seed: what `load` compares the identifiers with."""
+        """32 bytes, keyed by the seed: what `load` compares the identifiers (and their values) with."""
         mac = hmac.new(self._seed, b"identifiers", hashlib.sha256)
         for item in self._ids:
             mac.update(len(item).to_bytes(2, "big") + item)
+        for value in self._values:
+            mac.update(value.to_bytes(VALUE_BITS_MAX // 8, "big"))
         return mac.digest()
 
     # -- what a protocol says
@@ -182,8 +194,9 @@ class Session(ABC):
         return split(b"".join(self.state.taken[peer, listing.phase]), listing.record_bytes)
 
     def _distinct(self, peer: str, listing: Listing) -> None:
-        points = self._list(peer, listing)
-        if len(set(points)) != len(points):
+        """Raises RepeatedPoint. The point stands first in a record."""
+        points = {record[: group.POINT_BYTES] for record in self._list(peer, listing)}
+        if len(points) != listing.count:
             raise RepeatedPoint(sender=peer, phase=listing.phase)
 
     def _send(self, peer: str, listing: Listing, records: Sequence[bytes]) -> list[Outgoing]:
@@ -211,9 +224,10 @@ class Session(ABC):
         return self.state.chains.get((peer, direction), bytes(32))
 
     def _forget(self) -> None:
-        """The job is over: keys, lists and identifiers go."""
+        """The job is over: keys, lists, identifiers and values go."""
         self._seed = b""
         self._ids = ()
+        self._values = ()
         self.state.taken = {}
 
 

@@ -59,7 +59,7 @@ class CountResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RowsResult:
+class CountedRowsResult:
     outcome: Outcome
     count: int | None  # None below the minimum
     rows: Rows  # positions of the shared identifiers, as passed to create, ascending; empty unless SHARED
@@ -88,7 +88,7 @@ class SpineResult:
     tokens: tuple[str, ...]  # of the whole union, 32 hex digits each, ascending; the same at both parties
 
 
-Result: TypeAlias = CountResult | RowsResult | SumResult | AlignResult | SpineResult
+Result: TypeAlias = CountResult | CountedRowsResult | SumResult | AlignResult | SpineResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +204,7 @@ _SETUP_TYPES: dict[str, Any] = {"mode": Mode, "role": Role, "peers": tuple}
 _OF_TWO = frozenset({Mode.COUNT, Mode.COUNT_THEN_ROWS, Mode.SUM, Mode.ALIGN_HIDDEN})
 _RESULTS: dict[Mode, type[Result]] = {
     Mode.COUNT: CountResult,
-    Mode.COUNT_THEN_ROWS: RowsResult,
+    Mode.COUNT_THEN_ROWS: CountedRowsResult,
     Mode.SUM: SumResult,
     Mode.ALIGN: AlignResult,
     Mode.ALIGN_ALL: AlignResult,

@@ -22,7 +22,7 @@ from privacy.psi.errors import (
 )
 
 VERSION = 1
-RECORD_BYTES_MAX = 32
+RECORD_BYTES_MAX = 96
 _HEADER_BYTES_MAX = 4096
 _FIELDS: dict[str, type] = {
     "psi": int,
