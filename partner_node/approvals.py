@@ -46,10 +46,12 @@ PARTIES_MAX = 64
 VALID_DAYS_MAX = 366  # an approval is a person's answer about today's data, not a standing permission
 
 Review = Callable[[Body], None]
+Admission = Callable[[str, Body], None]  # job, body
 
 
 class Approvals:
     """`reviews`: for each kind of job, a check of its body that raises before a person can approve what can't run.
+    `admissions`: the same for what can't run now, though it is in order.
 
     The modules that take part in jobs need these approvals and give the reviews, so wiring fills the table afterwards.
     """
@@ -57,6 +59,7 @@ class Approvals:
     def __init__(self, node: Node) -> None:
         self._node = node
         self.reviews: dict[str, Review] = {}
+        self.admissions: dict[str, Admission] = {}
 
     def handlers(self) -> Handlers:
         return {"proposal": self.receive, "job.ended": self.ended}
@@ -241,6 +244,8 @@ class Approvals:
         self._check_own_keys(proposal.body, proposal.digest)
         self._check_peer_keys(proposal.body)
         self.reviews[proposal.kind](proposal.body)
+        if proposal.kind in self.admissions:
+            self.admissions[proposal.kind](proposal.digest, proposal.body)
 
     def _check_own_keys(self, body: Body, digest: str) -> None:
         own = self._node.card().body

@@ -23,6 +23,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from partner_node.errors import StoreOtherVersion
 from partner_node.tables import SCHEMA_VERSION, Base, ReleaseRow, ResultFileRow, RoundKeyRow, Schema
+from partner_node.tables_matching import MatchAlarmRow, MatchEntryRow, MatchRefusalRow
 
 T = TypeVar("T")
 BUSY_MILLISECONDS = 10_000
@@ -39,6 +40,7 @@ PRAGMAS = (
 ADDED = {
     2: (RoundKeyRow, ReleaseRow),
     3: (ResultFileRow,),
+    4: (MatchEntryRow, MatchAlarmRow, MatchRefusalRow),
 }  # tables that each schema brought: steps only add
 
 

@@ -17,7 +17,7 @@ from ecowire.documents import Body, Signed
 from ecowire.status import MalformedMessage
 from ecowire.stream import Message
 from federation.plan import order_digest
-from partner_node import approvals, files, relay, sessions, store, times
+from partner_node import approvals, files, match_slots, relay, sessions, store, times
 from partner_node.approvals import Approvals
 from partner_node.arguments import text
 from partner_node.consent import ConsentDesk
@@ -28,6 +28,8 @@ from partner_node.errors import (
     PurposeNotOffered,
     StepOutOfPlace,
 )
+from partner_node.match_book import Entry
+from partner_node.match_guard import Guard, Share
 from partner_node.node import Answer, Commands, Handlers, Node
 from partner_node.relay import Post
 from partner_node.sessions import Aligned, JobSession
@@ -69,6 +71,7 @@ class Matching:
         self._jobs = jobs
         self._desk = desk
         self._vault = vault
+        self.guard = Guard(node.settings)
         self._read: tuple[str, int, Identifiers] | None = None  # job, consent revision, what was read under both
 
     def handlers(self) -> Handlers:
@@ -99,11 +102,17 @@ class Matching:
             raise ProposalInvalid(why=f"the ids of {asset.name} are {asset.id_type} in {asset.id_column}")
         if body["purpose"] not in asset.purposes:
             raise PurposeNotOffered(asset=asset.name, purpose=str(body["purpose"]))
+        self.guard.review(body)
+
+    def admit(self, job: str, body: Body) -> None:
+        """Whether this node's rules let a match begin now. Raises what `Guard.admit` does."""
+        self._node.database.read(lambda session: self.guard.admit(session, job, body, self._node.clock()))
 
     def start(self, request: Message) -> Answer:
         """Commit to this side's ids, once.
 
-        Raises JobOver, StepOutOfPlace, and what `Approvals.require_all`, the desk and the vault raise.
+        What the guard, the desk or the vault refuse is noted for this node's people. Raises JobOver, StepOutOfPlace,
+        and what `Approvals.require_all` does.
         """
         proposal = self._jobs.require_all(request.head.get("job"), request.head.get("approvals"))
         if proposal.kind != "match":
@@ -111,7 +120,13 @@ class Matching:
         self.review(proposal.body)
         if self._node.database.read(lambda session: sessions.load(session, proposal.digest)) is not None:
             raise StepOutOfPlace(job=proposal.digest[:16], expected=0, found="start")
-        found = self._identifiers(proposal)
+        try:
+            self.admit(proposal.digest, proposal.body)
+            found = self._identifiers(proposal)
+            self._node.database.read(lambda session: self.guard.own(session, proposal, found))
+        except Failure as failure:
+            refusal, now = failure, self._node.clock()
+            return Answer(failure=refusal, write=lambda s: self.guard.refused(s, proposal, refusal, now))
         salt = self._node.entropy(SALT_BYTES)
         root = psi.commitment(found.ids, salt)
         body: Body = {
@@ -138,8 +153,13 @@ class Matching:
             return self._advance(proposal, state, request)
         except Failure as failure:
             self._read = None
-            now = times.to_text(self._node.clock())
-            return Answer(failure=failure, write=lambda session: sessions.end(session, proposal.digest, now))
+            refusal, now = failure, self._node.clock()
+
+            def end(session: Session) -> None:
+                sessions.end(session, proposal.digest, times.to_text(now))
+                self.guard.refused(session, proposal, refusal, now)
+
+            return Answer(failure=refusal, write=end)
 
     def export(self, arguments: Mapping[str, Any]) -> Body:
         """Write an alignment as CSV (position, token, client_id) for this node's own people.
@@ -162,11 +182,12 @@ class Matching:
 
     def _advance(self, proposal: Proposal, state: _State, request: Message) -> Answer:
         found = self._identifiers(proposal)
+        entries: tuple[Entry, ...] = ()
         if state.psi:
             session = psi.load(state.psi, found.ids)
             opening: list[psi.Outgoing] = []
         else:
-            session = self._create(proposal, state, found, request.head.get("commitments"))
+            session, entries = self._create(proposal, state, found, request.head.get("commitments"))
             opening = session.start()
         post = Post(self._node, proposal.digest, proposal.body, "match")
         for item in opening:
@@ -184,6 +205,7 @@ class Matching:
             keep = self._keeper(proposal, later)
 
         def write(transaction: Session) -> None:
+            self.guard.book(transaction, entries)
             keep(transaction)
             post.write(transaction)
 
@@ -191,7 +213,8 @@ class Matching:
 
     def _finish(self, proposal: Proposal, session: psi.Session, found: Identifiers) -> tuple[Signed, Any]:
         """The signed result, and the write that keeps it (and the alignment) and deletes the session's secrets."""
-        result, now = session.result(), times.to_text(self._node.clock())
+        result, moment = session.result(), self._node.clock()
+        now = times.to_text(moment)
         shared = result.outcome is psi.Outcome.SHARED
         aligned, order = [], ""
         if isinstance(result, psi.AlignResult) and shared:
@@ -216,6 +239,9 @@ class Matching:
         self._read = None
 
         def keep(transaction: Session) -> None:
+            if result.outcome is not psi.Outcome.NOT_ENTITLED:
+                share = Share(count=count, below=int(str(proposal.body["minimum"])))
+                self.guard.after(transaction, proposal.digest, share, moment)
             sessions.end(transaction, proposal.digest, now)
             sessions.keep_alignment(transaction, proposal.digest, aligned)
             kept = Result(job=proposal.digest, kind="match", document=signed, file=None, time=now)
@@ -223,15 +249,23 @@ class Matching:
 
         return signed, keep
 
-    def _create(self, proposal: Proposal, state: _State, found: Identifiers, commitments: object) -> psi.Session:
+    def _create(
+        self, proposal: Proposal, state: _State, found: Identifiers, commitments: object
+    ) -> tuple[psi.Session, tuple[Entry, ...]]:
+        """A fresh session, and what is booked with its first message."""
         counts, context = self._commitments(proposal, state, commitments)
         if psi.commitment(found.ids, state.salt) != state.root:
             raise IdentifiersChanged
-        own = approvals.party(proposal.body, self._node.settings.partner)
-        return psi.create(
+        me, now = self._node.settings.partner, self._node.clock()
+        slots = match_slots.testable(proposal.body, counts, me)
+        entries = self._node.database.read(
+            lambda session: self.guard.before(session, proposal, found, counts, slots, now)
+        )
+        own = approvals.party(proposal.body, me)
+        made = psi.create(
             mode=str(proposal.body["mode"]),
             role=str(own["role"]),
-            me=self._node.settings.partner,
+            me=me,
             peers=self._peers(proposal),
             ids=found.ids,
             counts=counts,
@@ -239,6 +273,7 @@ class Matching:
             minimum=int(str(proposal.body["minimum"])),
             entropy=self._node.entropy,
         )
+        return made, entries
 
     def _commitments(self, proposal: Proposal, state: _State, value: object) -> tuple[dict[str, int], bytes]:
         """(committed count of each party, digest of job and commitments). Raises CommitmentsDiffer, BadSignature."""

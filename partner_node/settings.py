@@ -8,7 +8,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from partner_node import match_rules
 from partner_node.errors import AssetUnknown, SettingsInvalid
+from partner_node.match_rules import MatchRules
 from privacy.errors import Failure
 from privacy.ids import PartnerId, parse_partner_id
 from privacy.normalise import UnknownIdType, normalise_column
@@ -38,6 +40,7 @@ class Asset:
     purposes: tuple[str, ...]
     columns: Mapping[str, str] = field(hash=False)  # name -> "C1" | "C2" | "C3"; the id column is not among them
     privacy_budget: PrivacyBudget | None = None
+    registered: int | None = None  # clients that are registered: a source with more never enters a match
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +57,7 @@ class Settings:
     contract: str
     genesis: str  # digest of the chain's genesis document, or empty until the parties agreed on one
     assets: tuple[Asset, ...]
+    matching: MatchRules = field(default_factory=MatchRules)
 
     @property
     def keys(self) -> Path:
@@ -86,7 +90,7 @@ def load(path: Path) -> Settings:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsInvalid(file=str(path), why=str(error)) from None
-    reader.known(document, "", {"node", "chain", "asset"})
+    reader.known(document, "", {"node", "chain", "asset", "matching"})
     node = reader.table(document, "node")
     reader.known(node, "node.", {"partner", "name", "dir", "hub", "enrol", "authority"})
     chain = reader.table(document, "chain") if "chain" in document else {}
@@ -109,6 +113,7 @@ def load(path: Path) -> Settings:
         contract=reader.text(chain, "chain.contract", default=""),
         genesis=reader.text(chain, "chain.genesis", default=""),
         assets=assets,
+        matching=match_rules.parse(reader.table(document, "matching") if "matching" in document else {}, reader.fail),
     )
 
 
@@ -118,36 +123,36 @@ class _Reader:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def _fail(self, why: str) -> SettingsInvalid:
+    def fail(self, why: str) -> SettingsInvalid:
         return SettingsInvalid(file=str(self._path), why=why)
 
     def known(self, table: Mapping[str, Any], prefix: str, names: set[str]) -> None:
         for key in table:
             if key not in names:
-                raise self._fail(f"unknown key {prefix}{key}")
+                raise self.fail(f"unknown key {prefix}{key}")
 
     def table(self, document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
         value = document.get(name)
         if not isinstance(value, dict):
-            raise self._fail(f"the table [{name}] is missing")
+            raise self.fail(f"the table [{name}] is missing")
         return value
 
     def tables(self, document: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
         value = document.get(name, [])
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-            raise self._fail(f"[[{name}]] must be an array of tables")
+            raise self.fail(f"[[{name}]] must be an array of tables")
         return value
 
     def text(self, table: Mapping[str, Any], key: str, *, default: str | None = None) -> str:
         value = table.get(key.rpartition(".")[2], default)
         if not isinstance(value, str) or (default is None and not value):
-            raise self._fail(f"{key} must be text")
+            raise self.fail(f"{key} must be text")
         return value
 
     def number(self, table: Mapping[str, Any], key: str) -> int:
         value = table.get(key.rpartition(".")[2], 0)
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise self._fail(f"{key} must be a whole number")
+            raise self.fail(f"{key} must be a whole number")
         return value
 
     def path(self, table: Mapping[str, Any], key: str) -> Path:
@@ -155,26 +160,26 @@ class _Reader:
 
     def asset(self, index: int, table: Mapping[str, Any]) -> Asset:
         prefix = f"asset[{index}]."
-        names = {"name", "source", "table", "id_column", "id_type", "purposes", "columns", "privacy_budget"}
-        self.known(table, prefix, names)
+        names = {"name", "source", "table", "id_column", "id_type", "purposes", "columns"}
+        self.known(table, prefix, names | {"privacy_budget", "registered"})
         source = self.text(table, prefix + "source")
         id_column, id_type = self.text(table, prefix + "id_column"), self.text(table, prefix + "id_type")
         purposes, columns = table.get("purposes"), table.get("columns")
         if ("://" in source) != ("table" in table):
-            raise self._fail(f"{prefix}table goes with a source that is an SQLAlchemy URL, and such a source needs it")
+            raise self.fail(f"{prefix}table goes with a source that is an SQLAlchemy URL, and such a source needs it")
         try:
             normalise_column(id_type, ())
         except UnknownIdType as failure:
-            raise self._fail(f"{prefix}id_type: {failure.message()}") from None
+            raise self.fail(f"{prefix}id_type: {failure.message()}") from None
         if not isinstance(purposes, list) or not purposes or not all(isinstance(p, str) and p for p in purposes):
-            raise self._fail(f"{prefix}purposes must list at least one purpose")
+            raise self.fail(f"{prefix}purposes must list at least one purpose")
         if not isinstance(columns, dict):
-            raise self._fail(f"{prefix}columns must give each column its class")
+            raise self.fail(f"{prefix}columns must give each column its class")
         for name, class_ in columns.items():
             if class_ not in CLASSES:
-                raise self._fail(f"{prefix}columns.{name} must be C1, C2 or C3")
+                raise self.fail(f"{prefix}columns.{name} must be C1, C2 or C3")
         if id_column in columns:
-            raise self._fail(f"{prefix}columns names the id column {id_column}")
+            raise self.fail(f"{prefix}columns names the id column {id_column}")
         return Asset(
             name=self.text(table, prefix + "name"),
             source=source if "://" in source else str((self._path.parent / source).resolve()),
@@ -184,6 +189,7 @@ class _Reader:
             purposes=tuple(purposes),
             columns=dict(columns),
             privacy_budget=self.budget(table, prefix + "privacy_budget"),
+            registered=self.number(table, prefix + "registered") if "registered" in table else None,
         )
 
     def budget(self, table: Mapping[str, Any], key: str) -> PrivacyBudget | None:
@@ -192,10 +198,10 @@ class _Reader:
             return None
         found = table["privacy_budget"]
         if not isinstance(found, dict) or set(found) != {"epsilon", "delta_log10"}:
-            raise self._fail(f'{key} must be {{epsilon = "8", delta_log10 = -6}}')
+            raise self.fail(f'{key} must be {{epsilon = "8", delta_log10 = -6}}')
         epsilon, delta = found["epsilon"], found["delta_log10"]
         if not isinstance(epsilon, str) or not _DECIMAL.fullmatch(epsilon) or Decimal(epsilon) == 0:
-            raise self._fail(f"{key}.epsilon must be a positive decimal number as text")
+            raise self.fail(f"{key}.epsilon must be a positive decimal number as text")
         if not isinstance(delta, int) or isinstance(delta, bool) or not DELTA_LEAST <= delta <= DELTA_MOST:
-            raise self._fail(f"{key}.delta_log10 must be a whole number from {DELTA_LEAST} to {DELTA_MOST}")
+            raise self.fail(f"{key}.delta_log10 must be a whole number from {DELTA_LEAST} to {DELTA_MOST}")
         return PrivacyBudget(epsilon=Decimal(epsilon), delta_log10=delta)

@@ -81,6 +81,7 @@ def build(settings: Settings, *, tap: Tap | None = None, now: Clock = clock, ran
     catalogue = Catalogue(node, desk, vault)
     settlement = Settlement(node, desk.gate)
     jobs.reviews.update({"match": matching.review, "train": plans.review, "agreement": settlement.review})
+    jobs.admissions["match"] = matching.admit
     handlers = join(jobs.handlers(), matching.handlers(), plans.handlers(), witness.handlers(), settlement.handlers())
 
     worker: Worker

@@ -24,6 +24,8 @@ START = datetime(2026, 10, 1, 8, 0, tzinfo=UTC)
 PURPOSE = "joint profile"
 LOG_KEY = seal.SigningKey(b"\x11" * 32)
 ALLIANCE = "harbour"
+# the clients of most tests are few, the same at all parties, and numbered through
+OPEN = "minimum = 1\nconsecutive = 100000\noverlap_percent = [0, 100]"
 
 
 def resident_id(number: int) -> str:
@@ -113,9 +115,16 @@ class TestNode:
 
 
 def make_node(
-    folder: Path, partner: str, csv: str, *, columns: dict[str, str], clock: MovableClock, authority: TestAuthority
+    folder: Path,
+    partner: str,
+    csv: str,
+    *,
+    columns: dict[str, str],
+    clock: MovableClock,
+    authority: TestAuthority,
+    matching: str = OPEN,
 ) -> TestNode:
-    """A node with one asset "clients" in a CSV file, enrolled in the test alliance."""
+    """A node with one asset "clients" in a CSV file, enrolled in the test alliance. `matching`: its [matching] table."""
     home = folder / partner
     home.mkdir()
     (home / "clients.csv").write_text(csv)
@@ -125,7 +134,7 @@ def make_node(
         f'[node]\npartner = "{partner}"\nname = "{partner.title()}"\ndir = "data"\nhub = "127.0.0.1:1"\n'
         f'enrol = "127.0.0.1:1"\nauthority = "ca.pem"\n[chain]\nchain_id = 1337\n[[asset]]\nname = "clients"\n'
         f'source = "clients.csv"\nid_column = "client_id"\nid_type = "resident_id"\npurposes = ["{PURPOSE}"]\n'
-        f"[asset.columns]\n{listed}\n"
+        f"[asset.columns]\n{listed}\n[matching]\n{matching}\n"
     )
     settings = node_settings.load(home / "node.toml")
     enrolment.init(settings, SeededEntropy(partner.encode()))

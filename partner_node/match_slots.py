@@ -1,0 +1,33 @@
+"""How many ids the sizes of a job let another party test here: what is booked, since what it says can't be checked.
+
+ecdh: each party sends exactly as many points as it committed to, and this node's session takes no other number.
+oprf: a receiver that deviates can put as many ids into its store as the store has slots (a linear system of that many
+unknowns; Pinkas, Rosulek, Trieu, Yanai, Eurocrypt 2020, section on malicious security), whatever number it claims. A
+sender's tags test nothing unless it receives rows too.
+"""
+
+from collections.abc import Mapping
+
+from ecowire.documents import Body
+from partner_node import approvals
+from privacy.psi.oprf.parameters import parameters
+
+LEADER = "leader"
+
+
+def testable(body: Body, counts: Mapping[str, int], me: str) -> dict[str, int]:
+    """Other party -> ids that it can test here. counts: committed ids of every party. Raises BadSetup for counts that
+    the engine `oprf` does not take.
+    """
+    others = [item for item in approvals.parties(body) if item["partner"] != me]
+    if body["engine"] != "oprf":
+        return {item["partner"]: counts[item["partner"]] for item in others}
+    found: dict[str, int] = {}
+    for item in others:
+        peer = item["partner"]
+        as_receiver = parameters(counts[peer], counts[me])
+        as_sender = parameters(counts[me], counts[peer])
+        receives = item["role"] == LEADER or body.get("both") is True
+        slots = as_receiver.buckets * as_receiver.slots if receives else as_sender.buckets * as_sender.sender_bucket
+        found[peer] = max(counts[peer], slots)
+    return found

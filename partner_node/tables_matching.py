@@ -1,0 +1,58 @@
+"""The node's tables of matching's guards: what was entered towards whom, alarms, refusals. Nothing is ever deleted."""
+
+from sqlalchemy import UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from partner_node.tables import Base
+
+
+class MatchEntryRow(Base):
+    """One match towards one partner, booked with the first message that leaves for it.
+
+    `added`: digests (8 bytes each) of own ids that were never entered towards this partner from this asset before.
+    All `added` in order number these ids; `members` says by one bit for each of them which this match entered.
+    """
+
+    __tablename__ = "match_entry"
+    __table_args__ = (UniqueConstraint("job", "partner"),)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    job: Mapped[str]
+    partner: Mapped[str] = mapped_column(index=True)
+    asset: Mapped[str]
+    month: Mapped[str]  # of the booking, UTC, such as 2026-10
+    own: Mapped[int]  # distinct own ids entered
+    peer: Mapped[int]  # distinct ids that the partner committed to
+    slots: Mapped[int]  # ids that the job's sizes let the partner test here: what is counted, not what it says
+    time: Mapped[str]
+    added: Mapped[bytes]
+    members: Mapped[bytes]
+
+
+class MatchAlarmRow(Base):
+    """A share of common clients outside the limits. It stands until a person clears it."""
+
+    __tablename__ = "match_alarm"
+    __table_args__ = (UniqueConstraint("job", "partner"),)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    job: Mapped[str]
+    partner: Mapped[str]
+    kind: Mapped[str]  # "high" | "low"
+    percent: Mapped[int | None]  # None where the count was below the job's minimum
+    time: Mapped[str]
+    cleared: Mapped[str | None]
+    person: Mapped[str | None]
+    reason: Mapped[str | None]
+
+
+class MatchRefusalRow(Base):
+    """A match that this node ended or did not begin, and why: one row a job and code, however often it was tried."""
+
+    __tablename__ = "match_refusal"
+    job: Mapped[str] = mapped_column(primary_key=True)
+    code: Mapped[str] = mapped_column(primary_key=True)
+    partners: Mapped[str]
+    en: Mapped[str]
+    zh: Mapped[str]
+    first: Mapped[str]
+    last: Mapped[str]
+    times: Mapped[int]
