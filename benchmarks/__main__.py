@@ -7,7 +7,7 @@ NAMES = {
     "aggregation": "sums that nobody opens alone, beside TenSEAL, phe, masks and no protection",
     "chain": "the sandbox chain: writing, reading, running again in two EVMs",
     "linear": "plain matrix times encrypted vector, beside per-element Paillier",
-    "matching": "private set intersection, engine ecdh",
+    "matching": "shared clients of two parties, beside SecretFlow RR22 and KKRT and openmined-psi",
     "round": "a round of horizontal training over real processes, beside stock Flower",
 }
 

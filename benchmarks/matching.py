@@ -1,57 +1,123 @@
-"""`make bench NAME=matching`: the engine `ecdh` in one process, both sides in turn on one core; the relay is not in it.
+"""`make bench NAME=matching`: the clients that two parties share, our engines beside SecretFlow and OpenMined.
 
-Sizes 2^10 to 2^14, half of the clients shared. Bytes are those of the messages before sealing.
+The engine alone: two processes, one connection on loopback, nothing of hub and nodes. Every match is made by two fresh
+processes, the engines of a case in turn; the receiver's result is compared with the true one each time.
+
+ECOHUB_BENCH_SIZES=4096,1024x1048576 are the cases (receiver x sender, one number for both), ECOHUB_BENCH_RUNS=1 the
+runs, ECOHUB_BENCH_ENGINES=oprf,rr22 the engines. What is left out is not judged. All of it takes about two hours.
 """
 
 import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
-from benchmarks.harness import Row, publish, row, seconds
-from privacy.psi import create
+from benchmarks import matching_report
+from benchmarks.harness import Row, publish, row, short
+from benchmarks.matching_pair import Match, Pair
+from benchmarks.peers import environment
+from benchmarks.peers.match import RECEIVER, SENDER
 
-RUNS = 3
-SIZES = [1 << 10, 1 << 12, 1 << 14]
+SIZES = "4096,65536,262144,1048576,1024x1048576"
+RUNS = int(os.environ.get("ECOHUB_BENCH_RUNS", "3"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """What is measured, and by which name a run is asked for it."""
+
+    key: str
+    name: str
+    entry: str
+    ours: bool
+
+
+ENGINES = (
+    Engine(key="oprf", name="oprf, rows", entry="benchmarks.matching_engines:oprf_rows", ours=True),
+    Engine(key="ecdh", name="ecdh, count", entry="benchmarks.matching_engines:ecdh_count", ours=True),
+    Engine(key="rr22", name="spu RR22", entry="benchmarks.peers.spu:rr22", ours=False),
+    Engine(key="kkrt", name="spu KKRT", entry="benchmarks.peers.spu:kkrt", ours=False),
+    Engine(key="openmined", name="openmined-psi", entry="benchmarks.peers.openmined:side", ours=False),
+)
 
 
 def run() -> None:
+    cases, engines = asked_cases(), asked_engines()
+    peers = Path(sys.executable) if all(engine.ours for engine in engines) else environment.python(bare=True)
     rows: list[Row] = []
-    for mode in ("count", "align"):
-        for size in SIZES:
-            timed, sent = [], 0
-            for _ in range(RUNS):
-                carried = [0]
-                timed.append(seconds(lambda m=mode, n=size, c=carried: _match(m, n, c)))
-                sent = carried[0]
-            rows.append(
-                row(f"{mode} 2^{size.bit_length() - 1}", "ecdh", size, timed, metric="both sides, one core", unit="s")
-            )
-            rows.append(row(f"{mode} 2^{size.bit_length() - 1}", "ecdh", size, [sent], metric="messages", unit="B"))
-    publish("matching", rows)
+    for sizes in cases:
+        matches: dict[str, list[Match]] = {engine.name: [] for engine in engines}
+        for turn in range(RUNS):
+            for engine in engines:
+                match = measured(peers, engine, sizes)
+                matches[engine.name].append(match)
+                print(f"{sizes[0]:,} x {sizes[1]:,}, {turn + 1} of {RUNS}, {_line(engine, match)}", flush=True)
+        for name, found in matches.items():
+            rows += rows_of(name, sizes, found)
+    names = [engine.name for engine in engines]
+    publish(
+        "matching",
+        rows,
+        matching_report.targets(rows),
+        matching_report.table(rows, names),
+        partial(matching_report.draw, rows=rows, engines=names),
+    )
 
 
-def _match(mode: str, size: int, carried: list[int]) -> None:
-    ids = {
-        "leader": [b"cid:%018d" % i for i in range(size)],
-        "follower": [b"cid:%018d" % i for i in range(size // 2, size + size // 2)],
-    }
-    sessions = {
-        me: create(
-            mode=mode,
-            role=me,
-            me=me,
-            peers=[other],
-            ids=ids[me],
-            counts={"leader": size, "follower": size},
-            context=b"benchmark context",
-            minimum=1,
-            entropy=os.urandom,
-        )
-        for me, other in (("leader", "follower"), ("follower", "leader"))
-    }
-    waiting = [("leader", out) for out in sessions["leader"].start()]
-    while waiting:
-        sender, out = waiting.pop(0)
-        carried[0] += len(out.message)
-        waiting += [(out.recipient, reply) for reply in sessions[out.recipient].receive(sender, out.message)]
-    result = sessions["leader"].result()
-    shared = result.count if mode == "count" else len(result.rows)  # type: ignore[union-attr]
-    assert shared == size // 2
+def asked_cases() -> list[tuple[int, int]]:
+    """(receiver's, sender's clients) of every case. Raises ValueError."""
+    cases = []
+    for text in os.environ.get("ECOHUB_BENCH_SIZES", SIZES).split(","):
+        receiver, _, sender = text.partition("x")
+        cases.append((int(receiver), int(sender or receiver)))
+    return cases
+
+
+def asked_engines() -> list[Engine]:
+    """Raises ValueError for a name that no engine has."""
+    known = {engine.key: engine for engine in ENGINES}
+    keys = os.environ.get("ECOHUB_BENCH_ENGINES", ",".join(known)).split(",")
+    if unknown := set(keys) - known.keys():
+        raise ValueError(f"no engine is called {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    return [known[key] for key in keys]
+
+
+def measured(peers: Path, engine: Engine, sizes: tuple[int, int]) -> Match:
+    """One match. Raises PartyFailed."""
+    interpreter = Path(sys.executable) if engine.ours else peers
+    variables = environment.variables(environment.ROOT)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Pair(interpreter, engine.entry, sizes, variables, Path(folder)) as pair,
+    ):
+        return pair.match()
+
+
+def rows_of(name: str, sizes: tuple[int, int], matches: Sequence[Match]) -> list[Row]:
+    """The rows of one engine and case."""
+    case = matching_report.case(sizes)
+
+    def made(metric: str, unit: str, values: Sequence[float]) -> Row:
+        return row(case, name, max(sizes), values, metric=metric, unit=unit)
+
+    rows = [
+        made("seconds", "s", [match.seconds for match in matches]),
+        made("wire", "B", [sum(match.received) for match in matches]),
+        made("CPU-seconds", "s", [sum(match.cpu) for match in matches]),
+    ]
+    for rank, side in ((RECEIVER, "receiver"), (SENDER, "sender")):
+        rows += [
+            made(f"{side} CPU-seconds", "s", [match.cpu[rank] for match in matches]),
+            made(f"to {side}", "B", [match.received[rank] for match in matches]),
+            made(f"{side} peak memory", "B", [match.peak[rank] for match in matches]),
+            made(f"{side} memory before", "B", [match.resident[rank] for match in matches]),
+        ]
+    return rows
+
+
+def _line(engine: Engine, match: Match) -> str:
+    cpu, wire, peak = sum(match.cpu), sum(match.received), max(match.peak)
+    return f"{engine.name}: {short(match.seconds, 's')}, CPU {short(cpu, 's')}, {short(wire, 'B')}, {short(peak, 'B')}"

@@ -1,0 +1,117 @@
+"""Our matching engines as sides of the benchmark: clients in memory, sessions without I/O, one connection."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+from benchmarks.peers import channel
+from benchmarks.peers.match import DIGITS, RECEIVER, SENDER, Place, check_rows, clients
+from privacy import psi
+from privacy.psi import oprf
+from privacy.psi.values import AlignResult, CountResult
+
+CONTEXT = b"one job of the matching benchmark"
+NAMES = {RECEIVER: "receiver", SENDER: "sender"}
+
+
+class Engine:
+    """What the engines share. `ids` is let go when the session has it, as a node does."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._me, self._peer = NAMES[place.rank], NAMES[1 - place.rank]
+        numbers, self._shared = clients(place)
+        self._ids = [b"cid:%0*d" % (DIGITS, number) for number in numbers]
+        self._counts = dict(zip(NAMES.values(), place.sizes, strict=True))
+
+    def connect(self) -> None:
+        self._channel = channel.connect(self._place)
+
+    def close(self) -> None:
+        self._channel.close()
+
+
+class Oprf(Engine):
+    """Rows to the receiver, in one process a side."""
+
+    def match(self) -> None:
+        ids, self._ids = self._ids, []
+        self._session = session = oprf.create(
+            role=self._me,
+            me=self._me,
+            peer=self._peer,
+            ids=ids,
+            counts=self._counts,
+            context=CONTEXT,
+            minimum=1,
+            entropy=os.urandom,
+        )
+        del ids
+        waiting = session.start() if self._place.rank == RECEIVER else []
+        while True:
+            for out in waiting:
+                self._channel.post(out.message)
+            if session.done:
+                break
+            message = self._channel.next(wait=not session.ready)
+            waiting = session.work() if message is None else session.receive(self._peer, bytes(message))
+        self._channel.flush()
+
+    def check(self) -> None:
+        found = self._session.result()
+        assert self._place.rank == RECEIVER or not len(found.rows)
+        if self._place.rank == RECEIVER:
+            check_rows(found.rows.tolist(), self._shared)
+
+
+class Ecdh(Engine):
+    """A mode of the Diffie-Hellman engine; its arithmetic in as many threads as there are cores."""
+
+    def __init__(self, place: Place, mode: str) -> None:
+        super().__init__(place)
+        self._mode = mode
+
+    def match(self) -> None:
+        ids, self._ids = self._ids, []
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            self._session = session = psi.create(
+                mode=self._mode,
+                role="leader" if self._place.rank == RECEIVER else "follower",
+                me=self._me,
+                peers=[self._peer],
+                ids=ids,
+                counts=self._counts,
+                context=CONTEXT,
+                minimum=1,
+                entropy=os.urandom,
+                map=pool.map,
+            )
+            del ids
+            waiting = session.start() if self._place.rank == RECEIVER else []
+            while True:
+                for out in waiting:
+                    self._channel.post(out.message)
+                if session.done:
+                    break
+                message = self._channel.next()
+                assert message is not None
+                waiting = session.receive(self._peer, bytes(message))
+        self._channel.flush()
+
+    def check(self) -> None:
+        found = self._session.result()
+        if isinstance(found, AlignResult):
+            check_rows(found.rows.tolist(), self._shared)
+        elif isinstance(found, CountResult) and self._place.rank == RECEIVER:
+            assert found.count == self._place.shared, f"{found.count} counted of {self._place.shared}"
+
+
+def oprf_rows(place: Place) -> Oprf:
+    return Oprf(place)
+
+
+def ecdh_count(place: Place) -> Ecdh:
+    return Ecdh(place, "count")
+
+
+def ecdh_align(place: Place) -> Ecdh:
+    return Ecdh(place, "align")
