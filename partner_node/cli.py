@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from ecowire import outputs
-from partner_node import cli_settlement, keys
+from partner_node import cli_matching, cli_settlement, keys
 from partner_node.cli_common import Cli, options
 from privacy import seal
 
@@ -31,7 +31,7 @@ def partner(cli: Cli) -> None:
     """A partner's own node: enrol, publish, approve, check, sign."""
 
 
-for _group in cli_settlement.GROUPS:
+for _group in (*cli_settlement.GROUPS, *cli_matching.COMMANDS):
     partner.add_command(_group)
 
 
@@ -199,19 +199,6 @@ def pin(cli: Cli, cards: tuple[Path, ...], replace: bool) -> None:
         pinned.append(cli.call("pin", card=value, replace=replace))
     rows = [(item["partner"], item["name"], item["digest"][:16]) for item in pinned]
     cli.show({"pinned": pinned}, lambda: cli.table(("partner", "name", "card"), rows))
-
-
-@partner.command()
-@options
-def quota(cli: Cli) -> None:
-    """Score vectors disclosed over this node's lifetime."""
-    found = cli.call("quota")
-    columns = ("run", "asset", "columns", "label holder", "disclosed")
-    rows = [
-        (q["run"][:16], q["asset"], len(q["columns"]), q["label_holder"], q["disclosed"])
-        for q in found["score_vectors"]
-    ]
-    cli.show(found, lambda: cli.table(columns, rows))
 
 
 @partner.command()

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from ecowire import status
 from ecowire.documents import Body
-from partner_node import budget, result_files, sessions, store
+from partner_node import budget, match_book, result_files, sessions, store
 from partner_node.arguments import optional_text, text
 from partner_node.consent import ConsentDesk
 from partner_node.errors import CommandInvalid
@@ -40,7 +40,7 @@ class Office:
         }
 
     def status(self, _: Mapping[str, Any]) -> Body:
-        """The connection, what waits for the hub, what runs, what was refused, and files that can't be written yet."""
+        """The connection, what waits for the hub, what runs, what was refused, files not yet written, alarms."""
         link = self._link()
 
         def body(session: Session) -> Body:
@@ -61,6 +61,7 @@ class Office:
                 "peers": [*store.peers(session)],
                 "receipts": len(store.receipts(session)),
                 "results_waiting": [name for _, name in result_files.names(session)],
+                "match_alarms": [alarm.partner for alarm in match_book.alarms(session) if alarm.cleared is None],
             }
 
         return self._node.database.read(body)

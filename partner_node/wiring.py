@@ -17,6 +17,7 @@ from partner_node.consent import ConsentDesk
 from partner_node.database import Database
 from partner_node.horizontal import Horizontal
 from partner_node.local import LocalServer
+from partner_node.match_office import MatchOffice
 from partner_node.matching import Matching
 from partner_node.node import Command, Commands, Handler, Handlers, Node
 from partner_node.office import Office
@@ -105,6 +106,7 @@ def build(settings: Settings, *, tap: Tap | None = None, now: Clock = clock, ran
     commands = join(
         jobs.commands(),
         matching.commands(),
+        MatchOffice(node).commands(),
         witness.commands(),
         catalogue.commands(),
         settlement.commands(),

@@ -124,7 +124,7 @@ def make_node(
     authority: TestAuthority,
     matching: str = OPEN,
 ) -> TestNode:
-    """A node with one asset "clients" in a CSV file, enrolled in the test alliance. `matching`: its [matching] table."""
+    """A node with one asset "clients" in a CSV file, enrolled in the test alliance. matching: its [matching] table."""
     home = folder / partner
     home.mkdir()
     (home / "clients.csv").write_text(csv)

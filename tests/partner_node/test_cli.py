@@ -90,11 +90,14 @@ def test_a_node_from_start_to_stop(node: Running, tmp_path: Path) -> None:
     assert node.json("consent", "show", "--client", CLIENT)["records"][0]["purpose"] == "profile"
     assert node.json("consent", "withdraw", CLIENT) == {"withdrawn": 1}
     assert node.json("jobs") == {"jobs": []}
-    assert node.json("quota") == {"score_vectors": []}
+    quota = node.json("quota")
+    assert (quota["matching"]["partners"], quota["score_vectors"]) == ([], [])
+    assert "no partner's card is pinned" in node.run("quota").stdout
+    assert "尚无告警" in node.run("matching", "records", "--lang", "zh").stdout
+    assert node.refused("matching", "clear", "broker", "--reason", "asked them") == "MATCH_NO_ALARM"
     assert node.json("budget") == {"assets": []}
     assert "no asset has a privacy budget" in node.run("budget").stdout
     assert "没有数据资产设有隐私预算" in node.run("budget", "--lang", "zh").stdout
-    assert "nothing there yet" in node.run("quota").stdout
     assert node.json("keys", "show")["partner"] == "bank"
     trust = tmp_path / "bank.toml"
     node.json("trust", "export", "--out", str(trust))

@@ -1,0 +1,111 @@
+"""`ecohub partner quota` and `ecohub partner matching`: what partners may still ask, alarms, and refusals."""
+
+import getpass
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from partner_node.cli_common import Cli, options
+
+QUOTA_COLUMNS = {
+    "en": ("partner", "matches this month", "ids it could test this month", "… ever", "own distinct ids", "alarm"),
+    "zh": ("伙伴", "本月匹配次数", "本月可测试标识", "累计可测试标识", "本方累计不同标识", "告警"),
+}
+SCORE_COLUMNS = {
+    "en": ("run", "asset", "columns", "label holder", "score vectors"),
+    "zh": ("任务", "资产", "字段数", "标签方", "分数向量"),
+}
+ALARM_COLUMNS = {
+    "en": ("alarm since", "partner", "job", "share", "cleared", "by", "reason"),
+    "zh": ("告警时间", "伙伴", "任务", "占比", "解除时间", "解除人", "原因"),
+}
+REFUSAL_COLUMNS = {
+    "en": ("refused", "partners", "job", "times", "why"),
+    "zh": ("拒绝时间", "伙伴", "任务", "次数", "原因"),
+}
+SHARES = {"high": {"en": "high", "zh": "过高"}, "low": {"en": "low", "zh": "过低"}}
+NO_PARTNER = (
+    "no partner's card is pinned and none was matched with (`ecohub partner pin`)",
+    "尚未固定任何伙伴的名片，也未进行过匹配（`ecohub partner pin`）",
+)
+NO_SCORES = ("no training has disclosed score vectors", "尚无训练披露分数向量")
+NO_ALARMS = ("no alarm was raised", "尚无告警")
+NO_REFUSALS = ("no match was refused here", "本节点尚未拒绝任何匹配")
+
+
+@click.command()
+@options
+def quota(cli: Cli) -> None:
+    """What matches with each partner used of its limits, and score vectors disclosed over this node's lifetime."""
+    matching, scores = cli.call("matching.quota"), cli.call("quota")
+
+    def human() -> None:
+        cli.say(f"month {matching['month']} (UTC)", f"{matching['month']}（UTC）")
+        cli.table(QUOTA_COLUMNS[cli.lang], [_quota_row(line) for line in matching["partners"]], NO_PARTNER)
+        rows = [
+            (q["run"][:16], q["asset"], len(q["columns"]), q["label_holder"], q["disclosed"])
+            for q in scores["score_vectors"]
+        ]
+        cli.table(SCORE_COLUMNS[cli.lang], rows, NO_SCORES)
+
+    cli.show({"matching": matching, **scores}, human)
+
+
+@click.group()
+def matching() -> None:
+    """Alarms and refusals of matches at this node."""
+
+
+@matching.command("records")
+@options
+def records(cli: Cli) -> None:
+    """Every alarm, and every match that this node ended or did not begin, with the reason."""
+    found = cli.call("matching.records")
+
+    def human() -> None:
+        alarms = [
+            (a["time"], a["partner"], a["job"][:16], _share(cli, a), a["cleared"], a["person"], a["reason"])
+            for a in found["alarms"]
+        ]
+        cli.table(ALARM_COLUMNS[cli.lang], alarms, NO_ALARMS)
+        refusals = [
+            (r["last"], r["partners"], r["job"][:16], r["times"], f"{r['code']}: {r[cli.lang]}")
+            for r in found["refusals"]
+        ]
+        cli.table(REFUSAL_COLUMNS[cli.lang], refusals, NO_REFUSALS)
+
+    cli.show(found, human)
+
+
+@matching.command("clear")
+@click.argument("partner")
+@click.option("--reason", required=True, help="what was found out; kept with the alarm")
+@click.option("--person", default=getpass.getuser, help="who clears it (default: login name)")
+@click.option("--yes", is_flag=True, help="clear it; without it the alarms are only shown")
+@options
+def clear(cli: Cli, partner: str, reason: str, person: str, yes: bool) -> None:
+    """Clear the alarms against PARTNER, so that it may match with this node again."""
+    standing = [a for a in cli.call("matching.records")["alarms"] if a["partner"] == partner and not a["cleared"]]
+    rows = [(a["time"], a["partner"], a["job"][:16], _share(cli, a)) for a in standing]
+    if standing:  # without one the node says so
+        cli.confirm(yes, {"alarms": standing}, lambda: cli.table(ALARM_COLUMNS[cli.lang][:4], rows))
+    cli.show(cli.call("matching.clear", partner=partner, person=person, reason=reason))
+
+
+def _quota_row(line: Mapping[str, Any]) -> tuple[object, ...]:
+    def used(value: Mapping[str, int]) -> str:
+        return f"{value['used']} / {value['limit']}"
+
+    own = "\n".join(f"{item['asset']}: {used(item)}" for item in line["own_distinct"])
+    figures = (used(line[name]) for name in ("jobs", "peer_identifiers", "peer_identifiers_ever"))
+    return (line["partner"], *figures, own or None, line["alarm"] and line["alarm"][:16])
+
+
+def _share(cli: Cli, alarm: Mapping[str, Any]) -> str:
+    """How the share of common clients stood out; a count below the minimum has no figure."""
+    known = "" if alarm["percent"] is None else f" ({alarm['percent']} %)"
+    return SHARES[alarm["kind"]][cli.lang] + known
+
+
+COMMANDS: tuple[click.Command, ...] = (quota, matching)
