@@ -15,6 +15,7 @@ from privacy.ids import ClientToken, Digest
 OVER = "over"
 # Every request of a run asks for its state and leaves another: these two go to the driver.
 STATE = "SELECT job, kind, step, state FROM session WHERE job = ?"
+STEP = "SELECT kind, step FROM session WHERE job = ?"
 SAVE = (
     "INSERT INTO session (job, kind, step, state, updated) VALUES (?, ?, ?, ?, ?) ON CONFLICT (job) DO UPDATE"
     " SET kind = excluded.kind, step = excluded.step, state = excluded.state, updated = excluded.updated"
@@ -59,6 +60,16 @@ def load(session: Session, job: str) -> JobSession | None:
     if kind == OVER:
         raise JobOver(job=job[:16])
     return JobSession(job=Digest(found), kind=kind, step=step, state=state)
+
+
+def step(session: Session, job: str) -> int | None:
+    """How many requests of a job were answered, or None where it has not begun here. Raises JobOver."""
+    row = raw(session).execute(STEP, (job,)).fetchone()
+    if row is None:
+        return None
+    if row[0] == OVER:
+        raise JobOver(job=job[:16])
+    return int(row[1])
 
 
 def save(session: Session, value: JobSession, now: str) -> None:

@@ -6,7 +6,7 @@ ORM rows never leave `store`, `sessions` and `consent`. Instants are ISO 8601 te
 from sqlalchemy import CheckConstraint, LargeBinary, MetaData, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 _NAMING = {
     "ix": "ix_%(column_0_label)s",
@@ -127,6 +127,14 @@ class AlignedRow(Base):
     position: Mapped[int] = mapped_column(primary_key=True)
     token: Mapped[str]
     row_key: Mapped[bytes]
+
+
+class SharedRow(Base):
+    """The shared clients of a match of mode rows: 32 bytes each, the keyed hash that finds its row again."""
+
+    __tablename__ = "shared"
+    job: Mapped[str] = mapped_column(primary_key=True)
+    row_keys: Mapped[bytes]
 
 
 class ConsentRow(Base):

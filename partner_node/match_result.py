@@ -1,0 +1,119 @@
+"""What a match leaves at this node: the signed result for everybody, and for its own people who the shared clients are.
+
+Of shared clients the node keeps keyed hashes of their ids (Gate.row_keys). Their ids are looked up in the source when
+people ask for them, under a grant: a client whose consent has ended since is in no list any more.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from ecowire import documents
+from ecowire.documents import Body, Signed
+from federation.plan import order_digest
+from partner_node import approvals, files, match_rows, sessions, store, times
+from partner_node.arguments import text
+from partner_node.consent import ConsentDesk
+from partner_node.errors import AlignmentMissing
+from partner_node.match_session import Result
+from partner_node.node import Node
+from partner_node.sessions import Aligned
+from partner_node.store import Proposal
+from partner_node.vault import Identifiers, Vault
+from privacy import psi
+from privacy.ids import ClientToken, Digest
+from privacy.psi.job import MatchJob
+from privacy.psi.oprf import RowsResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A finished session's outcome as this node keeps it."""
+
+    outcome: str
+    count: int | None  # where this side may know it
+    order: str  # digest of the common order of an alignment
+    aligned: tuple[Aligned, ...]
+    shared: tuple[bytes, ...]  # row keys of shared clients, in the source's order
+
+
+def of(result: Result, found: Identifiers) -> Finished:
+    """What a session's result says of the ids that were entered."""
+    if result.outcome is not psi.Outcome.SHARED:
+        return Finished(outcome=result.outcome.value, count=None, order="", aligned=(), shared=())
+    aligned: tuple[Aligned, ...] = ()
+    shared: tuple[bytes, ...] = ()
+    order = ""
+    match result:
+        case psi.CountResult():
+            count = result.count
+        case psi.AlignResult():
+            aligned = tuple(
+                Aligned(token=ClientToken(token), row_key=found.row_keys[row])
+                for token, row in zip(result.tokens, result.rows.tolist(), strict=True)
+            )
+            count, order = len(aligned), order_digest(result.tokens)
+        case RowsResult():
+            shared = tuple(found.row_keys[row] for row in result.rows.tolist())
+            count = len(shared)
+        case _:
+            raise AssertionError("a job's terms admit no mode with another result")
+    return Finished(outcome=result.outcome.value, count=count, order=order, aligned=aligned, shared=shared)
+
+
+def sign(node: Node, job: MatchJob, digest: Digest, finished: Finished, transcripts: Mapping[str, bytes]) -> Signed:
+    """The signed result. transcripts: of the messages with each peer."""
+    body: Body = {
+        "job": digest,
+        "mode": job.mode,
+        "outcome": finished.outcome,
+        "count": finished.count,
+        "order": finished.order,
+        "transcripts": {peer: value.hex() for peer, value in transcripts.items()},
+        "time": times.to_text(node.clock()),
+    }
+    return documents.sign("match-result", body, node.settings.partner, node.keys.signing)
+
+
+def keep(session: Session, digest: Digest, finished: Finished, signed: Signed, now: str) -> None:
+    """Keep the result in place of the job's state, whose secrets go."""
+    sessions.end(session, digest, now)
+    sessions.keep_alignment(session, digest, finished.aligned)
+    match_rows.keep(session, digest, finished.shared)
+    store.keep_result(session, store.Result(job=digest, kind="match", document=signed, file=None, time=now))
+
+
+class Exports:
+    """The lists that this node's own people may ask for."""
+
+    def __init__(self, node: Node, desk: ConsentDesk, vault: Vault) -> None:
+        self._node = node
+        self._desk = desk
+        self._vault = vault
+
+    def alignment(self, arguments: Mapping[str, Any]) -> Body:
+        """Write an alignment as CSV (position, token, client_id).
+
+        Raises UnknownJob, AlignmentMissing, OutputExists, and what desk and vault raise: consent is checked now.
+        """
+        proposal = self._proposal(arguments)
+        rows = self._node.database.read(lambda session: sessions.alignment(session, proposal.digest))
+        if not rows:
+            raise AlignmentMissing(job=proposal.digest[:16])
+        ids = self._clients(proposal, [row.row_key for row in rows]).client_ids
+        lines = [(str(i), row.token, client) for i, (row, client) in enumerate(zip(rows, ids, strict=True))]
+        path = Path(text(arguments, "file"))
+        files.write_csv(path, ("position", "token", "client_id"), lines)
+        return {"job": proposal.digest, "file": str(path), "clients": len(lines)}
+
+    def _proposal(self, arguments: Mapping[str, Any]) -> Proposal:
+        return self._node.database.read(lambda session: store.proposal(session, text(arguments, "job")))
+
+    def _clients(self, proposal: Proposal, row_keys: list[bytes]) -> Any:
+        now = self._node.clock()
+        asset = str(approvals.party(proposal.body, self._node.settings.partner)["asset"])
+        grant = self._desk.grant(proposal.digest, asset=asset, columns=(), now=now)
+        return self._vault.clients(grant, row_keys, now)
