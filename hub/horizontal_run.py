@@ -150,8 +150,11 @@ class Books:
         """The newest checkpoint. Raises CheckpointUnreadable."""
         from federation.horizontal.checkpoint import Checkpoint
 
-        saved = self._services.store.read("run.load", lambda tx: tx.runs.checkpoint(self._job))
-        return None if saved is None else Checkpoint.decode(saved.body)
+        job = self._job
+        saved, history = self._services.store.read(
+            "run.load", lambda tx: (tx.runs.checkpoint(job), tx.runs.rounds(job))
+        )
+        return None if saved is None else Checkpoint.decode(saved.body, history)
 
     def save(self, checkpoint: "Checkpoint") -> None:
         """Keep a finished round and drop the contents of what led to it, in one transaction. Raises RunEnded."""

@@ -1,9 +1,11 @@
 """Where a horizontal run can go on: everything after its newest finished round, as bytes that hold nothing executable.
 
-A run continued from here makes the same requests and ends with the same weights, bit for bit.
+A run continued from here makes the same requests and ends with the same weights, bit for bit. The figures of finished
+rounds are not in the bytes, which are written anew after every round: whoever keeps a run keeps these beside them, a
+round at a time.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,7 +17,8 @@ from privacy.canonical import Value
 from privacy.errors import Failure, Kind
 from privacy.packing import Packed
 
-VERSION = 1
+VERSION = 2
+READABLE = (1, VERSION)  # the first version also held the figures of finished rounds
 PPM = 1_000_000
 
 
@@ -54,6 +57,11 @@ class RoundFacts:
             "shortened": self.shortened,
             "milliseconds": self.milliseconds,
         }
+
+    @classmethod
+    def from_value(cls, value: Mapping[str, Any]) -> "RoundFacts":
+        """The figures of `to_value`. Raises KeyError, TypeError for others."""
+        return cls(**{**value, "cohort": tuple(value["cohort"])})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +105,7 @@ class Checkpoint:
         )
 
     def encode(self) -> bytes:
+        """All but the history, for `decode`."""
         best: Packed = None
         if self.best is not None:
             best = {
@@ -104,7 +113,6 @@ class Checkpoint:
                 "loss_micro": self.best.loss_micro,
                 "parameters": list(self.best.parameters),
             }
-        history: list[Any] = [facts.to_value() for facts in self.history]
         return packing.pack(
             {
                 "version": VERSION,
@@ -114,18 +122,20 @@ class Checkpoint:
                 "deviations": self.statistics.scaling.deviations,
                 "parameters": list(self.parameters),
                 "protocol": dict(self.protocol),
-                "history": history,
                 "best": best,
                 "stopped": self.stopped,
             }
         )
 
     @classmethod
-    def decode(cls, data: bytes) -> "Checkpoint":
-        """The state of `encode`'s bytes. Raises CheckpointUnreadable."""
+    def decode(cls, data: bytes, history: Iterable[Mapping[str, Any]]) -> "Checkpoint":
+        """The state of `encode`'s bytes, with the figures (`RoundFacts.to_value`) of every round up to it.
+
+        Raises CheckpointUnreadable.
+        """
         try:
             value: Any = packing.unpack(data)
-            if value["version"] != VERSION:
+            if value["version"] not in READABLE:
                 raise CheckpointUnreadable(why="its version")
             best = value["best"]
             made = cls(
@@ -136,12 +146,14 @@ class Checkpoint:
                 ),
                 parameters=tuple(value["parameters"]),
                 protocol=value["protocol"],
-                history=tuple(RoundFacts(**{**one, "cohort": tuple(one["cohort"])}) for one in value["history"]),
+                history=tuple(map(RoundFacts.from_value, history)),
                 best=None if best is None else Best(**{**best, "parameters": tuple(best["parameters"])}),
                 stopped=value["stopped"],
             )
         except (packing.NotPacked, KeyError, TypeError) as error:
             raise CheckpointUnreadable(why=type(error).__name__) from None
+        if [facts.round for facts in made.history] != list(range(1, made.round + 1)):
+            raise CheckpointUnreadable(why="the figures of its rounds")
         return made
 
 

@@ -128,7 +128,7 @@ class Run:
     body: Body
     channel: DirectChannel = field(init=False)
     plan: HorizontalPlan = field(init=False)
-    saved: list[bytes] = field(default_factory=list)
+    saved: list[tuple[bytes, list[dict[str, Value]]]] = field(default_factory=list)
     decided: dict[str, Value] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     before: Callable[[Event], None] = lambda event: None  # called at each phase of the run
@@ -148,8 +148,8 @@ class Run:
         cards = {node.partner: bytes.fromhex(str(node.card().body["signing"])) for node in self.nodes}
         ports = Ports(
             verifier=KeyVerifier(cards),
-            load=lambda: Checkpoint.decode(self.saved[-1]) if self.saved else None,
-            save=lambda checkpoint: self.saved.append(checkpoint.encode()),
+            load=lambda: Checkpoint.decode(*self.saved[-1]) if self.saved else None,
+            save=self._save,
             decide=self._decide,
             on_event=self._event,
             on_finished=found.append,
@@ -164,6 +164,9 @@ class Run:
     def node(self, name: str) -> TestNode:
         """The node as it is now, after restarts."""
         return self.channel.by_name[name]
+
+    def _save(self, checkpoint: Checkpoint) -> None:
+        self.saved.append((checkpoint.encode(), [facts.to_value() for facts in checkpoint.history]))
 
     def _decide(self, name: str, make: Callable[[], Value]) -> Value:
         if name not in self.decided:

@@ -37,7 +37,7 @@ class World:
     engine: Engine
     stores: dict[str, dict[str, bytes]] = field(default_factory=dict)  # what each partner keeps of the protocol
     apps: dict[str, ClientApp] = field(default_factory=dict)
-    saved: list[bytes] = field(default_factory=list)
+    saved: list[tuple[bytes, list[dict[str, Value]]]] = field(default_factory=list)  # for `Checkpoint.decode`
     decided: dict[str, Value] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     kept: dict[str, PartnerResult] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class World:
         ticks = count()
         ports = Ports(
             verifier=KeyVerifier({p: signing_key(p).public for p in self.plan.partners}),
-            load=lambda: Checkpoint.decode(self.saved[-1]) if self.saved else None,
+            load=lambda: Checkpoint.decode(*self.saved[-1]) if self.saved else None,
             save=self._save,
             decide=self._decide,
             on_event=self._event,
@@ -88,7 +88,7 @@ class World:
         return result.record()
 
     def _save(self, checkpoint: Checkpoint) -> None:
-        self.saved.append(checkpoint.encode())
+        self.saved.append((checkpoint.encode(), [facts.to_value() for facts in checkpoint.history]))
         self.on_save(checkpoint)
 
     def _decide(self, name: str, make: Callable[[], Value]) -> Value:

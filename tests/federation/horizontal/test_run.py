@@ -186,7 +186,7 @@ def test_early_stop_keeps_the_best_weights() -> None:
     best = record["best_round"]
     assert isinstance(best, int) and losses[best - 1] == min(losses)
     assert len(losses) == best + 2 < 9
-    began = Checkpoint.decode(world.saved[best - 1])  # after the round before: what the best round began with
+    began = Checkpoint.decode(*world.saved[best - 1])  # after the round before: what the best round began with
     assert began.round == best - 1
     assert weights(result) == b"".join(one.tobytes() for one in began.parameters)
 

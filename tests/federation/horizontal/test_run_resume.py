@@ -249,13 +249,26 @@ def test_a_checkpoint_is_read_back_whole_or_not_at_all() -> None:
     now = state().after(
         facts(1, 700), (np.ones((2, 1)), np.ones(1)), {"inner": {}}, EarlyStop(patience=1, tolerance_ppm=0)
     )
-    data = now.encode()
-    assert Checkpoint.decode(data).encode() == data
+    data, history = now.encode(), [item.to_value() for item in now.history]
+    assert Checkpoint.decode(data, history).encode() == data
+    assert Checkpoint.decode(data, history).history == now.history
     assert b"pickle" not in data
     value = packing.unpack(data)
     assert isinstance(value, dict)
     less = {name: part for name, part in value.items() if name != "best"}
-    spoilt: list[packing.Packed] = [{**value, "version": checkpoint.VERSION + 1}, less, {**value, "history": [{}]}, []]
+    spoilt: list[packing.Packed] = [{**value, "version": checkpoint.VERSION + 1}, less, []]
     for bad in (b"", data[:-1], *map(packing.pack, spoilt)):
         with pytest.raises(CheckpointUnreadable):
-            Checkpoint.decode(bad)
+            Checkpoint.decode(bad, history)
+    for wrong in ([], [{}], [*history, *history], [{**history[0], "round": 2}]):
+        with pytest.raises(CheckpointUnreadable):
+            Checkpoint.decode(data, wrong)
+
+
+def test_the_bytes_of_a_checkpoint_do_not_grow_with_the_rounds() -> None:
+    now = state()
+    sizes = []
+    for round_ in range(1, 50):
+        now = now.after(facts(round_, 700), (np.ones((2, 1)), np.ones(1)), {}, None)
+        sizes.append(len(now.encode()))
+    assert max(sizes) - min(sizes) < 4, "one number has two digits later"
