@@ -30,6 +30,9 @@ class Alliance:
     points_per_message: int = 8192
     context: bytes = CONTEXT
     seed: str = ""
+    value_side: str = ""  # mode sum: whose values are added up
+    bits: int = 0
+    values: Sequence[int] = ()  # one for each of its identifiers
     sessions: dict[str, psi.Session] = field(default_factory=dict)
     delivered: list[Delivered] = field(default_factory=list)
     waiting: dict[tuple[str, str], deque[bytes]] = field(default_factory=dict)
@@ -49,6 +52,9 @@ class Alliance:
                 minimum=self.minimum,
                 entropy=SeededEntropy(f"{self.seed}{name}".encode()),
                 points_per_message=self.points_per_message,
+                value_side=self.value_side,
+                bits=self.bits,
+                values=self.values_of(name),
             )
         for name, session in self.sessions.items():
             self.post(name, session.start())
@@ -76,7 +82,10 @@ class Alliance:
 
     def restart(self, name: str) -> None:
         """kill -9 and start again: nothing survives but the dump and the data."""
-        self.sessions[name] = psi.load(self.sessions[name].dump(), self.sets[name])
+        self.sessions[name] = psi.load(self.sessions[name].dump(), self.sets[name], values=self.values_of(name))
+
+    def values_of(self, name: str) -> Sequence[int]:
+        return self.values if name == self.value_side else ()
 
     def count(self) -> psi.CountResult:
         result = self.sessions[next(iter(self.sets))].result()
