@@ -5,50 +5,35 @@ every party done, with its signed result → COMPLETED. `advance` is a function 
 answers that came, and posts what is due next, in one transaction; it runs after every answer and for every open job
 at start-up.
 
+A step's answer says whether the party has more to work on (`more`): then its next step is posted at once, without
+envelopes, so that the parties work side by side and every part is stored when it is done. `progress` counts the parts.
+
 The first step (sequence 0) goes to the leader with an empty list; a follower's first step brings it its first
 envelopes. Should nothing be under way before all have started, the others are started with an empty list too.
 
-What the hub learns: sizes (committed counts, bytes), and what a result says by itself: the count in mode "count",
-which is stored as reported and not recomputed, and the number of common clients in mode "align".
+What the hub learns: sizes (committed counts, bytes), and what a result says by itself: a count or the number of common
+clients, stored as reported and not recomputed.
 """
 
 import hashlib
-import re
 from datetime import datetime
 
-from ecowire import documents, envelopes
-from hub import proposals, tasks
+from ecowire import envelopes
+from hub import match_documents, proposals, tasks
+from hub.match_documents import COMMITMENT, RESULT, MatchDocumentInvalid
 from hub.proposals import ProposalInvalid
 from hub.records import Envelope, Head, Proposal, Task
-from hub.services import DATA, HeadInvalid, NodeHandler, Services, text, whole
+from hub.services import DATA, NodeHandler, Services, text
 from hub.store import Transaction
 from hub.store_tasks import FAILED, OPEN
 from privacy import canonical, packing
 from privacy.errors import Failure, Kind
 from privacy.ids import Digest, PartnerId
+from privacy.psi.job import LEADER, MatchJob, TermsInvalid
 
-COUNT, ALIGN = "count", "align"
-LEADER, FOLLOWER = "leader", "follower"
-ENGINES = ("ecdh",)
-ID_TYPES = ("resident_id", "phone", "email", "uscc", "hk_id", "account")
-BODY_FIELDS = {
-    "mode",
-    "engine",
-    "normaliser",
-    "id_type",
-    "minimum",
-    "parties",
-    "purpose",
-    "expires",
-    "nonce",
-    "disclosure",
-}
-PARTY_FIELDS = {"partner", "role", "asset", "id_column", *proposals.KEYS}
-OPTIONAL_FIELDS = {"kind", "version", "title"}
-IDENTIFIERS_MAX = 100_000_000
-STEP_BYTES_MAX = 64 << 20
+STEP_BYTES_MAX = 16 << 20  # of envelopes in one request; a single larger one still goes
 START, STEP = "match.start", "match.step"
-COMMITMENT, RESULT = "match-commitment", "match-result"
+PARTS_MAX = 1 << 32
 
 
 class RelayRefused(Failure):
@@ -65,46 +50,12 @@ class MatchStalled(Failure):
     zh = "各方均无后续消息，而 {waiting} 尚未完成"
 
 
-class MatchDocumentInvalid(Failure):
-    code = "MATCH_DOCUMENT_INVALID"
-    kind = Kind.INTEGRITY
-    en = "the {what} of {node} can't be used: {why}"
-    zh = "{node} 的 {what} 不可用：{why}"
-
-
 def check(services: Services, tx: Transaction, now: datetime, body: Head) -> None:
     """Raises ProposalInvalid unless the body is a match job as the nodes will read it."""
-    if unknown := set(body) - BODY_FIELDS - OPTIONAL_FIELDS:
-        raise ProposalInvalid(why=f"unknown fields {sorted(unknown)}")
-    if missing := BODY_FIELDS - set(body):
-        raise ProposalInvalid(why=f"missing fields {sorted(missing)}")
-    for name, allowed in (("mode", (COUNT, ALIGN)), ("engine", ENGINES), ("id_type", ID_TYPES)):
-        if body[name] not in allowed:
-            raise ProposalInvalid(why=f"{name} is one of {', '.join(allowed)}")
-    if body["normaliser"] != 1:
-        raise ProposalInvalid(why="normaliser is 1")
-    minimum = body["minimum"]
-    if not isinstance(minimum, int) or isinstance(minimum, bool) or not 1 <= minimum <= IDENTIFIERS_MAX:
-        raise ProposalInvalid(why="minimum is a whole number from 1")
-    _check_parties(body)
-
-
-def _check_parties(body: Head) -> None:
-    parties = body["parties"]
-    assert isinstance(parties, list)
-    for party in parties:
-        assert isinstance(party, dict)
-        if set(party) != PARTY_FIELDS:
-            raise ProposalInvalid(why=f"a party has the fields {sorted(PARTY_FIELDS)}")
-        for name in ("asset", "id_column"):
-            if not isinstance(party[name], str) or not 0 < len(str(party[name])) <= 128:
-                raise ProposalInvalid(why=f"{name} of {party['partner']}")
-        if party["role"] not in (LEADER, FOLLOWER):
-            raise ProposalInvalid(why="a party's role is leader or follower")
-    if [party["role"] for party in parties if isinstance(party, dict)].count(LEADER) != 1:
-        raise ProposalInvalid(why="exactly one party leads")
-    if body["mode"] == COUNT and len(parties) != 2:
-        raise ProposalInvalid(why="mode count takes two parties")
+    try:
+        MatchJob.from_body(body)
+    except TermsInvalid as failure:
+        raise ProposalInvalid(why=failure.facts["why"]) from None
 
 
 def advance(services: Services, digest: Digest) -> None:
@@ -133,7 +84,7 @@ def _advance(services: Services, tx: Transaction, digest: Digest, now: datetime)
             proposals.fail(services, tx, job, now, tasks.failure_of(task), by=task.node)
             return
         job = _handle(services, tx, job, task, now)
-    if len(_signed(tx, job, COMMITMENT)) == len(job.parties):
+    if len(match_documents.signed(tx, job, COMMITMENT)) == len(job.parties):
         _step(services, tx, job, now)
 
 
@@ -141,62 +92,16 @@ def _handle(services: Services, tx: Transaction, job: Proposal, task: Task, now:
     head = task.reply_head or {}
     phase = None
     if task.kind == START:
-        _keep(services, tx, job, task.node, COMMITMENT, head.get("commitment"), now)
+        match_documents.keep(services, tx, job, task.node, COMMITMENT, head.get("commitment"), now)
         phase = "commit"
     elif task.kind == STEP:
         phase = text(head, "phase", default="", longest=64)
         _take_envelopes(tx, job, task)
-        done = head.get("done")
-        if not isinstance(done, bool):
-            raise MatchDocumentInvalid(what="answer", node=task.node, why="done is true or false")
         if head.get("result") is not None:
-            _keep(services, tx, job, task.node, RESULT, head["result"], now)
-        job = _progress(tx, job, task.node, phase, done)
+            match_documents.keep(services, tx, job, task.node, RESULT, head["result"], now)
+        job = _progress(tx, job, task.node, phase, head)
     tx.tasks.mark_handled(task.id, phase=phase)
     return job
-
-
-def _keep(
-    services: Services,
-    tx: Transaction,
-    job: Proposal,
-    node: PartnerId,
-    kind: str,
-    value: canonical.Value,
-    now: datetime,
-) -> None:
-    """Verify and keep a party's signed commitment or result, with its leaf; the party gets the receipt."""
-    document = documents.parse(value, kind=kind)
-    party = next(p for p in job.party_bodies if p["partner"] == node)
-    if document.signer != node or document.body.get("job") != job.digest:
-        raise MatchDocumentInvalid(what=kind, node=node, why="it is signed by another party or for another job")
-    document.verify(bytes.fromhex(str(party["signing"])))
-    (_check_commitment if kind == COMMITMENT else _check_result)(job, document)
-    if any(found.signer == node for found in _signed(tx, job, kind)):
-        raise MatchDocumentInvalid(what=kind, node=node, why="it was given before")
-    proposals.keep_document(services, tx, job, document, now)
-
-
-def _check_commitment(job: Proposal, document: documents.Signed) -> None:
-    body = document.body
-    try:
-        count = whole(body, "count")
-        root = text(body, "root", longest=64)
-    except HeadInvalid as failure:
-        raise MatchDocumentInvalid(what=COMMITMENT, node=document.signer, why=failure.message()) from None
-    if not re.fullmatch(r"[0-9a-f]{64}", root) or count > IDENTIFIERS_MAX:
-        raise MatchDocumentInvalid(what=COMMITMENT, node=document.signer, why="root and count")
-
-
-def _check_result(job: Proposal, document: documents.Signed) -> None:
-    body, minimum = document.body, job.body["minimum"]
-    assert isinstance(minimum, int), "checked when it was proposed"
-    if body.get("mode") != job.body["mode"]:
-        raise MatchDocumentInvalid(what=RESULT, node=document.signer, why="its mode is another one")
-    count = body.get("count")
-    if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < minimum):
-        # a count below the approved minimum must not be shown by anybody
-        raise MatchDocumentInvalid(what=RESULT, node=document.signer, why="its count")
 
 
 def _take_envelopes(tx: Transaction, job: Proposal, task: Task) -> None:
@@ -236,7 +141,7 @@ def _unpack(task: Task) -> list[bytes]:
 
 
 def _step(services: Services, tx: Transaction, job: Proposal, now: datetime) -> None:
-    """Post the next step of every party that has envelopes waiting; end the job when all are done."""
+    """Post the next step of every party with envelopes waiting or more to work on. Ends the job when all are done."""
     leader = next(PartnerId(str(p["partner"])) for p in job.party_bodies if p["role"] == LEADER)
     under_way = False
     for party in job.parties:
@@ -245,31 +150,24 @@ def _step(services: Services, tx: Transaction, job: Proposal, now: datetime) -> 
             continue
         waiting = tx.jobs.waiting_envelopes(job.digest, party, STEP_BYTES_MAX)
         started = tx.tasks.count(job.digest, kind=STEP, node=party) > 0
-        if waiting or (party == leader and not started):
+        if waiting or _told(job, party, "more") or (party == leader and not started):
             _post_step(tx, job, party, waiting, now)
             under_way = True
     if under_way:
         return
-    finished = _finished(job)
-    if finished == set(job.parties):
+    unfinished = [party for party in job.parties if not _told(job, party, "done")]
+    if not unfinished:
         _complete(services, tx, job, now)
         return
     late = [party for party in job.parties if tx.tasks.count(job.digest, kind=STEP, node=party) == 0]
     for party in late:
         _post_step(tx, job, party, (), now)
     if not late:
-        raise MatchStalled(waiting=", ".join(sorted(set(job.parties) - finished)))
+        raise MatchStalled(waiting=", ".join(sorted(unfinished)))
 
 
 def _complete(services: Services, tx: Transaction, job: Proposal, now: datetime) -> None:
-    results = {document.signer: document for document in _signed(tx, job, RESULT)}
-    for party in job.party_bodies:
-        name = PartnerId(str(party["partner"]))
-        if name not in results and (party["role"] == LEADER or job.body["mode"] == ALIGN):
-            raise MatchDocumentInvalid(what=RESULT, node=name, why="it is missing")
-    orders = {str(document.body.get("order", "")) for document in results.values()}
-    if job.body["mode"] == ALIGN and len(orders) != 1:
-        raise MatchDocumentInvalid(what=RESULT, node=", ".join(sorted(results)), why="the parties' orders differ")
+    match_documents.check_complete(tx, job)
     services.log.append(tx, now, "match-transcript", job.digest, facts=tx.jobs.transcript(job.digest))
     proposals.move(services, tx, job, proposals.COMPLETED, now)
 
@@ -283,7 +181,9 @@ def _post_starts(tx: Transaction, job: Proposal, now: datetime) -> None:
 
 def _post_step(tx: Transaction, job: Proposal, party: PartnerId, waiting: tuple[Envelope, ...], now: datetime) -> None:
     sequence = tx.tasks.count(job.digest, kind=STEP, node=party)
-    commitments: list[canonical.Value] = [document.to_value() for document in _signed(tx, job, COMMITMENT)]
+    commitments: list[canonical.Value] = [
+        document.to_value() for document in match_documents.signed(tx, job, COMMITMENT)
+    ]
     head: Head = {"job": job.digest, "commitments": commitments, "sequence": sequence}
     body = packing.pack([envelope.data for envelope in waiting])
     task_id = f"{job.digest[:32]}-step-{sequence}-{party}"
@@ -291,23 +191,34 @@ def _post_step(tx: Transaction, job: Proposal, party: PartnerId, waiting: tuple[
     tx.jobs.drop_envelope_data(waiting)
 
 
-def _signed(tx: Transaction, job: Proposal, kind: str) -> list[documents.Signed]:
-    """The job's documents of a kind, in party order."""
-    found = {item.document.signer: item.document for item in tx.jobs.documents(job.digest, kind)}
-    return [found[party] for party in job.parties if party in found]
-
-
-def _progress(tx: Transaction, job: Proposal, node: PartnerId, phase: str, done: bool) -> Proposal:
+def _progress(tx: Transaction, job: Proposal, node: PartnerId, phase: str, head: Head) -> Proposal:
+    """Note what a step's answer says of its party. Raises MatchDocumentInvalid for another form."""
+    done, more = head.get("done"), head.get("more", False)
+    if not isinstance(done, bool) or not isinstance(more, bool) or (done and more):
+        raise MatchDocumentInvalid(what="answer", node=node, why="done and more are true or false")
     parties = job.progress.get("parties")
     known: Head = dict(parties) if isinstance(parties, dict) else {}
-    known[node] = {"phase": phase, "done": done}
+    known[node] = {"phase": phase, "done": done, "more": more, "parts": _parts(node, head.get("progress"))}
     return tx.jobs.set_progress(job, {**job.progress, "parties": known})
 
 
-def _finished(job: Proposal) -> set[str]:
+def _parts(node: PartnerId, value: canonical.Value) -> canonical.Value:
+    """[finished parts, all parts] of a party's work, where it says so."""
+    if value is None:
+        return None
+    if not isinstance(value, list) or len(value) != 2 or any(type(n) is not int or n < 0 for n in value):
+        raise MatchDocumentInvalid(what="answer", node=node, why="its progress")
+    finished, parts = (int(str(n)) for n in value)
+    if not finished <= parts <= PARTS_MAX:
+        raise MatchDocumentInvalid(what="answer", node=node, why="its progress")
+    return [finished, parts]
+
+
+def _told(job: Proposal, party: PartnerId, what: str) -> bool:
+    """What a party's last answer said: "done" or "more"."""
     parties = job.progress.get("parties")
-    known = parties if isinstance(parties, dict) else {}
-    return {name for name, value in known.items() if isinstance(value, dict) and value.get("done") is True}
+    value = parties.get(party) if isinstance(parties, dict) else None
+    return isinstance(value, dict) and value.get(what) is True
 
 
 def _fail_open(services: Services, tx: Transaction, digest: Digest, now: datetime, failure: Failure) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from privacy import normalise
 from privacy.errors import Failure, Kind
 from privacy.psi.values import PARTIES_MAX
 
@@ -17,7 +18,6 @@ LEADER, FOLLOWER = "leader", "follower"
 OPRF, ECDH = "oprf", "ecdh"
 COUNT, ALIGN, ROWS = "count", "align", "rows"
 VERSION = 2
-NORMALISER = 1
 MINIMUM_MAX = 100_000_000
 NAME_CHARACTERS_MAX = 128
 COMMON = frozenset({"mode", "engine", "normaliser", "id_type", "minimum"})
@@ -82,8 +82,8 @@ class MatchJob:
         _check_fields(body, rule)
         if body["engine"] not in rule.engines:
             raise TermsInvalid(why=f"mode {body['mode']} runs by engine {' or '.join(rule.engines)}")
-        if type(body["normaliser"]) is not int or body["normaliser"] != NORMALISER:
-            raise TermsInvalid(why=f"normaliser is {NORMALISER}")
+        if type(body["normaliser"]) is not int or body["normaliser"] != normalise.VERSION:
+            raise TermsInvalid(why=f"normaliser is {normalise.VERSION}")
         minimum = body["minimum"]
         if type(minimum) is not int or not 1 <= minimum <= MINIMUM_MAX:
             raise TermsInvalid(why="minimum is a whole number from 1")
@@ -97,7 +97,7 @@ class MatchJob:
         return cls(
             mode=body["mode"],
             engine=body["engine"],
-            id_type=_name(body, "id_type"),
+            id_type=_id_type(body),
             minimum=minimum,
             parties=parties,
             both="both" in body,
@@ -156,6 +156,15 @@ def _party(item: Mapping[str, Any]) -> Party:
         asset=_name(item, "asset"),
         id_column=_name(item, "id_column"),
     )
+
+
+def _id_type(body: Mapping[str, Any]) -> str:
+    name = _name(body, "id_type")
+    try:
+        normalise.normalise_column(name, ())
+    except normalise.UnknownIdType as failure:
+        raise TermsInvalid(why=failure.message()) from None
+    return name
 
 
 def _name(item: Mapping[str, Any], field: str) -> str:

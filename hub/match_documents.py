@@ -1,0 +1,98 @@
+"""The signed documents of a match at the hub: input commitments and results, verified and kept with their leaves."""
+
+import re
+from datetime import datetime
+
+from ecowire import documents
+from hub import proposals
+from hub.records import Proposal
+from hub.services import HeadInvalid, Services, text, whole
+from hub.store import Transaction
+from privacy import canonical
+from privacy.errors import Failure, Kind
+from privacy.ids import PartnerId
+from privacy.psi.job import ALIGN, MatchJob
+from privacy.psi.values import Outcome
+
+COMMITMENT, RESULT = "match-commitment", "match-result"
+IDENTIFIERS_MAX = 100_000_000
+
+
+class MatchDocumentInvalid(Failure):
+    code = "MATCH_DOCUMENT_INVALID"
+    kind = Kind.INTEGRITY
+    en = "the {what} of {node} can't be used: {why}"
+    zh = "{node} 的 {what} 不可用：{why}"
+
+
+def keep(
+    services: Services,
+    tx: Transaction,
+    job: Proposal,
+    node: PartnerId,
+    kind: str,
+    value: canonical.Value,
+    now: datetime,
+) -> None:
+    """Verify and keep a party's signed commitment or result, with its leaf; the party gets the receipt.
+
+    Raises MalformedMessage, BadSignature, MatchDocumentInvalid.
+    """
+    document = documents.parse(value, kind=kind)
+    party = next(p for p in job.party_bodies if p["partner"] == node)
+    if document.signer != node or document.body.get("job") != job.digest:
+        raise MatchDocumentInvalid(what=kind, node=node, why="it is signed by another party or for another job")
+    document.verify(bytes.fromhex(str(party["signing"])))
+    (_check_commitment if kind == COMMITMENT else _check_result)(job, document)
+    if any(found.signer == node for found in signed(tx, job, kind)):
+        raise MatchDocumentInvalid(what=kind, node=node, why="it was given before")
+    proposals.keep_document(services, tx, job, document, now)
+
+
+def signed(tx: Transaction, job: Proposal, kind: str) -> list[documents.Signed]:
+    """The job's documents of a kind, in party order."""
+    found = {item.document.signer: item.document for item in tx.jobs.documents(job.digest, kind)}
+    return [found[party] for party in job.parties if party in found]
+
+
+def check_complete(tx: Transaction, job: Proposal) -> None:
+    """Raises MatchDocumentInvalid unless everybody who is entitled reported, and the reports agree."""
+    terms = MatchJob.from_body(job.body)
+    results = {document.signer: document.body for document in signed(tx, job, RESULT)}
+    for name in map(PartnerId, terms.entitled):
+        if name not in results:
+            raise MatchDocumentInvalid(what=RESULT, node=name, why="it is missing")
+    orders = {str(body.get("order", "")) for body in results.values()}
+    if terms.mode == ALIGN and len(orders) != 1:
+        raise MatchDocumentInvalid(what=RESULT, node=", ".join(sorted(results)), why="the parties' orders differ")
+    told = {
+        (str(results[PartnerId(name)].get("outcome")), results[PartnerId(name)].get("count")) for name in terms.entitled
+    }
+    if len(told) != 1:
+        raise MatchDocumentInvalid(what=RESULT, node=", ".join(sorted(results)), why="the parties' counts differ")
+
+
+def _check_commitment(job: Proposal, document: documents.Signed) -> None:
+    body = document.body
+    try:
+        count = whole(body, "count")
+        root = text(body, "root", longest=64)
+    except HeadInvalid as failure:
+        raise MatchDocumentInvalid(what=COMMITMENT, node=document.signer, why=failure.message()) from None
+    if not re.fullmatch(r"[0-9a-f]{64}", root) or count > IDENTIFIERS_MAX:
+        raise MatchDocumentInvalid(what=COMMITMENT, node=document.signer, why="root and count")
+
+
+def _check_result(job: Proposal, document: documents.Signed) -> None:
+    """A count is shown only by who is entitled to it, and never below the approved minimum."""
+    terms, body = MatchJob.from_body(job.body), document.body
+    if body.get("mode") != terms.mode:
+        raise MatchDocumentInvalid(what=RESULT, node=document.signer, why="its mode is another one")
+    outcome, count = body.get("outcome"), body.get("count")
+    if outcome not in {item.value for item in Outcome}:
+        raise MatchDocumentInvalid(what=RESULT, node=document.signer, why="its outcome")
+    if count is None:
+        return
+    entitled = document.signer in terms.entitled and outcome == Outcome.SHARED
+    if not entitled or type(count) is not int or count < terms.minimum:
+        raise MatchDocumentInvalid(what=RESULT, node=document.signer, why="its count")
