@@ -9,6 +9,7 @@ Tags travel sorted, with random ones up to the padded size: the sorted list is a
 """
 
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,11 +18,11 @@ from privacy import canonical
 from privacy.psi.oprf import aes, okvs, oracle
 from privacy.psi.oprf.aes import Stream
 from privacy.psi.oprf.base_ot import ChosenSeeds, PairSeeds
-from privacy.psi.oprf.code import LinearCode, bch
-from privacy.psi.oprf.digests import DIGEST_BYTES, Digests, Rows, hash_values
+from privacy.psi.oprf.digests import WORDS, Digests, Rows, Values, hash_values
 from privacy.psi.oprf.errors import StoreUnsolvable, TagsMalformed
-from privacy.psi.oprf.extension import extend_receiver, extend_sender, sender_offsets
+from privacy.psi.oprf.extension import sender_offsets
 from privacy.psi.oprf.okvs import Shape
+from privacy.psi.oprf.options import Option
 from privacy.psi.oprf.parameters import CORE_ROWS_MAX, Parameters
 
 Bytes: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
@@ -32,10 +33,15 @@ TIES_MAX = 4  # tags of one bucket with the same first 64 bits; five occur with 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bucket:
-    """What both roles' tasks for a bucket need. digests: this side's in the bucket. secret: 16 bytes, of this side."""
+    """What both roles' tasks for a bucket need.
+
+    history: 32 bytes that name the job and its base transfers. digests: this side's in the bucket. secret: 16 bytes, of
+    this side.
+    """
 
     sizes: Parameters
     salt: bytes
+    history: bytes
     number: int
     digests: Digests = field(repr=False)
     secret: bytes = field(repr=False)
@@ -51,7 +57,7 @@ class Bucket:
     def tags(self, attempt: int, rows: Bytes) -> Bytes:
         """H2 of every identifier and its row: n × tag bytes."""
         context = self._derived("ecohub/oprf-tags/1", attempt)
-        digests = self.digests.view(np.uint8).reshape(-1, DIGEST_BYTES)
+        digests = np.ascontiguousarray(self.digests[:, :WORDS]).view(np.uint8)
         return oracle.tags(context, digests, rows, self.sizes.tag_bytes)
 
     def random(self, attempt: int, count: int) -> Bytes:
@@ -77,26 +83,31 @@ def prepare(bucket: Bucket, seeds: PairSeeds, first_attempt: int) -> Prepared:
 
     Raises StoreUnsolvable when no attempt's store can be solved.
     """
-    code, shape = _code(bucket.sizes), bucket.shape
+    option, shape, values = bucket.sizes.option, bucket.shape, hash_values(bucket.digests)
+    form = (shape.slots, *values.shape[1:])
+    size = 8 * prod(form)
     for attempt in range(first_attempt, first_attempt + bucket.sizes.attempts):
-        filler = bucket.random(attempt, 8 * shape.slots).view(np.uint64)
+        random = bucket.random(attempt, size + option.mask_bytes)
         keys = bucket.keys(attempt)
-        slots = okvs.solve(keys, hash_values(bucket.digests), shape, filler, CORE_ROWS_MAX)
+        slots = okvs.solve(keys, values, shape, random[:size].view(np.uint64).reshape(form), CORE_ROWS_MAX)
         if slots is not None:
-            words = slots.view(np.uint8).reshape(shape.slots, code.word_bytes)
-            matrix, known = extend_receiver(seeds, code, bucket.number, attempt, words)
+            matrix, known = option.extend_receiver(
+                seeds, bucket.number, attempt, _words_of(slots, option), bucket.history, random[size:].tobytes()
+            )
             tags = bucket.tags(attempt, okvs.look_up(known, keys, shape))
             return Prepared(attempt=attempt, matrix=matrix, tags=tags)
     raise StoreUnsolvable(bucket=bucket.number, attempts=bucket.sizes.attempts)
 
 
 def answer(bucket: Bucket, seeds: ChosenSeeds, attempt: int, matrix: bytes) -> bytes:
-    """The sender's part: sorted tags, padded to sizes.tags_bytes. Raises ExtensionLength for a matrix of other size."""
-    code, shape, size = _code(bucket.sizes), bucket.shape, bucket.sizes.tag_bytes
-    known = extend_sender(seeds, code, bucket.number, attempt, matrix, shape.slots)
+    """The sender's part: sorted tags, padded to sizes.tags_bytes.
+
+    Raises ExtensionLength for a matrix of other size, ExtensionInconsistent if its proof fails: then the job is over.
+    """
+    option, shape, size = bucket.sizes.option, bucket.shape, bucket.sizes.tag_bytes
+    known = option.extend_sender(seeds, bucket.number, attempt, matrix, shape.slots, bucket.history)
     rows = okvs.look_up(known, bucket.keys(attempt), shape)
-    words = hash_values(bucket.digests).view(np.uint8).reshape(-1, code.word_bytes)
-    rows ^= sender_offsets(seeds, code, words)
+    rows ^= sender_offsets(seeds, option.code, _words_of(hash_values(bucket.digests), option))
     absent = bucket.sizes.sender_bucket - len(bucket.digests)
     padding = bucket.random(attempt, absent * size).reshape(absent, size)
     tags = np.concatenate([bucket.tags(attempt, rows), padding])
@@ -145,7 +156,7 @@ def _words(tags: Bytes) -> tuple[Words, Words]:
     return first, last
 
 
-def _code(sizes: Parameters) -> LinearCode:
-    code = bch(sizes.value_bits)
-    assert (code.length, code.distance) == (sizes.width, sizes.distance), "the code the sizes were made for"
-    return code
+def _words_of(values: Values, option: Option) -> Bytes:
+    """Hash values or slots as the code's words, their first bits: n × word bytes."""
+    width = 8 * prod(values.shape[1:])
+    return values.view(np.uint8).reshape(len(values), width)[:, : option.word_bits // 8]

@@ -1,9 +1,10 @@
-"""Identifiers become 32-byte digests, the only step that is done one by one; everything else follows from them in bulk.
+"""Identifiers become digests, the only step that is done one by one; everything else follows from them in bulk.
 
-A digest is BLAKE2s-256(salt ‖ identifier), taken as a random oracle. Its four words are used apart from one another:
-word 0 says the bucket, word 1 is the hash value H1 that the store holds, words 2 and 3 place the identifier's row in
-the store. The salt is fixed in length and made of the job's context and both sides' fresh nonces, so digests of two
-jobs never compare, and nobody can choose identifiers that fill one bucket before both nonces are known.
+A digest is BLAKE2s-256(salt ‖ identifier), or the first 48 bytes of BLAKE2b-512 where hash values are longer, taken as
+a random oracle. Its words are used apart from one another: word 0 says the bucket, word 1 (with 4 and 5) is the hash
+value H1 that the store holds, words 2 and 3 place the identifier's row in the store. The salt is fixed in length and
+made of the job's context and both sides' fresh nonces, so digests of two jobs never compare, and nobody can choose
+identifiers that fill one bucket before both nonces are known.
 """
 
 import hashlib
@@ -16,12 +17,13 @@ import numpy as np
 from privacy import canonical
 
 NONCE_BYTES = 32
-DIGEST_BYTES = 32
-_WORDS = DIGEST_BYTES // 8
+WORDS = 4  # of a digest, for hash values of one word
+WORDS_LONG = 6  # for hash values of three
+DIGEST_BYTES = 8 * WORDS  # names an identifier without collisions
 _BLOCK = 1 << 14  # identifiers hashed at a time: bounds the memory of digests that are still single objects
 
-Digests: TypeAlias = np.ndarray[Any, np.dtype[np.uint64]]  # n × 4
-Values: TypeAlias = np.ndarray[Any, np.dtype[np.uint64]]  # n
+Digests: TypeAlias = np.ndarray[Any, np.dtype[np.uint64]]  # n × WORDS or n × WORDS_LONG
+Values: TypeAlias = np.ndarray[Any, np.dtype[np.uint64]]  # n, or n × 3
 Rows: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 
 
@@ -31,13 +33,14 @@ def job_salt(context: bytes, receiver_nonce: bytes, sender_nonce: bytes) -> byte
     return canonical.digest_bytes("ecohub/oprf-salt/1", receiver_nonce + sender_nonce + context)
 
 
-def digest_all(ids: Sequence[bytes], salt: bytes) -> Digests:
-    """The digests of normalised identifiers, in order: n × 4 words."""
-    hashed = hashlib.blake2s
-    digests = np.empty((len(ids), _WORDS), np.dtype("<u8"))
+def digest_all(ids: Sequence[bytes], salt: bytes, words: int = WORDS) -> Digests:
+    """The digests of normalised identifiers, in order: n × words. words: WORDS or WORDS_LONG."""
+    assert words in (WORDS, WORDS_LONG), "digests have one of two lengths"
+    hashed = hashlib.blake2s if words == WORDS else hashlib.blake2b
+    digests = np.empty((len(ids), words), np.dtype("<u8"))
     for start in range(0, len(ids), _BLOCK):
-        joined = b"".join([hashed(salt + item).digest() for item in ids[start : start + _BLOCK]])
-        digests[start : start + _BLOCK] = np.frombuffer(joined, digests.dtype).reshape(-1, _WORDS)
+        block = [hashed(salt + item).digest() for item in ids[start : start + _BLOCK]]
+        digests[start : start + _BLOCK] = np.frombuffer(b"".join(block), "<u8").reshape(len(block), -1)[:, :words]
     return digests
 
 
@@ -71,5 +74,5 @@ def into_buckets(digests: Digests, buckets: int) -> Bucketed:
 
 
 def hash_values(digests: Digests) -> Values:
-    """H1 of each identifier: 64 bits."""
-    return np.ascontiguousarray(digests[:, 1])
+    """H1 of each identifier: one word (n) or three (n × 3), after the digests' length."""
+    return np.ascontiguousarray(digests[:, 1] if digests.shape[1] == WORDS else digests[:, [1, 4, 5]])

@@ -11,6 +11,7 @@ from privacy.psi.errors import BadSetup, IdentifiersChanged
 from privacy.psi.group import Entropy
 from privacy.psi.identifiers import check_identifiers
 from privacy.psi.oprf import state as states
+from privacy.psi.oprf.options import SEMI_HONEST
 from privacy.psi.oprf.parameters import BUCKET_KEYS
 from privacy.psi.oprf.receiver import Receiver
 from privacy.psi.oprf.sender import Sender
@@ -32,6 +33,7 @@ def create(
     entropy: Entropy,
     parallel: int = 1,
     bucket_keys: int = BUCKET_KEYS,
+    option: str = SEMI_HONEST.name,
     map: Map = built_in_map,
 ) -> Session:
     """A fresh session.
@@ -39,8 +41,9 @@ def create(
     role: "receiver", who learns the shared rows, or "sender". ids: this side's distinct normalised identifiers, 1-256
     bytes each; rows are their positions. counts: the committed number of identifiers of both. context: at least 16
     bytes, the digest of the job and all commitments. minimum: with fewer shared identifiers the receiver gets the
-    outcome BELOW_MINIMUM. parallel: buckets done at once; bucket_keys: identifiers a bucket; both sides agree on them.
-    map: an executor's runs buckets in processes. Raises BadSetup, BadIdentifiers.
+    outcome BELOW_MINIMUM. option: a name of options.OPTIONS, what is guarded against; parallel: buckets done at once;
+    bucket_keys: identifiers a bucket; both sides agree on these three. map: an executor's runs buckets in processes.
+    Raises BadSetup, BadIdentifiers.
     """
     try:
         side = Role(role)
@@ -55,6 +58,7 @@ def create(
         minimum=minimum,
         parallel=parallel,
         bucket_keys=bucket_keys,
+        option=option,
     )
     check_identifiers(ids, setup.counts[me])
     seed = entropy(SEED_BYTES)
@@ -63,13 +67,13 @@ def create(
 
 
 def load(data: bytes, ids: Sequence[bytes], map: Map = built_in_map) -> Session:
-    """The session that was dumped. ids: the same identifiers in the same order (not looked at once it is done).
+    """The session that was dumped. ids: the same identifiers in the same order (not looked at once it is over).
 
     It uses attempt numbers that it did not use before. Raises BadState, IdentifiersChanged.
     """
     setup, state, seed, identifiers = states.unpack(data)
     kind = _KINDS[setup.role]
-    if state.result is not None:
+    if state.result is not None or state.ended:
         return kind(setup, b"", (), state, identifiers, map)
     try:
         check_identifiers(ids, setup.counts[setup.me])

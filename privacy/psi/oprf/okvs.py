@@ -52,7 +52,7 @@ def place(digests: Digests, seed: bytes, shape: Shape) -> Keys:
 
     Two blocks an identifier, of words 2 and 3 and of the same with the lowest bit flipped.
     """
-    blocks = np.repeat(digests[:, None, 2:], 2, axis=1)
+    blocks = np.repeat(digests[:, None, 2:4], 2, axis=1)
     blocks[:, 1, 0] ^= np.uint64(1)
     encrypted = Cipher(algorithms.AES128(seed), modes.ECB()).encryptor().update(blocks.reshape(-1).view(np.uint8).data)  # noqa: S305
     hashed = np.frombuffer(encrypted, np.dtype("<u8")).reshape(-1, 4) ^ blocks.reshape(-1, 4)

@@ -9,16 +9,13 @@ from functools import lru_cache
 
 from privacy.psi.errors import BadSetup
 from privacy.psi.oprf import bounds
+from privacy.psi.oprf.options import SEMI_HONEST, Option
 
 STATISTICAL_BITS = 40
 IDENTIFIERS_MAX = 10_000_000  # a side; more would need longer hash values (see the bound "hash value")
 BUCKET_KEYS = 1 << 17  # identifiers a bucket, on average: bounds memory, and keeps a bucket's matrix near the cache
 BUCKET_KEYS_MAX = 1 << 20
 BUCKETS_MAX = 1 << 12
-VALUE_BITS = 64  # k of the code: what the store maps an identifier to
-DISTANCE = 128  # of the code: the receiver would have to guess that many of the sender's secret bits
-# the BCH code [511, 76, 171], shortened by 12 and punctured by 43 positions; code.py argues and checks it
-WIDTH = 456
 ATTEMPTS = 4  # hash seeds that are tried for a bucket
 SLOTS_ALIGNED = 64  # bit matrices are transposed in blocks of 64 rows
 COLUMN_SLOTS_MIN = 64
@@ -40,7 +37,7 @@ class Bound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameters:
-    """Sizes of one job. Security: both sides follow the protocol (semi-honest)."""
+    """Sizes of one job. What it guards against: its option."""
 
     receiver_count: int
     sender_count: int
@@ -50,9 +47,7 @@ class Parameters:
     column_slots: int  # sparse slots in each of three columns
     dense_slots: int  # slots that a random half of all keys uses
     tag_bytes: int
-    value_bits: int = VALUE_BITS
-    width: int = WIDTH
-    distance: int = DISTANCE
+    option: Option = SEMI_HONEST
     attempts: int = ATTEMPTS
     bounds: tuple[Bound, ...]
 
@@ -63,13 +58,23 @@ class Parameters:
 
     @property
     def matrix_bytes(self) -> int:
-        """What the receiver sends for a bucket: `width` columns of one bit a slot."""
-        return self.width * self.slots // 8
+        """What the receiver sends for a bucket: a column of bits, one a slot, for each bit of a codeword; a proof."""
+        return self.option.message_bytes(self.slots)
+
+    @property
+    def columns(self) -> int:
+        """Base transfers: one for each bit of a codeword."""
+        return self.option.code.length
 
     @property
     def tags_bytes(self) -> int:
         """What the sender sends for a bucket."""
         return self.sender_bucket * self.tag_bytes
+
+    @property
+    def identifiers_held(self) -> int:
+        """How many identifiers a receiver that deviates can enter at most. Only for checked options."""
+        return self.buckets * self.option.identifiers_held(self.slots)
 
     @property
     def failure_log2(self) -> float:
@@ -78,7 +83,9 @@ class Parameters:
 
 
 @lru_cache(maxsize=64, typed=True)
-def parameters(receiver_count: int, sender_count: int, bucket_keys: int = BUCKET_KEYS) -> Parameters:
+def parameters(
+    receiver_count: int, sender_count: int, bucket_keys: int = BUCKET_KEYS, option: Option = SEMI_HONEST
+) -> Parameters:
     """The sizes of a job with these committed counts of distinct identifiers, at most bucket_keys a bucket on average.
 
     Raises BadSetup for counts that the engine does not take, or too many buckets.
@@ -103,6 +110,7 @@ def parameters(receiver_count: int, sender_count: int, bucket_keys: int = BUCKET
         column_slots=column_slots,
         dense_slots=dense_slots,
         tag_bytes=_tag_bytes(buckets, receiver_bucket, sender_bucket),
+        option=option,
         bounds=(),
     )
     found = _bounded(found)
@@ -158,7 +166,7 @@ def _bounded(found: Parameters) -> Parameters:
         ),
         Bound(
             event="hash value: the store maps an identifier that only the sender has to its own hash value",
-            log2=bounds.pairs_collide(1, found.sender_count, found.value_bits),
+            log2=bounds.pairs_collide(1, found.sender_count, found.option.word_bits),
             source="union over the sender's identifiers, random oracle",
         ),
         Bound(

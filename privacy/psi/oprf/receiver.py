@@ -16,17 +16,17 @@ ATTEMPT_BYTES = 4  # big-endian, before the matrix
 
 class Receiver(Session):
     def _open(self) -> list[Outgoing]:
-        _, offered = base_ot.offer(self.sizes.width, self._stream("offer"))
+        _, offered = base_ot.offer(self.sizes.columns, self._stream("offer"))
         payload = self._stream("nonce")(NONCE_BYTES) + offered
         out, self.state.opening = self._send(Part(phase="offer", bucket=0, length=len(payload)), START, payload)
         return [out]
 
     def _expected(self) -> tuple[Part | None, bytes]:
         state = self.state
-        if not state.started or self.done:
+        if not state.started or state.ended or self.done:
             return None, START
         if not state.salt:
-            length = NONCE_BYTES + base_ot.answer_bytes(self.sizes.width)
+            length = NONCE_BYTES + base_ot.answer_bytes(self.sizes.columns)
             return Part(phase="answer", bucket=0, length=length), state.opening
         if state.next_in == state.next_out:
             return None, START
@@ -40,7 +40,7 @@ class Receiver(Session):
         return []
 
     def _take_answer(self, payload: bytes, digest: bytes) -> None:
-        secret, _ = base_ot.offer(self.sizes.width, self._stream("offer"))
+        secret, _ = base_ot.offer(self.sizes.columns, self._stream("offer"))
         seeds = base_ot.accept(secret, payload[NONCE_BYTES:], self.setup.job)
         nonce = self._stream("nonce")(NONCE_BYTES)
         self.state.seeds, self.state.opening = seeds.seeds, digest

@@ -8,6 +8,7 @@ from privacy.psi.oprf import base_ot, digests
 from privacy.psi.oprf.base_ot import ChosenSeeds
 from privacy.psi.oprf.bucket import Bucket, answer
 from privacy.psi.oprf.digests import NONCE_BYTES
+from privacy.psi.oprf.errors import ExtensionInconsistent
 from privacy.psi.oprf.receiver import ATTEMPT_BYTES
 from privacy.psi.oprf.session import START, Session
 from privacy.psi.oprf.state import RowsResult
@@ -21,10 +22,10 @@ class Sender(Session):
 
     def _expected(self) -> tuple[Part | None, bytes]:
         state = self.state
-        if not state.started or self.done:
+        if not state.started or state.ended or self.done:
             return None, START
         if not state.salt:
-            length = NONCE_BYTES + base_ot.offer_bytes(self.sizes.width)
+            length = NONCE_BYTES + base_ot.offer_bytes(self.sizes.columns)
             return Part(phase="offer", bucket=0, length=length), START
         if state.next_in == self.sizes.buckets or len(state.waiting) == self._window:
             return None, START
@@ -42,7 +43,7 @@ class Sender(Session):
     def _take_offer(self, payload: bytes, digest: bytes) -> list[Outgoing]:
         # the secrets depend on the offer: another offer never meets the same choices
         stream = self._stream(f"choices {hashlib.sha256(payload).hexdigest()}")
-        seeds, answered = base_ot.choose(payload[NONCE_BYTES:], self.sizes.width, self.setup.job, stream)
+        seeds, answered = base_ot.choose(payload[NONCE_BYTES:], self.sizes.columns, self.setup.job, stream)
         nonce = self._stream("nonce")(NONCE_BYTES)
         reply = nonce + answered
         out, self.state.opening = self._send(Part(phase="answer", bucket=0, length=len(reply)), digest, reply)
@@ -58,7 +59,12 @@ class Sender(Session):
         seeds = ChosenSeeds(seeds=self.state.seeds, choices=self.state.choices)
         tasks = [(self._bucket(number), seeds, self.state.waiting[number]) for number in numbers]
         sent = []
-        for number, tags in zip(numbers, list(self._map(_answer, tasks)), strict=True):
+        try:
+            answers = list(self._map(_answer, tasks))
+        except ExtensionInconsistent:
+            self._give_up()  # each guess that is answered would tell the receiver something
+            raise
+        for number, tags in zip(numbers, answers, strict=True):
             part = Part(phase="tags", bucket=number, length=self.sizes.tags_bytes)
             sent.append(self._send(part, self.state.asked.pop(number), tags)[0])
             del self.state.waiting[number]

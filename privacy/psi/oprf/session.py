@@ -5,11 +5,12 @@ tags. `receive` takes a message; `work` does what is long: hash the identifiers,
 them, through a map that may be a process pool's or a cluster's). Call it while `ready`. The state can be dumped after
 each call, so a job that is killed goes on with the next bucket.
 
-Security: both sides follow the protocol (semi-honest), with the bounds that `Parameters` lists. The receiver learns
-the shared identifiers and the sender's count, the sender the receiver's count. NOT covered: a receiver that deviates
-can learn bits of the sender's secret choices, and so test more identifiers than it committed to; a sender that deviates
-can make shared identifiers vanish; both can enter identifiers they guessed. The minimum is kept by the receiver's
-software: with fewer shared identifiers it shows no rows, a changed software could.
+Security: that of the job's option (`options`), with the bounds that `Parameters` lists. "semi-honest": both sides
+follow the protocol; a receiver that deviates could learn the sender's secret choices and test any identifier.
+"checked-…": a receiver that deviates is caught, and enters at most `Parameters.identifiers_held`. In all: the receiver
+learns the shared identifiers and the sender's count, the sender the receiver's count; a sender that deviates can make
+shared identifiers vanish; both can enter identifiers they guessed. The minimum is kept by the receiver's software: with
+fewer shared identifiers it shows no rows, a changed software could.
 
 The only randomness is 32 bytes drawn at the start. A session loaded from a dump makes matrices under new attempt
 numbers, so no stream of OT extension ever serves two matrices, even if an old dump is loaded. What was sent must be
@@ -25,7 +26,7 @@ from privacy.psi.oprf import state as states
 from privacy.psi.oprf import wire
 from privacy.psi.oprf.aes import SEED_BYTES as BLOCK_SEED_BYTES
 from privacy.psi.oprf.bucket import Bucket
-from privacy.psi.oprf.digests import Bucketed, digest_all, into_buckets
+from privacy.psi.oprf.digests import WORDS, WORDS_LONG, Bucketed, digest_all, into_buckets
 from privacy.psi.oprf.errors import BucketOverflow
 from privacy.psi.oprf.state import Role, RowsResult, Setup, State
 from privacy.psi.oprf.wire import Link, Part
@@ -57,7 +58,7 @@ class Session(ABC):
 
     def start(self) -> list[Outgoing]:
         """The receiver's first message; a sender has none. Raises WrongPhase after anything was received."""
-        if self.done or self.state.salt:
+        if self.done or self.state.ended or self.state.salt:
             raise WrongPhase(expected=self.phase, got="start")
         self.state.started, self.state.sent = True, START
         return self._open()
@@ -83,7 +84,10 @@ class Session(ABC):
             raise
 
     def work(self) -> list[Outgoing]:
-        """Do up to `parallel` buckets that are ready; their messages. Raises BucketOverflow, StoreUnsolvable."""
+        """Do up to `parallel` buckets that are ready; their messages.
+
+        Raises BucketOverflow, StoreUnsolvable, ExtensionInconsistent: after the last the session has "ended".
+        """
         if not self.ready:
             return []
         self._hash()
@@ -101,9 +105,11 @@ class Session(ABC):
 
     @property
     def phase(self) -> str:
-        """What this side waits for: "start", "work", a phase of the other side, or "done"."""
-        if self.done or not self.state.started:
-            return "done" if self.done else "start"
+        """What this side waits for: "start", "work", a phase of the other side; or "done", or "ended" (given up)."""
+        if self.done or self.state.ended:
+            return "done" if self.done else "ended"
+        if not self.state.started:
+            return "start"
         part, _ = self._expected()
         return "work" if self.ready or part is None else part.phase
 
@@ -161,9 +167,13 @@ class Session(ABC):
         """Matrices that may be under way at once: bounds both sides' memory."""
         return 2 * self.setup.parallel
 
+    @property
+    def _words(self) -> int:
+        return WORDS if self.sizes.option.word_bits <= 64 else WORDS_LONG
+
     def _hash(self) -> Bucketed:
         if self._hashed is None:
-            hashed = into_buckets(digest_all(self._ids, self.state.salt), self.sizes.buckets)
+            hashed = into_buckets(digest_all(self._ids, self.state.salt, self._words), self.sizes.buckets)
             if hashed.largest > self._capacity:
                 raise BucketOverflow(got=hashed.largest, capacity=self._capacity)
             self._hashed, self._hash_ahead, self._ids = hashed, False, ()
@@ -173,6 +183,7 @@ class Session(ABC):
         return Bucket(
             sizes=self.sizes,
             salt=self.state.salt,
+            history=self.state.opening,
             number=number,
             digests=self._hash().bucket(number)[0],
             secret=self._stream("buckets")(BLOCK_SEED_BYTES),
@@ -193,5 +204,12 @@ class Session(ABC):
 
     def _finish(self, result: RowsResult) -> None:
         """The job is over: seeds, digests and identifiers go."""
+        self._forget(State(started=True, sent=self.state.sent, received=self.state.received, result=result))
+
+    def _give_up(self) -> None:
+        """The other side was caught: all secrets go, and nothing can follow."""
+        self._forget(State(started=True, ended=True))
+
+    def _forget(self, rest: State) -> None:
         self._seed, self._ids, self._hashed, self._hash_ahead = b"", (), None, False
-        self.state = State(started=True, sent=self.state.sent, received=self.state.received, result=result)
+        self.state = rest

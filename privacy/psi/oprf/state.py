@@ -11,6 +11,7 @@ from privacy import canonical, packing
 from privacy.errors import Failure
 from privacy.psi.errors import BadSetup, BadState
 from privacy.psi.oprf.digests import Rows
+from privacy.psi.oprf.options import OPTIONS
 from privacy.psi.oprf.parameters import Parameters, parameters
 from privacy.psi.values import CONTEXT_BYTES_MIN, Outcome
 
@@ -42,18 +43,21 @@ class Setup:
     minimum: int  # with fewer shared identifiers the receiver's software withholds the rows
     parallel: int  # buckets that a call of `work` takes; twice as many may be on their way
     bucket_keys: int  # identifiers a bucket, on average, at the most
+    option: str  # of options.OPTIONS: what is guarded against
 
     def __post_init__(self) -> None:
         if self.me == self.peer or set(self.counts) != {self.me, self.peer}:
             raise BadSetup(why="a job has two parties, and a committed count for each")
         if len(self.context) < CONTEXT_BYTES_MIN or self.minimum < 0 or not 1 <= self.parallel <= PARALLEL_MAX:
             raise BadSetup(why="context, minimum or the number of parallel buckets is out of range")
+        if self.option not in OPTIONS:
+            raise BadSetup(why=f"option is one of {', '.join(OPTIONS)}")
         _ = self.sizes  # counts out of range are refused here
 
     @property
     def sizes(self) -> Parameters:
         receiver, sender = self._named()
-        return parameters(self.counts[receiver], self.counts[sender], self.bucket_keys)
+        return parameters(self.counts[receiver], self.counts[sender], self.bucket_keys, OPTIONS[self.option])
 
     @property
     def peer_role(self) -> Role:
@@ -69,6 +73,7 @@ class Setup:
                 "context": self.context.hex(),
                 "parallel": self.parallel,
                 "bucket_keys": self.bucket_keys,
+                "option": self.option,
             },
         )
 
@@ -81,6 +86,7 @@ class State:
     """What changes. With Setup and the seed it is all that `dump` keeps."""
 
     started: bool = False
+    ended: bool = False  # the other side was caught: no secret is left, nothing goes on
     # the next number of an attempt: below it, streams of a bucket may have been used. Every load moves it on
     first_attempt: int = 0
     sent: bytes = bytes(32)  # running digests of the messages of each direction
@@ -99,7 +105,19 @@ class State:
     result: RowsResult | None = None
 
 
-_PLAIN = ("started", "first_attempt", "sent", "received", "opening", "salt", "seeds", "choices", "next_in", "next_out")
+_PLAIN = (
+    "started",
+    "ended",
+    "first_attempt",
+    "sent",
+    "received",
+    "opening",
+    "salt",
+    "seeds",
+    "choices",
+    "next_in",
+    "next_out",
+)
 
 
 def pack(setup: Setup, state: State, seed: bytes, identifiers: bytes) -> bytes:
@@ -115,6 +133,7 @@ def pack(setup: Setup, state: State, seed: bytes, identifiers: bytes) -> bytes:
             "minimum": setup.minimum,
             "parallel": setup.parallel,
             "bucket_keys": setup.bucket_keys,
+            "option": setup.option,
             "seed": seed,
             "identifiers": identifiers,
             "state": {name: getattr(state, name) for name in _PLAIN},
@@ -132,7 +151,7 @@ def unpack(data: bytes) -> tuple[Setup, State, bytes, bytes]:
         value: Any = packing.unpack(data)
         if value["version"] != VERSION:
             raise BadState(why="another version wrote it")
-        names = ("me", "peer", "counts", "context", "minimum", "parallel", "bucket_keys")
+        names = ("me", "peer", "counts", "context", "minimum", "parallel", "bucket_keys", "option")
         setup = Setup(role=Role(value["role"]), **{name: value[name] for name in names})
         result = value["result"]
         state = State(

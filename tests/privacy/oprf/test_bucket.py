@@ -1,6 +1,7 @@
 """One bucket as the functions that workers run: against sets, with failures forced, and what the tags look like."""
 
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import pytest
@@ -10,36 +11,53 @@ from hypothesis import strategies as st
 from privacy.psi.oprf import base_ot
 from privacy.psi.oprf.base_ot import ChosenSeeds, PairSeeds
 from privacy.psi.oprf.bucket import TIES_MAX, Bucket, answer, prepare, shared
-from privacy.psi.oprf.digests import digest_all
+from privacy.psi.oprf.digests import WORDS, WORDS_LONG, digest_all
 from privacy.psi.oprf.errors import BucketOverflow, ExtensionLength, StoreUnsolvable, TagsMalformed
-from privacy.psi.oprf.parameters import WIDTH, Parameters, parameters
+from privacy.psi.oprf.options import OPTIONS, SEMI_HONEST, Option
+from privacy.psi.oprf.parameters import Parameters, parameters
 from tests.privacy.oprf.support import RECEIVER, SENDER, Pair, clients
 from tests.support.entropy import SeededEntropy
 
 SALT = bytes(range(32))
 CONTEXT = b"one job, one pair of parties"
+HISTORY = b"h" * 32
 
 
-@pytest.fixture(scope="module")
-def seeds() -> tuple[PairSeeds, ChosenSeeds]:
-    secret, offered = base_ot.offer(WIDTH, SeededEntropy(b"receiver"))
-    chosen, answered = base_ot.choose(offered, WIDTH, CONTEXT, SeededEntropy(b"sender"))
+@lru_cache
+def seeds_of(option: Option) -> tuple[PairSeeds, ChosenSeeds]:
+    columns = option.code.length
+    secret, offered = base_ot.offer(columns, SeededEntropy(b"receiver"))
+    chosen, answered = base_ot.choose(offered, columns, CONTEXT, SeededEntropy(b"sender"))
     return base_ot.accept(secret, answered, CONTEXT), chosen
 
 
+@pytest.fixture
+def seeds() -> tuple[PairSeeds, ChosenSeeds]:
+    return seeds_of(SEMI_HONEST)
+
+
 def bucket(ids: list[bytes], sizes: Parameters, secret: int = 0, number: int = 0) -> Bucket:
-    return Bucket(sizes=sizes, salt=SALT, number=number, digests=digest_all(ids, SALT), secret=bytes([secret]) * 16)
+    words = WORDS if sizes.option.word_bits <= 64 else WORDS_LONG
+    return Bucket(
+        sizes=sizes,
+        salt=SALT,
+        history=HISTORY,
+        number=number,
+        digests=digest_all(ids, SALT, words),
+        secret=bytes([secret]) * 16,
+    )
 
 
 SIDES = st.lists(st.integers(0, 600), unique=True, max_size=400)
 
 
-@settings(max_examples=40)
-@given(SIDES, SIDES, st.integers(0, 1 << 20), st.integers(0, 3))
+@settings(max_examples=60)
+@given(st.sampled_from(list(OPTIONS)), SIDES, SIDES, st.integers(0, 1 << 20), st.integers(0, 3))
 def test_shared_rows_equal_the_set_oracle(
-    seeds: tuple[PairSeeds, ChosenSeeds], receiver: list[int], sender: list[int], number: int, first_attempt: int
+    option: str, receiver: list[int], sender: list[int], number: int, first_attempt: int
 ) -> None:
-    sizes = parameters(len(receiver), len(sender))
+    seeds = seeds_of(OPTIONS[option])
+    sizes = parameters(len(receiver), len(sender), option=OPTIONS[option])
     made = prepare(bucket(clients(*receiver), sizes, 1, number), seeds[0], first_attempt)
     assert (made.attempt, len(made.matrix)) == (first_attempt, sizes.matrix_bytes)
     tags = answer(bucket(clients(*sender), sizes, 2, number), seeds[1], made.attempt, made.matrix)

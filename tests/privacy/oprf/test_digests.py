@@ -3,6 +3,7 @@
 import hashlib
 
 import numpy as np
+import pytest
 
 from privacy import canonical
 from privacy.psi.oprf.digests import _BLOCK, digest_all, hash_values, into_buckets, job_salt
@@ -19,6 +20,16 @@ def test_a_digest_is_blake2s_of_salt_and_identifier() -> None:
     assert words[1].tobytes() == hashlib.blake2s(salt + b"x" * 256).digest()
     assert digest_all([], salt).shape == (0, 4)
     np.testing.assert_array_equal(hash_values(words), words[:, 1])
+
+
+def test_a_long_digest_is_a_cut_blake2b() -> None:
+    words = digest_all([b"cid:1", b"x" * 256], bytes(32), 6)
+    assert words[0].tobytes() == hashlib.blake2b(bytes(32) + b"cid:1").digest()[:48]
+    assert words[1].tobytes() == hashlib.blake2b(bytes(32) + b"x" * 256).digest()[:48]
+    assert digest_all([], bytes(32), 6).shape == (0, 6)
+    np.testing.assert_array_equal(hash_values(words), words[:, [1, 4, 5]])
+    with pytest.raises(AssertionError):
+        digest_all([], bytes(32), 5)
 
 
 def test_more_identifiers_than_are_hashed_at_a_time() -> None:

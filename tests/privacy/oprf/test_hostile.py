@@ -9,7 +9,7 @@ from privacy.errors import Failure
 from privacy.psi import errors, oprf
 from privacy.psi.oprf import base_ot
 from privacy.psi.oprf.bucket import shared
-from privacy.psi.oprf.errors import BaseTransferLength, TagsMalformed
+from privacy.psi.oprf.errors import BaseTransferLength, ExtensionInconsistent, TagsMalformed
 from tests.privacy.oprf.support import CONTEXT, RECEIVER, SENDER, Pair, clients, head_of, made, payload_of, rewritten
 
 RECEIVER_IDS, SENDER_IDS = clients(*range(12)), clients(*range(6, 18))
@@ -150,7 +150,7 @@ def test_messages_of_another_run_of_the_same_job_are_refused() -> None:
 
 def test_messages_of_another_job_or_party_are_refused() -> None:
     pair = Pair(RECEIVER_IDS, SENDER_IDS)
-    for changes in ({"context": CONTEXT + b"!"}, {"parallel": 2}, {"bucket_keys": 6}):
+    for changes in ({"context": CONTEXT + b"!"}, {"parallel": 2}, {"bucket_keys": 6}, {"option": "checked-listed"}):
         (other,) = made("receiver", RECEIVER_IDS, **changes).start()
         refuse(pair, SENDER, errors.ForeignMessage, other.message)
     refuse(pair, SENDER, errors.ForeignMessage, pair.waiting[SENDER][0], sender="platform")
@@ -213,6 +213,35 @@ def test_a_matrix_changed_by_its_author_is_answered_with_tags_that_match_nothing
     sender.receive(RECEIVER, rewritten(message, bytes(payload)))
     (out,) = sender.work()
     refuse(pair, RECEIVER, errors.ForeignMessage, out.message)  # it answers another matrix
+
+
+@pytest.mark.parametrize("option", ["checked-listed", "checked-unlisted"])
+@pytest.mark.parametrize("place", [0.0, 0.5, 0.999])
+def test_a_matrix_changed_by_its_author_ends_a_checked_job(option: str, place: float) -> None:
+    """A spoiled column, a spoiled proof: the sender answers nothing, keeps no secret, and never goes on."""
+    pair = Pair(RECEIVER_IDS, SENDER_IDS, {"option": option})
+    message = pair.until(SENDER, "matrix")
+    payload = bytearray(payload_of(message))
+    width = pair.sessions[SENDER].sizes.slots // 8
+    start = 4 + int(place * (len(payload) - 4 - width))
+    payload[start : start + width] = bytes(value ^ 0xFF for value in payload[start : start + width])
+    sender = pair.sessions[SENDER]
+    seed, seeds = sender._seed, sender.state.seeds
+    sender.receive(RECEIVER, rewritten(message, bytes(payload)))
+    with pytest.raises(ExtensionInconsistent):
+        sender.work()
+    dump = sender.dump()
+    assert seed not in dump
+    assert seeds not in dump
+    assert (sender.phase, sender.done, sender.ready, sender.work()) == ("ended", False, False, [])
+    again = oprf.load(dump, SENDER_IDS)
+    for session in (sender, again):
+        with pytest.raises(Failure):
+            session.receive(RECEIVER, message)
+        with pytest.raises(errors.NotFinished):
+            session.result()
+        with pytest.raises(errors.WrongPhase):
+            session.start()
 
 
 def test_a_changed_attempt_number_gives_no_row() -> None:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from privacy.psi.errors import BadSetup
 from privacy.psi.oprf import bounds
+from privacy.psi.oprf.options import CHECKED_LISTED, CHECKED_UNLISTED
 from privacy.psi.oprf.parameters import BUCKET_KEYS, IDENTIFIERS_MAX, parameters
 
 COUNTS = st.one_of(st.integers(0, 5000), st.integers(0, 3 << 20))
@@ -38,7 +39,16 @@ def test_a_million_on_both_sides_takes_less_than_100_megabytes() -> None:
     sizes = parameters(1 << 20, 1 << 20)
     assert sizes.buckets == 8
     assert sizes.buckets * (sizes.matrix_bytes + sizes.tags_bytes) < 90_000_000
-    assert (sizes.width, sizes.value_bits, sizes.distance) == (456, 64, 128)
+    assert (sizes.columns, sizes.option.word_bits, sizes.option.code.distance) == (456, 64, 128)
+
+
+def test_what_a_receiver_that_deviates_can_enter() -> None:
+    listed, unlisted = (parameters(1 << 20, 1 << 20, option=option) for option in (CHECKED_LISTED, CHECKED_UNLISTED))
+    assert 1 << 20 < listed.identifiers_held < 3 << 20
+    assert 1 << 20 < unlisted.identifiers_held < 20 << 20
+    assert listed.buckets * (listed.matrix_bytes + listed.tags_bytes) < 90_000_000
+    with pytest.raises(AssertionError):
+        _ = parameters(1 << 20, 1 << 20).identifiers_held
 
 
 def test_one_bucket_is_not_padded() -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from privacy.normalise import normalise_column
 from privacy.psi import oprf
 from privacy.psi.errors import BadIdentifiers, BadSetup, BadState, IdentifiersChanged, NotFinished, WrongPhase
+from privacy.psi.oprf.options import OPTIONS
 from privacy.psi.values import Outcome
 from tests.privacy.oprf.support import RECEIVER, SENDER, Pair, clients, head_of, made, payload_of
 from tests.support.shared_data import data_folder
@@ -48,6 +49,18 @@ def test_sizes_that_differ(receiver: int, sender: int) -> None:
     assert pair.shared() == clients(*range(min(receiver, sender)))
 
 
+@pytest.mark.parametrize("option", list(OPTIONS))
+def test_every_option_gives_the_rows(option: str) -> None:
+    pair = Pair(clients(*range(300)), clients(*range(200, 450)), {"option": option, "bucket_keys": 120})
+    steps = 0
+    while pair.step():
+        steps += 1
+        if steps % 3 == 0:
+            pair.sessions = {name: oprf.load(s.dump(), pair.ids(name)) for name, s in pair.sessions.items()}
+    assert pair.shared() == clients(*range(200, 300))
+    assert pair.sessions[RECEIVER].transcript() == pair.sessions[SENDER].transcript()
+
+
 def test_identifiers_of_256_bytes_and_with_common_prefixes() -> None:
     longest = [b"acct:" + b"x" * 250 + bytes([i]) for i in range(40)]
     short = [item[:-i] for i, item in enumerate(longest, start=1)]
@@ -78,6 +91,7 @@ def test_bad_identifiers_are_refused(ids: list[bytes], committed: int) -> None:
         {"parallel": 0},
         {"parallel": 257},
         {"bucket_keys": 0},
+        {"option": "malicious"},
         {"bucket_keys": (1 << 20) + 1},
         {"counts": {RECEIVER: 1, SENDER: 9_000_000}, "bucket_keys": 1000},
     ],
