@@ -20,7 +20,7 @@ import numpy as np
 
 from privacy.errors import Failure, Kind
 
-VERSION = 1
+VERSION = 2  # 1 took no Hong Kong telephone numbers
 RAW_CHARACTERS_MAX = 256
 
 
@@ -218,26 +218,35 @@ def _reject_repeated(digits: str) -> None:
 
 
 _MOBILE = re.compile(r"1[3-9][0-9]{9}")
+_HONG_KONG_NUMBER = re.compile(r"[2-9][0-9]{7}")  # OFCA numbering plan: 0 and 1 begin access codes and short numbers
 
 
 def _phone(text: str) -> bytes:
-    """A mainland mobile number as E.164; +86, 0086 and 86 in front are taken off."""
+    """A telephone number as E.164: a mainland mobile, with +86, 0086, 86 or nothing in front, or a Hong Kong number,
+    always with +852, 00852 or 852: eight digits alone could be anywhere's."""
     number = _compact(text).translate(_PHONE_MARKS)
     body = number.removeprefix("+")
     if not body.isdigit():
         raise IdRejected(Reason.CHARACTERS)
-    if number.startswith("+86") or (len(body) == 13 and body.startswith("86")):
-        body = body[2:]
-    elif body.startswith("0086"):
-        body = body[4:]
-    elif number.startswith("+"):
+    abroad = number.startswith("+") or body.startswith("00")
+    if not number.startswith("+"):
+        body = body.removeprefix("00")
+    if body.startswith("852") and (abroad or len(body) == 11):
+        return _numbered("852", body[3:], 8, _HONG_KONG_NUMBER)
+    if body.startswith("86") and (abroad or len(body) == 13):
+        return _numbered("86", body[2:], 11, _MOBILE)
+    if abroad:
         raise IdRejected(Reason.PREFIX)
-    if len(body) != 11:
+    return _numbered("86", body, 11, _MOBILE)
+
+
+def _numbered(country: str, digits: str, length: int, form: re.Pattern[str]) -> bytes:
+    if len(digits) != length:
         raise IdRejected(Reason.LENGTH)
-    _reject_repeated(body)
-    if not _MOBILE.fullmatch(body):
+    _reject_repeated(digits)
+    if not form.fullmatch(digits):
         raise IdRejected(Reason.PREFIX)
-    return b"phone:+86" + body.encode()
+    return f"phone:+{country}{digits}".encode()
 
 
 _LOCAL = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*")

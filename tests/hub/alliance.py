@@ -241,7 +241,7 @@ def match_body(leader: str, *followers: str, mode: str = "count", **changes: Any
     return {
         "mode": mode,
         "engine": "ecdh",
-        "normaliser": 1,
+        "normaliser": 2,
         "id_type": "resident_id",
         "minimum": 10,
         "parties": listed,

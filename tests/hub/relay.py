@@ -68,7 +68,7 @@ class Script:
                 "count": 100,
                 "root": "ab" * 32,
                 "id_type": "resident_id",
-                "normaliser": 1,
+                "normaliser": 2,
             }
             return request.reply("ok", {"commitment": party.sign("match-commitment", body).to_value()})
         incoming = packing.unpack(task.body or b"")

@@ -70,7 +70,7 @@ BAD_BODIES: list[tuple[str, Head, type[Failure]]] = [
     ("unknown field", {"colour": "red"}, ProposalInvalid),
     ("unknown mode", {"mode": "rows"}, ProposalInvalid),
     ("unknown engine", {"engine": "magic"}, ProposalInvalid),
-    ("other normaliser", {"normaliser": 2}, ProposalInvalid),
+    ("other normaliser", {"normaliser": 1}, ProposalInvalid),
     ("minimum of zero", {"minimum": 0}, ProposalInvalid),
     ("minimum that is a truth value", {"minimum": True}, ProposalInvalid),
     ("count of three", match_body("broker", "insurer", "bank"), ProposalInvalid),

@@ -189,7 +189,7 @@ def match_body(nodes: list[TestNode], *, mode: str = "align", minimum: int = 1, 
     body: Body = {
         "mode": mode,
         "engine": "ecdh",
-        "normaliser": 1,
+        "normaliser": 2,
         "id_type": "resident_id",
         "minimum": minimum,
         "parties": parties,

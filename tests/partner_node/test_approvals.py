@@ -209,7 +209,7 @@ def test_only_a_whole_card_is_pinned(pair: list[TestNode], spoil: Any, failure: 
     [
         {"mode": "rows"},
         {"engine": "clear"},
-        {"normaliser": 2},
+        {"normaliser": 1},
         {"minimum": 0},
         {"id_type": "phone"},
     ],

@@ -191,7 +191,7 @@ def match_body(mode: str, leader: str, *followers: str, **changes: Any) -> dict[
         for name in (leader, *followers)
     ]  # fmt: skip
     return {
-        "mode": mode, "engine": "ecdh", "normaliser": 1, "id_type": "resident_id", "minimum": 50, "parties": parties,
+        "mode": mode, "engine": "ecdh", "normaliser": 2, "id_type": "resident_id", "minimum": 50, "parties": parties,
         "purpose": world.PURPOSE, "expires": later(), "nonce": os.urandom(16).hex(),
         "disclosure": [f"{leader} learns its overlap with each other party"], **changes,
     }  # fmt: skip
