@@ -121,8 +121,12 @@ def _phase(cli: Cli, item: Mapping[str, Any]) -> tuple[object, ...]:
 
 
 def _progress(cli: Cli, found: Mapping[str, Any]) -> str:
-    parties = found["progress"].get("parties", {})
-    return ", ".join(f"{name}: {words.phase(value['phase'], cli.lang)}" for name, value in sorted(parties.items()))
+    """Each party's phase, with its finished parts of all where it has told."""
+    said = []
+    for name, value in sorted(found["progress"].get("parties", {}).items()):
+        parts = "{} / {}".format(*value["parts"]) if value.get("parts") else ""
+        said.append(" ".join(filter(None, [f"{name}:", words.phase(value["phase"], cli.lang), parts])))
+    return ", ".join(said)
 
 
 def cancel(cli: Cli, job: str, yes: bool) -> None:

@@ -9,7 +9,10 @@ from typing import Any
 
 from hub import times
 from hub.records import Head
+from privacy import normalise
 from privacy.errors import Failure, Kind
+from privacy.psi import job, learns
+from privacy.psi.job import KEYS, MatchJob
 
 Entropy = Callable[[int], bytes]
 
@@ -17,7 +20,13 @@ EXPIRES_HOURS = 72
 NONCE_BYTES = 16
 DRAWN = ("nonce", "split_salt", "expires")  # what a draft draws or takes from the clock where nothing is given
 
-MATCH_DEFAULTS: Head = {"mode": "count", "engine": "ecdh", "normaliser": 1, "id_type": "resident_id", "minimum": 100}
+MATCH_DEFAULTS: Head = {
+    "version": job.VERSION,
+    "mode": job.COUNT,
+    "normaliser": normalise.VERSION,
+    "id_type": "resident_id",
+    "minimum": 100,
+}
 TRAIN_DEFAULTS: Head = {
     "model": "moments",
     "ridge_milli": 1000,
@@ -61,14 +70,20 @@ class Directory:
 
 
 def match(given: Mapping[str, Any], directory: Directory, now: datetime, entropy: Entropy) -> Head:
-    """The body of a match job. Parties need "partner" and "role"; asset, id column and the rest are completed."""
+    """The body of a match job. Parties need "partner" and "role"; asset, id column and the rest are completed.
+
+    Raises DraftIncomplete, and TermsInvalid where what is given fits no mode.
+    """
     body = {**MATCH_DEFAULTS, **given}
+    if body["mode"] in job.MODES:
+        body.setdefault("engine", job.MODES[body["mode"]].engines[0])
     listed = parties(given, directory)
     for party in listed:
         party.setdefault("role", "leader" if party is listed[0] else "follower")
     body["parties"] = listed
+    common(body, now, entropy)
     body.setdefault("disclosure", _match_disclosure(body))
-    return common(body, now, entropy)
+    return body
 
 
 def train(given: Mapping[str, Any], directory: Directory, now: datetime, entropy: Entropy) -> Head:
@@ -157,18 +172,11 @@ def common(body: dict[str, Any], now: datetime, entropy: Entropy) -> Head:
 
 
 def _match_disclosure(body: Mapping[str, Any]) -> list[str]:
-    leader = next(p["partner"] for p in body["parties"] if p["role"] == "leader")
-    others = ", ".join(p["partner"] for p in body["parties"] if p["role"] != "leader")
-    lines = ["Every party learns how many identifiers each other party brought, as committed."]
-    if body["mode"] == "count":
-        lines.append(f"{leader} learns how many clients it shares with {others}, or that they are below the minimum.")
-        lines.append(f"The hub learns this count as {leader} reports it. Nobody learns who is shared.")
-    else:
-        lines.append("Every party learns which of its own clients all parties share, in one order under tokens.")
-        lines.append(f"{leader} also learns its overlap with each single party ({others}).")
-        lines.append("The hub learns the number of common clients as reported.")
-    lines.append("The hub relays sealed messages; it learns their sizes and times, not their content.")
-    return lines
+    """The sentences of the terms; the hub adds the parties' keys only later, and they change nothing in them."""
+    keyed = [{**dict.fromkeys(KEYS, ""), **party} for party in body["parties"]]
+    terms = MatchJob.from_body({"disclosure": [], **body, "parties": keyed})
+    said = [en for en, _ in learns.sentences(terms)]
+    return [*said, "the hub relays sealed messages: it learns their sizes and times, not their content"]
 
 
 def _train_disclosure(body: Mapping[str, Any]) -> list[str]:

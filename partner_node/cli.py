@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from ecowire import outputs
-from partner_node import cli_matching, cli_settlement, keys
+from partner_node import cli_matching, cli_results, cli_settlement, keys
 from partner_node.cli_common import Cli, options
 from privacy import seal
 
@@ -31,7 +31,7 @@ def partner(cli: Cli) -> None:
     """A partner's own node: enrol, publish, approve, check, sign."""
 
 
-for _group in (*cli_settlement.GROUPS, *cli_matching.COMMANDS):
+for _group in (*cli_settlement.GROUPS, *cli_matching.COMMANDS, *cli_results.COMMANDS):
     partner.add_command(_group)
 
 

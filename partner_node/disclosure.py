@@ -11,6 +11,8 @@ from ecowire.documents import Body
 from federation.plan import read
 from federation.plan_horizontal import HorizontalPlan
 from partner_node import disclosure_horizontal
+from privacy.psi import learns
+from privacy.psi.job import MatchJob
 from revenue_share.agreement import Agreement
 
 Pair: TypeAlias = tuple[str, str]  # English, Chinese
@@ -23,38 +25,13 @@ def sentences(kind: str, body: Body, me: str) -> list[Pair]:
 
 def of_match(body: Mapping[str, Any], me: str) -> list[Pair]:
     """The sentences of a match whose body passed the review."""
-    leader = next(p["partner"] for p in body["parties"] if p["role"] == "leader")
-    others = ", ".join(p["partner"] for p in body["parties"] if p["role"] != "leader")
-    own = next(p for p in body["parties"] if p["partner"] == me)
-    asset, kind, least = own["asset"], body["id_type"], body["minimum"]
-    said: list[Pair] = [
-        (
-            f"{me} enters its clients of {asset} who consented to the purpose, by {kind}",
-            f"{me} 以 {kind} 提交 {asset} 中已同意该用途的客户",
-        ),
-        ("every party and the hub learn how many clients each party enters", "各方与枢纽获知每一方提交的客户数量"),
-    ]
-    if body["mode"] == "count":
-        said.append(
-            (
-                f"{leader} learns how many clients it shares with {others}, or that they are fewer than {least}; "
-                f"it tells the hub",
-                f"{leader} 获知与 {others} 的共同客户数量（少于 {least} 时仅知不足），并告知枢纽",
-            )
-        )
-        return said
-    return [
-        *said,
-        (
-            f"EVERY PARTY LEARNS WHICH of its own clients all parties share, if they are {least} or more",
-            f"共同客户达到 {least} 人时，每一方获知自己的哪些客户为各方共有",
-        ),
-        (
-            f"{leader} also learns WHICH of its clients each of {others} has, however few",
-            f"{leader} 还获知其哪些客户分别存在于 {others}，不受最小人数限制",
-        ),
-        ("the hub learns the number of common clients", "枢纽获知共同客户数量"),
-    ]
+    job = MatchJob.from_body(body)
+    asset, kind = job.party(me).asset, job.id_type
+    own = (
+        f"{me} enters its clients of {asset} who consented to the purpose, by {kind}",
+        f"{me} 以 {kind} 提交 {asset} 中已同意该用途的客户",
+    )
+    return [own, *learns.sentences(job)]
 
 
 def of_training(body: Mapping[str, Any], me: str) -> list[Pair]:

@@ -3,11 +3,16 @@
 import csv
 import io
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pyarrow.parquet
 
 from ecowire.outputs import write_new
 
+PARQUET = ".parquet"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -18,6 +23,17 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) 
     writer.writerow(header)
     writer.writerows([_guarded(cell) for cell in row] for row in rows)
     write_new(path, out.getvalue().encode())
+
+
+def write_table(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
+    """A new table file: Parquet where its name ends so, else CSV (see `write_csv`). Raises OutputExists."""
+    if path.suffix == PARQUET:
+        sink = io.BytesIO()
+        pyarrow.parquet.write_table(pyarrow.table(dict(columns)), sink)
+        write_new(path, sink.getvalue())
+        return
+    lines = zip(*(map(str, values) for values in columns.values()), strict=True)
+    write_csv(path, tuple(columns), lines)
 
 
 def replace(path: Path, data: bytes) -> None:

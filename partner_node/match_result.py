@@ -4,7 +4,7 @@ Of shared clients the node keeps keyed hashes of their ids (Gate.row_keys). Thei
 people ask for them, under a grant: a client whose consent has ended since is in no list any more.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,14 @@ from ecowire import documents
 from ecowire.documents import Body, Signed
 from federation.plan import order_digest
 from partner_node import approvals, files, match_rows, sessions, store, times
-from partner_node.arguments import text
+from partner_node.arguments import optional_text, text
 from partner_node.consent import ConsentDesk
-from partner_node.errors import AlignmentMissing
+from partner_node.errors import AlignmentMissing, ResultMissing, ResultWithoutRows
 from partner_node.match_session import Result
 from partner_node.node import Node
 from partner_node.sessions import Aligned
 from partner_node.store import Proposal
-from partner_node.vault import Identifiers, Vault
+from partner_node.vault import Clients, Identifiers, Vault
 from privacy import psi
 from privacy.ids import ClientToken, Digest
 from privacy.psi.job import MatchJob
@@ -94,6 +94,36 @@ class Exports:
         self._desk = desk
         self._vault = vault
 
+    def result(self, arguments: Mapping[str, Any]) -> Body:
+        """What this side learnt; with `file`, the row map of shared clients as CSV or, by the name's end, Parquet.
+
+        Columns: row (in the source, from 0), client_id; of an alignment position and token before them. Raises
+        UnknownJob, ResultMissing, ResultWithoutRows, OutputExists, and what desk and vault raise: consent is checked
+        now.
+        """
+        proposal = self._proposal(arguments)
+        result = self._node.database.read(lambda session: store.result(session, proposal.digest))
+        if result is None or result.kind != "match":
+            raise ResultMissing(job=proposal.digest[:16])
+        body = result.document.body
+        found: Body = {"job": proposal.digest, **{name: body[name] for name in ("mode", "outcome", "count")}}
+        file = optional_text(arguments, "file")
+        if file is None:
+            return found
+        columns = self._row_map(proposal)
+        files.write_table(Path(file), columns)
+        return {**found, "file": file, "clients": len(columns["client_id"])}
+
+    def _row_map(self, proposal: Proposal) -> dict[str, Sequence[Any]]:
+        database = self._node.database
+        aligned = database.read(lambda session: sessions.alignment(session, proposal.digest))
+        keys = [row.row_key for row in aligned] or database.read(lambda s: match_rows.of_job(s, proposal.digest))
+        if not keys:
+            raise ResultWithoutRows(job=proposal.digest[:16])
+        clients = self._clients(proposal, keys)
+        order = {"position": range(len(aligned)), "token": [row.token for row in aligned]} if aligned else {}
+        return {**order, "row": clients.rows, "client_id": clients.client_ids}
+
     def alignment(self, arguments: Mapping[str, Any]) -> Body:
         """Write an alignment as CSV (position, token, client_id).
 
@@ -112,7 +142,7 @@ class Exports:
     def _proposal(self, arguments: Mapping[str, Any]) -> Proposal:
         return self._node.database.read(lambda session: store.proposal(session, text(arguments, "job")))
 
-    def _clients(self, proposal: Proposal, row_keys: list[bytes]) -> Any:
+    def _clients(self, proposal: Proposal, row_keys: list[bytes]) -> Clients:
         now = self._node.clock()
         asset = str(approvals.party(proposal.body, self._node.settings.partner)["asset"])
         grant = self._desk.grant(proposal.digest, asset=asset, columns=(), now=now)

@@ -61,6 +61,8 @@ def create(side: Side, entropy: Entropy, map: Map) -> Session:
             context=side.context,
             minimum=job.minimum,
             entropy=entropy,
+            parallel=rows.PARALLEL,
+            bucket_keys=rows.BUCKET_KEYS,
             map=map,
         )
     return psi.create(

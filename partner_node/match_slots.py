@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from ecowire.documents import Body
 from partner_node import approvals
+from privacy.psi import rows
 from privacy.psi.oprf.parameters import parameters
 
 LEADER = "leader"
@@ -25,8 +26,8 @@ def testable(body: Body, counts: Mapping[str, int], me: str) -> dict[str, int]:
     found: dict[str, int] = {}
     for item in others:
         peer = item["partner"]
-        as_receiver = parameters(counts[peer], counts[me])
-        as_sender = parameters(counts[me], counts[peer])
+        as_receiver = parameters(counts[peer], counts[me], rows.BUCKET_KEYS)
+        as_sender = parameters(counts[me], counts[peer], rows.BUCKET_KEYS)
         receives = item["role"] == LEADER or body.get("both") is True
         slots = as_receiver.buckets * as_receiver.slots if receives else as_sender.buckets * as_sender.sender_bucket
         found[peer] = max(counts[peer], slots)

@@ -52,7 +52,7 @@ class Matching:
         return {"match.start": self.start, "match.step": self.step}
 
     def commands(self) -> Commands:
-        return {"alignment.export": self._exports.alignment}
+        return {"alignment.export": self._exports.alignment, "match.result": self._exports.result}
 
     def review(self, body: Body) -> None:
         """Check a match before a person approves it. Raises ProposalInvalid, AssetUnknown, PurposeNotOffered."""

@@ -44,9 +44,12 @@ class ConsentedRows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clients:
-    """The ids of aligned clients as this partner writes them, and until when each one's consent holds."""
+    """The ids of aligned clients as this partner writes them, their rows in the source (from 0), and until when each
+    one's consent holds.
+    """
 
     client_ids: tuple[str, ...]
+    rows: tuple[int, ...]
     until: tuple[str, ...]
 
 
@@ -135,7 +138,8 @@ class Vault:
         table = sources.load(asset)
         rows, until = self._rows(asset, table, grant.purpose, row_keys, now)
         texts = sources.identifiers(asset, table)
-        return Clients(client_ids=tuple(str(texts[row]) for row in rows), until=until)
+        found = tuple(str(texts[row]) for row in rows)
+        return Clients(client_ids=found, rows=tuple(rows.tolist()), until=until)
 
     def inspect(self, grant: Grant, now: datetime) -> Inspection:
         """Counts of a whole source, under an inspection grant. Raises GrantRefused and the failures of `sources`."""

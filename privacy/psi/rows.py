@@ -93,13 +93,14 @@ def create(
     context: bytes,
     minimum: int,
     entropy: Entropy,
-    parallel: int = PARALLEL,
-    bucket_keys: int = BUCKET_KEYS,
+    parallel: int,
+    bucket_keys: int,
     map: Map = built_in_map,
 ) -> RowsSession:
     """A fresh session. role: "leader", who receives, or "follower", who receives too where `both`.
 
-    The rest as `oprf.create`, which also says what is raised.
+    parallel, bucket_keys: both sides agree on them, as PARALLEL and BUCKET_KEYS. The rest as `oprf.create`, which also
+    says what is raised.
     """
     try:
         leads = Role(role) is Role.LEADER

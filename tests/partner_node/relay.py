@@ -22,6 +22,7 @@ class MatchRelay:
         self.boxes: dict[str, deque[bytes]] = {node.partner: deque() for node in nodes}
         self.steps = dict.fromkeys(self.nodes, 0)
         self.results: dict[str, Any] = {}
+        self.more: set[str] = set()  # parties that have more to work on
         self.commitments = [self._start(node, approvals) for node in nodes]
 
     def _start(self, node: TestNode, approvals: list[Any]) -> Any:
@@ -53,6 +54,7 @@ class MatchRelay:
         for envelope in sealed:
             assert isinstance(envelope, bytes)
             self.boxes[envelopes.read_header(envelope).recipient].append(envelope)
+        (self.more.add if reply.head["more"] else self.more.discard)(partner)
         if reply.head["done"]:
             self.results[partner] = reply.head["result"]
         return reply
@@ -60,7 +62,7 @@ class MatchRelay:
     def run(self) -> dict[str, Any]:
         """The signed results by party."""
         self.step(self.leader)
-        while waiting := [name for name, box in self.boxes.items() if box]:
+        while waiting := [name for name, box in self.boxes.items() if box or name in self.more]:
             for name in waiting:
                 reply = self.step(name)
                 assert reply.kind != FAILURE, reply.head

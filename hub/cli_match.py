@@ -1,0 +1,88 @@
+"""`ecohub data match`: propose a match, follow it, read what its parties reported."""
+
+from pathlib import Path
+
+import click
+
+from hub import cli_jobs, drafts
+from hub.cli_common import Cli, clock, entropy, options
+from privacy.psi.job import ALIGN, COUNT, ECDH, MODES, OPRF, ROWS
+
+ENGINES = (OPRF, ECDH)
+MEANS = {COUNT: "how many", ALIGN: "which, in one order", ROWS: "which of its own clients, for one party or both"}
+
+
+@click.group()
+def match() -> None:
+    """Find shared clients without showing the others."""
+
+
+@match.command("propose")
+@click.option("--leader", help="the partner that leads: in modes count and rows it gets the result")
+@click.option("--with", "others", multiple=True, help="another partner (repeat)")
+@click.option("--mode", type=click.Choice([*MODES]), help="; ".join(f"{name}: {said}" for name, said in MEANS.items()))
+@click.option("--both", is_flag=True, default=None, help="mode rows: the other party gets its rows too")
+@click.option("--engine", type=click.Choice(ENGINES), help="how; the mode's first where none is named")
+@click.option("--purpose", help="what for; clients have consented to purposes")
+@click.option("--ids", "id_type", help="identifier type, as published with the assets")
+@click.option("--minimum", type=click.IntRange(min=1), help="below it nothing is shown")
+@click.option("--expires", help="ISO 8601 instant after which nothing runs any more")
+@click.option("--file", "file", type=click.Path(path_type=Path), help="TOML with these and further fields")
+@click.option("--key", default="", help="idempotency key: the same key again is the same proposal")
+@options
+def match_propose(
+    cli: Cli,
+    leader: str | None,
+    others: tuple[str, ...],
+    mode: str | None,
+    both: bool | None,
+    engine: str | None,
+    purpose: str | None,
+    id_type: str | None,
+    minimum: int | None,
+    expires: str | None,
+    file: Path | None,
+    key: str,
+) -> None:
+    """Propose a match. Each party's people must approve exactly this job."""
+    chosen = {"mode": mode, "both": both, "engine": engine, "purpose": purpose, "id_type": id_type}
+    given = cli_jobs.given_in(file, **chosen, minimum=minimum, expires=expires)
+    if leader or others:
+        if not leader or not others:
+            raise click.UsageError("--leader and at least one --with go together")
+        followers = [{"partner": name, "role": "follower"} for name in others]
+        given["parties"] = [{"partner": leader, "role": "leader"}, *followers]
+    given = cli.drawn_before(key, given)
+    cli_jobs.propose(cli, "match", drafts.match(given, cli_jobs.directory(cli), clock(), entropy), key)
+
+
+@match.command("status")
+@click.argument("job")
+@click.option("--follow", is_flag=True, help="until it ends")
+@options
+def match_status(cli: Cli, job: str, follow: bool) -> None:
+    """State, decisions, phases, bytes and time of a match."""
+    cli_jobs.status(cli, job, follow)
+
+
+@match.command("result")
+@click.argument("job")
+@options
+def match_result(cli: Cli, job: str) -> None:
+    """What the parties reported: a count, or that it stayed below the minimum. Clients stay at their nodes."""
+    found = cli_jobs.job_of(cli, job)
+    results = cli_jobs.documents(found, "match-result")
+    if found["state"] != "COMPLETED":
+        raise cli_jobs.no_result(found)
+    rows = [(r["signer"], cli.value(r["body"]["outcome"]), r["body"]["count"]) for r in results]
+    document = {"digest": found["digest"], "mode": found["body"]["mode"], "results": results}
+    cli.show(document, lambda: cli.table(("partner", "outcome", "common clients"), rows))
+
+
+@match.command("cancel")
+@click.argument("job")
+@click.option("--yes", is_flag=True, help="do it")
+@options
+def match_cancel(cli: Cli, job: str, yes: bool) -> None:
+    """End a match that has not ended."""
+    cli_jobs.cancel(cli, job, yes)

@@ -1,0 +1,63 @@
+"""Matching by the OPRF engine over real processes: chain, hub and nodes on loopback.
+
+Rows to one side and to both, compared with the sets that were entered; the files that people get; a party that is not
+entitled has nothing.
+"""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet
+import pytest
+
+from ecowire import status
+from privacy.errors import Failure
+from sandbox import world
+from tests.support import launch_alliance
+from tests.support.launch_alliance import Alliance
+
+pytestmark = pytest.mark.flow
+PAIR = ("broker", "bank")
+
+
+def shared(alliance: Alliance) -> set[str]:
+    """The clients of both with consent."""
+    known = [set(launch_alliance.rows(alliance.world.partners[name].source)) for name in PAIR]
+    return {client for client in set.intersection(*known) if world.consents(client)}
+
+
+def rows_body(**changes: Any) -> dict[str, Any]:
+    return launch_alliance.match_body("rows", *PAIR, engine="oprf", version=2, **changes)
+
+
+def result(alliance: Alliance, partner: str, job: str, file: Path) -> list[dict[str, str]]:
+    """The row map that a partner's own people get."""
+    alliance.node(partner, "match.result", job=job, file=str(file))
+    with file.open(newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def test_rows_for_one_side(alliance: Alliance, tmp_path: Path) -> None:
+    job = alliance.run_job("data", "match", rows_body())
+    found = result(alliance, "broker", job["digest"], tmp_path / "rows.csv")
+    assert {line["client_id"] for line in found} == shared(alliance)
+    source = [*launch_alliance.rows(alliance.world.partners["broker"].source)]
+    assert [source[int(line["row"])] for line in found] == [line["client_id"] for line in found]
+    alliance.node("broker", "match.result", job=job["digest"], file=str(tmp_path / "rows.parquet"))
+    table = pyarrow.parquet.read_table(tmp_path / "rows.parquet")
+    assert table.column("client_id").to_pylist() == [line["client_id"] for line in found]
+    reported = {d["signer"]: d["body"]["count"] for d in job["documents"] if d["kind"] == "match-result"}
+    assert reported == {"broker": len(found), "bank": None}
+    with pytest.raises(Failure) as refused:
+        result(alliance, "bank", job["digest"], tmp_path / "none.csv")
+    assert status.code_of(refused.value) == "RESULT_WITHOUT_ROWS"
+
+
+def test_rows_for_both_sides(alliance: Alliance, tmp_path: Path) -> None:
+    job = alliance.run_job("data", "match", rows_body(both=True))
+    for name in PAIR:
+        found = result(alliance, name, job["digest"], tmp_path / f"{name}.csv")
+        assert {line["client_id"] for line in found} == shared(alliance)
+    parties = job["progress"]["parties"]
+    assert all(parties[name]["parts"][0] == parties[name]["parts"][1] > 0 for name in PAIR)
