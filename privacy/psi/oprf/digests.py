@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from privacy import canonical
+from privacy.psi.oprf.errors import BucketOverflow
 
 NONCE_BYTES = 32
 WORDS = 4  # of a digest, for hash values of one word
@@ -35,42 +36,59 @@ def job_salt(context: bytes, receiver_nonce: bytes, sender_nonce: bytes) -> byte
 
 def digest_all(ids: Sequence[bytes], salt: bytes, words: int = WORDS) -> Digests:
     """The digests of normalised identifiers, in order: n × words. words: WORDS or WORDS_LONG."""
-    assert words in (WORDS, WORDS_LONG), "digests have one of two lengths"
-    hashed = hashlib.blake2s if words == WORDS else hashlib.blake2b
-    digests = np.empty((len(ids), words), np.dtype("<u8"))
-    for start in range(0, len(ids), _BLOCK):
-        block = [hashed(salt + item).digest() for item in ids[start : start + _BLOCK]]
-        digests[start : start + _BLOCK] = np.frombuffer(b"".join(block), "<u8").reshape(len(block), -1)[:, :words]
-    return digests
+    blocks = [np.empty((0, words), np.uint64), *(block for _, block in _blocks(ids, salt, words))]
+    return np.concatenate(blocks)
 
 
 @dataclass(frozen=True, slots=True)
 class Bucketed:
-    """Digests sorted by bucket; rows[i] is the position, among all identifiers, of the i-th sorted digest."""
+    """Digests by bucket, in the identifiers' order. Only the first `counts` places of each bucket are filled."""
 
-    digests: Digests
-    rows: Rows
-    ends: Rows  # bucket b holds the sorted digests from ends[b - 1] (0 for the first) to ends[b]
+    digests: Digests  # buckets × capacity × words
+    positions: "np.ndarray[Any, np.dtype[np.int32]]"  # buckets × capacity: which of all identifiers it is
+    counts: Rows  # of each bucket
 
-    @property
-    def largest(self) -> int:
-        return int(np.diff(self.ends, prepend=0).max())
-
-    def bucket(self, number: int) -> tuple[Digests, Rows]:
-        """(digests, positions among all identifiers) of one bucket, views."""
-        part = slice(int(self.ends[number - 1]) if number else 0, int(self.ends[number]))
-        return self.digests[part], self.rows[part]
-
-    def __iter__(self) -> Iterator[tuple[Digests, Rows]]:
-        return (self.bucket(number) for number in range(len(self.ends)))
+    def bucket(self, number: int) -> tuple[Digests, "np.ndarray[Any, np.dtype[np.int32]]"]:
+        """(digests, their positions among all identifiers) of one bucket, views."""
+        count = self.counts[number]
+        return self.digests[number, :count], self.positions[number, :count]
 
 
-def into_buckets(digests: Digests, buckets: int) -> Bucketed:
-    """Every digest in the bucket that its word 0 says: ⌊h · buckets / 2^32⌋ of the upper 32 bits h."""
-    numbers = (digests[:, 0] >> np.uint64(32)) * np.uint64(buckets) >> np.uint64(32)
-    rows = np.argsort(numbers.astype(np.uint16), kind="stable")
-    ends = np.cumsum(np.bincount(numbers.astype(np.int64), minlength=buckets))
-    return Bucketed(digests[rows], rows, ends)
+def hash_into_buckets(
+    ids: Sequence[bytes], salt: bytes, *, buckets: int, capacity: int, words: int = WORDS
+) -> Bucketed:
+    """Every identifier's digest in the bucket that its word 0 says: ⌊h · buckets / 2^32⌋ of the upper 32 bits h.
+
+    Nothing is held twice: for ten million identifiers the digests are most of the memory. Raises BucketOverflow.
+    """
+    digests = np.empty((buckets, capacity, words), np.uint64)
+    positions = np.empty((buckets, capacity), np.int32)
+    filled = np.zeros(buckets, np.int64)
+    for start, block in _blocks(ids, salt, words):
+        numbers = ((block[:, 0] >> np.uint64(32)) * np.uint64(buckets) >> np.uint64(32)).astype(np.int64)
+        counts = np.bincount(numbers, minlength=buckets)
+        if (filled + counts).max() > capacity:
+            raise BucketOverflow(capacity=capacity)
+        order = np.argsort(numbers.astype(np.uint16), kind="stable")
+        firsts = filled - (
+            np.cumsum(counts) - counts
+        )  # so that a bucket's digests of this block follow its earlier ones
+        numbers = numbers[order]
+        places = numbers * capacity + firsts[numbers] + np.arange(len(block))
+        digests.reshape(-1, words)[places] = block[order]
+        positions.reshape(-1)[places] = order + start
+        filled += counts
+    return Bucketed(digests, positions, filled)
+
+
+def _blocks(ids: Sequence[bytes], salt: bytes, words: int) -> Iterator[tuple[int, Digests]]:
+    """(position of the first, digests) of some identifiers at a time."""
+    assert words in (WORDS, WORDS_LONG), "digests have one of two lengths"
+    hashed = hashlib.blake2s if words == WORDS else hashlib.blake2b
+    for start in range(0, len(ids), _BLOCK):
+        block = [hashed(salt + item).digest() for item in ids[start : start + _BLOCK]]
+        whole = np.frombuffer(b"".join(block), np.dtype("<u8")).reshape(len(block), -1)
+        yield start, np.ascontiguousarray(whole[:, :words])
 
 
 def hash_values(digests: Digests) -> Values:

@@ -30,8 +30,8 @@ class ExtensionInconsistent(Failure):
 class BucketOverflow(Failure):
     code = "PSI_BUCKET_OVERFLOW"
     kind = Kind.CONFLICT
-    en = "a bucket would hold {got} identifiers, {capacity} fit: this happens once in 2^43 jobs; propose the job anew"
-    zh = "某个桶将有 {got} 个标识，最多 {capacity} 个：此情形约每 2^43 个任务出现一次；请重新发起任务"
+    en = "a bucket would hold more than {capacity} identifiers: this happens once in 2^43 jobs; propose the job anew"
+    zh = "某个桶的标识将超过 {capacity} 个：此情形约每 2^43 个任务出现一次；请重新发起任务"
 
 
 class StoreUnsolvable(Failure):

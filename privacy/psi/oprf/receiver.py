@@ -48,9 +48,8 @@ class Receiver(Session):
 
     def _take_tags(self, number: int, payload: bytes) -> None:
         own = np.frombuffer(self.state.waiting[number], np.uint8).reshape(-1, self.sizes.tag_bytes)
-        _, rows = self._hash().bucket(number)
-        found = rows[shared(own, payload)]
-        self.state.found.append(found)
+        _, positions = self._hash().bucket(number)
+        self.state.found.append(positions[shared(own, payload)].astype(np.int64))
         del self.state.waiting[number], self.state.asked[number]
         self.state.next_in += 1
         if self.state.next_in == self.sizes.buckets:

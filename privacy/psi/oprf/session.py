@@ -26,8 +26,7 @@ from privacy.psi.oprf import state as states
 from privacy.psi.oprf import wire
 from privacy.psi.oprf.aes import SEED_BYTES as BLOCK_SEED_BYTES
 from privacy.psi.oprf.bucket import Bucket
-from privacy.psi.oprf.digests import WORDS, WORDS_LONG, Bucketed, digest_all, into_buckets
-from privacy.psi.oprf.errors import BucketOverflow
+from privacy.psi.oprf.digests import WORDS, WORDS_LONG, Bucketed, hash_into_buckets
 from privacy.psi.oprf.state import Role, RowsResult, Setup, State
 from privacy.psi.oprf.wire import Link, Part
 from privacy.psi.randomness import keyed_stream
@@ -173,10 +172,10 @@ class Session(ABC):
 
     def _hash(self) -> Bucketed:
         if self._hashed is None:
-            hashed = into_buckets(digest_all(self._ids, self.state.salt, self._words), self.sizes.buckets)
-            if hashed.largest > self._capacity:
-                raise BucketOverflow(got=hashed.largest, capacity=self._capacity)
-            self._hashed, self._hash_ahead, self._ids = hashed, False, ()
+            self._hashed = hash_into_buckets(
+                self._ids, self.state.salt, buckets=self.sizes.buckets, capacity=self._capacity, words=self._words
+            )
+            self._hash_ahead, self._ids = False, ()
         return self._hashed
 
     def _bucket(self, number: int) -> Bucket:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from privacy import canonical
-from privacy.psi.oprf.digests import _BLOCK, digest_all, hash_values, into_buckets, job_salt
+from privacy.psi.oprf.digests import _BLOCK, digest_all, hash_into_buckets, hash_values, job_salt
+from privacy.psi.oprf.errors import BucketOverflow
 
 CONTEXT = b"digest of the job and of all commitments"
-IDS = [b"cid:%018d" % i for i in range(5000)]
 
 
 def test_a_digest_is_blake2s_of_salt_and_identifier() -> None:
@@ -47,21 +47,25 @@ def test_the_salt_depends_on_each_part() -> None:
     assert job_salt(CONTEXT, one, two) == canonical.digest_bytes("ecohub/oprf-salt/1", one + two + CONTEXT)
 
 
-def test_buckets_hold_each_digest_once_and_keep_its_position() -> None:
-    words = digest_all(IDS, bytes(32))
-    sorted_words = into_buckets(words, 7)
-    assert sorted(sorted_words.rows.tolist()) == list(range(len(IDS)))
-    sizes = []
+@pytest.mark.parametrize("words", [4, 6])
+def test_buckets_hold_each_digest_once_and_keep_its_position(words: int) -> None:
+    ids = [b"phone:%d" % i for i in range(2 * _BLOCK + 3)]
+    digests = digest_all(ids, bytes(32), words)
+    sorted_digests = hash_into_buckets(ids, bytes(32), buckets=7, capacity=len(ids) // 5, words=words)
+    every: list[int] = []
     for number in range(7):
-        part, rows = sorted_words.bucket(number)
-        np.testing.assert_array_equal(part, words[rows])
+        part, positions = sorted_digests.bucket(number)
+        np.testing.assert_array_equal(part, digests[positions])
         assert ((part[:, 0] >> np.uint64(32)) * np.uint64(7) >> np.uint64(32) == number).all()
-        sizes.append(len(part))
-    assert sum(sizes) == len(IDS)
-    assert sorted_words.largest == max(sizes) < 1.2 * len(IDS) / 7
+        assert positions.tolist() == sorted(positions.tolist())
+        every += positions.tolist()
+    assert sorted(every) == list(range(len(ids)))
+    largest = int(sorted_digests.counts.max())
+    hash_into_buckets(ids, bytes(32), buckets=7, capacity=largest, words=words)
+    with pytest.raises(BucketOverflow):
+        hash_into_buckets(ids, bytes(32), buckets=7, capacity=largest - 1, words=words)
 
 
 def test_buckets_may_be_empty() -> None:
-    none = into_buckets(digest_all([], bytes(32)), 3)
-    assert none.largest == 0
+    none = hash_into_buckets([], bytes(32), buckets=3, capacity=0)
     assert [len(none.bucket(number)[1]) for number in range(3)] == [0, 0, 0]
