@@ -254,7 +254,7 @@ def test_a_file_that_no_proposal_can_be_is_not_parsed(tmp_path: Path, monkeypatc
         (("match", "propose", "--leader", "broker", "--with", "insurer"), "DRAFT_INCOMPLETE"),
         (("match", "propose", "--purpose", "p"), "DRAFT_INCOMPLETE"),
         ((*PROPOSE, "--expires", "2020-01-01T00:00:00Z"), "PROPOSAL_INVALID"),
-        ((*PROPOSE, "--ids", "shoe_size"), "PROPOSAL_INVALID"),
+        ((*PROPOSE, "--ids", "shoe_size"), "MATCH_TERMS_INVALID"),
         (("match", "status", "ffffffff"), "PROPOSAL_UNKNOWN"),
         (("match", "status", "b4"), "PREFIX_TOO_SHORT"),
         (("match", "status", "../../x"), "PROPOSAL_UNKNOWN"),

@@ -58,7 +58,17 @@ def test_a_match_of_two_names_is_complete(hub: Hub) -> None:
 
 def test_an_alignment_says_what_its_leader_learns_besides(hub: Hub) -> None:
     body = match(parties=PAIR, mode="align")
-    assert "overlap with each single party (insurer)" in " ".join(map(str, body["disclosure"]))  # type: ignore[arg-type]
+    said = " ".join(map(str, body["disclosure"]))  # type: ignore[arg-type]
+    assert "broker also learns WHICH of its clients each of insurer has, however few" in said
+
+
+def test_rows_run_by_the_engine_of_their_mode_and_say_who_gets_them(hub: Hub) -> None:
+    body = match(parties=PAIR, mode="rows", both=True)
+    assert (body["version"], body["engine"]) == (2, "oprf")
+    said = " ".join(map(str, body["disclosure"]))  # type: ignore[arg-type]
+    assert "broker LEARNS WHICH of its own clients insurer has too" in said
+    assert "insurer LEARNS WHICH of its own clients broker has too" in said
+    assert hub.propose("match", body, matching.check).state == "PROPOSED"
 
 
 def test_what_is_given_is_kept() -> None:
