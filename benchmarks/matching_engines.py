@@ -3,6 +3,8 @@
 import os
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
+
 from benchmarks.peers import channel
 from benchmarks.peers.match import DIGITS, RECEIVER, SENDER, Place, check_rows, clients
 from privacy import psi
@@ -53,7 +55,7 @@ class Oprf(Engine):
             if session.done:
                 break
             message = self._channel.next(wait=not session.ready)
-            waiting = session.work() if message is None else session.receive(self._peer, bytes(message))
+            waiting = session.work() if message is None else session.receive(self._peer, message)
         self._channel.flush()
 
     def check(self) -> None:
@@ -61,6 +63,35 @@ class Oprf(Engine):
         assert self._place.rank == RECEIVER or not len(found.rows)
         if self._place.rank == RECEIVER:
             check_rows(found.rows.tolist(), self._shared)
+
+
+class OprfFiles(Oprf):
+    """The same from a CSV file, the receiver's shared clients to another: what `spu` is measured with."""
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(place)
+        self._input, self._output = (place.folder / f"{place.rank}-{name}.csv" for name in ("in", "out"))
+        self._input.write_text("".join(f"{client.decode()}\n" for client in (b"id", *self._ids)))
+        self._ids = []
+
+    def match(self) -> None:
+        with self._input.open("rb") as file:
+            next(file)
+            self._ids = [line.rstrip() for line in file]
+        super().match()
+        if self._place.rank == RECEIVER:
+            found = np.zeros(self._place.sizes[RECEIVER], bool)
+            found[self._session.result().rows] = True
+            with self._input.open("rb") as file, self._output.open("wb") as output:
+                output.write(next(file))
+                output.writelines(line for line, shared in zip(file, found.tolist(), strict=True) if shared)
+
+    def check(self) -> None:
+        super().check()
+        if self._place.rank == RECEIVER:
+            lines = self._input.read_bytes().splitlines()[1:]
+            shared = [line for line, mark in zip(lines, self._shared, strict=True) if mark]
+            assert self._output.read_bytes().splitlines() == [b"id", *shared]
 
 
 class Ecdh(Engine):
@@ -94,7 +125,7 @@ class Ecdh(Engine):
                     break
                 message = self._channel.next()
                 assert message is not None
-                waiting = session.receive(self._peer, bytes(message))
+                waiting = session.receive(self._peer, message)
         self._channel.flush()
 
     def check(self) -> None:
@@ -107,6 +138,10 @@ class Ecdh(Engine):
 
 def oprf_rows(place: Place) -> Oprf:
     return Oprf(place)
+
+
+def oprf_files(place: Place) -> OprfFiles:
+    return OprfFiles(place)
 
 
 def ecdh_count(place: Place) -> Ecdh:

@@ -1,13 +1,13 @@
 """Messages over one TCP connection on loopback, for engines that leave the sending to others.
 
-Nothing moves while the process computes but what fits the system's buffers, and neither side can wait for a
-reader that waits for it: `next` sends while it waits.
+Two threads move the bytes while the process computes, as the transport of a node does; neither side can wait for a
+reader that waits for it.
 """
 
-import selectors
+import queue
 import socket
+import threading
 import time
-from collections import deque
 
 from benchmarks.peers.match import RECEIVER, Place
 
@@ -37,73 +37,77 @@ def connect(place: Place) -> "Channel":
 
 
 class Channel:
-    """Frames: the length in eight bytes, then the message."""
+    """Frames: the length in eight bytes, then the message. What has come is kept until `next` takes it."""
 
     def __init__(self, connection: socket.socket) -> None:
-        connection.setblocking(False)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._connection = connection
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(connection, selectors.EVENT_READ)
-        self._waiting: deque[memoryview] = deque()
-        self._frame = bytearray(LENGTH_BYTES)
-        self._filled = 0
-        self._has_length = False
+        self._outgoing: queue.Queue[bytes | None] = queue.Queue()
+        self._incoming: queue.Queue[bytes | None] = queue.Queue()
+        self._broken = False
+        self._threads = [threading.Thread(target=act, daemon=True) for act in (self._send_all, self._receive_all)]
+        for thread in self._threads:
+            thread.start()
 
     def post(self, message: bytes) -> None:
-        """Send a message as far as that goes without waiting; the rest goes with the next call of any method."""
-        self._waiting += [memoryview(len(message).to_bytes(LENGTH_BYTES, "big")), memoryview(message)]
-        self._write()
+        """Send a message while the caller goes on."""
+        self._outgoing.put(message)
 
-    def next(self, wait: bool = True) -> bytearray | None:
-        """The next whole message; None where none is here and `wait` is false. Raises PeerVanished."""
-        while True:
-            self._write()
-            if (message := self._read()) is not None:
-                return message
-            if not wait:
-                return None
-            self._pause(selectors.EVENT_READ | (selectors.EVENT_WRITE if self._waiting else 0))
+    def next(self, wait: bool = True) -> bytes | None:
+        """The next message; None where none is here and `wait` is false. Raises PeerVanished."""
+        try:
+            message = self._incoming.get(wait)
+        except queue.Empty:
+            return None
+        if message is None:
+            self._incoming.put(None)  # for the next call
+            raise PeerVanished("the other side closed the connection")
+        return message
 
     def flush(self) -> None:
-        """Wait until everything has gone to the system."""
-        while self._waiting:
-            self._write()
-            if self._waiting:
-                self._pause(selectors.EVENT_WRITE)
+        """Wait until everything has gone to the system. Raises PeerVanished where it could not."""
+        self._outgoing.join()
+        if self._broken:
+            raise PeerVanished("the other side took no more messages")
 
     def close(self) -> None:
-        self._selector.close()
+        """End the connection; what was not flushed may be lost."""
+        self._outgoing.put(None)
+        try:
+            self._connection.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            self._broken = True  # the other side has ended it before
+        for thread in self._threads:
+            thread.join()
         self._connection.close()
 
-    def _pause(self, events: int) -> None:
-        self._selector.modify(self._connection, events)
-        self._selector.select()
-
-    def _write(self) -> None:
-        while self._waiting:
+    def _send_all(self) -> None:
+        while (message := self._outgoing.get()) is not None:
             try:
-                sent = self._connection.send(self._waiting[0])
-            except BlockingIOError:
-                return
-            rest = self._waiting.popleft()[sent:]
-            if rest:
-                self._waiting.appendleft(rest)
+                if not self._broken:
+                    self._connection.sendall(len(message).to_bytes(LENGTH_BYTES, "big"))
+                    self._connection.sendall(message)
+            except OSError:
+                self._broken = True
+            finally:
+                self._outgoing.task_done()
 
-    def _read(self) -> bytearray | None:
-        """Read on; a message where it is whole."""
-        while True:
-            if self._filled == len(self._frame):
-                whole, self._filled = self._frame, 0
-                self._has_length = not self._has_length
-                self._frame = bytearray(int.from_bytes(whole, "big") if self._has_length else LENGTH_BYTES)
-                if not self._has_length:
-                    return whole
-                continue
-            try:
-                got = self._connection.recv_into(memoryview(self._frame)[self._filled :])
-            except BlockingIOError:
+    def _receive_all(self) -> None:
+        try:
+            while (length := self._receive(LENGTH_BYTES)) is not None:
+                if (message := self._receive(int.from_bytes(length, "big"))) is None:
+                    break
+                self._incoming.put(message)
+        except OSError:
+            self._broken = True
+        self._incoming.put(None)
+
+    def _receive(self, length: int) -> bytes | None:
+        """So many bytes; None where the connection ends before."""
+        received = bytearray(length)
+        view, filled = memoryview(received), 0
+        while filled < length:
+            if not (got := self._connection.recv_into(view[filled:])):
                 return None
-            if not got:
-                raise PeerVanished("the other side closed the connection")
-            self._filled += got
+            filled += got
+        return bytes(received)

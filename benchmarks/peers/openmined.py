@@ -56,7 +56,7 @@ class OpenMined:
     def _message(self) -> bytes:
         message = self._channel.next()
         assert message is not None
-        return bytes(message)
+        return message
 
 
 def side(place: Place) -> OpenMined:

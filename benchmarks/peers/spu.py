@@ -1,7 +1,8 @@
 """SecretFlow's RR22 and KKRT (package spu), as its own matching command runs them, over its own connection (brpc).
 
 It reads its clients from a CSV file and the receiver writes the shared ones to another: it has no other interface, so
-both are measured. To its advantage it is told that clients are distinct, and the output is not put in a common order.
+both are measured, and our own engine beside it with files as well. To its advantage it is told that clients are
+distinct, and the output is not put in a common order.
 
 The package's `__init__` imports jax and numpy 1, which matching does not use: an empty module stands in its place.
 """

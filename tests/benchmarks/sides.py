@@ -20,7 +20,7 @@ class Exchange:
     def match(self) -> None:
         if self._rank == RECEIVER:
             self._channel.post(bytes(REQUEST))
-        self._got = bytes(self._channel.next() or b"")
+        self._got = self._channel.next() or b""
         if self._rank != RECEIVER:
             self._channel.post(bytes(ANSWER))
         self._channel.flush()
