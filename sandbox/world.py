@@ -45,6 +45,9 @@ class Partner:
     source: Path
     classes: Mapping[str, str] = field(default_factory=dict)
     purposes: tuple[str, ...] = (PURPOSE,)
+    id_column: str = "client_id"
+    id_type: str = "resident_id"
+    matching: Mapping[str, Any] = field(default_factory=dict)  # its rules of matching, where not the defaults
 
 
 class World:
@@ -244,12 +247,13 @@ class World:
         }  # fmt: skip
         chain = {"chain_id": CHAIN_ID, "contract": self.contract, "genesis": self.genesis}
         asset = {
-            "name": "clients", "source": str(partner.source), "id_column": "client_id", "id_type": "resident_id",
-            "purposes": list(partner.purposes),
+            "name": "clients", "source": str(partner.source), "id_column": partner.id_column,
+            "id_type": partner.id_type, "purposes": list(partner.purposes),
         }  # fmt: skip
         tables: list[tuple[str, Mapping[str, Any]]] = [
             ("[node]", node),
             *([] if self.broker is None else [("[chain]", chain)]),
+            *([("[matching]", partner.matching)] if partner.matching else []),
             ("[[asset]]", asset),
             ("[asset.columns]", partner.classes),
         ]
