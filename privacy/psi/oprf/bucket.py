@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from privacy import canonical
+from privacy.psi.errors import BadIdentifiers
 from privacy.psi.oprf import aes, okvs, oracle
 from privacy.psi.oprf.aes import Stream
 from privacy.psi.oprf.base_ot import ChosenSeeds, PairSeeds
@@ -96,6 +97,8 @@ def prepare(bucket: Bucket, seeds: PairSeeds, first_attempt: int) -> Prepared:
             )
             tags = bucket.tags(attempt, okvs.look_up(known, keys, shape))
             return Prepared(attempt=attempt, matrix=matrix, tags=tags)
+    if len(np.unique(bucket.digests, axis=0)) < len(bucket.digests):
+        raise BadIdentifiers(why="one stands there twice")
     raise StoreUnsolvable(bucket=bucket.number, attempts=bucket.sizes.attempts)
 
 
@@ -110,8 +113,7 @@ def answer(bucket: Bucket, seeds: ChosenSeeds, attempt: int, matrix: bytes) -> b
     rows ^= sender_offsets(seeds, option.code, _words_of(hash_values(bucket.digests), option))
     absent = bucket.sizes.sender_bucket - len(bucket.digests)
     padding = bucket.random(attempt, absent * size).reshape(absent, size)
-    tags = np.concatenate([bucket.tags(attempt, rows), padding])
-    return tags[_order(tags)].tobytes()
+    return _ascending(np.concatenate([bucket.tags(attempt, rows), padding])).tobytes()
 
 
 def shared(own: Bytes, received: bytes) -> Rows:
@@ -139,14 +141,16 @@ def shared(own: Bytes, received: bytes) -> Rows:
     return np.sort(order[found]).astype(np.int64)
 
 
-def _order(tags: Bytes) -> Rows:
-    """The positions of tags in their byte order."""
+def _ascending(tags: Bytes) -> Bytes:
+    """Tags in their byte order. Raises BadIdentifiers if two are equal."""
     first, last = _words(tags)
     order = np.argsort(first)
-    ranked = first[order]
-    if (ranked[1:] == ranked[:-1]).any():
-        return np.lexsort((last, first))
-    return order
+    if (np.diff(first[order]) == 0).any():
+        order = np.lexsort((last, first))
+        first, last = first[order], last[order]
+        if ((first[1:] == first[:-1]) & (last[1:] == last[:-1])).any():
+            raise BadIdentifiers(why="one stands there twice")
+    return tags[order]
 
 
 def _words(tags: Bytes) -> tuple[Words, Words]:

@@ -9,7 +9,7 @@ import numpy as np
 from privacy.errors import Failure
 from privacy.psi.errors import BadSetup, IdentifiersChanged
 from privacy.psi.group import Entropy
-from privacy.psi.identifiers import check_identifiers
+from privacy.psi.oprf import packed
 from privacy.psi.oprf import state as states
 from privacy.psi.oprf.options import SEMI_HONEST
 from privacy.psi.oprf.parameters import BUCKET_KEYS
@@ -18,6 +18,7 @@ from privacy.psi.oprf.sender import Sender
 from privacy.psi.oprf.session import SEED_BYTES, Map, Session
 from privacy.psi.oprf.state import Role, Setup, State
 
+_BLOCK = 1 << 14  # identifiers looked at together
 _KINDS: dict[Role, type[Session]] = {Role.RECEIVER: Receiver, Role.SENDER: Sender}
 
 
@@ -39,11 +40,11 @@ def create(
     """A fresh session.
 
     role: "receiver", who learns the shared rows, or "sender". ids: this side's distinct normalised identifiers, 1-256
-    bytes each; rows are their positions. counts: the committed number of identifiers of both. context: at least 16
-    bytes, the digest of the job and all commitments. minimum: with fewer shared identifiers the receiver gets the
-    outcome BELOW_MINIMUM. option: a name of options.OPTIONS, what is guarded against; parallel: buckets done at once;
-    bucket_keys: identifiers a bucket; both sides agree on these three. map: an executor's runs buckets in processes.
-    Raises BadSetup, BadIdentifiers.
+    bytes each (PackedIdentifiers where there are millions); rows are their positions. counts: the committed number of
+    identifiers of both. context: at least 16 bytes, the digest of the job and all commitments. minimum: with fewer
+    shared identifiers the receiver gets the outcome BELOW_MINIMUM. option: a name of options.OPTIONS, what is guarded
+    against; parallel: buckets done at once; bucket_keys: identifiers a bucket; both sides agree on these three.
+    map: an executor's runs buckets in processes. Raises BadSetup, BadIdentifiers.
     """
     try:
         side = Role(role)
@@ -60,10 +61,10 @@ def create(
         bucket_keys=bucket_keys,
         option=option,
     )
-    check_identifiers(ids, setup.counts[me])
+    kept = packed.check(ids, setup.counts[me])
     seed = entropy(SEED_BYTES)
     state = State(started=side is Role.SENDER)  # a sender has nothing to send first
-    return _KINDS[side](setup, seed, tuple(ids), state, _digest(ids, seed), map)
+    return _KINDS[side](setup, seed, kept, state, _digest(kept, seed), map)
 
 
 def load(data: bytes, ids: Sequence[bytes], map: Map = built_in_map) -> Session:
@@ -76,18 +77,20 @@ def load(data: bytes, ids: Sequence[bytes], map: Map = built_in_map) -> Session:
     if state.result is not None or state.ended:
         return kind(setup, b"", (), state, identifiers, map)
     try:
-        check_identifiers(ids, setup.counts[setup.me])
+        kept = packed.check(ids, setup.counts[setup.me])
     except Failure:
         raise IdentifiersChanged from None
-    if _digest(ids, seed) != identifiers:
+    if _digest(kept, seed) != identifiers:
         raise IdentifiersChanged
     state.first_attempt += setup.sizes.attempts
-    return kind(setup, seed, tuple(ids), state, identifiers, map)
+    return kind(setup, seed, kept, state, identifiers, map)
 
 
 def _digest(ids: Sequence[bytes], seed: bytes) -> bytes:
     """32 bytes over the identifiers in their order, keyed by the seed."""
-    lengths = np.fromiter(built_in_map(len, ids), np.uint16, len(ids))
-    mac = hashlib.blake2b(lengths.tobytes(), key=seed, digest_size=32)
-    mac.update(b"".join(ids))
+    mac = hashlib.blake2b(key=seed, digest_size=32)
+    for start in range(0, len(ids), _BLOCK):
+        block = ids[start : start + _BLOCK]
+        mac.update(np.fromiter(built_in_map(len, block), np.uint16, len(block)).tobytes())
+        mac.update(b"".join(block))
     return mac.digest()

@@ -85,7 +85,8 @@ class Session(ABC):
     def work(self) -> list[Outgoing]:
         """Do up to `parallel` buckets that are ready; their messages.
 
-        Raises BucketOverflow, StoreUnsolvable, ExtensionInconsistent: after the last the session has "ended".
+        Raises BucketOverflow, StoreUnsolvable, BadIdentifiers (one of packed ones stands there twice), and
+        ExtensionInconsistent, after which the session has "ended".
         """
         if not self.ready:
             return []
