@@ -4,7 +4,7 @@ The engine alone: two processes, one connection on loopback, nothing of hub and 
 processes, the engines of a case in turn; the receiver's result is compared with the true one each time.
 
 ECOHUB_BENCH_SIZES=4096,1024x1048576 are the cases (receiver x sender, one number for both), ECOHUB_BENCH_RUNS=1 the
-runs, ECOHUB_BENCH_ENGINES=oprf,rr22 the engines. What is left out is not judged. All of it takes about two hours.
+runs, ECOHUB_BENCH_ENGINES=oprf,rr22 the engines. What is left out is not judged. All of it takes about an hour.
 """
 
 import os
