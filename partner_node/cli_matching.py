@@ -16,6 +16,10 @@ SCORE_COLUMNS = {
     "en": ("run", "asset", "columns", "label holder", "score vectors"),
     "zh": ("任务", "资产", "字段数", "标签方", "分数向量"),
 }
+MATCH_COLUMNS = {
+    "en": ("begun", "partner", "job", "own ids", "its ids", "ids it could test"),
+    "zh": ("开始时间", "伙伴", "任务", "本方标识", "对方标识", "对方可测试标识"),
+}
 ALARM_COLUMNS = {
     "en": ("alarm since", "partner", "job", "share", "cleared", "by", "reason"),
     "zh": ("告警时间", "伙伴", "任务", "占比", "解除时间", "解除人", "原因"),
@@ -30,6 +34,7 @@ NO_PARTNER = (
     "尚未固定任何伙伴的名片，也未进行过匹配（`ecohub partner pin`）",
 )
 NO_SCORES = ("no training has disclosed score vectors", "尚无训练披露分数向量")
+NO_MATCHES = ("no match has begun here", "本节点尚未开始任何匹配")
 NO_ALARMS = ("no alarm was raised", "尚无告警")
 NO_REFUSALS = ("no match was refused here", "本节点尚未拒绝任何匹配")
 
@@ -54,16 +59,18 @@ def quota(cli: Cli) -> None:
 
 @click.group()
 def matching() -> None:
-    """Alarms and refusals of matches at this node."""
+    """What matches at this node used, alarms and refusals."""
 
 
 @matching.command("records")
 @options
 def records(cli: Cli) -> None:
-    """Every alarm, and every match that this node ended or did not begin, with the reason."""
+    """Every match that began here, every alarm, and every match that this node ended or did not begin, and why."""
     found = cli.call("matching.records")
 
     def human() -> None:
+        matches = [(m["time"], m["partner"], m["job"][:16], m["own"], m["peer"], m["slots"]) for m in found["matches"]]
+        cli.table(MATCH_COLUMNS[cli.lang], matches, NO_MATCHES)
         alarms = [
             (a["time"], a["partner"], a["job"][:16], _share(cli, a), a["cleared"], a["person"], a["reason"])
             for a in found["alarms"]

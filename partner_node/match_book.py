@@ -5,6 +5,7 @@ collide with probability 2^-18, and a collision only makes one id look entered b
 ids ever entered towards a partner from an asset, so sets are compared exactly at an eighth of a byte for each such id.
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -28,6 +29,7 @@ class Entry:
     job: str
     partner: str
     asset: str
+    named: bool
     month: str
     own: int
     peer: int
@@ -67,6 +69,15 @@ class Placed:
     known: int  # ids ever entered before
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """An earlier match's set, over the same ids as `Placed.members`."""
+
+    job: str
+    named: bool
+    members: Bits
+
+
 def digests(row_keys: Sequence[bytes]) -> Digests:
     """The kept digests of clients by their row keys (32 bytes each)."""
     keys = np.frombuffer(b"".join(row_keys), dtype=np.uint8).reshape(len(row_keys), -1)
@@ -87,16 +98,25 @@ def place(session: Session, partner: str, asset: str, own: Digests) -> Placed:
     return Placed(added=own[~hits], members=members, known=len(ever))
 
 
-def earlier(session: Session, partner: str, asset: str, length: int) -> Iterator[tuple[str, Bits]]:
-    """(job, its members over `length` ids) of every match towards a partner from an asset."""
-    query = select(MatchEntryRow.job, MatchEntryRow.members).where(
+def earlier(session: Session, partner: str, asset: str, length: int) -> Iterator[Before]:
+    """Every match towards a partner from an asset, its members over `length` ids, newest first."""
+    query = select(MatchEntryRow.job, MatchEntryRow.named, MatchEntryRow.members).where(
         MatchEntryRow.partner == partner, MatchEntryRow.asset == asset
     )
-    for job, members in session.execute(query.order_by(MatchEntryRow.number.desc())):
+    for job, named, members in session.execute(query.order_by(MatchEntryRow.number.desc())):
         bits = np.zeros(length, dtype=np.uint8)
         kept = np.unpackbits(np.frombuffer(members, dtype=np.uint8))[:length]
         bits[: len(kept)] = kept
-        yield job, bits
+        yield Before(job=job, named=named, members=bits)
+
+
+def named_sets(session: Session, partner: str, asset: str, length: int) -> frozenset[bytes]:
+    """The digests of sets whose shared clients were named. One set at a time is in memory."""
+    return frozenset(digest(one.members) for one in earlier(session, partner, asset, length) if one.named)
+
+
+def digest(bits: Bits) -> bytes:
+    return hashlib.sha256(pack(bits)).digest()
 
 
 def pack(bits: Bits) -> bytes:
@@ -139,6 +159,12 @@ def sizes(session: Session, job: str) -> dict[str, tuple[int, int]]:
     """partner -> (own ids, its ids) that a job entered, as both sides committed."""
     query = select(MatchEntryRow.partner, MatchEntryRow.own, MatchEntryRow.peer).where(MatchEntryRow.job == job)
     return {partner: (own, peer) for partner, own, peer in session.execute(query)}
+
+
+def entries(session: Session) -> list[dict[str, str | int | bool]]:
+    """Every booking without its set, oldest first."""
+    columns = [column for column in MatchEntryRow.__table__.columns if column.name not in ("added", "members")]
+    return [dict(row) for row in session.execute(select(*columns).order_by(MatchEntryRow.number)).mappings()]
 
 
 def partners(session: Session) -> list[str]:

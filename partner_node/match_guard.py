@@ -43,6 +43,7 @@ from partner_node.vault import Identifiers
 from privacy.errors import Failure
 
 HIGH, LOW = "high", "low"
+NAMED = ("align", "rows", "labels")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +86,7 @@ class Guard:
         self._check_sequence(asset, found, min(self._rules.of(peer).consecutive for peer in self.peers(proposal.body)))
         digests = match_book.digests(found.row_keys)
         for peer in self.peers(proposal.body):
-            self._placed(session, peer, asset, digests)
+            self._placed(session, peer, asset, digests, named=is_named(proposal.body))
 
     def before(
         self,
@@ -109,11 +110,12 @@ class Guard:
         for peer in self.peers(body):
             assert slots[peer] >= counts[peer], "the sizes of a job hold what was committed"
             self._check_peer(session, proposal.digest, peer, counts[peer], slots[peer], month_of(now))
-            placed = self._placed(session, peer, asset, digests)
+            placed = self._placed(session, peer, asset, digests, named=is_named(body))
             entry = Entry(
                 job=proposal.digest,
                 partner=peer,
                 asset=asset.name,
+                named=is_named(body),
                 month=month_of(now),
                 own=len(found.ids),
                 peer=counts[peer],
@@ -193,11 +195,11 @@ class Guard:
         if used.ever + slots > limits.peer_identifiers_ever:
             raise IdentifierBudgetSpent(peer=peer, used=used.ever, more=slots, limit=limits.peer_identifiers_ever)
 
-    def _placed(self, session: Session, peer: str, asset: Asset, digests: Digests) -> Placed:
+    def _placed(self, session: Session, peer: str, asset: Asset, digests: Digests, *, named: bool) -> Placed:
         """The own set among those entered before. Raises DistinctBudgetSpent, SetsTooAlike."""
         placed = match_book.place(session, peer, asset.name, digests)
         self._check_distinct(session, peer, asset, len(digests), placed)
-        self._check_difference(session, peer, asset, placed)
+        self._check_difference(session, peer, asset, placed, named=named)
         return placed
 
     def _check_distinct(self, session: Session, peer: str, asset: Asset, own: int, placed: Placed) -> None:
@@ -206,11 +208,21 @@ class Guard:
         if 100 * len(placed.members) > limit * largest and len(placed.added):
             raise DistinctBudgetSpent(asset=asset.name, peer=peer, limit=limit)
 
-    def _check_difference(self, session: Session, peer: str, asset: Asset, placed: Placed) -> None:
+    def _check_difference(self, session: Session, peer: str, asset: Asset, placed: Placed, *, named: bool) -> None:
+        """Refuse a set that says too much beside an earlier one.
+
+        Two figures: their difference is about the clients in one set only, so these must be none or many. A figure and
+        names: the same, but for a figure over a set that was named whole as well, which adds nothing to the names. Two
+        lists of names: each says its own; who left says nothing, a few who came are people asked about by name.
+        """
         minimum = self._rules.of(peer).minimum
-        for job, members in match_book.earlier(session, peer, asset.name, len(placed.members)):
-            if 0 < np.count_nonzero(members != placed.members) < minimum:
-                raise SetsTooAlike(asset=asset.name, job=job[:16], peer=peer, minimum=minimum)
+        covered = match_book.named_sets(session, peer, asset.name, len(placed.members)) if named else frozenset()
+        for one in match_book.earlier(session, peer, asset.name, len(placed.members)):
+            differ = one.members != placed.members
+            if named and match_book.digest(one.members) in covered:
+                differ &= placed.members == 1
+            if 0 < np.count_nonzero(differ) < minimum:
+                raise SetsTooAlike(asset=asset.name, job=one.job[:16], peer=peer, minimum=minimum)
 
     def _alarming(self, peer: str, smaller: int, share: Share, *, alone: bool) -> str | None:
         least, most = self._rules.of(peer).overlap_percent
@@ -222,6 +234,11 @@ class Guard:
 
     def _asset(self, body: Body) -> Asset:
         return self._settings.asset(approvals.party(body, self._me).get("asset"))
+
+
+def is_named(body: Body) -> bool:
+    """The result of a job says who is shared, not only how many; `count-then-rows` may end with the number."""
+    return body["mode"] in NAMED
 
 
 def month_of(now: datetime) -> str:

@@ -99,11 +99,11 @@ class SetsTooAlike(Failure):
     code = "MATCH_SETS_TOO_ALIKE"
     kind = Kind.REFUSED
     en = (
-        "the clients of {asset} differ from those of the match {job} with {peer} by fewer than {minimum}: the "
-        "difference of the two results would tell about these few; match again when more have changed"
+        "the clients of {asset} differ from those of the match {job} with {peer} by fewer than {minimum}: the two "
+        "results together would tell about these few; match again when more have changed"
     )
     zh = (
-        "资产 {asset} 的客户与任务 {job}（对方 {peer}）相差不足 {minimum} 人：两次结果相减会泄露这几人的信息；"
+        "资产 {asset} 的客户与任务 {job}（对方 {peer}）相差不足 {minimum} 人：两次结果合在一起会泄露这几人的信息；"
         "请在变动更多后再匹配"
     )
 

@@ -37,11 +37,16 @@ class MatchOffice:
         return self._node.database.read(listed)
 
     def records(self, _: Mapping[str, Any]) -> Body:
-        """Every alarm and every match that this node ended or did not begin, with the reason."""
-        alarms, refusals = self._node.database.read(
-            lambda session: (match_book.alarms(session), match_book.refusals(session))
-        )
-        return {"alarms": [asdict(alarm) for alarm in alarms], "refusals": [{**line} for line in refusals]}
+        """Every match as it was booked, every alarm, and every match that this node ended or did not begin, and why."""
+
+        def listed(session: Session) -> Body:
+            return {
+                "matches": [{**line} for line in match_book.entries(session)],
+                "alarms": [asdict(alarm) for alarm in match_book.alarms(session)],
+                "refusals": [{**line} for line in match_book.refusals(session)],
+            }
+
+        return self._node.database.read(listed)
 
     def clear(self, arguments: Mapping[str, Any]) -> Body:
         """A person clears the alarms against a partner, for a reason that is kept. Raises NoAlarm, CommandInvalid."""

@@ -80,6 +80,39 @@ def test_a_set_is_compared_with_all_earlier_ones(tmp_path: Path) -> None:
     assert scene.match() == "MATCH_SETS_TOO_ALIKE"
 
 
+@both
+def test_a_person_who_is_looked_up_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: bool) -> None:
+    """Is this one person a client of the bank? The broker's people enter their clients again, and the one."""
+    scene = Scene(tmp_path, EVERYBODY[1:], BANK)
+    assert scene.match(mode="align") == 99
+    scene.enter(scene.broker, EVERYBODY)
+    if out:
+        take_out(monkeypatch, scene.broker, "_check_difference")
+    assert scene.match(mode="align") == (100 if out else "MATCH_SETS_TOO_ALIKE")
+    if out:
+        assert alliance.resident_id(EVERYBODY[0]) in scene.shared(scene.job)
+
+
+@both
+def test_a_count_and_then_the_names_of_all_but_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: bool) -> None:
+    """The number over all clients less the names of all but one says whether this one is shared."""
+    scene = Scene(tmp_path, EVERYBODY, BANK)
+    assert scene.match() == 100
+    scene.enter(scene.bank, BANK[1:])
+    if out:
+        take_out(monkeypatch, scene.bank, "_check_difference")
+    assert scene.match(mode="align") == (99 if out else "MATCH_SETS_TOO_ALIKE")
+
+
+def test_after_a_withdrawal_clients_are_matched_by_name_again(tmp_path: Path) -> None:
+    """A count, an alignment, one client withdraws: training needs another alignment, which says nothing new of it."""
+    scene = Scene(tmp_path, EVERYBODY, BANK)
+    assert [scene.match(), scene.match(mode="align")] == [100, 100]
+    scene.bank.command("consent.withdraw", client_id=alliance.resident_id(BANK[0]))
+    assert scene.match(mode="align") == 99
+    assert scene.match() == "MATCH_SETS_TOO_ALIKE", "a number would say whether the one who withdrew is shared"
+
+
 # --- guessed ids
 
 

@@ -44,7 +44,7 @@ def entry(session: Session, job: str, keys: list[bytes], *, partner: str = "bank
     """Book a set of clients towards a partner."""
     placed = match_book.place(session, partner, "clients", match_book.digests(keys))
     made = Entry(
-        job=job, partner=partner, asset="clients", month="2026-10", own=len(keys), peer=100, slots=100,
+        job=job, partner=partner, asset="clients", named=False, month="2026-10", own=len(keys), peer=100, slots=100,
         time="2026-10-01T08:00:00+00:00", added=placed.added.tobytes(), members=match_book.pack(placed.members),
     )  # fmt: skip
     made = replace(made, **changes)
@@ -66,7 +66,7 @@ def test_sets_are_compared_exactly_with_every_earlier_one(database: Database) ->
         def compare(session: Session, chosen: list[bytes] = chosen) -> dict[str, int]:
             placed = match_book.place(session, "bank", "clients", match_book.digests(chosen))
             sets_before = match_book.earlier(session, "bank", "clients", len(placed.members))
-            return {job: int(np.count_nonzero(members != placed.members)) for job, members in sets_before}
+            return {one.job: int(np.count_nonzero(one.members != placed.members)) for one in sets_before}
 
         assert database.read(compare) == expected
         database.write("book", lambda s, number=number, chosen=chosen: entry(s, f"job {number}", chosen))
@@ -136,6 +136,10 @@ def test_both_sides_book_what_the_other_may_test(scene: Scene) -> None:
     assert scene.match() == 100
     assert (used(scene.broker)["peer_identifiers"]["used"], used(scene.bank)["peer_identifiers"]["used"]) == (100, 200)
     assert used(scene.bank)["own_distinct"] == [{"asset": "clients", "used": 100, "limit": 200}]
+    (line,) = scene.bank.command("matching.records")["matches"]
+    assert (line["job"], line["partner"], line["own"], line["peer"], line["slots"]) == (
+        scene.job, "broker", 100, 200, 200,
+    )  # fmt: skip
 
 
 def test_a_first_step_that_fails_books_nothing(scene: Scene) -> None:
