@@ -169,6 +169,17 @@ def test_a_follower_that_conspires_with_the_leader_gives_it_what_it_shares_with_
     assert not found <= set(run.sets["bank"])
 
 
+def test_every_slot_of_a_store_looks_random_with_or_without_a_client_in_it() -> None:
+    """A slot that no client determines must not be told from the others: it would rule clients out."""
+    run = Alliance(MODE, SETS).run()
+    for step in (9, 13):
+        data = records_of(run.delivered[step].message)
+        slots = [data[i : i + 16] for i in range(0, len(data), 16)]
+        assert len(set(slots)) == len(slots) == 320
+        assert bytes(16) not in slots
+        assert 0.45 < sum(byte.bit_count() for byte in data) / (8 * len(data)) < 0.55
+
+
 def test_lengths_say_nothing_of_the_overlap() -> None:
     lengths = set()
     for shift, minimum in [(0, 1), (20, 1), (39, 1), (40, 1), (0, 41), (13, 0)]:
@@ -191,6 +202,18 @@ def test_no_message_holds_an_identifier_or_its_hash_and_no_list_comes_twice() ->
     assert masked == by_step["broker", "platform", "leader-masked"], "all followers get one list"
     others = [data for step, data in by_step.items() if step[2] in ("leader-doubled", "store", "rows")]
     assert len(set(others)) == len(others)
+
+
+def test_masked_list_and_common_order_do_not_follow_the_leaders_rows() -> None:
+    sets = {name: clients(*range(40)) for name in PARTIES[:3]}
+    run = Alliance(MODE, sets)
+    mask = run.sessions["broker"]._mask  # type: ignore[attr-defined]
+    run.run()
+    in_order = group.multiply_all(mask, group.hash_all(sets["broker"], group.domain(CONTEXT)))
+    sent = records_of(run.delivered[1].message)
+    assert sent != b"".join(in_order)
+    assert {sent[i : i + 32] for i in range(0, len(sent), 32)} == set(in_order)
+    assert sorted(run.aligned("broker").rows) == list(range(40)) != run.aligned("broker").rows.tolist()
 
 
 # -- crashes

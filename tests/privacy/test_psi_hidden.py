@@ -148,6 +148,20 @@ def test_what_could_be_traced_by_its_order_is_sorted() -> None:
     assert only_follower != kept
 
 
+def test_masked_lists_stand_in_an_order_that_only_their_owner_knows() -> None:
+    sets = {"broker": clients(*range(40)), "bank": clients(*range(20, 60))}
+    run = Alliance(MODE, sets)
+    keys = {
+        name: group.draw_scalar(session._stream("key mask"))  # type: ignore[attr-defined]
+        for name, session in run.sessions.items()
+    }
+    run.run()
+    for name, step in (("broker", 0), ("bank", 1)):
+        in_order = group.multiply_all(keys[name], group.hash_all(sets[name], group.domain(CONTEXT)))
+        assert set(points(run, step)) == set(in_order)
+        assert points(run, step) != in_order
+
+
 def test_five_multiplications_a_client_and_side(monkeypatch: pytest.MonkeyPatch) -> None:
     count = 0
     multiply = group.multiply

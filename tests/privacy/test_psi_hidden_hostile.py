@@ -52,6 +52,23 @@ def test_hostile_point_in_a_well_formed_message(name: str, step: int) -> None:
         assert isinstance(error, errors.BadRows if padding else errors.BadPoint)
 
 
+def test_hostile_point_among_the_leaders_doubled_ones_is_refused_at_once() -> None:
+    """Below the minimum nothing would use it, and in an earlier chunk it would spoil the list for good."""
+    run = Alliance(MODE, PAIR, minimum=5, points_per_message=2)
+    while b"leader-doubled" not in waiting(run)[2]:
+        run.deliver_one()
+    message = waiting(run)[2]
+    refuse(run, errors.BadPoint, rewritten(message, records_of(message)[:32] + HOSTILE["small order 1"]))
+
+
+@pytest.mark.parametrize(("step", "own"), [(7, 4), (8, 2)])
+def test_own_client_among_those_of_the_other_alone_is_refused(step: int, own: int) -> None:
+    """A point that came back for a client of the recipient's stands in the difference too."""
+    run = paused(MODE, step, PAIR)
+    message = waiting(run)[2]
+    refuse(run, errors.BadRows, rewritten(message, points(run, own)[0] + records_of(message)[32:]))
+
+
 @pytest.mark.parametrize("step", FULL)
 def test_repeated_points_are_refused(step: int) -> None:
     run = paused(MODE, step, PAIR)
