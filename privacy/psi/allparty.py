@@ -95,8 +95,7 @@ class _Party(Session):
         return Listing(phase=phase, count=self.setup.counts[owner], record_bytes=group.POINT_BYTES)
 
     def _store_listing(self, follower: str) -> Listing:
-        slots = _shape(self.setup.counts[follower]).slots
-        return Listing(phase="store", count=slots, record_bytes=SHARE_BYTES)
+        return Listing(phase="store", count=store_slots(self.setup.counts[follower]), record_bytes=SHARE_BYTES)
 
     def _rows_listing(self) -> Listing:
         """One header row and as many rows as the smallest party could share: the length tells nothing."""
@@ -269,6 +268,11 @@ class AlignAllFollower(_Party):
 
 _PAIR_KEY = Listing(phase="pair-key", count=1, record_bytes=group.POINT_BYTES)
 _STORE_SEED = Listing(phase="store-seed", count=1, record_bytes=okvs.SEED_BYTES)
+
+
+def store_slots(count: int) -> int:
+    """The slots of a follower's store, so the most identifiers one that cheats could enter: what a budget books."""
+    return _shape(count).slots
 
 
 def _shape(count: int) -> Shape:
