@@ -208,3 +208,15 @@ def test_a_follower_below_the_minimum_believes_no_leader() -> None:
     assert b'"leader-decision"' in other.delivered[-2].message
     finish(run)
     assert rows(run, "bank").outcome is psi.Outcome.BELOW_MINIMUM
+
+
+@pytest.mark.parametrize("phase", ["leader-decision", "follower-decision"])
+@pytest.mark.parametrize("status", [1, 2])
+def test_below_the_minimum_there_is_nothing_to_decide(phase: str, status: int) -> None:
+    run = prepared(ROWS, minimum=4)
+    while f'"{phase}"'.encode() not in waiting(run)[2]:
+        assert step(run)
+    sender, recipient, message = waiting(run)
+    with pytest.raises(errors.BadDecision):
+        run.sessions[recipient].receive(sender, rewritten(message, bytes([0, 0, 0, status]) + bytes(36)))
+    finish(run)

@@ -333,6 +333,7 @@ def test_finished_dump_holds_no_key_no_list_and_needs_no_data(kind: str) -> None
         state = session.dump()
         assert len(seeds[name]) == 32
         assert seeds[name] not in state
+        assert (session._seed, session._ids, session._values) == (b"", (), ())
         assert not any(point[:32] in state for point in sent(run, "leader-masked") + sent(run, "follower-masked"))
         assert repr(psi.load(state, []).result()) == repr(session.result())
 
