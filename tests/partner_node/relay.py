@@ -61,7 +61,8 @@ class MatchRelay:
 
     def run(self) -> dict[str, Any]:
         """The signed results by party."""
-        self.step(self.leader)
+        if not any(self.steps.values()):
+            self.step(self.leader)
         while waiting := [name for name, box in self.boxes.items() if box or name in self.more]:
             for name in waiting:
                 reply = self.step(name)

@@ -8,6 +8,7 @@ import pyarrow.parquet
 import pytest
 
 from partner_node import match_rows
+from privacy import packing
 from privacy.psi import rows as engine
 from tests.partner_node import alliance
 from tests.partner_node.alliance import MovableClock, TestAuthority, TestNode
@@ -91,3 +92,38 @@ def test_below_the_minimum_no_rows_are_kept(pair: list[TestNode]) -> None:
     for node in pair:
         assert relay.results[node.partner]["body"]["outcome"] == "below minimum"
         assert node.parts.node.database.read(lambda s: match_rows.of_job(s, job)) == []
+
+
+def matrices(node: TestNode) -> list[tuple[int, int, bytes]]:
+    """(bucket, attempt, matrix) of every matrix that a receiver sealed, also of those that never left."""
+    found = []
+    for kind, plain in node.seen:
+        message = packing.unpack(plain[1:]) if kind == "envelope/match" else None
+        if isinstance(message, dict) and message["header"]["phase"] == "matrix":  # type: ignore[index, call-overload]
+            payload = message["payload"]
+            assert isinstance(payload, bytes)
+            found.append((message["header"]["bucket"], int.from_bytes(payload[:4], "big"), payload[4:]))  # type: ignore[index, call-overload]
+    return found
+
+
+@pytest.mark.usefixtures("small_buckets")
+def test_no_stream_makes_two_matrices_whether_the_node_dies_before_or_after_its_commit(pair: list[TestNode]) -> None:
+    job = alliance.propose(pair, "match", body(pair))
+    relay = MatchRelay(pair, job, alliance.approve(pair, job))
+    for name in ("broker", "bank", "broker"):
+        relay.step(name)
+    broker = relay.nodes["broker"]
+    request = relay.request("broker", [])
+    lost = broker.parts.handlers["match.step"](request)  # computed, and dead before its commit
+    again = broker.reopened()
+    relay.nodes["broker"] = again
+    reply = again.ask(request)  # committed, and dead before it was sent
+    assert reply.body != lost.body
+    relay.nodes["broker"] = again.reopened()
+    assert relay.nodes["broker"].ask(request) == reply, "what was stored is sent, not made again"
+    relay.run()
+    sealed = matrices(broker)
+    assert len({(bucket, attempt) for bucket, attempt, _ in sealed}) == len(sealed) > 8
+    remade = [bucket for bucket, _, _ in sealed if [b for b, _, _ in sealed].count(bucket) > 1]
+    assert remade, "the lost one was made again, under another number"
+    assert row_map(relay.nodes["broker"], job) == expected(broker)

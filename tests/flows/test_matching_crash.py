@@ -1,0 +1,71 @@
+"""kill -9 of both nodes and of the hub in the middle of a match by OPRF, then a restart: buckets that were done stay
+done, and both parties end with exactly the shared clients.
+
+The places are calls of named functions inside the processes (`launch.Fault`), as in `test_crash`.
+"""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox import world
+from tests.support import launch_alliance, launch_fixtures
+from tests.support.launch import Fault, Plan
+from tests.support.launch_alliance import Alliance
+
+pytestmark = [pytest.mark.flow, pytest.mark.slow_flow]
+PAIR = ("broker", "bank")
+# buckets of few clients, one a step, so that there is a middle to die in
+SMALL_NODE = Plan(settings={"privacy.psi.rows:BUCKET_KEYS": 64, "privacy.psi.rows:PARALLEL": 1})
+SMALL = {"hub": Plan(), **dict.fromkeys(PAIR, SMALL_NODE)}
+NODE_COMMIT, HUB_COMMIT = "partner_node.database:Database.write", "hub.store:Store.run"
+
+
+def node_dies(when: str, call: int) -> Plan:
+    """At a step: before its commit nothing has left the house; after it the reply is stored and not yet sent."""
+    return Plan(settings=SMALL_NODE.settings, faults=(Fault(at=NODE_COMMIT, first="match.step", when=when, call=call),))
+
+
+def hub_dies(use_case: str, call: int) -> Plan:
+    return Plan(faults=(Fault(at=HUB_COMMIT, first=use_case, when="after", call=call),))
+
+
+@pytest.fixture
+def alliance(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alliance]:
+    with launch_alliance.copy(launch_fixtures.founded(base), tmp_path_factory.mktemp("m") / "w") as made:
+        made.start("chain", "hub", *PAIR, plans=SMALL)
+        yield made
+
+
+def test_rows_are_found_where_both_parties_and_the_hub_died(alliance: Alliance, tmp_path: Path) -> None:
+    known = [set(launch_alliance.rows(alliance.world.partners[name].source)) for name in PAIR]
+    expected = {client for client in set.intersection(*known) if world.consents(client)}
+    body = launch_alliance.match_body("rows", *PAIR, engine="oprf", version=2, both=True)
+    digest = alliance.propose("data", "match", body)
+    lives = {
+        "hub": [hub_dies("matching.advance", 12), hub_dies("tasks.answer", 9)],
+        "broker": [node_dies("after", 6), node_dies("before", 3)],
+        "bank": [node_dies("before", 5), node_dies("after", 4)],
+    }
+    for name in lives:
+        alliance.restart(name, lives[name].pop(0))
+    alliance.approve(digest, PAIR)
+    done: list[int] = []
+
+    def look(name: str) -> None:
+        """How many buckets were done when a node had died."""
+        if name != "hub":
+            parties = alliance.job(digest)["progress"].get("parties", {})
+            done.append(sum(value["parts"][0] for value in parties.values()))
+
+    job = alliance.nurse(digest, lives, SMALL, look)
+    parts = {name: value["parts"] for name, value in job["progress"]["parties"].items()}
+    assert all(finished == total > 16 for finished, total in parts.values()), "there was a middle"
+    assert any(0 < count < sum(total for _, total in parts.values()) for count in done), "and somebody died in it"
+    for name in PAIR:
+        file = tmp_path / f"{name}.csv"
+        alliance.node(name, "match.result", job=digest, file=str(file))
+        with file.open(newline="") as lines:
+            assert {line["client_id"] for line in csv.DictReader(lines)} == expected
