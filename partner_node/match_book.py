@@ -82,7 +82,8 @@ def digests(row_keys: Sequence[bytes]) -> Digests:
     """The kept digests of one client or more by their row keys (32 bytes each), ascending, each once."""
     keys = np.frombuffer(b"".join(row_keys), dtype=np.uint8).reshape(len(row_keys), -1)
     ascending = np.sort(np.ascontiguousarray(keys[:, :DIGEST_BYTES]).view(np.uint64).ravel())
-    return ascending[np.append(True, ascending[1:] != ascending[:-1])]
+    once: Digests = ascending[np.append(True, ascending[1:] != ascending[:-1])]
+    return once
 
 
 def place(session: Session, partner: str, asset: str, own: Digests) -> Placed:
