@@ -85,7 +85,7 @@ def unpeeled_core(keys: int, expansion: float, buckets: int) -> float:
     λ = a · (e - 1.223) - 9.2 with log2(a) = 0.555 · log2(n) + 2.336, for rows of weight 3 (Raghuraman and Rindal,
     Blazing fast PSI, CCS 2022, section 3.2, equations 2 and 3). They place the three ones anywhere in the table; trials
     with this module's columns (n = 2^12 and 2^14, λ to 10) stayed below the line too. Towards larger λ the true curve
-    falls faster than a line: the core appears as a Gaussian in e · √n (Dembo and Montanari, Ann. Appl. Probab. 18, 2008).
+    falls faster than a line: the core appears as a Gaussian in e · √n (Dembo and Montanari, Ann. Appl. Probab. 2008).
     """
     slope = 2 ** (0.555 * np.log2(keys) + 2.336)
     return min(0.0, float(9.2 - slope * (expansion - 1.223) + np.log2(buckets)))

@@ -41,10 +41,10 @@ class Receiver(Session):
 
     def _take_answer(self, payload: bytes, digest: bytes) -> None:
         secret, _ = base_ot.offer(self.sizes.columns, self._stream("offer"))
-        seeds = base_ot.accept(secret, payload[NONCE_BYTES:], self.setup.job)
-        nonce = self._stream("nonce")(NONCE_BYTES)
-        self.state.seeds, self.state.opening = seeds.seeds, digest
-        self.state.salt = digests.job_salt(self.setup.job, nonce, payload[:NONCE_BYTES])
+        salt = digests.job_salt(self.setup.job, self._stream("nonce")(NONCE_BYTES), payload[:NONCE_BYTES])
+        # the salt, which places every identifier, enters the seeds: no other placing meets the same streams
+        seeds = base_ot.accept(secret, payload[NONCE_BYTES:], salt)
+        self.state.seeds, self.state.salt, self.state.opening = seeds.seeds, salt, digest
 
     def _take_tags(self, number: int, payload: bytes) -> None:
         own = np.frombuffer(self.state.waiting[number], np.uint8).reshape(-1, self.sizes.tag_bytes)

@@ -41,14 +41,14 @@ class Sender(Session):
         return []
 
     def _take_offer(self, payload: bytes, digest: bytes) -> list[Outgoing]:
-        # the secrets depend on the offer: another offer never meets the same choices
-        stream = self._stream(f"choices {hashlib.sha256(payload).hexdigest()}")
-        seeds, answered = base_ot.choose(payload[NONCE_BYTES:], self.sizes.columns, self.setup.job, stream)
-        nonce = self._stream("nonce")(NONCE_BYTES)
+        # all secrets depend on the offer: another offer never meets the same choices
+        stream = self._stream(f"answer {hashlib.sha256(payload).hexdigest()}")
+        nonce = stream(NONCE_BYTES)
+        salt = digests.job_salt(self.setup.job, payload[:NONCE_BYTES], nonce)
+        seeds, answered = base_ot.choose(payload[NONCE_BYTES:], self.sizes.columns, salt, stream)
         reply = nonce + answered
         out, self.state.opening = self._send(Part(phase="answer", bucket=0, length=len(reply)), digest, reply)
-        self.state.seeds, self.state.choices = seeds.seeds, seeds.choices
-        self.state.salt = digests.job_salt(self.setup.job, payload[:NONCE_BYTES], nonce)
+        self.state.seeds, self.state.choices, self.state.salt = seeds.seeds, seeds.choices, salt
         self._hash_ahead = True  # while the receiver makes its first matrix
         return [out]
 

@@ -13,8 +13,9 @@ shared identifiers vanish; both can enter identifiers they guessed. The minimum 
 fewer shared identifiers it shows no rows, a changed software could.
 
 The only randomness is 32 bytes drawn at the start. A session loaded from a dump makes matrices under new attempt
-numbers, so no stream of OT extension ever serves two matrices, even if an old dump is loaded. What was sent must be
-sent again from where it was stored, not be made again. A dump is secret until the job is done; then it has the result.
+numbers, so no stream of OT extension ever serves two different matrices, even if an old dump is loaded. What was sent
+must be sent again from where it was stored, not be made again. A dump is secret until the job is over; then it has the
+result.
 """
 
 from abc import ABC, abstractmethod

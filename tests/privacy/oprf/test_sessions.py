@@ -18,7 +18,7 @@ from privacy.psi import oprf
 from privacy.psi.errors import BadIdentifiers, BadSetup, BadState, IdentifiersChanged, NotFinished, WrongPhase
 from privacy.psi.oprf.options import OPTIONS
 from privacy.psi.values import Outcome
-from tests.privacy.oprf.support import RECEIVER, SENDER, Pair, clients, head_of, made, payload_of
+from tests.privacy.oprf.support import RECEIVER, SENDER, Pair, clients, head_of, made, payload_of, rewritten
 from tests.support.shared_data import data_folder
 
 SIDES = st.lists(st.integers(0, 40), unique=True, max_size=40)
@@ -203,6 +203,22 @@ def test_a_matrix_made_again_from_an_old_dump_uses_other_streams() -> None:
     assert (first[:4], again[0][:4]) == (bytes(4), bytes([0, 0, 0, 4]))
     same = np.frombuffer(first[4:], np.uint8) == np.frombuffer(again[0][4:], np.uint8)
     assert same.mean() < 0.02
+
+
+def test_answers_to_one_offer_with_other_nonces_give_the_receiver_other_streams() -> None:
+    """A sender that gets a receiver to begin again cannot have two placings of identifiers under the same pads."""
+    pair = Pair(clients(*range(60)), clients(*range(60)))
+    answer = pair.until(RECEIVER, "answer")
+    old = pair.sessions[RECEIVER].dump()
+    payload = payload_of(answer)
+    sessions = [oprf.load(old, pair.receiver_ids) for _ in range(2)]
+    sessions[0].receive(SENDER, answer)
+    sessions[1].receive(SENDER, rewritten(answer, bytes([payload[0] ^ 1]) + payload[1:]))
+    seeds = [session.state.seeds for session in sessions]
+    columns = sessions[0].sizes.columns
+    pairs = zip(*([value[i : i + 16] for i in range(0, len(value), 16)] for value in seeds), strict=True)
+    assert len(seeds[0]) == len(seeds[1]) == 32 * columns
+    assert all(first != second for first, second in pairs)
 
 
 def test_a_sender_from_a_dump_answers_the_same() -> None:
