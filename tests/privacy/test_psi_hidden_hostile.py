@@ -1,15 +1,19 @@
 """A common order of the union: hostile and damaged messages are named failures, and no client gets a wrong place."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nacl.bindings import crypto_core_ed25519_scalar_invert
 
 from privacy.errors import Failure
-from privacy.psi import errors
+from privacy.psi import errors, group
 from tests.privacy.test_psi_group import HOSTILE
 from tests.privacy.test_psi_hidden import FULL, MODE, PAIR, PHASES, POINTS, STEPS, places, points, spine, split
 from tests.privacy.test_psi_hostile import STRANGER, paused, refuse, waiting
-from tests.support.matching import Alliance, clients, records_of, rewritten
+from tests.support.entropy import SeededEntropy
+from tests.support.matching import CONTEXT, Alliance, clients, records_of, rewritten
 
 PADDED = [step for step in POINTS if "only" in PHASES[step]]
 
@@ -228,3 +232,30 @@ def test_point_swapped_in_what_came_back_is_caught_by_the_spine(step: int) -> No
     with pytest.raises(errors.BadRows):
         run.run()
     assert not any(session.done for session in run.sessions.values())
+
+
+def test_limit_a_leader_that_deviates_learns_which_of_its_clients_are_shared() -> None:
+    """What docs/matching.md states of this mode: it takes parties whose software follows the protocol."""
+    run = paused(MODE, 4, PAIR)
+    leader: Any = run.sessions["broker"]
+    in_order = leader._taken("leader-tripled")  # H(x)^abtr
+    doubled = sorted(leader._taken("leader-doubled"))
+    blind = group.draw_scalar(SeededEntropy(b"blind"))
+    asked = group.multiply_all(blind, doubled)[: len(PAIR["bank"])]
+    strangers = group.hash_all(clients(*range(50, 55)), group.domain(CONTEXT))
+    queue = run.waiting["broker", "bank"]
+    queue[1] = rewritten(queue[1], sizes(0, 4, 5))
+    queue[2] = rewritten(queue[2], b"".join(asked))
+    queue[3] = rewritten(queue[3], b"".join(strangers))
+    for _ in range(4):
+        run.deliver_one()
+    answer = split(records_of(run.waiting["bank", "broker"][0]))
+    opened = leader._times("spine", group.multiply_all(crypto_core_ed25519_scalar_invert(blind), answer))
+    shared = set(leader._taken("follower-masked")) & set(doubled)
+    found = {
+        PAIR["broker"][leader._order()[in_order.index(known)]]
+        for point, known in zip(doubled, opened, strict=False)
+        if point in shared
+    }
+    assert found
+    assert found <= set(clients(3, 4, 5))
