@@ -37,6 +37,8 @@ class Engine:
 
 ENGINES = (
     Engine(key="oprf", name="oprf, rows", entry="benchmarks.matching_engines:oprf_rows", ours=True),
+    Engine(key="listed", name="oprf, listed", entry="benchmarks.matching_engines:oprf_checked_listed", ours=True),
+    Engine(key="unlisted", name="oprf, unlisted", entry="benchmarks.matching_engines:oprf_checked_unlisted", ours=True),
     Engine(key="oprf-csv", name="oprf, CSV", entry="benchmarks.matching_engines:oprf_files", ours=True),
     Engine(key="ecdh", name="ecdh, count", entry="benchmarks.matching_engines:ecdh_count", ours=True),
     Engine(key="rr22", name="spu RR22", entry="benchmarks.peers.spu:rr22", ours=False),

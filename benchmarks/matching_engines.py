@@ -1,6 +1,7 @@
 """Our matching engines as sides of the benchmark: clients in memory, sessions without I/O, one connection."""
 
 import os
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -9,9 +10,12 @@ from benchmarks.peers import channel
 from benchmarks.peers.match import DIGITS, RECEIVER, SENDER, Place, check_rows, clients
 from privacy import psi
 from privacy.psi import oprf
+from privacy.psi.oprf.options import CHECKED_LISTED, CHECKED_UNLISTED, SEMI_HONEST
+from privacy.psi.oprf.packed import PackedIdentifiers
 from privacy.psi.values import AlignResult, CountResult
 
 CONTEXT = b"one job of the matching benchmark"
+PACKED_FROM = 1 << 22  # clients: from here on those of oprf come in two arrays, as objects they take 70 bytes each
 NAMES = {RECEIVER: "receiver", SENDER: "sender"}
 
 
@@ -22,8 +26,12 @@ class Engine:
         self._place = place
         self._me, self._peer = NAMES[place.rank], NAMES[1 - place.rank]
         numbers, self._shared = clients(place)
-        self._ids = [b"cid:%0*d" % (DIGITS, number) for number in numbers]
+        self._ids = self._taken(b"cid:%0*d" % (DIGITS, number) for number in numbers)
         self._counts = dict(zip(NAMES.values(), place.sizes, strict=True))
+
+    def _taken(self, ids: Iterable[bytes]) -> Sequence[bytes]:
+        """Clients in the form that the engine takes."""
+        return list(ids)
 
     def connect(self) -> None:
         self._channel = channel.connect(self._place)
@@ -33,7 +41,14 @@ class Engine:
 
 
 class Oprf(Engine):
-    """Rows to the receiver, in one process a side."""
+    """Rows to the receiver, in one process a side; `option` is what the session guards against."""
+
+    def __init__(self, place: Place, option: str = SEMI_HONEST.name) -> None:
+        super().__init__(place)
+        self._option = option
+
+    def _taken(self, ids: Iterable[bytes]) -> Sequence[bytes]:
+        return list(ids) if self._place.sizes[self._place.rank] < PACKED_FROM else PackedIdentifiers.of(ids)
 
     def match(self) -> None:
         ids, self._ids = self._ids, []
@@ -46,6 +61,7 @@ class Oprf(Engine):
             context=CONTEXT,
             minimum=1,
             entropy=os.urandom,
+            option=self._option,
         )
         del ids
         waiting = session.start() if self._place.rank == RECEIVER else []
@@ -71,13 +87,15 @@ class OprfFiles(Oprf):
     def __init__(self, place: Place) -> None:
         super().__init__(place)
         self._input, self._output = (place.folder / f"{place.rank}-{name}.csv" for name in ("in", "out"))
-        self._input.write_text("".join(f"{client.decode()}\n" for client in (b"id", *self._ids)))
+        with self._input.open("wb") as file:
+            file.write(b"id\n")
+            file.writelines(client + b"\n" for client in self._ids)
         self._ids = []
 
     def match(self) -> None:
         with self._input.open("rb") as file:
             next(file)
-            self._ids = [line.rstrip() for line in file]
+            self._ids = self._taken(line.rstrip() for line in file)
         super().match()
         if self._place.rank == RECEIVER:
             found = np.zeros(self._place.sizes[RECEIVER], bool)
@@ -138,6 +156,14 @@ class Ecdh(Engine):
 
 def oprf_rows(place: Place) -> Oprf:
     return Oprf(place)
+
+
+def oprf_checked_listed(place: Place) -> Oprf:
+    return Oprf(place, CHECKED_LISTED.name)
+
+
+def oprf_checked_unlisted(place: Place) -> Oprf:
+    return Oprf(place, CHECKED_UNLISTED.name)
 
 
 def oprf_files(place: Place) -> OprfFiles:

@@ -25,7 +25,7 @@ COLUMNS = {
     "receiver peak memory": "peak receiver",
     "sender peak memory": "peak sender",
 }
-COLOURS = ("#c53030", "#dd6b20", "#2b6cb0", "#2f855a", "#b7791f", "#6b46c1")
+COLOURS = ("#c53030", "#dd6b20", "#f6ad55", "#d53f8c", "#2b6cb0", "#2f855a", "#b7791f", "#6b46c1")
 SCALE = {"s": 1.0, "B": 1e6}
 
 
