@@ -43,6 +43,8 @@ _COMMITMENT, _OPENING = "follower-commitment", "follower-opening"
 class Counting(Party):
     """What both sides share. A list's name begins with the party whose clients its points are of."""
 
+    _found: tuple[int | None, ...] = ()  # the count, kept for as long as the session is in memory
+
     @property
     def _peer(self) -> str:
         return self.setup.peers[0]
@@ -103,7 +105,12 @@ class Counting(Party):
         return [i for i, point in enumerate(self._both_keys()) if point in own]
 
     def _counted(self) -> int | None:
-        """How many clients are shared; None below the minimum."""
+        """How many clients are shared; None below the minimum. Asked for once this side has all lists of the count."""
+        if not self._found:
+            self._found = (self._count(),)
+        return self._found[0]
+
+    def _count(self) -> int | None:
         count = len(self._matches())
         return count if count >= self.setup.minimum else None
 
@@ -147,10 +154,10 @@ class CountingLeader(Counting):
             return self._after_count()
         return [] if listing in self._entry_lists() else self._proceed(listing)
 
-    def _counted(self) -> int | None:
+    def _count(self) -> int | None:
         points = self._taken(self._doubled_of(self.setup.me))
         (committed,), (opening,) = self._taken(_hash(_COMMITMENT)), self._taken(_hash(_OPENING))
-        return super()._counted() if commitment(self.setup.context, opening, points) == committed else None
+        return super()._count() if commitment(self.setup.context, opening, points) == committed else None
 
 
 class CountingFollower(Counting):
