@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from privacy import packing, psi
+from privacy.psi.group import Map
 from tests.support.entropy import SeededEntropy
 
 CONTEXT = b"digest of the job and of all commitments"
@@ -33,6 +34,7 @@ class Alliance:
     value_side: str = ""  # mode sum: whose values are added up
     bits: int = 0
     values: Sequence[int] = ()  # one for each of its identifiers
+    map: Map = map
     sessions: dict[str, psi.Session] = field(default_factory=dict)
     delivered: list[Delivered] = field(default_factory=list)
     waiting: dict[tuple[str, str], deque[bytes]] = field(default_factory=dict)
@@ -55,6 +57,7 @@ class Alliance:
                 value_side=self.value_side,
                 bits=self.bits,
                 values=self.values_of(name),
+                map=self.map,
             )
         for name, session in self.sessions.items():
             self.post(name, session.start())
