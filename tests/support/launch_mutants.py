@@ -72,9 +72,10 @@ def row() -> None:
     def finish(self: Any, proposal: Any, outcome: Any) -> Any:
         columns = self._inputs.table.columns
         made = original(self, proposal, outcome)
-        body = {**made.document.body, "example": [repr(float(values[0])) for values in columns.values()]}
-        signed = documents.sign(made.document.kind, body, made.document.signer, self._node.keys.signing)
-        return replace(made, document=signed)
+        honest = made.result.document
+        body = {**honest.body, "example": [repr(float(values[0])) for values in columns.values()]}
+        signed = documents.sign(honest.kind, body, honest.signer, self._node.keys.signing)
+        return replace(made, result=replace(made.result, document=signed))
 
     training.Training.finish = finish  # type: ignore[method-assign]
 
