@@ -14,8 +14,10 @@ both directions over the same four lists: no more multiplications than for one s
   and random points: under DDH nothing that depends on whom both have.
 * Neither can be told of clients that are not shared. A match counts where a list raised to the own secret key meets
   what the peer raised to its key of the own list. The leader sends its list before it can see any H(x)^ab; the follower
-  is bound to H(x)^ab by its commitment before it sees any H(y)^ab, which it could have copied. Either can still enter
-  guessed identifiers, and count one shared client several times under different exponents (docs/matching.md).
+  is bound to H(x)^ab by its commitment before it sees any H(y)^ab, which it could have copied. Who knows s shared
+  clients can enter them under many exponents each, but a point it returns counts only if it is of the one point in the
+  other's shuffled list that is that client's. It returns as many points as the list has, and under DDH cannot tell
+  which is which: whatever it returns, the expected count is at most s, so it reaches k with probability s/k at most.
 
 The commitment is SHA-256(context ‖ opening ‖ points) with opening = SHA-256(shuffle key): binding by collision
 resistance, hiding because the key has 256 bits of entropy. The order of the last list is a function of the shuffle key;

@@ -25,6 +25,7 @@ from tests.support.counting import (
     total,
     waiting,
 )
+from tests.support.entropy import SeededEntropy
 from tests.support.matching import CONTEXT, Alliance, clients, records_of, rewritten
 
 # how many messages a run of each kind has, with the lists in one chunk
@@ -241,6 +242,30 @@ def test_a_leader_that_copies_the_followers_list_gains_no_match(kind: str) -> No
     run.waiting[sender, recipient][0] = rewritten(message, b"".join(p[:32] for p in sent(run, "follower-masked")))
     finish(run)
     assert {session.result().outcome for session in run.sessions.values()} == {psi.Outcome.BELOW_MINIMUM}
+
+
+def test_limit_a_leader_that_repeats_a_client_lifts_the_count_only_by_a_guess() -> None:
+    """It knows one shared client and enters it under four exponents. To be counted four times it must say which point
+    of the follower's shuffled list that client's is: of four guesses one is right, so on average it counts once.
+    """
+    sets = {"broker": clients(1, 91, 92, 93), "bank": clients(1, 2, 3, 4)}
+    exponents = [group.draw_scalar(SeededEntropy(b"exponent %d" % i)) for i in range(4)]
+    known = group.hash_to_group(sets["broker"][0], group.domain(CONTEXT))
+    counts = []
+    for guess in range(4):
+        run = prepared(ROWS, sets)
+        entered = [group.multiply(exponent, known) for exponent in exponents]
+        run.waiting["broker", "bank"][0] = rewritten(waiting(run)[2], b"".join(entered))
+        while phase_of(run) != "follower-doubled":
+            assert step(run)
+        point = sent(run, "follower-masked")[guess]
+        answered = [group.multiply(exponent, point) for exponent in exponents]
+        run.waiting["broker", "bank"][0] = rewritten(waiting(run)[2], b"".join(answered))
+        assert step(run)
+        bank = run.sessions["bank"]
+        assert isinstance(bank, Counting)
+        counts.append(bank._counted())
+    assert sorted(counts) == [0, 0, 0, 4]  # type: ignore[type-var]
 
 
 @pytest.mark.parametrize("kind", KINDS)
