@@ -103,17 +103,22 @@ def prepare(bucket: Bucket, seeds: PairSeeds, first_attempt: int) -> Prepared:
 
 
 def answer(bucket: Bucket, seeds: ChosenSeeds, attempt: int, matrix: bytes) -> bytes:
-    """The sender's part: sorted tags, padded to sizes.tags_bytes.
+    """The sender's part: sorted tags, padded to sizes.tags_bytes. Raises what `sender_tags` does, BadIdentifiers."""
+    size, absent = bucket.sizes.tag_bytes, bucket.sizes.sender_bucket - len(bucket.digests)
+    padding = bucket.random(attempt, absent * size).reshape(absent, size)
+    return _ascending(np.concatenate([sender_tags(bucket, seeds, attempt, matrix), padding])).tobytes()
+
+
+def sender_tags(bucket: Bucket, seeds: ChosenSeeds, attempt: int, matrix: bytes) -> Bytes:
+    """The tags of the sender's identifiers, in their order.
 
     Raises ExtensionLength for a matrix of other size, ExtensionInconsistent if its proof fails: then the job is over.
     """
-    option, shape, size = bucket.sizes.option, bucket.shape, bucket.sizes.tag_bytes
+    option, shape = bucket.sizes.option, bucket.shape
     known = option.extend_sender(seeds, bucket.number, attempt, matrix, shape.slots, bucket.history)
     rows = okvs.look_up(known, bucket.keys(attempt), shape)
     rows ^= sender_offsets(seeds, option.code, _words_of(hash_values(bucket.digests), option))
-    absent = bucket.sizes.sender_bucket - len(bucket.digests)
-    padding = bucket.random(attempt, absent * size).reshape(absent, size)
-    return _ascending(np.concatenate([bucket.tags(attempt, rows), padding])).tobytes()
+    return bucket.tags(attempt, rows)
 
 
 def shared(own: Bytes, received: bytes) -> Rows:

@@ -64,7 +64,7 @@ def create(
     kept = packed.check(ids, setup.counts[me])
     seed = entropy(SEED_BYTES)
     state = State(started=side is Role.SENDER)  # a sender has nothing to send first
-    return _KINDS[side](setup, seed, kept, state, _digest(kept, seed), map)
+    return _KINDS[side](setup, seed, kept, state, keyed_digest(kept, seed), map)
 
 
 def load(data: bytes, ids: Sequence[bytes], map: Map = built_in_map) -> Session:
@@ -73,24 +73,35 @@ def load(data: bytes, ids: Sequence[bytes], map: Map = built_in_map) -> Session:
     It uses attempt numbers that it did not use before. Raises BadState, IdentifiersChanged.
     """
     setup, state, seed, identifiers = states.unpack(data)
-    kind = _KINDS[setup.role]
+    kept = go_on(setup, state, seed, identifiers, ids)
+    return _KINDS[setup.role](setup, seed, kept, state, identifiers, map)
+
+
+def go_on(
+    setup: Setup, state: State, seed: bytes, identifiers: bytes, ids: Sequence[bytes], labels: bytes = b""
+) -> Sequence[bytes]:
+    """The identifiers as a session that goes on keeps them; none if it is over. Moves it on to unused attempt numbers.
+
+    Raises IdentifiersChanged unless identifiers (and labels) are those that it began with.
+    """
     if state.result is not None or state.ended:
-        return kind(setup, b"", (), state, identifiers, map)
+        return ()
     try:
         kept = packed.check(ids, setup.counts[setup.me])
     except Failure:
         raise IdentifiersChanged from None
-    if _digest(kept, seed) != identifiers:
+    if keyed_digest(kept, seed, labels) != identifiers:
         raise IdentifiersChanged
     state.first_attempt += setup.sizes.attempts
-    return kind(setup, seed, kept, state, identifiers, map)
+    return kept
 
 
-def _digest(ids: Sequence[bytes], seed: bytes) -> bytes:
-    """32 bytes over the identifiers in their order, keyed by the seed."""
+def keyed_digest(ids: Sequence[bytes], seed: bytes, labels: bytes = b"") -> bytes:
+    """32 bytes over the identifiers in their order, then their labels if they have any, keyed by the seed."""
     mac = hashlib.blake2b(key=seed, digest_size=32)
     for start in range(0, len(ids), _BLOCK):
         block = ids[start : start + _BLOCK]
         mac.update(np.fromiter(built_in_map(len, block), np.uint16, len(block)).tobytes())
         mac.update(b"".join(block))
+    mac.update(labels)
     return mac.digest()

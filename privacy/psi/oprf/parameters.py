@@ -23,6 +23,7 @@ CORE_ROWS_MAX = 2048  # what peeling may leave to Gaussian elimination
 EXPANSION = 1.25  # sparse slots a key of small buckets, whose core is always small enough
 # log2 of what each bound may take of the 2^-40
 _OVERFLOW, _DEPENDENT, _COLLISION, _CORE = -43.0, -42.5, -42.5, -60.0
+TAGS_EQUAL = "tags of two different identifiers, or a random tag and an identifier's, are equal"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +101,7 @@ def parameters(
         raise BadSetup(why=f"{buckets} buckets, at most {BUCKETS_MAX} are made: take more identifiers a bucket")
     receiver_bucket = bounds.bucket_capacity(receiver_count, buckets, _OVERFLOW)
     sender_bucket = bounds.bucket_capacity(sender_count, buckets, _OVERFLOW)
-    column_slots, dense_slots = _store(receiver_bucket, buckets)
+    column_slots, dense_slots = store_for(receiver_bucket, buckets)
     found = Parameters(
         receiver_count=receiver_count,
         sender_count=sender_count,
@@ -118,13 +119,15 @@ def parameters(
     return found
 
 
-def _store(keys: int, buckets: int) -> tuple[int, int]:
-    """(slots a column, dense slots): the fewest dense bits with which the rows of every bucket are independent."""
+def store_for(keys: int, buckets: int, dependent: float = _DEPENDENT) -> tuple[int, int]:
+    """(slots a column, dense slots): the fewest dense bits with which the rows of every bucket are independent, but
+    for probability 2^dependent.
+    """
     expansion = EXPANSION if keys <= CORE_ROWS_MAX else bounds.expansion_for(keys, _CORE)
     least = max(COLUMN_SLOTS_MIN, int(keys * expansion / 3) + 1)
     for dense in range(32, 65, 8):
         columns = next(t for t in range(least, least + SLOTS_ALIGNED) if (3 * t + dense) % SLOTS_ALIGNED == 0)
-        if bounds.dependent_rows(keys, columns, dense, buckets) <= _DEPENDENT:
+        if bounds.dependent_rows(keys, columns, dense, buckets) <= dependent:
             return columns, dense
     raise AssertionError("64 dense slots make any bucket's rows independent")
 
@@ -170,7 +173,7 @@ def _bounded(found: Parameters) -> Parameters:
             source="union over the sender's identifiers, random oracle",
         ),
         Bound(
-            event="tags of two different identifiers, or a random tag and an identifier's, are equal",
+            event=TAGS_EQUAL,
             log2=bounds.pairs_collide(keys, buckets * found.sender_bucket, 8 * found.tag_bytes),
             source="union over pairs in a bucket, random oracle",
         ),

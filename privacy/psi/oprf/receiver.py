@@ -4,8 +4,8 @@ import numpy as np
 
 from privacy.psi.oprf import base_ot, digests
 from privacy.psi.oprf.base_ot import PairSeeds
-from privacy.psi.oprf.bucket import Bucket, Prepared, prepare, shared
-from privacy.psi.oprf.digests import NONCE_BYTES
+from privacy.psi.oprf.bucket import Bucket, Bytes, Prepared, prepare, shared
+from privacy.psi.oprf.digests import NONCE_BYTES, Rows
 from privacy.psi.oprf.session import START, Session
 from privacy.psi.oprf.state import RowsResult
 from privacy.psi.oprf.wire import Part
@@ -30,7 +30,7 @@ class Receiver(Session):
             return Part(phase="answer", bucket=0, length=length), state.opening
         if state.next_in == state.next_out:
             return None, START
-        return Part(phase="tags", bucket=state.next_in, length=self.sizes.tags_bytes), state.asked[state.next_in]
+        return Part(phase=self.REPLY, bucket=state.next_in, length=self.sizes.tags_bytes), state.asked[state.next_in]
 
     def _take(self, part: Part, payload: bytes, digest: bytes) -> list[Outgoing]:
         if part.phase == "answer":
@@ -49,11 +49,15 @@ class Receiver(Session):
     def _take_tags(self, number: int, payload: bytes) -> None:
         own = np.frombuffer(self.state.waiting[number], np.uint8).reshape(-1, self.sizes.tag_bytes)
         _, positions = self._hash().bucket(number)
-        self.state.found.append(positions[shared(own, payload)].astype(np.int64))
+        self.state.found.append(positions[self._compare(number, own, payload)].astype(np.int64))
         del self.state.waiting[number], self.state.asked[number]
         self.state.next_in += 1
         if self.state.next_in == self.sizes.buckets:
             self._conclude()
+
+    def _compare(self, number: int, own: Bytes, payload: bytes) -> Rows:
+        """Which of a bucket's own tags the sender has too."""
+        return shared(own, payload)
 
     def _conclude(self) -> None:
         rows = np.sort(np.concatenate(self.state.found))

@@ -17,6 +17,12 @@ from privacy.psi.values import Outcome, Outgoing
 
 
 class Sender(Session):
+    @staticmethod
+    def _answer(task: tuple[Bucket, ChosenSeeds, bytes]) -> bytes:
+        """One bucket's reply, by a worker."""
+        bucket, seeds, payload = task
+        return answer(bucket, seeds, *opened(payload))
+
     def _open(self) -> list[Outgoing]:
         return []
 
@@ -60,12 +66,12 @@ class Sender(Session):
         tasks = [(self._bucket(number), seeds, self.state.waiting[number]) for number in numbers]
         sent = []
         try:
-            answers = list(self._map(_answer, tasks))
+            answers = list(self._map(self._answer, tasks))
         except ExtensionInconsistent:
             self._give_up()  # each guess that is answered would tell the receiver something
             raise
         for number, tags in zip(numbers, answers, strict=True):
-            part = Part(phase="tags", bucket=number, length=self.sizes.tags_bytes)
+            part = Part(phase=self.REPLY, bucket=number, length=self.sizes.tags_bytes)
             sent.append(self._send(part, self.state.asked.pop(number), tags)[0])
             del self.state.waiting[number]
             self.state.next_out = number + 1
@@ -82,7 +88,6 @@ class Sender(Session):
         return self.sizes.sender_bucket
 
 
-def _answer(task: tuple[Bucket, ChosenSeeds, bytes]) -> bytes:
-    bucket, seeds, payload = task
-    attempt = int.from_bytes(payload[:ATTEMPT_BYTES], "big")
-    return answer(bucket, seeds, attempt, payload[ATTEMPT_BYTES:])
+def opened(payload: bytes) -> tuple[int, bytes]:
+    """(attempt, matrix) of what a receiver sent for a bucket."""
+    return int.from_bytes(payload[:ATTEMPT_BYTES], "big"), payload[ATTEMPT_BYTES:]

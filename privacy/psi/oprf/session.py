@@ -20,7 +20,7 @@ result.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from privacy.psi.errors import ForeignMessage, NotFinished, WrongPhase
 from privacy.psi.oprf import state as states
@@ -40,6 +40,8 @@ Map: TypeAlias = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 
 class Session(ABC):
     """One party's side of one job. Made by `factory.create` and `factory.load`."""
+
+    REPLY: ClassVar[str] = "tags"  # phase of what answers a matrix
 
     def __init__(
         self, setup: Setup, seed: bytes, ids: Sequence[bytes], state: State, identifiers: bytes, map: Map
