@@ -1,15 +1,25 @@
 """`ecohub data match`: propose a match, follow it, read what its parties reported."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
 from hub import cli_jobs, drafts
 from hub.cli_common import Cli, clock, entropy, options
-from privacy.psi.job import ALIGN, COUNT, ECDH, MODES, OPRF, ROWS
+from privacy.psi.job import ALIGN, ALIGN_ALL, ALIGN_HIDDEN, COUNT, COUNT_THEN_ROWS, ECDH, MODES, OPRF, ROWS, SUM
 
 ENGINES = (OPRF, ECDH)
-MEANS = {COUNT: "how many", ALIGN: "which, in one order", ROWS: "which of its own clients, for one party or both"}
+MEANS = {
+    COUNT: "how many",
+    ROWS: "which of its own clients, for the leader or both",
+    COUNT_THEN_ROWS: "how many, then which if both sides' people agree",
+    SUM: "how many, and the sum of a column over them",
+    ALIGN: "which, in one order for all",
+    ALIGN_ALL: "the same for three or more, without pairwise overlaps",
+    ALIGN_HIDDEN: "one order of both sides' clients that shows neither what they share",
+}
 
 
 @click.group()
@@ -23,6 +33,7 @@ def match() -> None:
 @click.option("--mode", type=click.Choice([*MODES]), help="; ".join(f"{name}: {said}" for name, said in MEANS.items()))
 @click.option("--both", is_flag=True, default=None, help="mode rows: the other party gets its rows too")
 @click.option("--engine", type=click.Choice(ENGINES), help="how; the mode's first where none is named")
+@click.option("--sum", "values", metavar="PARTNER:COLUMN:BITS", help="mode sum: whose column")
 @click.option("--purpose", help="what for; clients have consented to purposes")
 @click.option("--ids", "id_type", help="identifier type, as published with the assets")
 @click.option("--minimum", type=click.IntRange(min=1), help="below it nothing is shown")
@@ -37,6 +48,7 @@ def match_propose(
     mode: str | None,
     both: bool | None,
     engine: str | None,
+    values: str | None,
     purpose: str | None,
     id_type: str | None,
     minimum: int | None,
@@ -45,8 +57,8 @@ def match_propose(
     key: str,
 ) -> None:
     """Propose a match. Each party's people must approve exactly this job."""
-    chosen = {"mode": mode, "both": both, "engine": engine, "purpose": purpose, "id_type": id_type}
-    given = cli_jobs.given_in(file, **chosen, minimum=minimum, expires=expires)
+    chosen = {"mode": mode, "both": both, "engine": engine, "sum": values and _sum(values), "purpose": purpose}
+    given = cli_jobs.given_in(file, **chosen, id_type=id_type, minimum=minimum, expires=expires)
     if leader or others:
         if not leader or not others:
             raise click.UsageError("--leader and at least one --with go together")
@@ -54,6 +66,15 @@ def match_propose(
         given["parties"] = [{"partner": leader, "role": "leader"}, *followers]
     given = cli.drawn_before(key, given)
     cli_jobs.propose(cli, "match", drafts.match(given, cli_jobs.directory(cli), clock(), entropy), key)
+
+
+def _sum(given: str) -> dict[str, str | int]:
+    """Mode sum's field from PARTNER:COLUMN:BITS."""
+    partner, _, rest = given.partition(":")
+    column, _, bits = rest.rpartition(":")
+    if not partner or not column or not bits.isascii() or not bits.isdecimal():
+        raise click.UsageError("--sum takes PARTNER:COLUMN:BITS, such as bank:LOANS:32")
+    return {"partner": partner, "column": column, "bits": int(bits)}
 
 
 @match.command("status")
@@ -74,9 +95,23 @@ def match_result(cli: Cli, job: str) -> None:
     results = cli_jobs.documents(found, "match-result")
     if found["state"] != "COMPLETED":
         raise cli_jobs.no_result(found)
-    rows = [(r["signer"], cli.value(r["body"]["outcome"]), r["body"]["count"]) for r in results]
     document = {"digest": found["digest"], "mode": found["body"]["mode"], "results": results}
-    cli.show(document, lambda: cli.table(("partner", "outcome", "common clients"), rows))
+    adds = "sum" in found["body"]
+    rows = [_reported(cli, result["signer"], result["body"], adds) for result in results]
+    heads = ("partner", "outcome", "common clients", "sum")
+
+    def human() -> None:
+        cli.table(heads[: 4 if adds else 3], rows)
+        cli.say(
+            "figures are exact: this software adds no noise to them",
+            "数字为精确值：本软件未对其加噪",
+        )
+
+    cli.show(document, human)
+
+
+def _reported(cli: Cli, signer: str, body: Mapping[str, Any], adds: bool) -> tuple[object, ...]:
+    return signer, cli.value(body["outcome"]), body["count"], *((body.get("total"),) if adds else ())
 
 
 @match.command("cancel")

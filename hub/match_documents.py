@@ -11,10 +11,14 @@ from hub.store import Transaction
 from privacy import canonical
 from privacy.errors import Failure, Kind
 from privacy.ids import PartnerId
-from privacy.psi.job import ALIGN, MatchJob
+from privacy.psi.discrete_log import BOUND_MAX
+from privacy.psi.job import ALIGN, ALIGN_ALL, ALIGN_HIDDEN, MatchJob
 from privacy.psi.values import Outcome
 
-COMMITMENT, RESULT = "match-commitment", "match-result"
+COMMITMENT, RESULT, DECISION = "match-commitment", "match-result", "match-decision"
+ALIGNMENTS = (ALIGN, ALIGN_ALL, ALIGN_HIDDEN)
+DECISION_FIELDS = {"job", "partner", "decision", "count", "person", "time"}
+DECISIONS = ("agree", "refuse")
 IDENTIFIERS_MAX = 100_000_000
 
 
@@ -63,12 +67,10 @@ def check_complete(tx: Transaction, job: Proposal) -> None:
         if name not in results:
             raise MatchDocumentInvalid(what=RESULT, node=name, why="it is missing")
     orders = {str(body.get("order", "")) for body in results.values()}
-    if terms.mode == ALIGN and len(orders) != 1:
+    if terms.mode in ALIGNMENTS and len(orders) != 1:
         raise MatchDocumentInvalid(what=RESULT, node=", ".join(sorted(results)), why="the parties' orders differ")
-    told = {
-        (str(results[PartnerId(name)].get("outcome")), results[PartnerId(name)].get("count")) for name in terms.entitled
-    }
-    if len(told) != 1:
+    counts = {str(results[PartnerId(name)].get("count")) for name in terms.entitled}
+    if len(counts) != 1:
         raise MatchDocumentInvalid(what=RESULT, node=", ".join(sorted(results)), why="the parties' counts differ")
 
 
@@ -88,11 +90,12 @@ def _check_result(job: Proposal, document: documents.Signed) -> None:
     terms, body = MatchJob.from_body(job.body), document.body
     if body.get("mode") != terms.mode:
         raise MatchDocumentInvalid(what=RESULT, node=document.signer, why="its mode is another one")
-    outcome, count = body.get("outcome"), body.get("count")
+    outcome, count, total = body.get("outcome"), body.get("count"), body.get("total")
     if outcome not in {item.value for item in Outcome}:
         raise MatchDocumentInvalid(what=RESULT, node=document.signer, why="its outcome")
-    if count is None:
-        return
-    entitled = document.signer in terms.entitled and outcome == Outcome.SHARED
-    if not entitled or type(count) is not int or count < terms.minimum:
+    knows = document.signer in terms.entitled and outcome != Outcome.BELOW_MINIMUM
+    if count is not None and (not knows or type(count) is not int or count < terms.minimum):
         raise MatchDocumentInvalid(what=RESULT, node=document.signer, why="its count")
+    adds = terms.values is not None and document.signer == terms.leader and outcome == Outcome.SHARED
+    if total is not None and (not adds or type(total) is not int or not 0 <= total < BOUND_MAX):
+        raise MatchDocumentInvalid(what=RESULT, node=document.signer, why="its total")

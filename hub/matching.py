@@ -7,6 +7,7 @@ at start-up.
 
 A step's answer says whether the party has more to work on (`more`): then its next step is posted at once, without
 envelopes, so that the parties work side by side and every part is stored when it is done. `progress` counts the parts.
+A party whose people must decide (mode count-then-rows) gets its next step when their decision has come.
 
 The first step (sequence 0) goes to the leader with an empty list; a follower's first step brings it its first
 envelopes. Should nothing be under way before all have started, the others are started with an empty list too.
@@ -19,7 +20,7 @@ import hashlib
 from datetime import datetime
 
 from ecowire import envelopes
-from hub import match_documents, proposals, tasks
+from hub import match_decisions, match_documents, proposals, tasks
 from hub.match_documents import COMMITMENT, RESULT, MatchDocumentInvalid
 from hub.proposals import ProposalInvalid
 from hub.records import Envelope, Head, Proposal, Task
@@ -150,7 +151,10 @@ def _step(services: Services, tx: Transaction, job: Proposal, now: datetime) -> 
             continue
         waiting = tx.jobs.waiting_envelopes(job.digest, party, STEP_BYTES_MAX)
         started = tx.tasks.count(job.digest, kind=STEP, node=party) > 0
-        if waiting or _told(job, party, "more") or (party == leader and not started):
+        decided = match_decisions.due(tx, job, party)
+        if decided:
+            job = match_decisions.ask_once(tx, job, party)
+        if waiting or decided or _told(job, party, "more") or (party == leader and not started):
             _post_step(tx, job, party, waiting, now)
             under_way = True
     if under_way:
@@ -159,6 +163,8 @@ def _step(services: Services, tx: Transaction, job: Proposal, now: datetime) -> 
     if not unfinished:
         _complete(services, tx, job, now)
         return
+    if any(match_decisions.waits(job, party) for party in unfinished):
+        return  # for its people
     late = [party for party in job.parties if tx.tasks.count(job.digest, kind=STEP, node=party) == 0]
     for party in late:
         _post_step(tx, job, party, (), now)
@@ -229,4 +235,4 @@ def _fail_open(services: Services, tx: Transaction, digest: Digest, now: datetim
 
 
 KIND = proposals.JobKind(roles=(DATA,), check=check)
-NODE_REQUESTS: dict[str, NodeHandler] = {}
+NODE_REQUESTS: dict[str, NodeHandler] = match_decisions.NODE_REQUESTS

@@ -45,6 +45,7 @@ COMMANDS: Mapping[str, Command] = {
 NODE_REQUESTS: Mapping[str, NodeHandler] = {
     **partners.NODE_REQUESTS,
     **jobs.NODE_REQUESTS,
+    **matching.NODE_REQUESTS,
     **settlement.NODE_REQUESTS,
 }
 ANSWERS: Mapping[str, AnswerHandler] = {

@@ -1,5 +1,6 @@
-"""`ecohub partner result`: what a match told this side, for its own people."""
+"""`ecohub partner result` and `decide`: what a match told this side, and what its people decide on it."""
 
+import getpass
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,8 @@ import click
 
 from ecowire import outputs
 from partner_node.cli_common import Cli, options
+
+AGREE, REFUSE = "agree", "refuse"
 
 
 @click.command()
@@ -24,7 +27,23 @@ def result(cli: Cli, job: str, file: Path | None) -> None:
 def _show(cli: Cli, found: dict[str, Any]) -> None:
     count = "-" if found["count"] is None else f"{found['count']:,}"
     rows = [("job", found["job"]), ("mode", found["mode"]), ("outcome", found["outcome"]), ("count", count)]
-    cli.table(("", ""), [*rows, *([("file", found["file"])] if "file" in found else [])])
+    cli.table(("", ""), [*rows, *[(name, str(found[name])) for name in ("total", "file") if name in found]])
 
 
-COMMANDS = (result,)
+@click.command()
+@click.argument("job")
+@click.option("--agree", "decision", flag_value=AGREE, help="the leader gets to know which clients are shared")
+@click.option("--refuse", "decision", flag_value=REFUSE, help="nobody does")
+@click.option("--person", default=getpass.getuser, help="who decides, in the signed decision (default: login name)")
+@click.option("--yes", is_flag=True, help="do it; without it the number is only shown")
+@options
+def decide(cli: Cli, job: str, decision: str | None, person: str, yes: bool) -> None:
+    """Decide on the rows of JOB, a match of mode count-then-rows, after seeing how many clients are shared."""
+    found = cli.call("match.decide", job=job, decision=None, person=person)
+    if decision is not None:
+        cli.confirm(yes, found, lambda: cli.table(("", ""), [*found.items()]))
+        found = cli.call("match.decide", job=found["job"], decision=decision, person=person)
+    cli.show(found)
+
+
+COMMANDS = (result, decide)

@@ -22,7 +22,16 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from partner_node.errors import StoreOtherVersion
-from partner_node.tables import SCHEMA_VERSION, Base, ReleaseRow, ResultFileRow, RoundKeyRow, Schema, SharedRow
+from partner_node.tables import (
+    SCHEMA_VERSION,
+    Base,
+    CountedRow,
+    ReleaseRow,
+    ResultFileRow,
+    RoundKeyRow,
+    Schema,
+    SharedRow,
+)
 from partner_node.tables_matching import MatchAlarmRow, MatchEntryRow, MatchRefusalRow
 
 T = TypeVar("T")
@@ -41,7 +50,7 @@ ADDED = {
     2: (RoundKeyRow, ReleaseRow),
     3: (ResultFileRow,),
     4: (MatchEntryRow, MatchAlarmRow, MatchRefusalRow),
-    5: (SharedRow,),
+    5: (SharedRow, CountedRow),
 }  # tables that each schema brought: steps only add
 
 

@@ -303,20 +303,6 @@ class AlignmentMissing(Failure):
     zh = "本节点没有匹配任务 {job} 的对齐结果"
 
 
-class ResultMissing(Failure):
-    code = "RESULT_MISSING"
-    kind = Kind.NOT_FOUND
-    en = "this node has no result of the match {job}; `ecohub partner jobs {job}` says how it stands"
-    zh = "本节点没有匹配任务 {job} 的结果；可用 `ecohub partner jobs {job}` 查看状态"
-
-
-class ResultWithoutRows(Failure):
-    code = "RESULT_WITHOUT_ROWS"
-    kind = Kind.NOT_FOUND
-    en = "the match {job} left no rows at this node: its mode gives this party none, or too few clients are shared"
-    zh = "匹配任务 {job} 未在本节点留下任何行：其披露方式不向本方提供，或共同客户过少"
-
-
 class AlignmentTooOld(Failure):
     code = "ALIGNMENT_NOT_CURRENT"
     kind = Kind.CONFLICT

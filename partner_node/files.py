@@ -32,7 +32,8 @@ def write_table(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
         pyarrow.parquet.write_table(pyarrow.table(dict(columns)), sink)
         write_new(path, sink.getvalue())
         return
-    lines = zip(*(map(str, values) for values in columns.values()), strict=True)
+    texts = (["" if value is None else str(value) for value in values] for values in columns.values())
+    lines = zip(*texts, strict=True)
     write_csv(path, tuple(columns), lines)
 
 

@@ -17,7 +17,9 @@ from federation.plan import order_digest
 from partner_node import approvals, files, match_rows, sessions, store, times
 from partner_node.arguments import optional_text, text
 from partner_node.consent import ConsentDesk
-from partner_node.errors import AlignmentMissing, ResultMissing, ResultWithoutRows
+from partner_node.errors import AlignmentMissing
+from partner_node.match_errors import ResultMissing, ResultWithoutRows
+from partner_node.match_rows import FOREIGN, NO_ROWS, Kept
 from partner_node.match_session import Result
 from partner_node.node import Node
 from partner_node.sessions import Aligned
@@ -27,6 +29,7 @@ from privacy import psi
 from privacy.ids import ClientToken, Digest
 from privacy.psi.job import MatchJob
 from privacy.psi.oprf import RowsResult
+from privacy.psi.values import Rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,34 +37,46 @@ class Finished:
     """A finished session's outcome as this node keeps it."""
 
     outcome: str
-    count: int | None  # where this side may know it
-    order: str  # digest of the common order of an alignment
-    aligned: tuple[Aligned, ...]
-    shared: tuple[bytes, ...]  # row keys of shared clients, in the source's order
-
-
-def of(result: Result, found: Identifiers) -> Finished:
-    """What a session's result says of the ids that were entered."""
-    if result.outcome is not psi.Outcome.SHARED:
-        return Finished(outcome=result.outcome.value, count=None, order="", aligned=(), shared=())
+    count: int | None = None  # of shared clients, where this side learnt it
+    total: int | None = None  # mode sum, at the leader
+    order: str = ""  # digest of the common order of an alignment
     aligned: tuple[Aligned, ...] = ()
-    shared: tuple[bytes, ...] = ()
-    order = ""
+    rows: Kept = NO_ROWS
+
+
+def of(result: Result, found: Identifiers, counts: Mapping[str, int]) -> Finished:
+    """What a session's result says of the ids that were entered. counts: committed ids of every party."""
+    outcome = result.outcome.value
     match result:
         case psi.CountResult():
-            count = result.count
+            return Finished(outcome=outcome, count=result.count)
+        case psi.SumResult():
+            return Finished(outcome=outcome, count=result.count, total=result.total)
+        case psi.CountedRowsResult():
+            return Finished(outcome=outcome, count=result.count, rows=_kept(result.rows, found))
+    if result.outcome is not psi.Outcome.SHARED:
+        return Finished(outcome=outcome)
+    match result:
+        case RowsResult():
+            rows = _kept(result.rows, found)
+            return Finished(outcome=outcome, count=len(rows.row_keys), rows=rows)
         case psi.AlignResult():
             aligned = tuple(
                 Aligned(token=ClientToken(token), row_key=found.row_keys[row])
                 for token, row in zip(result.tokens, result.rows.tolist(), strict=True)
             )
-            count, order = len(aligned), order_digest(result.tokens)
-        case RowsResult():
-            shared = tuple(found.row_keys[row] for row in result.rows.tolist())
-            count = len(shared)
-        case _:
-            raise AssertionError("a job's terms admit no mode with another result")
-    return Finished(outcome=result.outcome.value, count=count, order=order, aligned=aligned, shared=shared)
+            return Finished(outcome=outcome, count=len(aligned), order=order_digest(result.tokens), aligned=aligned)
+        case psi.SpineResult():
+            keys = [FOREIGN] * len(result.tokens)
+            for key, place in zip(found.row_keys, result.rows.tolist(), strict=True):
+                keys[place] = key
+            shared = sum(counts.values()) - len(result.tokens)  # the spine is the union of two sets
+            rows = Kept(row_keys=tuple(keys), tokens=result.tokens)
+            return Finished(outcome=outcome, count=shared, order=order_digest(result.tokens), rows=rows)
+
+
+def _kept(rows: Rows, found: Identifiers) -> Kept:
+    return Kept(row_keys=tuple(found.row_keys[row] for row in rows.tolist()))
 
 
 def sign(node: Node, job: MatchJob, digest: Digest, finished: Finished, transcripts: Mapping[str, bytes]) -> Signed:
@@ -72,6 +87,7 @@ def sign(node: Node, job: MatchJob, digest: Digest, finished: Finished, transcri
         "outcome": finished.outcome,
         "count": finished.count,
         "order": finished.order,
+        **({"total": finished.total} if job.values else {}),
         "transcripts": {peer: value.hex() for peer, value in transcripts.items()},
         "time": times.to_text(node.clock()),
     }
@@ -82,7 +98,7 @@ def keep(session: Session, digest: Digest, finished: Finished, signed: Signed, n
     """Keep the result in place of the job's state, whose secrets go."""
     sessions.end(session, digest, now)
     sessions.keep_alignment(session, digest, finished.aligned)
-    match_rows.keep(session, digest, finished.shared)
+    match_rows.keep(session, digest, finished.rows)
     store.keep_result(session, store.Result(job=digest, kind="match", document=signed, file=None, time=now))
 
 
@@ -97,16 +113,17 @@ class Exports:
     def result(self, arguments: Mapping[str, Any]) -> Body:
         """What this side learnt; with `file`, the row map of shared clients as CSV or, by the name's end, Parquet.
 
-        Columns: row (in the source, from 0), client_id; of an alignment position and token before them. Raises
-        UnknownJob, ResultMissing, ResultWithoutRows, OutputExists, and what desk and vault raise: consent is checked
-        now.
+        Columns: row (in the source, from 0), client_id; of an alignment position and token before them, and of a hidden
+        one a line for each client of the union, without row and client_id where it is no own one. Raises UnknownJob,
+        ResultMissing, ResultWithoutRows, OutputExists, and what desk and vault raise: consent is checked now.
         """
         proposal = self._proposal(arguments)
         result = self._node.database.read(lambda session: store.result(session, proposal.digest))
         if result is None or result.kind != "match":
             raise ResultMissing(job=proposal.digest[:16])
         body = result.document.body
-        found: Body = {"job": proposal.digest, **{name: body[name] for name in ("mode", "outcome", "count")}}
+        told = [name for name in ("mode", "outcome", "count", "total") if name in body]
+        found: Body = {"job": proposal.digest, **{name: body[name] for name in told}}
         file = optional_text(arguments, "file")
         if file is None:
             return found
@@ -117,12 +134,21 @@ class Exports:
     def _row_map(self, proposal: Proposal) -> dict[str, Sequence[Any]]:
         database = self._node.database
         aligned = database.read(lambda session: sessions.alignment(session, proposal.digest))
-        keys = [row.row_key for row in aligned] or database.read(lambda s: match_rows.of_job(s, proposal.digest))
-        if not keys:
+        if aligned:
+            kept = Kept(row_keys=tuple(row.row_key for row in aligned), tokens=tuple(row.token for row in aligned))
+        else:
+            kept = database.read(lambda session: match_rows.of_job(session, proposal.digest))
+        if not kept.row_keys:
             raise ResultWithoutRows(job=proposal.digest[:16])
-        clients = self._clients(proposal, keys)
-        order = {"position": range(len(aligned)), "token": [row.token for row in aligned]} if aligned else {}
-        return {**order, "row": clients.rows, "client_id": clients.client_ids}
+        own = [place for place, key in enumerate(kept.row_keys) if key != FOREIGN]
+        clients = self._clients(proposal, [kept.row_keys[place] for place in own])
+        if not kept.tokens:
+            return {"row": clients.rows, "client_id": clients.client_ids}
+        places: list[int | None] = [None] * len(kept.tokens)
+        names: list[str | None] = [None] * len(kept.tokens)
+        for place, row, client in zip(own, clients.rows, clients.client_ids, strict=True):
+            places[place], names[place] = row, client
+        return {"position": range(len(kept.tokens)), "token": kept.tokens, "row": places, "client_id": names}
 
     def alignment(self, arguments: Mapping[str, Any]) -> Body:
         """Write an alignment as CSV (position, token, client_id).

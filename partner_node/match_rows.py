@@ -1,23 +1,44 @@
-"""Shared clients of a match of mode `rows`: keyed hashes that find their rows again (Gate.row_keys), one blob a job."""
+"""Rows that a match left: keyed hashes that find them again (Gate.row_keys), with tokens or without, one blob a job."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
 from partner_node.tables import SharedRow
 
-KEY_BYTES = 32
+KEY_BYTES, TOKEN_BYTES = 32, 16
+FOREIGN = bytes(KEY_BYTES)  # in the place of a client that may be the other side's alone
 
 
-def keep(session: Session, job: str, row_keys: Sequence[bytes]) -> None:
-    """Keep a finished job's shared clients; nothing where there are none."""
-    if row_keys:
-        assert all(len(key) == KEY_BYTES for key in row_keys), "HMAC-SHA256"
-        session.merge(SharedRow(job=job, row_keys=b"".join(row_keys)))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """row_keys: of own clients; FOREIGN where a token is not of one. tokens: 32 hex digits each, or none at all."""
+
+    row_keys: tuple[bytes, ...] = ()
+    tokens: tuple[str, ...] = ()
 
 
-def of_job(session: Session, job: str) -> list[bytes]:
-    """The shared clients of a job, in the order in which they were kept; empty where there are none."""
+NO_ROWS = Kept()
+
+
+def keep(session: Session, job: str, rows: Kept) -> None:
+    """Keep a finished job's rows; nothing where there are none."""
+    assert all(len(key) == KEY_BYTES for key in rows.row_keys), "HMAC-SHA256"
+    assert len(rows.tokens) in (0, len(rows.row_keys)), "one token a row, or none"
+    if rows.row_keys:
+        tokens = bytes.fromhex("".join(rows.tokens))
+        session.merge(SharedRow(job=job, row_keys=b"".join(rows.row_keys), tokens=tokens))
+
+
+def of_job(session: Session, job: str) -> Kept:
+    """The rows of a job, in the order in which they were kept; empty where there are none."""
     row = session.get(SharedRow, job)
-    data = b"" if row is None else row.row_keys
-    return [data[start : start + KEY_BYTES] for start in range(0, len(data), KEY_BYTES)]
+    if row is None:
+        return Kept()
+    tokens = [token.hex() for token in _split(row.tokens, TOKEN_BYTES)]
+    return Kept(row_keys=tuple(_split(row.row_keys, KEY_BYTES)), tokens=tuple(tokens))
+
+
+def _split(data: bytes, width: int) -> Sequence[bytes]:
+    return [data[start : start + width] for start in range(0, len(data), width)]

@@ -1,9 +1,10 @@
 """The one place that knows which session runs a match job: made or loaded by the job's mode, role and engine."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
+from partner_node.executors import Executor
 from partner_node.times import Entropy
 from privacy import psi
 from privacy.psi import rows, values
@@ -11,7 +12,6 @@ from privacy.psi.job import ROWS, MatchJob
 from privacy.psi.oprf import RowsResult
 from privacy.psi.values import Outgoing
 
-Map: TypeAlias = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 Result: TypeAlias = RowsResult | values.Result
 
 
@@ -36,48 +36,58 @@ class Session(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
-    """One party's part in a job, once everybody has committed."""
+class Entered:
+    """What this side brings: its ids and, in mode sum where they are its own, the values in the same order."""
 
-    job: MatchJob
-    me: str
     ids: Sequence[bytes]
+    values: Sequence[int] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreed:
+    """What a session is bound to, once all have committed: counts of all parties, digest of job and commitments."""
+
     counts: Mapping[str, int]
     context: bytes
 
 
-def create(side: Side, entropy: Entropy, map: Map) -> Session:
-    """A fresh session of the job's mode for this side. Raises BadSetup, BadIdentifiers."""
-    job, role = side.job, side.job.party(side.me).role
+def create(job: MatchJob, me: str, entered: Entered, agreed: Agreed, entropy: Entropy, executor: Executor) -> Session:
+    """A fresh session of the job's mode for this side. Raises BadSetup, BadIdentifiers, BadValues."""
+    role, peers = job.party(me).role, job.peers(me)
     if job.mode == ROWS:
-        (peer,) = job.peers(side.me)
         return rows.create(
             role=role,
             both=job.both,
-            me=side.me,
-            peer=peer,
-            ids=side.ids,
-            counts=side.counts,
-            context=side.context,
+            me=me,
+            peer=peers[0],
+            ids=entered.ids,
+            counts=agreed.counts,
+            context=agreed.context,
             minimum=job.minimum,
             entropy=entropy,
             parallel=rows.PARALLEL,
             bucket_keys=rows.BUCKET_KEYS,
-            map=map,
+            map=executor.parts,
         )
     return psi.create(
         mode=job.mode,
         role=role,
-        me=side.me,
-        peers=job.peers(side.me),
-        ids=side.ids,
-        counts=side.counts,
-        context=side.context,
+        me=me,
+        peers=peers,
+        ids=entered.ids,
+        counts=agreed.counts,
+        context=agreed.context,
         minimum=job.minimum,
         entropy=entropy,
+        value_side=job.values.partner if job.values else "",
+        bits=job.values.bits if job.values else 0,
+        values=entered.values,
+        map=executor.threads,
     )
 
 
-def load(job: MatchJob, data: bytes, ids: Sequence[bytes], map: Map) -> Session:
+def load(job: MatchJob, data: bytes, entered: Entered, executor: Executor) -> Session:
     """The session of this job that was dumped. Raises BadState, IdentifiersChanged."""
-    return rows.load(data, ids, map) if job.mode == ROWS else psi.load(data, ids)
+    if job.mode == ROWS:
+        return rows.load(data, entered.ids, executor.parts)
+    return psi.load(data, entered.ids, executor.threads, entered.values)

@@ -1,6 +1,7 @@
 """How many ids the sizes of a job let another party test here: what is booked, since what it says can't be checked.
 
-ecdh: each party sends exactly as many points as it committed to, and this node's session takes no other number.
+align-all: a follower that deviates can put as many ids into its store as that has slots.
+ecdh otherwise: each party sends exactly as many points as it committed to; this node's session takes no other number.
 oprf: a receiver that deviates can put as many ids into its store as the store has slots (a linear system of that many
 unknowns; Pinkas, Rosulek, Trieu, Yanai, Eurocrypt 2020, section on malicious security), whatever number it claims. A
 sender's tags test nothing unless it receives rows too.
@@ -11,9 +12,9 @@ from collections.abc import Mapping
 from ecowire.documents import Body
 from partner_node import approvals
 from privacy.psi import rows
+from privacy.psi.allparty import store_slots
+from privacy.psi.job import ALIGN_ALL, LEADER
 from privacy.psi.oprf.parameters import parameters
-
-LEADER = "leader"
 
 
 def testable(body: Body, counts: Mapping[str, int], me: str) -> dict[str, int]:
@@ -21,6 +22,11 @@ def testable(body: Body, counts: Mapping[str, int], me: str) -> dict[str, int]:
     the engine `oprf` does not take.
     """
     others = [item for item in approvals.parties(body) if item["partner"] != me]
+    if body["mode"] == ALIGN_ALL:
+        return {
+            item["partner"]: counts[item["partner"]] if item["role"] == LEADER else store_slots(counts[item["partner"]])
+            for item in others
+        }
     if body["engine"] != "oprf":
         return {item["partner"]: counts[item["partner"]] for item in others}
     found: dict[str, int] = {}

@@ -41,7 +41,7 @@ class Live:
 
     job: str
     revision: int  # of the consent records
-    found: Identifiers
+    found: Identifiers  # the ids entered
     state: State
     session: Session
 

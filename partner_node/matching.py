@@ -6,19 +6,32 @@ match.step    envelopes in, envelopes out. The session (privacy.psi) takes them 
               at once. At the end its secrets are deleted, and a signed result goes to the hub.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from sqlalchemy.orm import Session
 
 from ecowire.documents import Body
-from ecowire.status import MalformedMessage
 from ecowire.stream import Message
-from partner_node import approvals, match_commit, match_result, match_session, match_slots, relay, sessions, times
+from partner_node import (
+    match_commit,
+    match_decisions,
+    match_result,
+    match_session,
+    match_slots,
+    match_values,
+    relay,
+    sessions,
+    times,
+)
 from partner_node.approvals import Approvals
-from partner_node.consent import ConsentDesk
+from partner_node.consent import ConsentDesk, check_column
 from partner_node.errors import ProposalInvalid, PurposeNotOffered, StepOutOfPlace
+from partner_node.executors import Executor
 from partner_node.match_book import Entry
 from partner_node.match_guard import Guard, Share
 from partner_node.match_result import Exports, Finished
-from partner_node.match_session import Side
+from partner_node.match_session import Agreed, Entered
 from partner_node.match_state import Live, State, States
 from partner_node.node import Answer, Commands, Handlers, Node
 from partner_node.relay import Post
@@ -26,6 +39,7 @@ from partner_node.store import Proposal
 from partner_node.vault import Identifiers, Vault
 from privacy import psi
 from privacy.errors import Failure
+from privacy.psi.count_then_rows import DECISION
 from privacy.psi.errors import IdentifiersChanged
 from privacy.psi.job import MatchJob, TermsInvalid
 
@@ -33,29 +47,34 @@ SALT_BYTES = 32
 
 
 class Matching:
-    """The match jobs of one node. `map`: runs the parts of a step, see partner_node.executors."""
+    """The match jobs of one node; `executor` computes their parts."""
 
-    def __init__(
-        self, node: Node, jobs: Approvals, desk: ConsentDesk, vault: Vault, map: match_session.Map = map
-    ) -> None:
+    def __init__(self, node: Node, jobs: Approvals, desk: ConsentDesk, vault: Vault, executor: Executor) -> None:
         self._node = node
         self._jobs = jobs
         self._desk = desk
         self._vault = vault
-        self._map = map
+        self._executor = executor
         self._states = States(node)
         self._exports = Exports(node, desk, vault)
         self.guard = Guard(node.settings)
-        self._read: tuple[str, int, Identifiers] | None = None  # job, consent revision, what was read under both
+        self._read: _Read | None = None
 
     def handlers(self) -> Handlers:
         return {"match.start": self.start, "match.step": self.step}
 
     def commands(self) -> Commands:
-        return {"alignment.export": self._exports.alignment, "match.result": self._exports.result}
+        return {
+            "alignment.export": self._exports.alignment,
+            "match.result": self._exports.result,
+            "match.decide": lambda arguments: match_decisions.decide(self._node, arguments),
+        }
 
     def review(self, body: Body) -> None:
-        """Check a match before a person approves it. Raises ProposalInvalid, AssetUnknown, PurposeNotOffered."""
+        """Check a match before a person approves it.
+
+        Raises ProposalInvalid, AssetUnknown, PurposeNotOffered, ColumnNotOffered, MinimumTooSmall.
+        """
         try:
             job = MatchJob.from_body(body)
         except TermsInvalid as failure:
@@ -66,6 +85,8 @@ class Matching:
             raise ProposalInvalid(why=f"the ids of {asset.name} are {asset.id_type} in {asset.id_column}")
         if body["purpose"] not in asset.purposes:
             raise PurposeNotOffered(asset=asset.name, purpose=str(body["purpose"]))
+        if job.values is not None and job.values.partner == own.partner:
+            check_column(asset, job.values.column, {job.values.column})
         self.guard.review(body)
 
     def admit(self, job: str, body: Body) -> None:
@@ -86,7 +107,7 @@ class Matching:
             raise StepOutOfPlace(job=proposal.digest[:16], expected=0, found="start")
         try:
             self.admit(proposal.digest, proposal.body)
-            found, _ = self._identifiers(proposal)
+            found = self._entered(proposal, MatchJob.from_body(proposal.body)).found
             self._node.database.read(lambda session: self.guard.own(session, proposal, found))
         except Failure as failure:
             refusal, now = failure, self._node.clock()
@@ -128,8 +149,9 @@ class Matching:
             sender, plain = post.open(envelope)
             _seal(post, session.receive(sender, plain))
         _seal(post, session.work())
+        note = self._decide(proposal, session, post)
         if session.done:
-            return self._finish(proposal, job, live, post, entries)
+            return self._finish(proposal, job, live, post, entries, request)
         state = live.state.after(session)
         keep = self._states.keeper(proposal, state, times.to_text(self._node.clock()))
         later = Live(job=live.job, revision=live.revision, found=live.found, state=state, session=session)
@@ -138,6 +160,7 @@ class Matching:
             self.guard.book(transaction, entries)
             keep(transaction)
             post.write(transaction)
+            note(transaction)
 
         head = {**_progress(session), "done": False, "more": session.ready, "result": None}
         return Answer(head=head, body=relay.pack_list(post.sealed), write=write, then=lambda: self._states.put(later))
@@ -149,23 +172,40 @@ class Matching:
         live = self._states.take(proposal.digest, self._desk.revision())
         if live is not None:
             return live, [], ()
-        found, revision = self._identifiers(proposal)
+        read = self._entered(proposal, job)
         state = self._states.load(proposal)
         entries: tuple[Entry, ...] = ()
+        opening: list[psi.Outgoing] = []
         if state.psi:
-            session = match_session.load(job, state.psi, found.ids, self._map)
+            session = match_session.load(job, state.psi, read.entered, self._executor)
         else:
-            session, entries = self._create(proposal, job, state, found, request.head.get("commitments"))
-        opening = [] if state.psi else session.start()
-        made = Live(job=proposal.digest, revision=revision, found=found, state=state, session=session)
+            session, entries = self._create(proposal, job, state, read, request.head.get("commitments"))
+            opening = session.start()
+        made = Live(job=proposal.digest, revision=read.revision, found=read.found, state=state, session=session)
         return made, opening, entries
 
-    def _finish(self, proposal: Proposal, job: MatchJob, live: Live, post: Post, entries: tuple[Entry, ...]) -> Answer:
+    def _decide(self, proposal: Proposal, session: match_session.Session, post: Post) -> Callable[[Session], None]:
+        """Of a count that waits for this side's people: pass on what they decided, or what lets them see the number."""
+        counts = isinstance(session, psi.CountThenRows) and session.phase == DECISION
+        if not counts:
+            return lambda _: None
+        assert isinstance(session, psi.CountThenRows), "just looked at"
+        known = self._node.database.read(lambda reading: match_decisions.of_job(reading, proposal.digest))
+        if known is None or known.decision is None:
+            count = session.counted()
+            assert count is not None, "below the minimum nobody decides"
+            return lambda transaction: match_decisions.keep_count(transaction, proposal.digest, count)
+        _seal(post, session.agree() if known.decision == match_decisions.AGREE else session.refuse())
+        return lambda _: None
+
+    def _finish(
+        self, proposal: Proposal, job: MatchJob, live: Live, post: Post, entries: tuple[Entry, ...], request: Message
+    ) -> Answer:
         """The last answer, with the signed result; its write deletes the session's secrets."""
-        session, now = live.session, self._node.clock()
-        finished = match_result.of(session.result(), live.found)
-        peers = job.peers(self._node.settings.partner)
-        transcripts = {peer: session.transcript(peer) for peer in peers}
+        session, me, now = live.session, self._node.settings.partner, self._node.clock()
+        counts, _ = match_commit.read(request.head.get("commitments"), proposal, me, live.state.root)
+        finished = match_result.of(session.result(), live.found, counts)
+        transcripts = {peer: session.transcript(peer) for peer in job.peers(me)}
         signed = match_result.sign(self._node, job, proposal.digest, finished, transcripts)
         self._read = None
 
@@ -180,38 +220,50 @@ class Matching:
 
     def _look(self, transaction: Session, proposal: Proposal, job: MatchJob, finished: Finished) -> None:
         """Let the guard see what this side learnt, if it learnt anything."""
-        if finished.outcome != psi.Outcome.NOT_ENTITLED:
+        if self._node.settings.partner in job.entitled:
             share = Share(count=finished.count, below=job.minimum)
             self.guard.after(transaction, proposal.digest, share, self._node.clock())
 
     def _create(
-        self, proposal: Proposal, job: MatchJob, state: State, found: Identifiers, commitments: object
+        self, proposal: Proposal, job: MatchJob, state: State, read: "_Read", commitments: object
     ) -> tuple[match_session.Session, tuple[Entry, ...]]:
         """A fresh session, and what is booked with its first message."""
         me, now = self._node.settings.partner, self._node.clock()
         counts, context = match_commit.read(commitments, proposal, me, state.root)
-        if psi.commitment(found.ids, state.salt) != state.root:
+        if psi.commitment(read.found.ids, state.salt) != state.root:
             raise IdentifiersChanged
         slots = match_slots.testable(proposal.body, counts, me)
         entries = self._node.database.read(
-            lambda session: self.guard.before(session, proposal, found, counts, slots, now)
+            lambda session: self.guard.before(session, proposal, read.found, counts, slots, now)
         )
-        side = Side(job=job, me=me, ids=found.ids, counts=counts, context=context)
-        return match_session.create(side, self._node.entropy, self._map), entries
+        agreed = Agreed(counts=counts, context=context)
+        return match_session.create(job, me, read.entered, agreed, self._node.entropy, self._executor), entries
 
-    def _identifiers(self, proposal: Proposal) -> tuple[Identifiers, int]:
-        """This side's ids, read again only after a restart or a change of consent records; the records' revision."""
+    def _entered(self, proposal: Proposal, job: MatchJob) -> "_Read":
+        """This side's ids and values, read again only after a restart or a change of consent records."""
         revision = self._desk.revision()
-        if self._read is not None and self._read[:2] == (proposal.digest, revision):
-            return self._read[2], revision
-        now = self._node.clock()
-        asset = approvals.party(proposal.body, self._node.settings.partner).get("asset")
-        if not isinstance(asset, str):
-            raise MalformedMessage(why="a party's asset")
-        grant = self._desk.grant(proposal.digest, asset=asset, columns=(), now=now)
-        found = self._vault.identifiers(grant, now)
-        self._read = (proposal.digest, revision, found)
-        return found, revision
+        if self._read is not None and (self._read.job, self._read.revision) == (proposal.digest, revision):
+            return self._read
+        own, values = job.party(self._node.settings.partner), job.values
+        columns = (values.column,) if values is not None and values.partner == own.partner else ()
+        grant = self._desk.grant(proposal.digest, asset=own.asset, columns=columns, now=self._node.clock())
+        found = self._vault.identifiers(grant, self._node.clock())
+        added: tuple[int, ...] = ()
+        if values is not None and columns:
+            added = match_values.read(self._vault, grant, found, values, self._node.clock())
+        entered = Entered(ids=found.ids, values=added)
+        self._read = _Read(job=proposal.digest, revision=revision, found=found, entered=entered)
+        return self._read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    """What was read for a job under one state of the consent records."""
+
+    job: str
+    revision: int
+    found: Identifiers
+    entered: Entered
 
 
 def _seal(post: Post, messages: list[psi.Outgoing]) -> None:

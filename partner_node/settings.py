@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from partner_node import match_rules
+from partner_node import executors, match_rules
 from partner_node.errors import AssetUnknown, SettingsInvalid
 from partner_node.match_rules import MatchRules
 from privacy.errors import Failure
@@ -58,6 +58,7 @@ class Settings:
     genesis: str  # digest of the chain's genesis document, or empty until the parties agreed on one
     assets: tuple[Asset, ...]
     matching: MatchRules = field(default_factory=MatchRules)
+    executor: str = executors.PROCESSES  # where matches are computed
 
     @property
     def keys(self) -> Path:
@@ -99,6 +100,7 @@ def load(path: Path) -> Settings:
         partner = parse_partner_id(node.get("partner"))
     except Failure as failure:
         raise SettingsInvalid(file=str(path), why=f"node.partner: {failure.message()}") from None
+    rules = reader.table(document, "matching") if "matching" in document else {}
     assets = tuple(reader.asset(i, value) for i, value in enumerate(reader.tables(document, "asset")))
     if len({asset.name for asset in assets}) != len(assets):
         raise SettingsInvalid(file=str(path), why="two [[asset]] tables have one name")
@@ -113,7 +115,8 @@ def load(path: Path) -> Settings:
         contract=reader.text(chain, "chain.contract", default=""),
         genesis=reader.text(chain, "chain.genesis", default=""),
         assets=assets,
-        matching=match_rules.parse(reader.table(document, "matching") if "matching" in document else {}, reader.fail),
+        matching=match_rules.parse({name: rules[name] for name in rules if name != "executor"}, reader.fail),
+        executor=reader.text(rules, "matching.executor", default=executors.PROCESSES),
     )
 
 

@@ -130,11 +130,28 @@ class AlignedRow(Base):
 
 
 class SharedRow(Base):
-    """The shared clients of a match of mode rows: 32 bytes each, the keyed hash that finds its row again."""
+    """Rows that a match left in one blob a job: of mode rows the shared clients, of align-hidden the whole union.
+
+    row_keys: 32 bytes each, the keyed hash that finds a row again; zeros where it is not this side's. tokens: 16 bytes
+    each, or none.
+    """
 
     __tablename__ = "shared"
     job: Mapped[str] = mapped_column(primary_key=True)
     row_keys: Mapped[bytes]
+    tokens: Mapped[bytes]
+
+
+class CountedRow(Base):
+    """A match of mode count-then-rows: the number that was counted, and what this node's people decided on the rows."""
+
+    __tablename__ = "counted"
+    __table_args__ = (CheckConstraint("decision IN ('agree','refuse')", name="decision"),)
+    job: Mapped[str] = mapped_column(primary_key=True)
+    count: Mapped[int]
+    decision: Mapped[str | None]
+    person: Mapped[str | None]
+    time: Mapped[str | None]
 
 
 class ConsentRow(Base):

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from partner_node import enrolment, keys, upkeep
+from partner_node import enrolment, executors, keys, upkeep
 from partner_node.approvals import Approvals
 from partner_node.audit import Witness
 from partner_node.catalogue import Catalogue
 from partner_node.consent import ConsentDesk
 from partner_node.database import Database
+from partner_node.executors import Executor
 from partner_node.horizontal import Horizontal
 from partner_node.local import LocalServer
 from partner_node.match_office import MatchOffice
@@ -56,6 +57,7 @@ class Parts:
     worker: Worker
     link: HubLink
     results: ResultFiles
+    executor: Executor
 
 
 def build(settings: Settings, *, tap: Tap | None = None, now: Clock = clock, random: Entropy = entropy) -> Parts:
@@ -76,7 +78,8 @@ def build(settings: Settings, *, tap: Tap | None = None, now: Clock = clock, ran
     vault = Vault(settings.assets, desk.gate)
     witness = Witness(node)
     jobs = Approvals(node)
-    matching = Matching(node, jobs, desk, vault)
+    executor = executors.make(settings.executor)
+    matching = Matching(node, jobs, desk, vault, executor)
     results = ResultFiles(node.database, settings.results)
     plans = Plans(node, Training(node, jobs, desk, vault, results), Horizontal(node, jobs, desk, vault, results))
     catalogue = Catalogue(node, desk, vault)
@@ -112,7 +115,9 @@ def build(settings: Settings, *, tap: Tap | None = None, now: Clock = clock, ran
         settlement.commands(),
         office.commands(),
     )
-    return Parts(node=node, handlers=handlers, commands=commands, worker=worker, link=link, results=results)
+    return Parts(
+        node=node, handlers=handlers, commands=commands, worker=worker, link=link, results=results, executor=executor
+    )
 
 
 def join(*tables: Mapping[str, V]) -> dict[str, V]:
@@ -153,6 +158,7 @@ def run(settings: Settings, tap: Tap | None = None) -> None:
         server.server_close()
         for thread in threads:
             thread.join(5)
+        parts.executor.close()
         parts.node.database.close()
         for number, handler in previous.items():
             signal.signal(number, handler)

@@ -12,11 +12,12 @@ from typing import Any
 
 from privacy import normalise
 from privacy.errors import Failure, Kind
-from privacy.psi.values import PARTIES_MAX
+from privacy.psi.values import PARTIES_MAX, VALUE_BITS_MAX
 
 LEADER, FOLLOWER = "leader", "follower"
 OPRF, ECDH = "oprf", "ecdh"
-COUNT, ALIGN, ROWS = "count", "align", "rows"
+COUNT, ALIGN, ROWS, SUM = "count", "align", "rows", "sum"
+COUNT_THEN_ROWS, ALIGN_ALL, ALIGN_HIDDEN = "count-then-rows", "align-all", "align-hidden"
 VERSION = 2
 MINIMUM_MAX = 100_000_000
 NAME_CHARACTERS_MAX = 128
@@ -40,16 +41,22 @@ class Rule:
 
     since: int  # version of the body
     engines: tuple[str, ...]
+    parties_min: int = 2
     parties_max: int = PARTIES_MAX
-    options: frozenset[str] = frozenset()
+    option: str = ""  # a field of this mode alone
+    needed: bool = False  # whether it takes the option always
 
 
 MODES: Mapping[str, Rule] = {
     COUNT: Rule(since=1, engines=(ECDH,), parties_max=2),
     ALIGN: Rule(since=1, engines=(ECDH,)),
-    ROWS: Rule(since=2, engines=(OPRF,), parties_max=2, options=frozenset({"both"})),
+    ROWS: Rule(since=2, engines=(OPRF,), parties_max=2, option="both"),
+    COUNT_THEN_ROWS: Rule(since=2, engines=(ECDH,), parties_max=2),
+    SUM: Rule(since=2, engines=(ECDH,), parties_max=2, option="sum", needed=True),
+    ALIGN_ALL: Rule(since=2, engines=(ECDH,), parties_min=3),
+    ALIGN_HIDDEN: Rule(since=2, engines=(ECDH,), parties_max=2),
 }
-OPTIONS = frozenset().union(*(rule.options for rule in MODES.values()))
+SUM_FIELDS = frozenset({"partner", "column", "bits"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +65,15 @@ class Party:
     role: str
     asset: str
     id_column: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Values:
+    """Mode sum: whose column is added up. Its values are whole numbers from 0, below 2^bits, in minor units."""
+
+    partner: str
+    column: str
+    bits: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +86,7 @@ class MatchJob:
     minimum: int
     parties: tuple[Party, ...]
     both: bool = False  # mode rows: the follower gets its rows too
+    values: Values | None = None  # mode sum
 
     @classmethod
     def from_body(cls, body: Mapping[str, Any]) -> "MatchJob":
@@ -92,8 +109,8 @@ class MatchJob:
         parties = tuple(_party(item) for item in body["parties"])
         if [party.role for party in parties].count(LEADER) != 1:
             raise TermsInvalid(why="exactly one party leads")
-        if not 2 <= len(parties) <= rule.parties_max:
-            raise TermsInvalid(why=f"mode {body['mode']} takes 2{_more(rule)} parties")
+        if not rule.parties_min <= len(parties) <= rule.parties_max:
+            raise TermsInvalid(why=f"mode {body['mode']} takes {_number(rule)} parties")
         return cls(
             mode=body["mode"],
             engine=body["engine"],
@@ -101,6 +118,7 @@ class MatchJob:
             minimum=minimum,
             parties=parties,
             both="both" in body,
+            values=_values(body["sum"], parties) if "sum" in body else None,
         )
 
     @property
@@ -113,16 +131,19 @@ class MatchJob:
 
     @property
     def entitled(self) -> tuple[str, ...]:
-        """Who gets a result."""
-        everybody = self.mode == ALIGN or self.both
-        return tuple(party.partner for party in self.parties) if everybody else (self.leader,)
+        """Who learns how many clients are shared, or that they are too few, and reports it."""
+        alone = self.mode == COUNT or (self.mode == ROWS and not self.both)
+        return (self.leader,) if alone else tuple(party.partner for party in self.parties)
 
     def party(self, partner: str) -> Party:
         return next(party for party in self.parties if party.partner == partner)
 
     def peers(self, partner: str) -> tuple[str, ...]:
-        """Whom a party talks to: the leader its followers, a follower its leader."""
-        return self.followers if partner == self.leader else (self.leader,)
+        """Whom a party talks to: the leader its followers, a follower its leader, in align-all then the others."""
+        if partner == self.leader:
+            return self.followers
+        others = tuple(name for name in self.followers if name != partner) if self.mode == ALIGN_ALL else ()
+        return (self.leader, *others)
 
 
 def _rule(body: Mapping[str, Any]) -> Rule:
@@ -136,10 +157,10 @@ def _rule(body: Mapping[str, Any]) -> Rule:
 
 
 def _check_fields(body: Mapping[str, Any], rule: Rule) -> None:
-    needed = COMMON | PROPOSAL
+    needed = COMMON | PROPOSAL | ({rule.option} if rule.needed else set())
     if missing := needed - set(body):
         raise TermsInvalid(why=f"missing fields {', '.join(sorted(missing))}"[:200])
-    if unknown := set(body) - needed - FREE - rule.options:
+    if unknown := set(body) - needed - FREE - {rule.option}:
         raise TermsInvalid(why=f"unknown fields {', '.join(sorted(unknown))}"[:200])
     if body.get("kind", "match") != "match":
         raise TermsInvalid(why="kind is match")
@@ -174,5 +195,17 @@ def _name(item: Mapping[str, Any], field: str) -> str:
     return value
 
 
-def _more(rule: Rule) -> str:
-    return "" if rule.parties_max == 2 else f" to {rule.parties_max}"
+def _values(given: object, parties: tuple[Party, ...]) -> Values:
+    if not isinstance(given, dict) or set(given) != SUM_FIELDS:
+        raise TermsInvalid(why=f"sum has the fields {', '.join(sorted(SUM_FIELDS))}")
+    if given["partner"] not in [party.partner for party in parties]:
+        raise TermsInvalid(why="sum.partner is one of the parties")
+    bits = given["bits"]
+    if type(bits) is not int or not 1 <= bits <= VALUE_BITS_MAX:
+        raise TermsInvalid(why=f"sum.bits is a whole number from 1 to {VALUE_BITS_MAX}")
+    return Values(partner=given["partner"], column=_name(given, "column"), bits=bits)
+
+
+def _number(rule: Rule) -> str:
+    least, most = rule.parties_min, rule.parties_max
+    return str(least) if least == most else f"{least} to {most}"

@@ -2,7 +2,7 @@
 
 from typing import TypeAlias
 
-from privacy.psi.job import ALIGN, COUNT, ROWS, MatchJob
+from privacy.psi.job import ALIGN, ALIGN_ALL, ALIGN_HIDDEN, COUNT, COUNT_THEN_ROWS, ROWS, SUM, MatchJob
 
 Pair: TypeAlias = tuple[str, str]  # English, Chinese
 
@@ -10,7 +10,7 @@ Pair: TypeAlias = tuple[str, str]  # English, Chinese
 def sentences(job: MatchJob) -> list[Pair]:
     """What every mode discloses, then what this one does."""
     sizes = ("every party and the hub learn how many clients each party enters", "各方与枢纽获知每一方提交的客户数量")
-    return [sizes, *{COUNT: _count, ALIGN: _align, ROWS: _rows}[job.mode](job)]
+    return [sizes, *_OF_MODE[job.mode](job)]
 
 
 def _count(job: MatchJob) -> list[Pair]:
@@ -60,3 +60,83 @@ def _row_line(receiver: str, other: str, minimum: int) -> Pair:
         f"its own software shows none if they are fewer than {minimum}",
         f"{receiver} 获知自己的哪些客户也是 {other} 的客户；少于 {minimum} 人时由其自身软件不予显示",
     )
+
+
+def _count_then_rows(job: MatchJob) -> list[Pair]:
+    (follower,) = job.followers
+    return [
+        _both_count(job),
+        (
+            f"then, only if people of BOTH sides agree (`ecohub partner decide`): {job.leader} LEARNS WHICH of its own "
+            f"clients {follower} has too; {follower} learns no client",
+            f"随后仅在双方人员均同意时（`ecohub partner decide`）：{job.leader} 获知自己的哪些客户也是 "
+            f"{follower} 的客户，{follower} 不获知任何客户",
+        ),
+    ]
+
+
+def _sum(job: MatchJob) -> list[Pair]:
+    values = job.values
+    assert values is not None, "mode sum names them"
+    return [
+        _both_count(job),
+        (
+            f"{job.leader} learns the SUM of {values.partner}'s {values.column} over the shared clients, no single "
+            f"value, if they are {job.minimum} or more; it tells the hub",
+            f"共同客户达到 {job.minimum} 人时，{job.leader} 获知 {values.partner} 的 {values.column} 在共同客户上的合计"
+            "（不含任何单个值），并告知枢纽",
+        ),
+    ]
+
+
+def _both_count(job: MatchJob) -> Pair:
+    (follower,) = job.followers
+    return (
+        f"{job.leader} and {follower} learn how many clients they share, or that they are fewer than {job.minimum}; "
+        "they tell the hub",
+        f"{job.leader} 与 {follower} 获知共同客户数量（少于 {job.minimum} 时仅知不足），并告知枢纽",
+    )
+
+
+def _align_all(job: MatchJob) -> list[Pair]:
+    everybody, _, hub = _align(job)
+    return [
+        everybody,
+        (
+            "nobody learns what fewer than all parties share, unless the leader conspires with another party",
+            "除牵头方与他方串通外，任何一方均不获知仅由部分参与方共有的客户",
+        ),
+        (
+            f"the minimum is kept by {job.leader}'s own software: below it the others learn nothing more",
+            f"最小人数由 {job.leader} 自身软件把关：不足时其他各方不再获知更多",
+        ),
+        hub,
+    ]
+
+
+def _align_hidden(job: MatchJob) -> list[Pair]:
+    (follower,) = job.followers
+    return [
+        (
+            f"{job.leader} and {follower} get one order of ALL clients that either has, in which each knows the places "
+            "of its own; NEITHER LEARNS WHICH of them the other has",
+            f"{job.leader} 与 {follower} 获得双方全部客户并集的同一顺序，各方仅知自己客户所在位置，"
+            "任何一方均不获知哪些客户为对方所有",
+        ),
+        (
+            f"both learn how many clients they share if they are {job.minimum} or more, and tell the hub; "
+            f"below it {job.leader}'s own software keeps the number to itself",
+            f"共同客户达到 {job.minimum} 人时双方获知其数量并告知枢纽；不足时由 {job.leader} 自身软件不予显示",
+        ),
+    ]
+
+
+_OF_MODE = {
+    COUNT: _count,
+    ALIGN: _align,
+    ROWS: _rows,
+    COUNT_THEN_ROWS: _count_then_rows,
+    SUM: _sum,
+    ALIGN_ALL: _align_all,
+    ALIGN_HIDDEN: _align_hidden,
+}

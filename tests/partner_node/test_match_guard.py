@@ -245,7 +245,11 @@ def test_an_alarm_stands_until_a_person_clears_it(tmp_path: Path) -> None:
 )
 def test_by_oprf_the_sizes_are_booked_and_not_the_claims(role: str, both: bool, expected: str) -> None:
     other = "leader" if role == "follower" else "follower"
-    body: Any = {"engine": "oprf", "parties": [{"partner": "bank", "role": role}, {"partner": "me", "role": other}]}
+    body: Any = {
+        "mode": "rows",
+        "engine": "oprf",
+        "parties": [{"partner": "bank", "role": role}, {"partner": "me", "role": other}],
+    }
     found = match_slots.testable(body | ({"both": True} if both else {}), {"bank": 5000, "me": 300_000}, "me")
     counts = (5000, 300_000) if expected == "slots" else (300_000, 5000)
     sizes = parameters(*counts, rows.BUCKET_KEYS)
@@ -254,7 +258,11 @@ def test_by_oprf_the_sizes_are_booked_and_not_the_claims(role: str, both: bool, 
 
 
 def test_by_ecdh_each_point_is_one_id() -> None:
-    body: Any = {"engine": "ecdh", "parties": [{"partner": name, "role": "x"} for name in ("me", "bank", "platform")]}
+    body: Any = {
+        "mode": "align",
+        "engine": "ecdh",
+        "parties": [{"partner": name, "role": "x"} for name in ("me", "bank", "platform")],
+    }
     assert match_slots.testable(body, {"me": 1, "bank": 2, "platform": 3}, "me") == {"bank": 2, "platform": 3}
 
 

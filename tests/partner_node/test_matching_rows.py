@@ -72,7 +72,7 @@ def test_the_leader_gets_its_rows_and_nobody_else_anything(pair: list[TestNode])
     assert row_map(broker, job) == row_map(broker, job, ".parquet") == expected(broker)
     told = {name: (result["body"]["outcome"], result["body"]["count"]) for name, result in relay.results.items()}
     assert told == {"broker": ("shared", len(SHARED)), "bank": ("not entitled", None)}
-    assert bank.parts.node.database.read(lambda s: match_rows.of_job(s, job)) == []
+    assert bank.parts.node.database.read(lambda s: match_rows.of_job(s, job)) == match_rows.NO_ROWS
     assert (
         relay.results["broker"]["body"]["transcripts"]["bank"] == relay.results["bank"]["body"]["transcripts"]["broker"]
     )
@@ -91,7 +91,7 @@ def test_below_the_minimum_no_rows_are_kept(pair: list[TestNode]) -> None:
     job, relay = run(pair, minimum=len(SHARED) + 1, both=True)
     for node in pair:
         assert relay.results[node.partner]["body"]["outcome"] == "below minimum"
-        assert node.parts.node.database.read(lambda s: match_rows.of_job(s, job)) == []
+        assert node.parts.node.database.read(lambda s: match_rows.of_job(s, job)) == match_rows.NO_ROWS
 
 
 def matrices(node: TestNode) -> list[tuple[int, int, bytes]]:

@@ -1,0 +1,151 @@
+"""Where the parts of a match are computed: processes of this node, or a Dask cluster of its own.
+
+A part (one bucket) is a pure function of what it is given, so it may be computed anywhere and again. What it is given
+is secret: digests of one bucket's ids under the job's salt, and the job's seeds of base transfers. A cluster must be
+this node's own, inside its house, with TLS. Results come back in the order of the tasks; one task is done here.
+
+Setting `[matching] executor` of node.toml: "processes" (as many workers as cores), or "dask://host:port".
+"""
+
+import logging
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, Protocol
+
+from privacy.errors import Failure, Kind
+
+log = logging.getLogger(__name__)
+PROCESSES, DASK = "processes", "dask://"
+DASK_SECONDS = 30  # to reach a cluster
+Work = Callable[[Any], Any]
+
+
+class ExecutorUnreachable(Failure):
+    code = "EXECUTOR_UNREACHABLE"
+    kind = Kind.UNAVAILABLE
+    en = "the executor {address} of [matching] in node.toml can't be used: {why}"
+    zh = "node.toml 中 [matching] 的执行器 {address} 不可用：{why}"
+
+
+class Executor(Protocol):
+    """`parts` runs pure functions of picklable values; `threads` runs functions that release the interpreter lock."""
+
+    def parts(self, function: Work, tasks: Iterable[Any]) -> Iterable[Any]: ...
+    def threads(self, function: Work, tasks: Iterable[Any]) -> Iterable[Any]: ...
+    def close(self) -> None: ...
+
+
+def make(name: str) -> Executor:
+    """The executor of a setting. Nothing is started before it is needed. Raises ExecutorUnreachable for another name.
+
+    A name of a Dask cluster needs the extra `dask`.
+    """
+    if name == PROCESSES:
+        return Processes(os.cpu_count() or 1)
+    if name.startswith(DASK):
+        return Dask(name.removeprefix(DASK))
+    raise ExecutorUnreachable(address=name[:80], why=f"{PROCESSES} or {DASK}host:port is expected")
+
+
+class _Local:
+    """Threads of this process."""
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._threads: ThreadPoolExecutor | None = None
+
+    def threads(self, function: Work, tasks: Iterable[Any]) -> Iterable[Any]:
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(self._workers, thread_name_prefix="match")
+        return self._threads.map(function, tasks)
+
+    def close(self) -> None:
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+class Processes(_Local):
+    """A pool of processes that starts with the first work for more than one of them, and ends with this one."""
+
+    def __init__(self, workers: int) -> None:
+        super().__init__(workers)
+        self._pool: ProcessPoolExecutor | None = None
+
+    def parts(self, function: Work, tasks: Iterable[Any]) -> Iterable[Any]:
+        """All results. A pool whose worker died is started anew, once: the parts are pure functions."""
+        listed = list(tasks)
+        if min(len(listed), self._workers) < 2:
+            return [function(task) for task in listed]
+        try:
+            return list(self._started().map(function, listed))
+        except BrokenProcessPool:
+            log.warning("a worker process died; its parts are computed again")
+            self._pool = None
+            return list(self._started().map(function, listed))
+
+    def close(self) -> None:
+        super().close()
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _started(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            # this process has threads: a fork of it could hang on a lock that one of them held
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(self._workers, mp_context=context, initializer=_end_with_parent)
+        return self._pool
+
+
+class Dask(_Local):
+    """Workers of a Dask cluster at host:port. The client connects with the first work and stays."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(os.cpu_count() or 1)
+        self._address = address
+        self._client: Any = None
+
+    def parts(self, function: Work, tasks: Iterable[Any]) -> Iterable[Any]:
+        """All results. Raises ExecutorUnreachable."""
+        listed = list(tasks)
+        if len(listed) < 2:
+            return [function(task) for task in listed]
+        client = self._connected()
+        try:
+            # pure=False: Dask would keep results by their inputs' digests, and these are secrets used once
+            return list(client.gather(client.map(function, listed, pure=False)))
+        except (OSError, TimeoutError) as error:
+            raise ExecutorUnreachable(address=DASK + self._address, why=type(error).__name__) from None
+
+    def close(self) -> None:
+        super().close()
+        if self._client is not None:
+            self._client.close()
+
+    def _connected(self) -> Any:
+        if self._client is None:
+            try:
+                from distributed import Client
+            except ImportError:
+                why = "the extra `dask` is not installed (pip install ecohub[dask])"
+                raise ExecutorUnreachable(address=DASK + self._address, why=why) from None
+            try:
+                self._client = Client(self._address, timeout=DASK_SECONDS, set_as_default=False)
+            except (OSError, TimeoutError, ValueError) as error:
+                raise ExecutorUnreachable(address=DASK + self._address, why=type(error).__name__) from None
+        return self._client
+
+
+def _end_with_parent() -> None:
+    """A worker whose node was killed must not wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "a worker of a pool has one"
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
