@@ -46,3 +46,17 @@ class TagsMalformed(Failure):
     kind = Kind.INTEGRITY
     en = "the tags of a bucket do not ascend: their sender is broken or cheats; no row is used"
     zh = "某个桶的标签未按升序排列：发送方出错或作弊；未使用任何行"
+
+
+class LabelsMalformed(Failure):
+    code = "PSI_LABELS_MALFORMED"
+    kind = Kind.INTEGRITY
+    en = "the store of a bucket's labels has no valid number: its sender is broken or cheats; no label is used"
+    zh = "某个桶的标签存储编号无效：发送方出错或作弊；未使用任何标签"
+
+
+class BadLabels(Failure):
+    code = "PSI_BAD_LABELS"
+    kind = Kind.INVALID
+    en = "the labels cannot be used: {why}"
+    zh = "标签不能使用：{why}"

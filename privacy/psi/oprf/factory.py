@@ -78,7 +78,7 @@ def load(data: bytes, ids: Sequence[bytes], map: Map = built_in_map) -> Session:
 
 
 def go_on(
-    setup: Setup, state: State, seed: bytes, identifiers: bytes, ids: Sequence[bytes], labels: bytes = b""
+    setup: Setup, state: State, seed: bytes, identifiers: bytes, ids: Sequence[bytes], labels: bytes | memoryview = b""
 ) -> Sequence[bytes]:
     """The identifiers as a session that goes on keeps them; none if it is over. Moves it on to unused attempt numbers.
 
@@ -96,7 +96,7 @@ def go_on(
     return kept
 
 
-def keyed_digest(ids: Sequence[bytes], seed: bytes, labels: bytes = b"") -> bytes:
+def keyed_digest(ids: Sequence[bytes], seed: bytes, labels: bytes | memoryview = b"") -> bytes:
     """32 bytes over the identifiers in their order, then their labels if they have any, keyed by the seed."""
     mac = hashlib.blake2b(key=seed, digest_size=32)
     for start in range(0, len(ids), _BLOCK):
