@@ -219,7 +219,7 @@ def test_a_receiver_that_claims_less_than_it_encodes() -> None:
     assert np.array_equal(found.view(np.uint64).ravel(), values), "all 170 are answered for"
     claimed = {"broker": 100, "bank": 1000}
     parties = [{"partner": "broker", "role": "leader"}, {"partner": "bank", "role": "follower"}]
-    booked = match_slots.testable({"engine": "oprf", "parties": [*parties]}, claimed, "bank")
+    booked = match_slots.testable({"mode": "rows", "engine": "oprf", "parties": [*parties]}, claimed, "bank")
     assert booked == {"broker": sizes.slots}
     assert booked["broker"] >= 170 > claimed["broker"]
 
