@@ -4,7 +4,8 @@ A part (one bucket) is a pure function of what it is given, so it may be compute
 is secret: digests of one bucket's ids under the job's salt, and the job's seeds of base transfers. A cluster must be
 this node's own, inside its house, with TLS. Results come back in the order of the tasks; one task is done here.
 
-Setting `[matching] executor` of node.toml: "processes" (as many workers as cores), or "dask://host:port".
+Setting `[matching] executor` of node.toml: "processes" (as many workers as cores), "dask+tls://host:port" (certificates
+by Dask's own settings, `distributed.comm.tls`), or "dask://host:port" for a cluster on this machine.
 """
 
 import logging
@@ -19,7 +20,8 @@ from typing import Any, Protocol
 from privacy.errors import Failure, Kind
 
 log = logging.getLogger(__name__)
-PROCESSES, DASK = "processes", "dask://"
+PROCESSES = "processes"
+DASK = {"dask://": "tcp://", "dask+tls://": "tls://"}
 DASK_SECONDS = 30  # to reach a cluster
 Work = Callable[[Any], Any]
 
@@ -46,9 +48,12 @@ def make(name: str) -> Executor:
     """
     if name == PROCESSES:
         return Processes(os.cpu_count() or 1)
-    if name.startswith(DASK):
-        return Dask(name.removeprefix(DASK))
-    raise ExecutorUnreachable(address=name[:80], why=f"{PROCESSES} or {DASK}host:port is expected")
+    for prefix, scheme in DASK.items():
+        if name.startswith(prefix):
+            return Dask(name, scheme + name.removeprefix(prefix))
+    raise ExecutorUnreachable(
+        address=name[:80], why=f"{PROCESSES}, dask+tls://host:port or dask://host:port is expected"
+    )
 
 
 class _Local:
@@ -101,11 +106,11 @@ class Processes(_Local):
 
 
 class Dask(_Local):
-    """Workers of a Dask cluster at host:port. The client connects with the first work and stays."""
+    """Workers of a Dask cluster. The client connects with the first work and stays."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, name: str, address: str) -> None:
         super().__init__(os.cpu_count() or 1)
-        self._address = address
+        self._name, self._address = name, address
         self._client: Any = None
 
     def parts(self, function: Work, tasks: Iterable[Any]) -> Iterable[Any]:
@@ -118,7 +123,7 @@ class Dask(_Local):
             # pure=False: Dask would keep results by their inputs' digests, and these are secrets used once
             return list(client.gather(client.map(function, listed, pure=False)))
         except (OSError, TimeoutError) as error:
-            raise ExecutorUnreachable(address=DASK + self._address, why=type(error).__name__) from None
+            raise ExecutorUnreachable(address=self._name, why=type(error).__name__) from None
 
     def close(self) -> None:
         super().close()
@@ -131,11 +136,11 @@ class Dask(_Local):
                 from distributed import Client
             except ImportError:
                 why = "the extra `dask` is not installed (pip install ecohub[dask])"
-                raise ExecutorUnreachable(address=DASK + self._address, why=why) from None
+                raise ExecutorUnreachable(address=self._name, why=why) from None
             try:
                 self._client = Client(self._address, timeout=DASK_SECONDS, set_as_default=False)
             except (OSError, TimeoutError, ValueError) as error:
-                raise ExecutorUnreachable(address=DASK + self._address, why=type(error).__name__) from None
+                raise ExecutorUnreachable(address=self._name, why=type(error).__name__) from None
         return self._client
 
 
