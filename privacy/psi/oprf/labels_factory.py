@@ -46,7 +46,9 @@ def create(
 
     labels: a sender's, uint8[len(ids), label_bytes], in the order of its ids, not to be changed later; a receiver's
     is None. label_bytes: 1 to 64, agreed. All else as `factory.create`, except the default of `option`: the label of
-    any client would be open to a receiver that deviates where it is not checked. Raises BadSetup, BadIdentifiers, BadLabels.
+    any client would be open to a receiver that deviates where it is not checked.
+
+    Raises BadSetup, BadIdentifiers, BadLabels.
     """
     try:
         side = Role(role)

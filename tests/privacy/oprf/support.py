@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any
+from typing import Any, Self
 
 from privacy import packing
 from privacy.psi import oprf
@@ -74,7 +74,7 @@ class Pair:
             self.post(self.sessions[name].receive(SENDER if name == RECEIVER else RECEIVER, message))
         return True
 
-    def run(self, choose: Choose = lambda steps: steps[0]) -> "Pair":
+    def run(self, choose: Choose = lambda steps: steps[0]) -> Self:
         while self.step(choose):
             continue
         return self
