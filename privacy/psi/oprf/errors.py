@@ -60,3 +60,10 @@ class BadLabels(Failure):
     kind = Kind.INVALID
     en = "the labels cannot be used: {why}"
     zh = "标签不能使用：{why}"
+
+
+class LabelsNotText(Failure):
+    code = "PSI_LABELS_NOT_TEXT"
+    kind = Kind.INTEGRITY
+    en = "{count} of the labels received are not text; take them as bytes, or ask the other side what it entered"
+    zh = "收到的标签中有 {count} 个不是文本；请按字节读取，或询问对方所提交的内容"
