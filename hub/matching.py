@@ -9,8 +9,8 @@ A step's answer says whether the party has more to work on (`more`): then its ne
 envelopes, so that the parties work side by side and every part is stored when it is done. `progress` counts the parts.
 A party whose people must decide (mode count-then-rows) gets its next step when their decision has come.
 
-The first step (sequence 0) goes to the leader with an empty list; a follower's first step brings it its first
-envelopes. Should nothing be under way before all have started, the others are started with an empty list too.
+The first step (sequence 0) goes to all parties at once with an empty list: each gets its clients ready, which takes
+longest, beside the others.
 
 What the hub learns: sizes (committed counts, bytes), and what a result says by itself: a count or the number of common
 clients, stored as reported and not recomputed.
@@ -30,7 +30,7 @@ from hub.store_tasks import FAILED, OPEN
 from privacy import canonical, packing
 from privacy.errors import Failure, Kind
 from privacy.ids import Digest, PartnerId
-from privacy.psi.job import LEADER, MatchJob, TermsInvalid
+from privacy.psi.job import MatchJob, TermsInvalid
 
 STEP_BYTES_MAX = 16 << 20  # of envelopes in one request; a single larger one still goes
 START, STEP = "match.start", "match.step"
@@ -143,7 +143,6 @@ def _unpack(task: Task) -> list[bytes]:
 
 def _step(services: Services, tx: Transaction, job: Proposal, now: datetime) -> None:
     """Post the next step of every party with envelopes waiting or more to work on. Ends the job when all are done."""
-    leader = next(PartnerId(str(p["partner"])) for p in job.party_bodies if p["role"] == LEADER)
     under_way = False
     for party in job.parties:
         if tx.tasks.count(job.digest, kind=STEP, node=party, state=OPEN):
@@ -154,7 +153,7 @@ def _step(services: Services, tx: Transaction, job: Proposal, now: datetime) -> 
         decided = match_decisions.due(tx, job, party)
         if decided:
             job = match_decisions.ask_once(tx, job, party)
-        if waiting or decided or _told(job, party, "more") or (party == leader and not started):
+        if waiting or decided or _told(job, party, "more") or not started:
             _post_step(tx, job, party, waiting, now)
             under_way = True
     if under_way:
@@ -165,11 +164,7 @@ def _step(services: Services, tx: Transaction, job: Proposal, now: datetime) -> 
         return
     if any(match_decisions.waits(job, party) for party in unfinished):
         return  # for its people
-    late = [party for party in job.parties if tx.tasks.count(job.digest, kind=STEP, node=party) == 0]
-    for party in late:
-        _post_step(tx, job, party, (), now)
-    if not late:
-        raise MatchStalled(waiting=", ".join(sorted(unfinished)))
+    raise MatchStalled(waiting=", ".join(sorted(unfinished)))
 
 
 def _complete(services: Services, tx: Transaction, job: Proposal, now: datetime) -> None:

@@ -59,6 +59,7 @@ class Matching:
         self._exports = Exports(node, desk, vault)
         self.guard = Guard(node.settings)
         self._read: _Read | None = None
+        self._committed: tuple[Identifiers | None, bytes] = (None, b"")  # ids that are in memory, and their root
 
     def handlers(self) -> Handlers:
         return {"match.start": self.start, "match.step": self.step}
@@ -114,6 +115,7 @@ class Matching:
             return Answer(failure=refusal, write=lambda s: self.guard.refused(s, proposal, refusal, now))
         salt = self._node.entropy(SALT_BYTES)
         root = psi.commitment(found.ids, salt)
+        self._committed = (found, root)
         signed = match_commit.sign(self._node, proposal, len(found.ids), root)
         state = State(salt=salt, root=root, step=0, psi=b"")
         keep = self._states.keeper(proposal, state, times.to_text(self._node.clock()))
@@ -230,7 +232,9 @@ class Matching:
         """A fresh session, and what is booked with its first message."""
         me, now = self._node.settings.partner, self._node.clock()
         counts, context = match_commit.read(commitments, proposal, me, state.root)
-        if psi.commitment(read.found.ids, state.salt) != state.root:
+        same = self._committed[0] is read.found and self._committed[1] == state.root
+        self._committed = (None, b"")
+        if not same and psi.commitment(read.found.ids, state.salt) != state.root:
             raise IdentifiersChanged
         slots = match_slots.testable(proposal.body, counts, me)
         entries = self._node.database.read(

@@ -14,11 +14,11 @@ from privacy import packing
 from tests.hub.alliance import Hub
 from tests.hub.relay import Script, approved, failing
 
-COUNT = {"broker": [["insurer"], []], "insurer": [["broker"]]}
+COUNT = {"broker": [["insurer"], []], "insurer": [[], ["broker"]]}
 ALIGN = {
     "broker": [["insurer", "bank"], [], ["insurer", "bank"]],
-    "insurer": [["broker"], []],
-    "bank": [["broker"], []],
+    "insurer": [[], ["broker"], []],
+    "bank": [[], ["broker"], []],
 }
 
 
@@ -34,6 +34,7 @@ def test_a_count_runs_to_its_result(hub: Hub) -> None:
         ("match.start", "broker"),
         ("match.start", "insurer"),
         ("match.step", "broker"),
+        ("match.step", "insurer"),
         ("match.step", "insurer"),
         ("match.step", "broker"),
     ]
@@ -128,7 +129,7 @@ def test_an_answer_stored_just_before_a_crash_is_handled_at_the_start(hub: Hub) 
     assert script.run().state == "COMPLETED"
 
 
-def test_a_follower_is_started_where_only_it_can_go_on(hub: Hub) -> None:
+def test_a_follower_that_has_the_first_word_is_started_too(hub: Hub) -> None:
     script = Script(hub, approved(hub, "broker", "insurer"), {"broker": [[], []], "insurer": [["broker"]]})
     assert script.run().state == "COMPLETED"
     assert ("match.step", "insurer") in script.asked
