@@ -11,12 +11,14 @@ that a party which deviates may influence the seeds it gets, though not learn th
 
 Every A is fresh. Using one A for all columns saves little and needs more care (McQuoid, Rosulek, Roy, Batching base
 oblivious transfers, Asiacrypt 2021). Both oracles take the context, the column and the bit; seeds also depend on all
-three points. So messages of another job, or in another order, give seeds that fit nothing. Points from outside are
-refused unless they are canonical encodings of elements of the prime-order group other than the identity.
+points of all columns. So messages of another job, or in another order, give seeds that fit nothing, and an offer that
+is answered twice (by a party restored from a copy) gives two sets of seeds without a common one. Points from outside
+are refused unless they are canonical encodings of elements of the prime-order group other than the identity.
 
 Where the bit c is used, Python runs the same calls in the same order for both values; more is not said about timing.
 """
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -82,15 +84,16 @@ def choose(offered: bytes, columns: int, context: bytes, entropy: Entropy) -> tu
     _check_length(offered, offer_bytes(columns))
     oracle = _Oracle(context)
     choices = entropy(columns // 8)
-    seeds, answer = [], []
+    shared, pairs = [], []
     for column, point in enumerate(_split(offered, POINT_BYTES)):
         choice = choices[column // 8] >> column % 8 & 1
         scalar, other = group.draw_scalar(entropy), _times_base(group.draw_scalar(entropy))
         chosen = crypto_core_ed25519_sub(_times_base(scalar), oracle.point(column, choice, other))
-        pair = other + chosen if choice else chosen + other
-        seeds.append(oracle.seed(column, choice, point + pair, group.multiply(scalar, point)))
-        answer.append(pair)
-    return ChosenSeeds(seeds=b"".join(seeds), choices=choices), b"".join(answer)
+        pairs.append(other + chosen if choice else chosen + other)
+        shared.append(_place(column, choice) + group.multiply(scalar, point))
+    answer = b"".join(pairs)
+    messages = _messages(offered, answer)
+    return ChosenSeeds(seeds=b"".join(oracle.seed(messages, each) for each in shared), choices=choices), answer
 
 
 def accept(secret: bytes, answer: bytes, context: bytes) -> PairSeeds:
@@ -98,17 +101,16 @@ def accept(secret: bytes, answer: bytes, context: bytes) -> PairSeeds:
     columns = len(secret) // SCALAR_BYTES
     _check_length(answer, answer_bytes(columns))
     oracle = _Oracle(context)
+    scalars = [*_split(secret, SCALAR_BYTES)]
+    messages = _messages(b"".join(map(_times_base, scalars)), answer)
     seeds = []
-    for column, (scalar, pair) in enumerate(
-        zip(_split(secret, SCALAR_BYTES), _split(answer, 2 * POINT_BYTES), strict=True)
-    ):
+    for column, (scalar, pair) in enumerate(zip(scalars, _split(answer, 2 * POINT_BYTES), strict=True)):
         points = pair[:POINT_BYTES], pair[POINT_BYTES:]
         for choice in (0, 1):
             group.check(points[choice])
-        messages = _times_base(scalar) + pair
         for choice in (0, 1):
             blinded = crypto_core_ed25519_add(points[choice], oracle.point(column, choice, points[1 - choice]))
-            seeds.append(oracle.seed(column, choice, messages, group.multiply(scalar, blinded)))
+            seeds.append(oracle.seed(messages, _place(column, choice) + group.multiply(scalar, blinded)))
     return PairSeeds(seeds=b"".join(seeds))
 
 
@@ -123,14 +125,18 @@ class _Oracle:
     def point(self, column: int, choice: int, other: bytes) -> bytes:
         return group.hash_to_group(_place(column, choice) + other, self._tag)
 
-    def seed(self, column: int, choice: int, messages: bytes, shared: bytes) -> bytes:
-        """messages: the three points of the column as they travel; shared: the Diffie-Hellman point."""
-        data = self._context + _place(column, choice) + messages + shared
-        return canonical.digest_bytes("ecohub/oprf-seed/1", data)[:SEED_BYTES]
+    def seed(self, messages: bytes, shared: bytes) -> bytes:
+        """messages: digest of both messages; shared: column, choice and the Diffie-Hellman point."""
+        return canonical.digest_bytes("ecohub/oprf-seed/2", self._context + messages + shared)[:SEED_BYTES]
 
 
 def _place(column: int, choice: int) -> bytes:
     return column.to_bytes(4, "big") + bytes([choice])
+
+
+def _messages(offered: bytes, answer: bytes) -> bytes:
+    """A digest of both messages, whose lengths are fixed by the number of columns."""
+    return hashlib.sha256(offered + answer).digest()
 
 
 def _times_base(scalar: bytes) -> bytes:

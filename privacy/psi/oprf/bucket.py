@@ -103,10 +103,16 @@ def prepare(bucket: Bucket, seeds: PairSeeds, first_attempt: int) -> Prepared:
 
 
 def answer(bucket: Bucket, seeds: ChosenSeeds, attempt: int, matrix: bytes) -> bytes:
-    """The sender's part: sorted tags, padded to sizes.tags_bytes. Raises what `sender_tags` does, BadIdentifiers."""
+    """The sender's part: sorted tags, padded to sizes.tags_bytes. Raises what `sender_tags` does, BadIdentifiers.
+
+    The random tags are derived from the true ones too: a sender restored from a copy that answers another matrix must
+    not show by tags that come again which ones are random.
+    """
     size, absent = bucket.sizes.tag_bytes, bucket.sizes.sender_bucket - len(bucket.digests)
-    padding = bucket.random(attempt, absent * size).reshape(absent, size)
-    return _ascending(np.concatenate([sender_tags(bucket, seeds, attempt, matrix), padding])).tobytes()
+    tags = sender_tags(bucket, seeds, attempt, matrix)
+    seed = canonical.digest_bytes("ecohub/oprf-padding/1", bucket.secret + tags.tobytes())[: aes.SEED_BYTES]
+    padding = aes.expand(seed, Stream(bucket=bucket.number, attempt=attempt), absent * size).reshape(absent, size)
+    return _ascending(np.concatenate([tags, padding])).tobytes()
 
 
 def sender_tags(bucket: Bucket, seeds: ChosenSeeds, attempt: int, matrix: bytes) -> Bytes:

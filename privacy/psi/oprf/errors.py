@@ -1,6 +1,14 @@
-"""Failures of the OPRF engine beyond those of `privacy.psi.errors`. None carries an identifier, a seed or a point."""
+"""Failures of the OPRF engine beyond those of `privacy.psi.errors`. None carries an identifier, a seed or a point.
+
+A bucket's task may fail in another process. By default an exception is rebuilt there from its message; a `Failure` is
+made from its facts, so that would fail, break the pool, and hide from the session that the other side cheated.
+"""
+
+import copyreg
+from functools import partial
 
 from privacy.errors import Failure, Kind
+from privacy.psi.errors import BadIdentifiers
 
 
 class BaseTransferLength(Failure):
@@ -30,8 +38,8 @@ class ExtensionInconsistent(Failure):
 class BucketOverflow(Failure):
     code = "PSI_BUCKET_OVERFLOW"
     kind = Kind.CONFLICT
-    en = "a bucket would hold more than {capacity} identifiers: this happens once in 2^43 jobs; propose the job anew"
-    zh = "某个桶的标识将超过 {capacity} 个：此情形约每 2^43 个任务出现一次；请重新发起任务"
+    en = "a bucket would hold more than {capacity} identifiers: this happens once in 2^44 jobs; propose the job anew"
+    zh = "某个桶的标识将超过 {capacity} 个：此情形约每 2^44 个任务出现一次；请重新发起任务"
 
 
 class StoreUnsolvable(Failure):
@@ -67,3 +75,12 @@ class LabelsNotText(Failure):
     kind = Kind.INTEGRITY
     en = "{count} of the labels received are not text; take them as bytes, or ask the other side what it entered"
     zh = "收到的标签中有 {count} 个不是文本；请按字节读取，或询问对方所提交的内容"
+
+
+def _from_facts(failure: Failure) -> tuple[partial[Failure], tuple[()]]:
+    return partial(type(failure), **failure.facts), ()
+
+
+OF_TASKS: tuple[type[Failure], ...] = (ExtensionLength, ExtensionInconsistent, StoreUnsolvable, BadIdentifiers)
+for _kind in OF_TASKS:
+    copyreg.pickle(_kind, _from_facts)

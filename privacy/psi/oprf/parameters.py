@@ -22,7 +22,7 @@ COLUMN_SLOTS_MIN = 64
 CORE_ROWS_MAX = 2048  # what peeling may leave to Gaussian elimination
 EXPANSION = 1.25  # sparse slots a key of small buckets, whose core is always small enough
 # log2 of what each bound may take of the 2^-40
-_OVERFLOW, _DEPENDENT, _COLLISION, _CORE = -43.0, -42.5, -42.5, -60.0
+_OVERFLOW, _DEPENDENT, _COLLISION, _CORE = -44.0, -42.5, -43.5, -60.0
 TAGS_EQUAL = "tags of two different identifiers, or a random tag and an identifier's, are equal"
 
 

@@ -189,7 +189,9 @@ class Session(ABC):
             history=self.state.opening,
             number=number,
             digests=self._hash().bucket(number)[0],
-            secret=self._stream("buckets")(BLOCK_SEED_BYTES),
+            # of the base transfers' messages too: a session restored from a copy and answered otherwise never has
+            # the same filler and masks under other streams, whose two proofs would open sums of slots
+            secret=self._stream(f"buckets {self.state.opening.hex()}")(BLOCK_SEED_BYTES),
         )
 
     def _send(self, part: Part, answered: bytes, payload: bytes) -> tuple[Outgoing, bytes]:

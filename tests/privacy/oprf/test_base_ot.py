@@ -66,14 +66,23 @@ def test_seeds_follow_the_protocol_on_the_curve() -> None:
             own, other = pair[32 * choice :][:32], pair[32 * (1 - choice) :][:32]
             blind = decode(group.hash_to_group(place + other, group.domain(context)))
             shared = edwards.encode(edwards.multiply(scalar, edwards.add(decode(own), blind)))
-            data = context + place + OFFERED[32 * column : 32 * column + 32] + pair + shared
-            assert seed(PAIRS, column, choice) == canonical.digest_bytes("ecohub/oprf-seed/1", data)[:16]
+            data = context + hashlib.sha256(OFFERED + ANSWER).digest() + place + shared
+            assert seed(PAIRS, column, choice) == canonical.digest_bytes("ecohub/oprf-seed/2", data)[:16]
 
 
 def test_known_answer() -> None:
     """Fixed entropy gives fixed messages: a change of the protocol must change its labels too."""
     joined = PAIRS.seeds + CHOSEN.seeds + CHOSEN.choices + OFFERED + ANSWER
-    assert hashlib.sha256(joined).hexdigest() == "44833afbfe6746352f66faef651edb5b194e8b39022956305b4f03647bc676b4"
+    assert hashlib.sha256(joined).hexdigest() == "abb0d1e592c0009fe204c643544017c5adc6683c2884533624ca4467979051b5"
+
+
+@pytest.mark.parametrize("column", [0, COLUMNS - 1])
+def test_an_offer_answered_twice_gives_no_seed_twice(column: int) -> None:
+    """Also where the two answers differ in one column only: a restored party must not use a stream again."""
+    at = 64 * column
+    other = ANSWER[:at] + ANSWER[at + 32 : at + 64] + ANSWER[at : at + 32] + ANSWER[at + 64 :]
+    seeds = [base_ot.accept(SECRET, answer, CONTEXT) for answer in (ANSWER, other)]
+    assert len({seed(pairs, i, x) for pairs in seeds for i in range(COLUMNS) for x in (0, 1)}) == 4 * COLUMNS
 
 
 def test_answers_hide_the_choice() -> None:

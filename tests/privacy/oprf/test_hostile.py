@@ -1,5 +1,7 @@
 """Damaged, hostile and misplaced messages: a named failure that changes nothing, and never a wrong row."""
 
+import pickle
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,7 @@ from privacy.errors import Failure
 from privacy.psi import errors, oprf
 from privacy.psi.oprf import base_ot
 from privacy.psi.oprf.bucket import shared
-from privacy.psi.oprf.errors import BaseTransferLength, ExtensionInconsistent, TagsMalformed
+from privacy.psi.oprf.errors import OF_TASKS, BaseTransferLength, ExtensionInconsistent, TagsMalformed
 from tests.privacy.oprf.support import CONTEXT, RECEIVER, SENDER, Pair, clients, head_of, made, payload_of, rewritten
 
 RECEIVER_IDS, SENDER_IDS = clients(*range(12)), clients(*range(6, 18))
@@ -242,6 +244,36 @@ def test_a_matrix_changed_by_its_author_ends_a_checked_job(option: str, place: f
             session.result()
         with pytest.raises(errors.WrongPhase):
             session.start()
+
+
+def carried(function: Callable[[Any], Any], tasks: Iterable[Any]) -> list[Any]:
+    """As a pool of processes maps: tasks, results and failures travel pickled."""
+    out = []
+    for task in tasks:
+        try:
+            out.append(pickle.loads(pickle.dumps(function(pickle.loads(pickle.dumps(task))))))
+        except Failure as failure:
+            raise pickle.loads(pickle.dumps(failure)) from None
+    return out
+
+
+def test_a_receiver_caught_in_another_process_ends_the_job_too() -> None:
+    """Else the sender would keep its secret, and each try after a wrong guess would tell the receiver more of it."""
+    pair = Pair(RECEIVER_IDS, SENDER_IDS, {"option": "checked-listed"})
+    message = pair.until(SENDER, "matrix")
+    sender = oprf.load(pair.sessions[SENDER].dump(), SENDER_IDS, carried)
+    payload = payload_of(message)
+    sender.receive(RECEIVER, rewritten(message, payload[:-1] + bytes([payload[-1] ^ 1])))
+    with pytest.raises(ExtensionInconsistent, match="bucket 0 "):
+        sender.work()
+    assert (sender.phase, sender.ready, sender._seed) == ("ended", False, b"")
+
+
+@pytest.mark.parametrize("kind", OF_TASKS)
+def test_failures_of_tasks_keep_their_facts_between_processes(kind: type[Failure]) -> None:
+    failure = kind(bucket=3, got=1, expected=2, attempts=4, why="one stands there twice")
+    again = pickle.loads(pickle.dumps(failure))
+    assert (type(again), again.facts, str(again)) == (kind, failure.facts, str(failure))
 
 
 def test_a_changed_attempt_number_gives_no_row() -> None:

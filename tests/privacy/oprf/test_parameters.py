@@ -25,8 +25,12 @@ def test_all_bounds_together_stay_below_the_target(receiver: int, sender: int) -
     assert [bound.proven for bound in sizes.bounds].count(False) <= 1
 
 
-def test_the_largest_job_is_within_the_target() -> None:
-    assert parameters(IDENTIFIERS_MAX, IDENTIFIERS_MAX).failure_log2 <= -40
+@pytest.mark.parametrize("bucket_keys", [1 << 15, BUCKET_KEYS, 1 << 20])
+@pytest.mark.parametrize("sender", [8_000_000, 9_335_283, IDENTIFIERS_MAX])
+@pytest.mark.parametrize("receiver", [1, 1638, 1_000_000, 4_285_657, IDENTIFIERS_MAX])
+def test_the_largest_jobs_are_within_the_target(receiver: int, sender: int, bucket_keys: int) -> None:
+    """The hash value's bound grows with the sender's set: the others leave it room up to the largest."""
+    assert parameters(receiver, sender, bucket_keys).failure_log2 <= -40
 
 
 @pytest.mark.parametrize("counts", [(-1, 0), (0, -1), (IDENTIFIERS_MAX + 1, 0), (0, IDENTIFIERS_MAX + 1), (True, 1)])

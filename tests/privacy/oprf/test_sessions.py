@@ -221,6 +221,43 @@ def test_answers_to_one_offer_with_other_nonces_give_the_receiver_other_streams(
     assert all(first != second for first, second in pairs)
 
 
+def test_answers_that_differ_in_one_base_transfer_open_no_sum_of_slots() -> None:
+    """A receiver restored from a copy, answered otherwise under the same nonce: with the same masks and slots under
+    other sums, the difference of two proofs would be a sum of slots in clear, and some forks all of them."""
+    pair = Pair(clients(*range(60)), clients(*range(60)), {"option": "checked-listed"})
+    answer = pair.until(RECEIVER, "answer")
+    old, payload = pair.sessions[RECEIVER].dump(), payload_of(answer)
+    forks = []
+    for changed in (payload, payload[:32] + payload[64:96] + payload[32:64] + payload[96:]):
+        session = oprf.load(old, pair.receiver_ids)
+        session.receive(SENDER, rewritten(answer, changed))
+        seeds = session.state.seeds
+        (out,) = session.work()
+        forks.append((session, {seeds[i : i + 16] for i in range(0, len(seeds), 16)}, payload_of(out.message)))
+    (first, first_seeds, matrix), (second, second_seeds, other) = forks
+    assert first.state.salt == second.state.salt, "identifiers are placed alike"
+    assert matrix[:4] == other[:4], "the same attempt"
+    assert not first_seeds & second_seeds, "every stream is another one"
+    count = first.sizes.slots * 8
+    drawn = [session._bucket(0).random(4, count + first.sizes.option.mask_bytes) for session in (first, second)]
+    assert (drawn[0] == drawn[1]).mean() < 0.02, "filler and masks are others"
+
+
+def test_a_restored_sender_that_answers_another_matrix_does_not_show_which_tags_are_random() -> None:
+    pair = Pair(clients(*range(100, 160)), clients(*range(60)), {"bucket_keys": 20})
+    message = pair.until(SENDER, "matrix")
+    old, payload = pair.sessions[SENDER].dump(), payload_of(message)
+    answers = []
+    for changed in (payload, payload[:4] + bytes(len(payload) - 4)):
+        sender = oprf.load(old, pair.sender_ids)
+        sender.receive(RECEIVER, rewritten(message, changed))
+        assert sender._hash().counts[0] < sender.sizes.sender_bucket, "some tags are random"
+        (out,) = sender.work()
+        size, tags = sender.sizes.tag_bytes, payload_of(out.message)
+        answers.append({tags[i : i + size] for i in range(0, len(tags), size)})
+    assert not answers[0] & answers[1]
+
+
 def test_a_sender_from_a_dump_answers_the_same() -> None:
     pair = Pair(clients(*range(60)), clients(*range(60)))
     message = pair.until(SENDER, "matrix")
