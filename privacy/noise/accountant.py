@@ -4,13 +4,18 @@ A release is one opened sum with noise of `noise_multiplier` times the sensitivi
 n discrete Gaussian shares Kairouz, Liu and Steinke (ICML 2021, proposition 14) show a Rényi divergence of order alpha
 of at most alpha/2 (1/noise_multiplier + tau sqrt(d))^2, tau = 10 sum_{k<n} exp(-2 pi^2 sigma^2 k/(k+1)): that of a
 continuous Gaussian with a little less noise. `privacy.noise.shares` asserts tau sqrt(d) <= 2^-40; here it is charged.
+
+Counts with noise are (epsilon, delta) statements of their own; they are added to the sums' by the basic composition
+theorem (Dwork and Roth 2014, theorem 3.16: epsilons and deltas add up, also where one is chosen after the other).
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from privacy.errors import Failure, Kind
+from privacy.noise.counts import CountNoise
 
 DIVERGENCE_MAX = 2.0**-40  # tau sqrt(d): what the sum of shares may differ from one discrete Gaussian
 MILLI = 1000
@@ -41,6 +46,25 @@ def epsilon(releases: Iterable[Release], delta_log10: int) -> float:
     Gaussian releases of sensitivity 1. Raises AccountantMissing where the extra is not installed.
     """
     assert -30 <= delta_log10 <= -1, "delta is a small probability"
+    return _epsilon(releases, 10.0**delta_log10)
+
+
+def total(releases: Sequence[Release], counts: Sequence[CountNoise], delta_log10: int) -> float:
+    """The epsilon of all sums and counts together at delta = 10^delta_log10; infinite where the counts' deltas leave
+    nothing of it for the sums, or are more than it.
+
+    Raises AccountantMissing where there are sums and the extra is not installed.
+    """
+    left = Fraction(10) ** delta_log10 - sum(Fraction(10) ** noise.delta_log10 for noise in counts)
+    own = float(Fraction(sum(noise.epsilon_milli for noise in counts), MILLI))
+    if left < 0 or (releases and not left):
+        return math.inf
+    if not releases:
+        return own
+    return own + (_epsilon(releases, float(left) * (1 - 2.0**-50)) if counts else epsilon(releases, delta_log10))
+
+
+def _epsilon(releases: Iterable[Release], delta: float) -> float:
     try:
         from dp_accounting import GaussianDpEvent, SelfComposedDpEvent
         from dp_accounting.rdp import RdpAccountant
@@ -53,6 +77,6 @@ def epsilon(releases: Iterable[Release], delta_log10: int) -> float:
     for milli, count in sorted(counts.items()):  # one order: the sum of floats is the same wherever it is made
         if count:
             accountant.compose(SelfComposedDpEvent(GaussianDpEvent(1 / (MILLI / milli + DIVERGENCE_MAX)), count))
-    spent = float(accountant.get_epsilon(10.0**delta_log10))
+    spent = float(accountant.get_epsilon(delta))
     assert not math.isnan(spent), "the accountant gives a number"
     return spent

@@ -113,12 +113,16 @@ class CountLeader(_Leader):
 
     def _conclude(self) -> list[Outgoing]:
         theirs, own = self._both(self.setup.peers[0])
-        count = len(set(theirs) & set(own))
+        count = self._figure(len(set(theirs) & set(own)))
         if count < self.setup.minimum:
             self.state.result = CountResult(outcome=Outcome.BELOW_MINIMUM, count=None)
         else:
             self.state.result = CountResult(outcome=Outcome.SHARED, count=count)
         return []
+
+    def _figure(self, matches: int) -> int:
+        """The number of shared clients, or what is shown for it, from the number of points in both lists."""
+        return matches
 
 
 class CountFollower(_Follower):

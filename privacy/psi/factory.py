@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 
 from privacy.errors import Failure
+from privacy.noise import CountNoise
 from privacy.psi.align_hidden import AlignHiddenFollower, AlignHiddenLeader
 from privacy.psi.allparty import AlignAllFollower, AlignAllLeader
 from privacy.psi.count_then_rows import CountThenRowsFollower, CountThenRowsLeader
 from privacy.psi.ecdh import AlignFollower, AlignLeader, CountFollower, CountLeader
 from privacy.psi.errors import BadSetup, IdentifiersChanged
 from privacy.psi.group import Entropy, Map
+from privacy.psi.noisy_count import NoisyCountFollower, NoisyCountLeader
 from privacy.psi.session import SEED_BYTES, Session
 from privacy.psi.sums import SumFollowerAdding, SumFollowerHolding, SumLeaderAdding, SumLeaderHolding
 from privacy.psi.values import POINTS_PER_MESSAGE, Mode, Role, Setup, State, unpack
@@ -25,6 +27,7 @@ _KINDS: dict[tuple[Mode, Role], type[Session]] = {
     (Mode.ALIGN_HIDDEN, Role.LEADER): AlignHiddenLeader,
     (Mode.ALIGN_HIDDEN, Role.FOLLOWER): AlignHiddenFollower,
 }
+_NOISY: dict[Role, type[Session]] = {Role.LEADER: NoisyCountLeader, Role.FOLLOWER: NoisyCountFollower}
 _SUMS: dict[tuple[Role, bool], type[Session]] = {  # whether this party holds the values
     (Role.LEADER, True): SumLeaderHolding,
     (Role.LEADER, False): SumLeaderAdding,
@@ -48,6 +51,7 @@ def create(
     value_side: str = "",
     bits: int = 0,
     values: Sequence[int] = (),
+    noise: CountNoise | None = None,
     map: Map = map,
 ) -> Session:
     """A fresh session with a fresh key.
@@ -58,8 +62,8 @@ def create(
     of identifiers of every party of the job. context: at least 16 bytes, the digest of the job and all commitments; it
     enters the hash to the group, so lists of two jobs never compare. minimum: fewer shared clients give the outcome
     BELOW_MINIMUM. value_side, bits: in mode sum, the party whose values are added up, whole numbers below 2^bits (the
-    sum stays below 2^40); values: at that party, one for each identifier. map: an executor's map runs the arithmetic in
-    threads. Raises BadSetup, BadIdentifiers, BadValues.
+    sum stays below 2^40); values: at that party, one for each identifier. noise: of mode count, where it is agreed on.
+    map: an executor's map runs the arithmetic in threads. Raises BadSetup, BadIdentifiers, BadValues.
     """
     try:
         kind = Mode(mode), Role(role)
@@ -76,6 +80,7 @@ def create(
         points_per_message=points_per_message,
         value_side=value_side,
         bits=bits,
+        noise=noise,
     )
     # a follower has nothing to send first, but in align-all, where followers talk to one another
     state = State(started=kind[1] is Role.FOLLOWER and kind[0] is not Mode.ALIGN_ALL)
@@ -103,4 +108,6 @@ def load(data: bytes, ids: Sequence[bytes], map: Map = map, values: Sequence[int
 def _kind(setup: Setup) -> type[Session]:
     if setup.mode is Mode.SUM:
         return _SUMS[setup.role, setup.me == setup.value_side]
+    if setup.noise is not None:
+        return _NOISY[setup.role]
     return _KINDS[setup.mode, setup.role]

@@ -12,6 +12,7 @@ from typing import Any
 
 from privacy import normalise
 from privacy.errors import Failure, Kind
+from privacy.noise import CountNoise, CountNoiseInvalid
 from privacy.psi.values import PARTIES_MAX, VALUE_BITS_MAX
 
 LEADER, FOLLOWER = "leader", "follower"
@@ -43,12 +44,12 @@ class Rule:
     engines: tuple[str, ...]
     parties_min: int = 2
     parties_max: int = PARTIES_MAX
-    option: str = ""  # a field of this mode alone
+    option: str = ""  # a field of this mode alone, since version 2
     needed: bool = False  # whether it takes the option always
 
 
 MODES: Mapping[str, Rule] = {
-    COUNT: Rule(since=1, engines=(ECDH,), parties_max=2),
+    COUNT: Rule(since=1, engines=(ECDH,), parties_max=2, option="noise"),
     ALIGN: Rule(since=1, engines=(ECDH,)),
     ROWS: Rule(since=2, engines=(OPRF,), parties_max=2, option="both"),
     COUNT_THEN_ROWS: Rule(since=2, engines=(ECDH,), parties_max=2),
@@ -57,6 +58,7 @@ MODES: Mapping[str, Rule] = {
     ALIGN_HIDDEN: Rule(since=2, engines=(ECDH,), parties_max=2),
 }
 SUM_FIELDS = frozenset({"partner", "column", "bits"})
+NOISE_FIELDS = frozenset({"epsilon_milli", "delta_log10"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +89,7 @@ class MatchJob:
     parties: tuple[Party, ...]
     both: bool = False  # mode rows: the follower gets its rows too
     values: Values | None = None  # mode sum
+    noise: CountNoise | None = None  # mode count: the number is an estimate
 
     @classmethod
     def from_body(cls, body: Mapping[str, Any]) -> "MatchJob":
@@ -119,6 +122,7 @@ class MatchJob:
             parties=parties,
             both="both" in body,
             values=_values(body["sum"], parties) if "sum" in body else None,
+            noise=_noise(body["noise"]) if "noise" in body else None,
         )
 
     @property
@@ -160,7 +164,10 @@ def _check_fields(body: Mapping[str, Any], rule: Rule) -> None:
     needed = COMMON | PROPOSAL | ({rule.option} if rule.needed else set())
     if missing := needed - set(body):
         raise TermsInvalid(why=f"missing fields {', '.join(sorted(missing))}"[:200])
-    if unknown := set(body) - needed - FREE - {rule.option}:
+    option = {rule.option} if body.get("version", 1) > 1 else set()
+    if "noise" in set(body) - option:
+        raise TermsInvalid(why=f"noise goes with mode {COUNT} of version 2 alone: other figures are exact")
+    if unknown := set(body) - needed - FREE - option:
         raise TermsInvalid(why=f"unknown fields {', '.join(sorted(unknown))}"[:200])
     if body.get("kind", "match") != "match":
         raise TermsInvalid(why="kind is match")
@@ -204,6 +211,15 @@ def _values(given: object, parties: tuple[Party, ...]) -> Values:
     if type(bits) is not int or not 1 <= bits <= VALUE_BITS_MAX:
         raise TermsInvalid(why=f"sum.bits is a whole number from 1 to {VALUE_BITS_MAX}")
     return Values(partner=given["partner"], column=_name(given, "column"), bits=bits)
+
+
+def _noise(given: object) -> CountNoise:
+    if not isinstance(given, dict) or set(given) != NOISE_FIELDS:
+        raise TermsInvalid(why=f"noise has the fields {', '.join(sorted(NOISE_FIELDS))}")
+    try:
+        return CountNoise(epsilon_milli=given["epsilon_milli"], delta_log10=given["delta_log10"])
+    except CountNoiseInvalid as failure:
+        raise TermsInvalid(why=failure.message()) from None
 
 
 def _number(rule: Rule) -> str:

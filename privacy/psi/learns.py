@@ -2,6 +2,7 @@
 
 from typing import TypeAlias
 
+from privacy.noise import CountNoise
 from privacy.psi.job import ALIGN, ALIGN_ALL, ALIGN_HIDDEN, COUNT, COUNT_THEN_ROWS, ROWS, SUM, MatchJob
 
 Pair: TypeAlias = tuple[str, str]  # English, Chinese
@@ -13,7 +14,41 @@ def sentences(job: MatchJob) -> list[Pair]:
     return [sizes, *_OF_MODE[job.mode](job)]
 
 
+def estimate(noise: CountNoise) -> Pair:
+    """What is said beside a figure that carries noise."""
+    epsilon = f"{noise.epsilon_milli / 1000:g}"
+    return (
+        f"an estimate: off by at most {noise.likely} in 95 of 100 cases, by {noise.reach} at the very most "
+        f"(noise with epsilon {epsilon}, delta 10^{noise.delta_log10})",
+        f"估计值：95% 的情况下误差不超过 {noise.likely}，最大误差 {noise.reach}"
+        f"（所加噪声 ε={epsilon}，δ=10^{noise.delta_log10}）",
+    )
+
+
 def _count(job: MatchJob) -> list[Pair]:
+    return _exact_count(job) if job.noise is None else _noisy_count(job, job.noise)
+
+
+def _noisy_count(job: MatchJob, noise: CountNoise) -> list[Pair]:
+    (follower,) = job.followers
+    en, zh = estimate(noise)
+    return [
+        (
+            f"{job.leader} learns ABOUT how many clients it shares with {follower}, or that the estimate is below "
+            f"{job.minimum}; it tells the hub",
+            f"{job.leader} 获知与 {follower} 共同客户数量的估计值（低于 {job.minimum} 时仅知不足），并告知枢纽",
+        ),
+        (f"the number is {en}", f"该数字为{zh}"),
+        (
+            f"{follower} draws the noise and books it on the privacy budget of {job.party(follower).asset}; it holds "
+            f"only as long as {job.leader}'s software is unchanged",
+            f"噪声由 {follower} 抽取并计入 {job.party(follower).asset} 的隐私预算；"
+            f"仅在 {job.leader} 的软件未被改动时有效",
+        ),
+    ]
+
+
+def _exact_count(job: MatchJob) -> list[Pair]:
     others = ", ".join(job.followers)
     return [
         (

@@ -9,6 +9,7 @@ import numpy as np
 
 from privacy import packing
 from privacy.errors import Failure
+from privacy.noise import CountNoise
 from privacy.psi.errors import BadSetup, BadState
 
 VERSION = 1
@@ -55,7 +56,7 @@ class Outgoing:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountResult:
     outcome: Outcome
-    count: int | None  # only with SHARED
+    count: int | None  # only with SHARED; an estimate where the setup has noise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +107,7 @@ class Setup:
     points_per_message: int = POINTS_PER_MESSAGE
     value_side: str = ""  # mode sum: whose values are added up, whole numbers below 2^bits
     bits: int = 0
+    noise: CountNoise | None = None  # mode count: what the follower's dummies add to the number
 
     def __post_init__(self) -> None:
         if self.me in self.peers or len(set(self.peers)) != len(self.peers) or not self.peers:
@@ -135,6 +137,8 @@ class Setup:
             raise BadSetup(why=f"a sum is of one party's values, of 1 to {VALUE_BITS_MAX} bits")
         if self.mode is not Mode.SUM and (self.value_side or self.bits):
             raise BadSetup(why=f"mode {self.mode} adds up no values")
+        if self.noise is not None and self.mode is not Mode.COUNT:
+            raise BadSetup(why=f"noise goes with mode {Mode.COUNT} alone")
 
 
 @dataclass(slots=True)
@@ -166,6 +170,7 @@ def pack(setup: Setup, state: State, seed: bytes, identifiers: bytes) -> bytes:
                 "points_per_message": setup.points_per_message,
                 "value_side": setup.value_side,
                 "bits": setup.bits,
+                "noise": [setup.noise.epsilon_milli, setup.noise.delta_log10] if setup.noise else None,
             },
             "seed": seed,
             "identifiers": identifiers,
@@ -185,7 +190,9 @@ def unpack(data: bytes) -> tuple[Setup, State, bytes, bytes]:
         if value["version"] != VERSION:
             raise BadState(why="another version wrote it")
         agreed = value["setup"]
-        setup = Setup(**agreed | {name: kind(agreed[name]) for name, kind in _SETUP_TYPES.items()})
+        noise = agreed.get("noise")  # dumps from before there was noise lack it
+        kinds = {name: kind(agreed[name]) for name, kind in _SETUP_TYPES.items()}
+        setup = Setup(**agreed | kinds | {"noise": _noise(*noise) if noise else None})
         state = State(
             started=value["started"],
             taken={(peer, phase): list(chunks) for peer, phase, chunks in value["taken"]},
@@ -198,6 +205,10 @@ def unpack(data: bytes) -> tuple[Setup, State, bytes, bytes]:
         raise
     except (Failure, KeyError, TypeError, ValueError) as error:
         raise BadState(why=type(error).__name__) from None
+
+
+def _noise(epsilon_milli: int, delta_log10: int) -> CountNoise:
+    return CountNoise(epsilon_milli=epsilon_milli, delta_log10=delta_log10)
 
 
 _SETUP_TYPES: dict[str, Any] = {"mode": Mode, "role": Role, "peers": tuple}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from privacy import packing, psi
+from privacy.noise import CountNoise
 from privacy.psi.group import Map
 from tests.support.entropy import SeededEntropy
 
@@ -34,6 +35,7 @@ class Alliance:
     value_side: str = ""  # mode sum: whose values are added up
     bits: int = 0
     values: Sequence[int] = ()  # one for each of its identifiers
+    noise: CountNoise | None = None  # mode count
     map: Map = map
     sessions: dict[str, psi.Session] = field(default_factory=dict)
     delivered: list[Delivered] = field(default_factory=list)
@@ -57,6 +59,7 @@ class Alliance:
                 value_side=self.value_side,
                 bits=self.bits,
                 values=self.values_of(name),
+                noise=self.noise,
                 map=self.map,
             )
         for name, session in self.sessions.items():
