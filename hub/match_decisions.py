@@ -41,6 +41,11 @@ def take(services: Services, tx: Transaction, partner: Partner, now: datetime, m
         raise ProposalUnknown(digest=digest[:16])
     if job.state != proposals.RUNNING or job.body["mode"] != COUNT_THEN_ROWS:
         raise ProposalState(digest=digest[:16], state=job.state)
+    count, least = body["count"], int(str(job.body["minimum"]))
+    if type(count) is not int or count < least:
+        raise MatchDocumentInvalid(what=DECISION, node=partner.id, why="its count")
+    if any(found.document.signer == partner.id for found in tx.jobs.documents(digest, DECISION)):
+        raise MatchDocumentInvalid(what=DECISION, node=partner.id, why="it was given before")
     tx.jobs.add_document(digest, document, now)
     receipt = services.log.record(tx, now, document, digest)
     tx.signal("job", digest)

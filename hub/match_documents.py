@@ -12,7 +12,7 @@ from privacy import canonical
 from privacy.errors import Failure, Kind
 from privacy.ids import PartnerId
 from privacy.psi.discrete_log import BOUND_MAX
-from privacy.psi.job import ALIGN, ALIGN_ALL, ALIGN_HIDDEN, MatchJob
+from privacy.psi.job import ALIGN, ALIGN_ALL, ALIGN_HIDDEN, COUNT_THEN_ROWS, SUM, MatchJob
 from privacy.psi.values import Outcome
 
 COMMITMENT, RESULT, DECISION = "match-commitment", "match-result", "match-decision"
@@ -72,6 +72,9 @@ def check_complete(tx: Transaction, job: Proposal) -> None:
     counts = {str(results[PartnerId(name)].get("count")) for name in terms.entitled}
     if len(counts) != 1:
         raise MatchDocumentInvalid(what=RESULT, node=", ".join(sorted(results)), why="the parties' counts differ")
+    refused = {results[PartnerId(name)].get("outcome") == Outcome.REFUSED for name in terms.entitled}
+    if len(refused) != 1:
+        raise MatchDocumentInvalid(what=RESULT, node=", ".join(sorted(results)), why="only one says rows were refused")
 
 
 def _check_commitment(job: Proposal, document: documents.Signed) -> None:
@@ -86,16 +89,28 @@ def _check_commitment(job: Proposal, document: documents.Signed) -> None:
 
 
 def _check_result(job: Proposal, document: documents.Signed) -> None:
-    """A count is shown only by who is entitled to it, and never below the approved minimum."""
+    """An outcome that the job has for this party; a count from whom it tells one, never below the approved minimum."""
     terms, body = MatchJob.from_body(job.body), document.body
     if body.get("mode") != terms.mode:
         raise MatchDocumentInvalid(what=RESULT, node=document.signer, why="its mode is another one")
     outcome, count, total = body.get("outcome"), body.get("count"), body.get("total")
-    if outcome not in {item.value for item in Outcome}:
+    if outcome not in _outcomes(terms, document.signer):
         raise MatchDocumentInvalid(what=RESULT, node=document.signer, why="its outcome")
     knows = document.signer in terms.entitled and outcome != Outcome.BELOW_MINIMUM
-    if count is not None and (not knows or type(count) is not int or count < terms.minimum):
+    if knows is not (count is not None) or (knows and (type(count) is not int or count < terms.minimum)):
         raise MatchDocumentInvalid(what=RESULT, node=document.signer, why="its count")
     adds = terms.values is not None and document.signer == terms.leader and outcome == Outcome.SHARED
-    if total is not None and (not adds or type(total) is not int or not 0 <= total < BOUND_MAX):
+    if adds is not (total is not None) or (adds and (type(total) is not int or not 0 <= total < BOUND_MAX)):
         raise MatchDocumentInvalid(what=RESULT, node=document.signer, why="its total")
+
+
+def _outcomes(terms: MatchJob, party: str) -> set[object]:
+    """How the job can end for a party."""
+    leads = party == terms.leader
+    if party not in terms.entitled:
+        return {Outcome.NOT_ENTITLED}
+    if terms.mode == COUNT_THEN_ROWS:
+        return {Outcome.SHARED if leads else Outcome.GAVE_ROWS, Outcome.REFUSED, Outcome.BELOW_MINIMUM}
+    if terms.mode == SUM and not leads:  # it counts, and gets no sum
+        return {Outcome.NOT_ENTITLED, Outcome.BELOW_MINIMUM}
+    return {Outcome.SHARED, Outcome.BELOW_MINIMUM}

@@ -96,11 +96,13 @@ class Script:
     def result(self, node: str) -> Any:
         leads = next(p["partner"] for p in self.job.party_bodies if p["role"] == "leader") == node
         mode = self.job.body["mode"]
+        entitled = leads or mode == "align"
+        shared = "shared" if self.count is not None else "below minimum"
         body: Head = {
             "job": self.job.digest,
             "mode": mode,
-            "outcome": "shared",
-            "count": self.count if leads or mode == "align" else None,
+            "outcome": shared if entitled else "not entitled",
+            "count": self.count if entitled else None,
             "order": self.order.get(node, "0d" * 32 if mode == "align" else ""),
             "time": "2026-10-01T08:00:00Z",
         }

@@ -8,11 +8,12 @@ from sqlalchemy import text
 
 from ecowire.status import MalformedMessage
 from ecowire.stream import Message
-from hub import matching
+from hub import dispatch, matching
+from hub.records import Head
 from hub.store import Store
 from privacy import packing
 from tests.hub.alliance import Hub
-from tests.hub.relay import Script, approved, failing
+from tests.hub.relay import Script, approved, caller, failing
 
 COUNT = {"broker": [["insurer"], []], "insurer": [[], ["broker"]]}
 ALIGN = {
@@ -234,6 +235,12 @@ DOCUMENTS: list[tuple[str, dict[str, Any], str]] = [
     ("match-result", {"broken": True}, "BAD_SIGNATURE"),
     ("match-result", {"count": 9}, "MATCH_DOCUMENT_INVALID"),  # below the minimum nobody shows a count
     ("match-result", {"count": True}, "MATCH_DOCUMENT_INVALID"),
+    ("match-result", {"count": None}, "MATCH_DOCUMENT_INVALID"),  # "shared", and no number
+    ("match-result", {"outcome": "below minimum"}, "MATCH_DOCUMENT_INVALID"),  # and a number
+    ("match-result", {"outcome": "not entitled", "count": None}, "MATCH_DOCUMENT_INVALID"),
+    ("match-result", {"outcome": "refused"}, "MATCH_DOCUMENT_INVALID"),  # a count asks nobody
+    ("match-result", {"outcome": "gave rows"}, "MATCH_DOCUMENT_INVALID"),
+    ("match-result", {"total": 5}, "MATCH_DOCUMENT_INVALID"),
 ]
 
 
@@ -266,6 +273,39 @@ def test_parties_that_hold_different_orders_do_not_complete_an_alignment(hub: Hu
     script = Script(hub, job, ALIGN, order={"bank": "ff" * 32})
     ended = script.run()
     assert (ended.state, ended.reason["code"]) == ("FAILED", "MATCH_DOCUMENT_INVALID")
+
+
+@pytest.mark.parametrize(
+    ("mode", "outcomes", "state"),
+    [
+        ("count-then-rows", ("shared", "gave rows"), "COMPLETED"),
+        ("count-then-rows", ("refused", "refused"), "COMPLETED"),
+        ("count-then-rows", ("shared", "refused"), "FAILED"),
+        ("count-then-rows", ("refused", "gave rows"), "FAILED"),
+        ("count-then-rows", ("shared", "shared"), "FAILED"),
+        ("count-then-rows", ("gave rows", "gave rows"), "FAILED"),
+        ("align-hidden", ("shared", "shared"), "COMPLETED"),
+        ("align-hidden", ("shared", "refused"), "FAILED"),
+        ("align-hidden", ("shared", "not entitled"), "FAILED"),
+    ],
+)
+def test_the_parties_outcomes_fit_the_mode_and_each_other(
+    hub: Hub, mode: str, outcomes: tuple[str, str], state: str
+) -> None:
+    job = approved(hub, "broker", "insurer", mode=mode, version=2)
+    script = Script(hub, job, COUNT)
+    said = dict(zip(("broker", "insurer"), outcomes, strict=True))
+
+    def change(node: str, message: Message) -> Message | None:
+        value = message.head.get("result")
+        if not isinstance(value, dict):
+            return message
+        body = {**value["body"], "outcome": said[node], "count": 50}  # type: ignore[dict-item]
+        signed = hub.parties[node].sign("match-result", body).to_value()
+        return replace(message, head={**message.head, "result": signed})
+
+    script.change = change
+    assert script.run().state == state
 
 
 def test_a_match_in_which_nobody_has_more_to_say_does_not_hang(hub: Hub) -> None:
@@ -312,3 +352,31 @@ def test_nodes_are_given_everybodys_signed_approvals(hub: Hub) -> None:
         listed = task.head["approvals"]
         assert isinstance(listed, list)
         assert [item["signer"] for item in listed if isinstance(item, dict)] == ["broker", "insurer"]
+
+
+def test_a_decision_names_the_number_and_is_given_once(hub: Hub) -> None:
+    """The record shows one decision a party; the same request again gets its first answer."""
+    job = approved(hub, "broker", "insurer", mode="count-then-rows", version=2)
+    matching.advance(hub.services, job.digest)
+
+    def said(name: str, decision: str, count: Any = 50) -> Message:
+        body: Head = {
+            "job": job.digest,
+            "partner": "broker",
+            "decision": decision,
+            "count": count,
+            "person": "x",
+            "time": "t",
+        }
+        signed = hub.parties["broker"].sign("match-decision", body).to_value()
+        request = Message(id=name, kind="match.decision", head={"decision": signed})
+        return dispatch.run_request(hub.services, matching.NODE_REQUESTS, caller(hub, "broker"), request)
+
+    for number, count in enumerate((None, True, 9, "50", [50])):
+        assert said(f"bad {number}", "agree", count).head["code"] == "MATCH_DOCUMENT_INVALID"
+    first = said("first", "agree")
+    assert first.kind == "ok"
+    assert said("first", "agree") == first
+    assert said("second", "refuse").head["code"] == "MATCH_DOCUMENT_INVALID"
+    kept = hub.store.read("d", lambda tx: tx.jobs.documents(job.digest, "match-decision"))
+    assert [found.document.body["decision"] for found in kept] == ["agree"]
