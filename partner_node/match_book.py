@@ -112,6 +112,18 @@ def earlier(session: Session, partner: str, asset: str, length: int) -> Iterator
         yield Before(job=job, named=named, members=bits)
 
 
+def elsewhere(session: Session, partner: str, asset: str) -> Iterator[tuple[str, bool, Digests]]:
+    """(job, named, digests ascending) of every match towards a partner from this node's other assets."""
+    query = select(MatchEntryRow).where(MatchEntryRow.partner == partner, MatchEntryRow.asset != asset)
+    ever: dict[str, Digests] = {}
+    for row in session.scalars(query.order_by(MatchEntryRow.number)):
+        added = np.frombuffer(row.added, dtype=np.uint64)
+        known = np.append(ever.get(row.asset, added[:0]), added)
+        ever[row.asset] = known
+        members = np.unpackbits(np.frombuffer(row.members, dtype=np.uint8))[: len(known)]
+        yield row.job, row.named, np.sort(known[members == 1])
+
+
 def named_sets(session: Session, partner: str, asset: str, length: int) -> frozenset[bytes]:
     """The digests of sets whose shared clients were named. One set at a time is in memory."""
     return frozenset(digest(one.members) for one in earlier(session, partner, asset, length) if one.named)

@@ -82,8 +82,7 @@ class Guard:
         Raises OwnSetTooLarge, IdentifiersInSequence, DistinctBudgetSpent, SetsTooAlike.
         """
         asset = self._asset(proposal.body)
-        self._check_registered(asset, found)
-        self._check_sequence(asset, found, min(self._rules.of(peer).consecutive for peer in self.peers(proposal.body)))
+        self._look_at(proposal.body, asset, found)
         digests = match_book.digests(found.row_keys)
         for peer in self.peers(proposal.body):
             self._placed(session, peer, asset, digests, named=is_named(proposal.body))
@@ -100,11 +99,13 @@ class Guard:
         """What to book towards each partner, if this match may begin; `book` it with the first message that leaves.
 
         counts: committed ids of every party; slots: ids that the job's sizes let each other party test here. Checks
-        anew what another match may have changed since `own`. Raises OverlapAlarm, MonthlyJobsSpent, PeerSetTooLarge,
-        MonthlyIdentifiersSpent, IdentifierBudgetSpent, DistinctBudgetSpent, SetsTooAlike.
+        anew what another match or a restart with other limits may have changed since `own`. Raises PeerSetTooLarge,
+        MonthlyIdentifiersSpent, IdentifierBudgetSpent, and what `review`, `admit` and `own` do.
         """
         asset, body = self._asset(proposal.body), proposal.body
+        self.review(body)
         self.admit(session, proposal.digest, body, now)
+        self._look_at(body, asset, found)
         digests = match_book.digests(found.row_keys)
         entries = []
         for peer in self.peers(body):
@@ -163,6 +164,11 @@ class Guard:
         """All other parties: also those that this side sends nothing learn from what it entered."""
         return (item["partner"] for item in approvals.parties(body) if item["partner"] != self._me)
 
+    def _look_at(self, body: Body, asset: Asset, found: Identifiers) -> None:
+        """The own set by itself. Raises OwnSetTooLarge, IdentifiersInSequence."""
+        self._check_registered(asset, found)
+        self._check_sequence(asset, found, min(self._rules.of(peer).consecutive for peer in self.peers(body)))
+
     # --- one rule each ---------------------------------------------------------------------------------------------
 
     def _check_alarm(self, session: Session, peer: str) -> None:
@@ -199,7 +205,7 @@ class Guard:
         """The own set among those entered before. Raises DistinctBudgetSpent, SetsTooAlike."""
         placed = match_book.place(session, peer, asset.name, digests)
         self._check_distinct(session, peer, asset, len(digests), placed)
-        self._check_difference(session, peer, asset, placed, named=named)
+        self._check_difference(session, peer, asset, digests, placed, named=named)
         return placed
 
     def _check_distinct(self, session: Session, peer: str, asset: Asset, own: int, placed: Placed) -> None:
@@ -208,12 +214,15 @@ class Guard:
         if 100 * len(placed.members) > limit * largest and len(placed.added):
             raise DistinctBudgetSpent(asset=asset.name, peer=peer, limit=limit)
 
-    def _check_difference(self, session: Session, peer: str, asset: Asset, placed: Placed, *, named: bool) -> None:
+    def _check_difference(
+        self, session: Session, peer: str, asset: Asset, digests: Digests, placed: Placed, *, named: bool
+    ) -> None:
         """Refuse a set that says too much beside an earlier one.
 
         Two figures: their difference is about the clients in one set only, so these must be none or many. A figure and
         names: the same, but for a figure over a set that was named whole as well, which adds nothing to the names. Two
         lists of names: each says its own; who left says nothing, a few who came are people asked about by name.
+        Sets of another asset are other sets of the same people.
         """
         minimum = self._rules.of(peer).minimum
         covered = match_book.named_sets(session, peer, asset.name, len(placed.members)) if named else frozenset()
@@ -223,6 +232,10 @@ class Guard:
                 differ &= placed.members == 1
             if 0 < np.count_nonzero(differ) < minimum:
                 raise SetsTooAlike(asset=asset.name, job=one.job[:16], peer=peer, minimum=minimum)
+        for job, was_named, other in match_book.elsewhere(session, peer, asset.name):
+            apart = np.setdiff1d if named and was_named else np.setxor1d
+            if 0 < len(apart(digests, other, assume_unique=True)) < minimum:
+                raise SetsTooAlike(asset=asset.name, job=job[:16], peer=peer, minimum=minimum)
 
     def _alarming(self, peer: str, smaller: int, share: Share, *, alone: bool) -> str | None:
         least, most = self._rules.of(peer).overlap_percent

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ecowire.stream import FAILURE, Message
+from partner_node import approvals
 from partner_node.match_guard import Guard
 from partner_node.matching import Matching
 from privacy import canonical
@@ -48,10 +49,30 @@ class Scene:
         (node.folder / "clients.csv").write_text(alliance.clients_csv(numbers))
         alliance.consent(node, numbers)
 
+    def add_asset(self, node: TestNode, name: str, numbers: list[int]) -> TestNode:
+        """A second asset of a node, as its settings hold it after a restart; the node as it is then."""
+        path = node.folder / "node.toml"
+        before, rest = path.read_text().split("[[asset]]", 1)
+        listed, matching = rest.split("[matching]")
+        second = listed.split("[[asset]]")[0].replace('name = "clients"', f'name = "{name}"')
+        second = second.replace("clients.csv", f"{name}.csv")
+        (node.folder / f"{name}.csv").write_text(alliance.clients_csv(numbers))
+        path.write_text(f"{before}[[asset]]{listed}[[asset]]{second}[matching]{matching}")
+        return self.reopen(node)
+
+    def reopen(self, node: TestNode) -> TestNode:
+        """A node after a restart, in the scene's place of it."""
+        opened = node.reopened()
+        self.nodes[self.nodes.index(node)] = opened
+        self.broker, self.bank = self.nodes
+        return opened
+
     def propose(self, mode: str = "count", minimum: int = 5, **changes: Any) -> str:
         """A job that both people approved. Raises the failure of a node that refuses the approval."""
         self.jobs += 1
+        asset = changes.pop("asset", "clients")  # the broker's
         body = alliance.match_body(self.nodes, mode=mode, minimum=minimum, nonce=f"{self.jobs:032x}", **changes)
+        approvals.party(body, "broker")["asset"] = asset
         return alliance.propose(self.nodes, "match", body)
 
     def match(self, mode: str = "count", minimum: int = 5, **changes: Any) -> str | int:

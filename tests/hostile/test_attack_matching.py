@@ -16,10 +16,12 @@ from partner_node import match_slots, times
 from partner_node.grants import Gate
 from partner_node.match_guard import LOW
 from partner_node.tables import ConsentRow
+from partner_node.worker import OK
 from privacy.psi.oprf import okvs
 from privacy.psi.oprf.parameters import parameters
 from tests.hostile.matching import CLIENTS, RULES, Scene, all_rules_out, take_out
 from tests.partner_node import alliance
+from tests.partner_node.relay import MatchRelay
 
 EVERYBODY, BANK, TARGET, OTHERS = CLIENTS[:200], CLIENTS[:100], CLIENTS[100], CLIENTS[200:]
 WITH_GUARD, WITHOUT = False, True
@@ -102,6 +104,49 @@ def test_a_count_and_then_the_names_of_all_but_one(tmp_path: Path, monkeypatch: 
     if out:
         take_out(monkeypatch, scene.bank, "_check_difference")
     assert scene.match(mode="align") == (99 if out else "MATCH_SETS_TOO_ALIKE")
+
+
+@both
+@pytest.mark.parametrize("mode", ["count", "align"])
+def test_a_second_asset_that_differs_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: bool, mode: str
+) -> None:
+    """The broker has its clients in two assets, and one of them in the larger only: nobody need touch a source."""
+    scene = Scene(tmp_path, EVERYBODY, BANK)
+    scene.add_asset(scene.broker, "accounts", EVERYBODY[1:])
+    if out:
+        take_out(monkeypatch, scene.broker, "_check_difference")
+    assert scene.match(asset="accounts", mode=mode) == 99
+    assert scene.match(mode=mode) == (100 if out else "MATCH_SETS_TOO_ALIKE")
+
+
+def test_assets_of_different_people_and_the_same_people_twice_are_no_attack(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, EVERYBODY, BANK)
+    scene.add_asset(scene.broker, "accounts", EVERYBODY[50:])
+    scene.add_asset(scene.broker, "cards", EVERYBODY)
+    assert [scene.match(), scene.match(asset="accounts"), scene.match(asset="cards")] == [100, 50, 100]
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("minimum = 50", "MATCH_MINIMUM_TOO_SMALL"),
+        ("minimum = 5\nconsecutive = 1", "MATCH_IDS_IN_SEQUENCE"),
+        ("minimum = 5\npeer_clients = 10", "MATCH_PEER_SET_TOO_LARGE"),
+    ],
+)
+def test_a_limit_that_changes_after_the_start_holds_before_the_first_message(
+    tmp_path: Path, line: str, code: str
+) -> None:
+    """Approved and started; the bank's people then write another limit into node.toml and restart."""
+    scene = Scene(tmp_path, EVERYBODY, BANK)
+    job = scene.propose()
+    relay = MatchRelay(scene.nodes, job, alliance.approve(scene.nodes, job))
+    path = scene.bank.folder / "node.toml"
+    path.write_text(path.read_text().replace("minimum = 5", line))
+    relay.nodes["bank"] = scene.reopen(scene.bank)
+    assert relay.step("broker").kind == OK
+    assert relay.step("bank").head["code"] == code
 
 
 def test_after_a_withdrawal_clients_are_matched_by_name_again(tmp_path: Path) -> None:
