@@ -5,15 +5,17 @@ column of a source must have a class (JR/T 0171-2020: C1 internal, C2 personal a
 biometric) before anything of that source is published.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from ecowire import documents
 from ecowire.documents import Body
 from ecowire.stream import Message
-from partner_node import store, times
-from partner_node.arguments import optional_text
+from partner_node import approvals, files, store, times
+from partner_node.arguments import optional_text, text
 from partner_node.consent import ConsentDesk
 from partner_node.errors import SourceColumnMissing, SourceColumnUnclassified
 from partner_node.node import Commands, Node
@@ -33,7 +35,7 @@ class Catalogue:
         self._vault = vault
 
     def commands(self) -> Commands:
-        return {"publish": self.publish, "check-data": self.check_data}
+        return {"publish": self.publish, "check-data": self.check_data, "rejected": self.rejected}
 
     def publish(self, _: Mapping[str, Any]) -> Body:
         """Sign the list of assets and queue it for the hub.
@@ -57,6 +59,23 @@ class Catalogue:
         name = optional_text(arguments, "asset")
         assets = [self._node.settings.asset(name)] if name else list(self._node.settings.assets)
         return {"assets": [self._report(asset) for asset in assets]}
+
+    def rejected(self, arguments: Mapping[str, Any]) -> Body:
+        """How many ids of an asset are malformed, by reason; with `file`, their rows (row, reason, value) as a table.
+
+        of: an asset, or a job that this partner's asset takes part in. The file is for this node's own people: nothing
+        of it is ever sent. Raises UnknownJob, AmbiguousJob, OutputExists, and what the vault raises.
+        """
+        name, file, now = text(arguments, "of"), optional_text(arguments, "file"), self._node.clock()
+        if name not in [asset.name for asset in self._node.settings.assets]:
+            proposal = self._node.database.read(lambda session: store.proposal(session, name))
+            name = str(approvals.party(proposal.body, self._node.settings.partner)["asset"])
+        found = self._vault.rejected(self._desk.inspection(name, now), now)
+        if file is not None:
+            columns = {part: [getattr(item, part) for item in found] for part in ("row", "reason", "value")}
+            files.write_table(Path(file), columns)
+        counts = _counts(Counter(item.reason for item in found))
+        return {"asset": name, "rejected": counts, "rows": len(found), "file": file}
 
     def _entry(self, asset: Asset) -> Body:
         found = self._inspect(asset)

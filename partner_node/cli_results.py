@@ -9,6 +9,7 @@ import click
 from ecowire import outputs
 from partner_node.cli_common import Cli, options
 
+REJECTED = {"en": ("reason", "rows"), "zh": ("原因", "行数")}
 AGREE, REFUSE = "agree", "refuse"
 
 
@@ -46,4 +47,17 @@ def decide(cli: Cli, job: str, decision: str | None, person: str, yes: bool) -> 
     cli.show(found)
 
 
-COMMANDS = (result, decide)
+@click.command()
+@click.argument("name", metavar="ASSET|JOB")
+@click.option("--file", "file", type=click.Path(path_type=Path), help="the rows as a new .csv or .parquet file")
+@options
+def rejected(cli: Cli, name: str, file: Path | None) -> None:
+    """Ids of an ASSET, or of this side's asset in a JOB, that are malformed, by reason. None of it is ever sent."""
+    if file is not None:
+        outputs.check_new(file)
+    found = cli.call("rejected", of=name, file=None if file is None else str(file.resolve()))
+    none = ("no id is malformed", "没有格式错误的标识")
+    cli.show(found, lambda: cli.table(REJECTED[cli.lang], [*found["rejected"].items()], none))
+
+
+COMMANDS = (result, decide, rejected)

@@ -15,7 +15,7 @@ from partner_node import sources
 from partner_node.errors import AlignmentTooOld, AssetUnknown, GrantRefused, NoConsent, SourceDuplicateIds
 from partner_node.grants import INSPECTION, Gate, Grant
 from partner_node.settings import Asset
-from privacy.normalise import Normalised, normalise_column
+from privacy.normalise import IdRejected, Normalised, normalise, normalise_column
 
 Columns: TypeAlias = dict[str, np.ndarray[Any, np.dtype[Any]]]
 
@@ -65,6 +65,15 @@ class Inspection:
     duplicates: int
     unknown_region: int
     consents: dict[str, int]  # purpose -> distinct ids with consent now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """A row that can't be matched: its number in the source, from 0, why, and what stands there."""
+
+    row: int
+    reason: str
+    value: str
 
 
 class Vault:
@@ -159,6 +168,22 @@ class Vault:
             unknown_region=found.unknown_region,
             consents={purpose: len(keys & self._gate.consents(purpose, now).keys()) for purpose in asset.purposes},
         )
+
+    def rejected(self, grant: Grant, now: datetime) -> tuple[Rejected, ...]:
+        """The rows whose id is malformed, under an inspection grant, for this node's own people to mend.
+
+        Raises as `inspect`.
+        """
+        asset = self._checked(grant, now)
+        if grant.job != INSPECTION:
+            raise GrantRefused(why="an inspection needs a grant of its own")
+        found = []
+        for row, raw in enumerate(sources.identifiers(asset, sources.load(asset))):
+            try:
+                normalise(asset.id_type, raw)
+            except IdRejected as failure:
+                found.append(Rejected(row=row, reason=failure.reason.value, value="" if raw is None else str(raw)))
+        return tuple(found)
 
     def _asset(self, grant: Grant, now: datetime) -> Asset:
         asset = self._checked(grant, now)

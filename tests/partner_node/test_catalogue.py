@@ -82,3 +82,22 @@ def test_an_unknown_asset_is_named(make_node: MakeNode) -> None:
 )
 def test_bands(rows: int, expected: str) -> None:
     assert band(rows) == expected
+
+
+@pytest.mark.parametrize("by_job", [False, True])
+def test_malformed_ids_are_listed_for_the_nodes_own_people_and_never_sent(make_node: MakeNode, by_job: bool) -> None:
+    bad = {2: "123", 4: "990000198001010011", 5: "１１０１０１１９９９１３０１００1X"}
+    rows = [bad.get(n, alliance.resident_id(n)) for n in range(7)]
+    node = make_node("bank", "\n".join(["client_id,SPEND", *(f"{value},1" for value in rows)]) + "\n")
+    name = "clients"
+    if by_job:
+        name = alliance.propose([node], "match", alliance.match_body([node]))
+    path = node.folder / "rejected.csv"
+    found = node.command("rejected", of=name, file=str(path))
+    assert found["rows"] == 3 == sum(found["rejected"].values())
+    lines = path.read_text().splitlines()
+    assert lines[0] == "row,reason,value"
+    assert [int(line.split(",")[0]) for line in lines[1:]] == [*bad]
+    assert [line.rpartition(",")[2] for line in lines[1:]] == [*bad.values()]
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert not any(value.encode() in plain for value in bad.values() for _, plain in node.seen)
