@@ -18,9 +18,9 @@ from partner_node.cli_common import Cli, options
 from privacy import seal
 
 NO_BUDGET = (
-    "no asset has a privacy budget, and none was trained on with noise; privacy_budget under its [[asset]] in "
+    "no asset has a privacy budget, and none gave figures with noise; privacy_budget under its [[asset]] in "
     "node.toml sets one",
-    "没有数据资产设有隐私预算，也没有加噪训练的记录；可在 node.toml 的 [[asset]] 下以 privacy_budget 设置",
+    "没有数据资产设有隐私预算，也没有加噪结果的记录；可在 node.toml 的 [[asset]] 下以 privacy_budget 设置",
 )
 LEVELS = click.Choice(["debug", "info", "warning", "error"])
 
@@ -204,11 +204,18 @@ def pin(cli: Cli, cards: tuple[Path, ...], replace: bool) -> None:
 @partner.command()
 @options
 def budget(cli: Cli) -> None:
-    """The privacy budget of each asset: its limit and what noisy training has spent over the asset's lifetime."""
+    """The privacy budget of each asset: its limit, and what noisy training and counts spent over its lifetime."""
     found = cli.call("budget")
-    columns = ("asset", "epsilon", "delta", "spent", "noisy updates", "runs")
+    columns = ("asset", "epsilon", "delta", "spent", "noisy updates", "runs", "noisy counts")
     rows = [
-        (a["asset"], a["epsilon"], a["delta_log10"] and f"10^{a['delta_log10']}", a["spent"], *_updates(a["runs"]))
+        (
+            a["asset"],
+            a["epsilon"],
+            a["delta_log10"] and f"10^{a['delta_log10']}",
+            a["spent"],
+            *_updates(a["runs"]),
+            len(a["counts"]),
+        )
         for a in found["assets"]
     ]
     cli.show(found, lambda: cli.table(columns, rows, NO_BUDGET))

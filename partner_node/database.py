@@ -26,6 +26,7 @@ from partner_node.tables import (
     SCHEMA_VERSION,
     Base,
     CountedRow,
+    CountReleaseRow,
     ReleaseRow,
     ResultFileRow,
     RoundKeyRow,
@@ -51,6 +52,7 @@ ADDED = {
     3: (ResultFileRow,),
     4: (MatchEntryRow, MatchAlarmRow, MatchRefusalRow),
     5: (SharedRow, CountedRow),
+    6: (CountReleaseRow,),
 }  # tables that each schema brought: steps only add
 
 

@@ -7,11 +7,11 @@ class BudgetNotSet(Failure):
     code = "BUDGET_NOT_SET"
     kind = Kind.REFUSED
     en = (
-        "the plan adds noise that is booked against a privacy budget, and {asset} has none: write "
+        "the job adds noise that is booked against a privacy budget, and {asset} has none: write "
         'privacy_budget = {{epsilon = "8", delta_log10 = -6}} under its [[asset]] in node.toml and restart the node'
     )
     zh = (
-        "该方案的噪声须计入隐私预算，而 {asset} 未设预算：请在 node.toml 的 [[asset]] 下写入 "
+        "该任务的噪声须计入隐私预算，而 {asset} 未设预算：请在 node.toml 的 [[asset]] 下写入 "
         'privacy_budget = {{epsilon = "8", delta_log10 = -6}} 并重启节点'
     )
 
@@ -30,12 +30,12 @@ class BudgetExhausted(Failure):
     code = "BUDGET_EXHAUSTED"
     kind = Kind.REFUSED
     en = (
-        "the privacy budget of {asset} is epsilon {limit} at delta 10^{delta}: {spent} is spent, and {rounds} more "
-        "noisy updates would make it {needed}; ask for fewer rounds or more noise. It never resets by itself "
+        "the privacy budget of {asset} is epsilon {limit} at delta 10^{delta}: {spent} is spent, and with {rounds} "
+        "more noisy releases it would be {needed}; ask for fewer rounds or more noise. It never resets by itself "
         "(`ecohub partner budget`)"
     )
     zh = (
-        "{asset} 的隐私预算为 ε={limit}（δ=10^{delta}）：已用 {spent}，再发布 {rounds} 次加噪更新将达到 {needed}；"
+        "{asset} 的隐私预算为 ε={limit}（δ=10^{delta}）：已用 {spent}，再发布 {rounds} 次加噪结果将达到 {needed}；"
         "请减少轮数或加大噪声。预算不会自动重置（`ecohub partner budget`）"
     )
 

@@ -88,6 +88,7 @@ def sign(node: Node, job: MatchJob, digest: Digest, finished: Finished, transcri
         "count": finished.count,
         "order": finished.order,
         **({"total": finished.total} if job.values else {}),
+        **({"noise": {**job.noise.statement()}} if job.noise else {}),
         "transcripts": {peer: value.hex() for peer, value in transcripts.items()},
         "time": times.to_text(node.clock()),
     }
@@ -122,7 +123,7 @@ class Exports:
         if result is None or result.kind != "match":
             raise ResultMissing(job=proposal.digest[:16])
         body = result.document.body
-        told = [name for name in ("mode", "outcome", "count", "total") if name in body]
+        told = [name for name in ("mode", "outcome", "count", "total", "noise") if name in body]
         found: Body = {"job": proposal.digest, **{name: body[name] for name in told}}
         file = optional_text(arguments, "file")
         if file is None:

@@ -82,6 +82,7 @@ def create(job: MatchJob, me: str, entered: Entered, agreed: Agreed, entropy: En
         value_side=job.values.partner if job.values else "",
         bits=job.values.bits if job.values else 0,
         values=entered.values,
+        noise=job.noise,
         map=executor.threads,
     )
 

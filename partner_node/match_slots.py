@@ -2,6 +2,7 @@
 
 align-all: a follower that deviates can put as many ids into its store as that has slots.
 ecdh otherwise: each party sends exactly as many points as it committed to; this node's session takes no other number.
+With noise on the count there are dummies beside them; a party that deviates can put ids in their place.
 oprf: a receiver that deviates can put as many ids into its store as the store has slots (a linear system of that many
 unknowns; Pinkas, Rosulek, Trieu, Yanai, Eurocrypt 2020, section on malicious security), whatever number it claims. A
 sender's tags test nothing unless it receives rows too.
@@ -13,7 +14,7 @@ from ecowire.documents import Body
 from partner_node import approvals
 from privacy.psi import rows
 from privacy.psi.allparty import store_slots
-from privacy.psi.job import ALIGN_ALL, LEADER
+from privacy.psi.job import ALIGN_ALL, LEADER, noise_of
 from privacy.psi.oprf.parameters import parameters
 
 
@@ -28,7 +29,9 @@ def testable(body: Body, counts: Mapping[str, int], me: str) -> dict[str, int]:
             for item in others
         }
     if body["engine"] != "oprf":
-        return {item["partner"]: counts[item["partner"]] for item in others}
+        noise = noise_of(body)
+        dummies = noise.dummies if noise else 0
+        return {item["partner"]: counts[item["partner"]] + dummies for item in others}
     found: dict[str, int] = {}
     for item in others:
         peer = item["partner"]

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from ecowire.documents import Body
 from ecowire.stream import Message
 from partner_node import (
+    match_budget,
     match_commit,
     match_decisions,
     match_result,
@@ -74,7 +75,8 @@ class Matching:
     def review(self, body: Body) -> None:
         """Check a match before a person approves it.
 
-        Raises ProposalInvalid, AssetUnknown, PurposeNotOffered, ColumnNotOffered, MinimumTooSmall.
+        Raises ProposalInvalid, AssetUnknown, PurposeNotOffered, ColumnNotOffered, MinimumTooSmall, BudgetNotSet,
+        BudgetExhausted.
         """
         try:
             job = MatchJob.from_body(body)
@@ -89,6 +91,7 @@ class Matching:
         if job.values is not None and job.values.partner == own.partner:
             check_column(asset, job.values.column, {job.values.column})
         self.guard.review(body)
+        match_budget.review(self._node, job)
 
     def admit(self, job: str, body: Body) -> None:
         """Whether this node's rules let a match begin now. Raises what `Guard.admit` does."""
@@ -152,14 +155,15 @@ class Matching:
             _seal(post, session.receive(sender, plain))
         _seal(post, session.work())
         note = self._decide(proposal, session, post)
+        book = self._book(proposal, job, entries, leaves=bool(post.sealed))
         if session.done:
-            return self._finish(proposal, job, live, post, entries, request)
+            return self._finish(proposal, job, live, post, book, request)
         state = live.state.after(session)
         keep = self._states.keeper(proposal, state, times.to_text(self._node.clock()))
         later = Live(job=live.job, revision=live.revision, found=live.found, state=state, session=session)
 
         def write(transaction: Session) -> None:
-            self.guard.book(transaction, entries)
+            book(transaction)
             keep(transaction)
             post.write(transaction)
             note(transaction)
@@ -186,6 +190,18 @@ class Matching:
         made = Live(job=proposal.digest, revision=read.revision, found=read.found, state=state, session=session)
         return made, opening, entries
 
+    def _book(
+        self, proposal: Proposal, job: MatchJob, entries: tuple[Entry, ...], *, leaves: bool
+    ) -> Callable[[Session], None]:
+        """The write that books a fresh match towards its partners, and noise that `leaves` on the privacy budget."""
+        release = match_budget.release(self._node, proposal.digest, job, leaves=leaves)
+
+        def write(transaction: Session) -> None:
+            self.guard.book(transaction, entries)
+            release(transaction)
+
+        return write
+
     def _decide(self, proposal: Proposal, session: match_session.Session, post: Post) -> Callable[[Session], None]:
         """Of a count that waits for this side's people: pass on what they decided, or what lets them see the number."""
         counts = isinstance(session, psi.CountThenRows) and session.phase == DECISION
@@ -201,7 +217,13 @@ class Matching:
         return lambda _: None
 
     def _finish(
-        self, proposal: Proposal, job: MatchJob, live: Live, post: Post, entries: tuple[Entry, ...], request: Message
+        self,
+        proposal: Proposal,
+        job: MatchJob,
+        live: Live,
+        post: Post,
+        book: Callable[[Session], None],
+        request: Message,
     ) -> Answer:
         """The last answer, with the signed result; its write deletes the session's secrets."""
         session, me, now = live.session, self._node.settings.partner, self._node.clock()
@@ -212,7 +234,7 @@ class Matching:
         self._read = None
 
         def write(transaction: Session) -> None:
-            self.guard.book(transaction, entries)
+            book(transaction)
             self._look(transaction, proposal, job, finished)
             match_result.keep(transaction, proposal.digest, finished, signed, times.to_text(now))
             post.write(transaction)

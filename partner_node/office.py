@@ -83,14 +83,23 @@ class Office:
         }
 
     def budget(self, _: Mapping[str, Any]) -> Body:
-        """The privacy budget of each asset that has one or was trained on with noise; it never resets by itself.
+        """The privacy budget of each asset that has one or gave figures with noise; it never resets by itself.
 
         Epsilon is text with three decimals, rounded up. Raises AccountantMissing.
         """
-        known = self._node.database.read(budget.bookings)
-        assets = self._node.settings.assets
-        shown = [asset for asset in assets if asset.privacy_budget or any(b.asset == asset.name for b in known)]
-        return {"assets": [budget.report(asset, [b for b in known if b.asset == asset.name]) for asset in shown]}
+        known, counts = self._node.database.read(lambda session: (budget.bookings(session), budget.counts(session)))
+        used = {booking.asset for booking in known} | {count.asset for count in counts}
+        return {
+            "assets": [
+                budget.report(
+                    asset,
+                    [booking for booking in known if booking.asset == asset.name],
+                    [count for count in counts if count.asset == asset.name],
+                )
+                for asset in self._node.settings.assets
+                if asset.privacy_budget or asset.name in used
+            ]
+        }
 
     def consent_import(self, arguments: Mapping[str, Any]) -> Body:
         """Take over a CSV file of consent records. Raises ConsentFileInvalid; then nothing was imported."""

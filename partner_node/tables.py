@@ -6,7 +6,7 @@ ORM rows never leave `store`, `sessions` and `consent`. Instants are ISO 8601 te
 from sqlalchemy import CheckConstraint, LargeBinary, MetaData, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 _NAMING = {
     "ix": "ix_%(column_0_label)s",
@@ -226,6 +226,18 @@ class ReleaseRow(Base):
     attempt: Mapped[int] = mapped_column(primary_key=True)
     asset: Mapped[str]
     multiplier_milli: Mapped[int]  # the noise multiplier in thousandths
+    time: Mapped[str]
+
+
+class CountReleaseRow(Base):
+    """A match whose count carries noise of this side, booked before its list left. Never deleted, as above."""
+
+    __tablename__ = "count_release"
+    __table_args__ = (CheckConstraint("epsilon_milli > 0 AND delta_log10 < 0", name="terms"),)
+    job: Mapped[str] = mapped_column(primary_key=True)
+    asset: Mapped[str]
+    epsilon_milli: Mapped[int]
+    delta_log10: Mapped[int]
     time: Mapped[str]
 
 

@@ -122,7 +122,7 @@ class MatchJob:
             parties=parties,
             both="both" in body,
             values=_values(body["sum"], parties) if "sum" in body else None,
-            noise=_noise(body["noise"]) if "noise" in body else None,
+            noise=noise_of(body),
         )
 
     @property
@@ -213,7 +213,11 @@ def _values(given: object, parties: tuple[Party, ...]) -> Values:
     return Values(partner=given["partner"], column=_name(given, "column"), bits=bits)
 
 
-def _noise(given: object) -> CountNoise:
+def noise_of(body: Mapping[str, Any]) -> CountNoise | None:
+    """The noise that a body's count carries, if any. Raises TermsInvalid."""
+    given = body.get("noise")
+    if "noise" not in body:
+        return None
     if not isinstance(given, dict) or set(given) != NOISE_FIELDS:
         raise TermsInvalid(why=f"noise has the fields {', '.join(sorted(NOISE_FIELDS))}")
     try:
