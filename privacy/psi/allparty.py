@@ -38,7 +38,7 @@ from nacl.bindings import crypto_core_ed25519_scalar_invert, crypto_scalarmult_e
 
 from privacy import canonical
 from privacy.psi import group
-from privacy.psi.errors import BadRows
+from privacy.psi.errors import BadRows, BadSetup
 from privacy.psi.oprf import okvs
 from privacy.psi.oprf.digests import digest_all
 from privacy.psi.oprf.errors import StoreUnsolvable
@@ -46,7 +46,7 @@ from privacy.psi.oprf.okvs import Shape
 from privacy.psi.oprf.parameters import ATTEMPTS, BUCKET_KEYS_MAX, CORE_ROWS_MAX, parameters
 from privacy.psi.randomness import permutation
 from privacy.psi.session import Session, split
-from privacy.psi.values import AlignResult, Outcome, Outgoing, Role, Rows
+from privacy.psi.values import ALIGN_ALL_IDENTIFIERS_MAX, AlignResult, Mode, Outcome, Outgoing, Role, Rows
 from privacy.psi.wire import Listing
 
 Words: TypeAlias = "np.ndarray[Any, np.dtype[np.uint64]]"
@@ -271,7 +271,12 @@ _STORE_SEED = Listing(phase="store-seed", count=1, record_bytes=okvs.SEED_BYTES)
 
 
 def store_slots(count: int) -> int:
-    """The slots of a follower's store, so the most identifiers one that cheats could enter: what a budget books."""
+    """The slots of a follower's store, so the most identifiers one that cheats could enter: what a budget books.
+
+    Raises BadSetup for a count that this mode does not take.
+    """
+    if not 0 <= count <= ALIGN_ALL_IDENTIFIERS_MAX:
+        raise BadSetup(why=f"in mode {Mode.ALIGN_ALL} counts lie between 0 and {ALIGN_ALL_IDENTIFIERS_MAX}")
     return _shape(count).slots
 
 

@@ -91,6 +91,14 @@ def test_two_parties_or_a_follower_that_is_not_told_of_another_are_refused() -> 
             psi.create(role="leader", me="broker", peers=peers, counts=counts, **arguments)
 
 
+@pytest.mark.parametrize("count", [-1, (1 << 20) + 1, 5_000_000, 1 << 40])
+def test_a_count_that_the_mode_does_not_take_has_no_slots(count: int) -> None:
+    """A budget asks for them before a session checks the counts: a partner's commitment may name any."""
+    with pytest.raises(errors.BadSetup):
+        allparty.store_slots(count)
+    assert allparty.store_slots(1 << 20) > 1 << 20
+
+
 def test_store_that_cannot_be_solved_is_tried_anew_and_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     solve, failing = okvs.solve, [2]
 
