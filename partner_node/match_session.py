@@ -92,3 +92,11 @@ def load(job: MatchJob, data: bytes, entered: Entered, executor: Executor) -> Se
     if job.mode == ROWS:
         return rows.load(data, entered.ids, executor.parts)
     return psi.load(data, entered.ids, executor.threads, entered.values)
+
+
+def committed(session: Session) -> Mapping[str, int]:
+    """The committed counts that a session is bound to since it was made; none of mode rows, whose result needs none.
+
+    Not those of a later request: a party can sign a second commitment, and the hub hand it over at the end.
+    """
+    return session.setup.counts if isinstance(session, psi.Session) else {}

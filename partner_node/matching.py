@@ -157,7 +157,7 @@ class Matching:
         note = self._decide(proposal, session, post)
         book = self._book(proposal, job, entries, leaves=bool(post.sealed))
         if session.done:
-            return self._finish(proposal, job, live, post, book, request)
+            return self._finish(proposal, job, live, post, book)
         state = live.state.after(session)
         keep = self._states.keeper(proposal, state, times.to_text(self._node.clock()))
         later = Live(job=live.job, revision=live.revision, found=live.found, state=state, session=session)
@@ -217,18 +217,11 @@ class Matching:
         return lambda _: None
 
     def _finish(
-        self,
-        proposal: Proposal,
-        job: MatchJob,
-        live: Live,
-        post: Post,
-        book: Callable[[Session], None],
-        request: Message,
+        self, proposal: Proposal, job: MatchJob, live: Live, post: Post, book: Callable[[Session], None]
     ) -> Answer:
         """The last answer, with the signed result; its write deletes the session's secrets."""
         session, me, now = live.session, self._node.settings.partner, self._node.clock()
-        counts, _ = match_commit.read(request.head.get("commitments"), proposal, me, live.state.root)
-        finished = match_result.of(session.result(), live.found, counts)
+        finished = match_result.of(session.result(), live.found, match_session.committed(session))
         transcripts = {peer: session.transcript(peer) for peer in job.peers(me)}
         signed = match_result.sign(self._node, job, proposal.digest, finished, transcripts)
         self._read = None

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ecowire import documents
 from ecowire.stream import Message
 from partner_node import match_rows
 from privacy.errors import Failure
@@ -157,6 +158,21 @@ def test_a_hidden_alignment_shows_nobody_which_clients_are_shared(nodes: dict[st
     assert len(spines["broker"]) == len([n for n in range(160) if n % 10])
     both = [a["client_id"] for a, b in zip(*spines.values(), strict=True) if a["client_id"] and b["client_id"]]
     assert sorted(both) == sorted(clients(SHARED)), "where both have a client it is the same one"
+
+
+def test_a_second_commitment_at_the_end_changes_no_number(nodes: dict[str, TestNode]) -> None:
+    """The bank signs another size, and the hub hands it over when the broker works out how many are shared."""
+    relay = started(nodes, *PAIR, mode="align-hidden")
+    own, true = relay.commitments
+    signed = documents.parse(true, kind="match-commitment")
+    other = documents.sign(
+        signed.kind, {**signed.body, "count": 60}, signed.signer, nodes["bank"].parts.node.keys.signing
+    )
+    relay.step("broker")
+    relay.step("bank")
+    relay.commitments = [own, other.to_value()]
+    relay.run()
+    assert told(relay) == dict.fromkeys(PAIR, ("shared", len(SHARED)))
 
 
 @pytest.mark.parametrize("restart", [False, True])
