@@ -30,6 +30,7 @@ class Script:
     sends: dict[str, list[list[str]]]  # per node and step: the recipients of one envelope each
     count: int | None = 50
     order: dict[str, str] = field(default_factory=dict)
+    outcomes: dict[str, str] = field(default_factory=dict)  # where it is neither of the two usual ones
     change: Change = lambda node, message: message
     sequences: dict[tuple[str, str], int] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)  # (kind, node)
@@ -101,7 +102,7 @@ class Script:
         body: Head = {
             "job": self.job.digest,
             "mode": mode,
-            "outcome": shared if entitled else "not entitled",
+            "outcome": self.outcomes.get(node, shared if entitled else "not entitled"),
             "count": self.count if entitled else None,
             "order": self.order.get(node, "0d" * 32 if mode == "align" else ""),
             "time": "2026-10-01T08:00:00Z",

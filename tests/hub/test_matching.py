@@ -380,3 +380,144 @@ def test_a_decision_names_the_number_and_is_given_once(hub: Hub) -> None:
     assert said("second", "refuse").head["code"] == "MATCH_DOCUMENT_INVALID"
     kept = hub.store.read("d", lambda tx: tx.jobs.documents(job.digest, "match-decision"))
     assert [found.document.body["decision"] for found in kept] == ["agree"]
+
+
+def working(script: Script, steps: int) -> None:
+    """Let the broker say of its first steps that it has more to work on."""
+
+    def change(node: str, message: Message) -> Message | None:
+        if node != "broker" or "done" not in message.head:
+            return message
+        step = int(message.id.split("-step-")[1].split("-")[0])
+        return replace(message, head={**message.head, "more": step < steps, "progress": [min(step, steps), steps]})
+
+    script.change = change
+
+
+def test_a_party_with_more_to_work_on_is_asked_again_at_once_without_envelopes(hub: Hub) -> None:
+    sends = {"broker": [[], [], ["insurer"], []], "insurer": [[], ["broker"]]}
+    script = Script(hub, approved(hub, "broker", "insurer"), sends)
+    working(script, 2)
+    done = script.run()
+    assert done.state == "COMPLETED", done.reason
+    steps = [node for kind, node in script.asked if kind == "match.step"]
+    assert sorted(steps[:4]) == ["broker"] * 3 + ["insurer"] and steps[4:] == ["insurer", "broker"]
+    parties = done.progress["parties"]
+    assert isinstance(parties, dict)
+    assert parties["broker"]["parts"] == [2, 2]  # type: ignore[index, call-overload]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"more": 1}, {"done": True, "more": True}, {"progress": [2, 1]}, {"progress": [1]}, {"progress": "x"}],
+    ids=str,
+)
+def test_an_answer_that_does_not_say_how_it_stands_ends_the_match(hub: Hub, changes: dict[str, Any]) -> None:
+    script = count(hub)
+
+    def change(node: str, message: Message) -> Message | None:
+        first = node == "broker" and "-step-0-" in message.id
+        return replace(message, head={**message.head, **changes}) if first else message
+
+    script.change = change
+    ended = script.run()
+    assert (ended.state, ended.reason["code"]) == ("FAILED", "MATCH_DOCUMENT_INVALID")
+
+
+DECIDING = {"broker": [["insurer"], [], ["insurer"], []], "insurer": [[], ["broker"], [], ["broker"]]}
+
+
+def deciding(hub: Hub) -> Script:
+    """A count that waits for people, after the second step of each."""
+    job = approved(hub, "broker", "insurer", mode="count-then-rows", version=2)
+    script = Script(hub, job, DECIDING, outcomes={"insurer": "gave rows"})
+
+    def change(node: str, message: Message) -> Message | None:
+        waits = "-step-1-" in message.id
+        return replace(message, head={**message.head, "phase": "decision"}) if waits else message
+
+    script.change = change
+    return script
+
+
+def decision(script: Script, node: str, **changes: Any) -> Message:
+    body = {"job": script.job.digest, "partner": node, "decision": "agree", "count": 50, "person": "p", "time": "t"}
+    signed = script.hub.parties[node].sign("match-decision", {**body, **changes})
+    return Message(id=f"match-decision/{node}", kind="match.decision", head={"decision": signed.to_value()})
+
+
+def told(script: Script, node: str, message: Message) -> Message:
+    from hub import dispatch
+    from tests.hub.relay import caller
+
+    reply = dispatch.run_request(script.hub.services, matching.NODE_REQUESTS, caller(script.hub, node), message)
+    matching.advance(script.hub.services, script.job.digest)
+    return reply
+
+
+def test_a_match_waits_for_people_and_goes_on_with_each_decision(hub: Hub) -> None:
+    script = deciding(hub)
+    found = script.run()
+    assert found.state == "RUNNING", found.reason
+    assert script.open_tasks() == [], "nobody is asked, and the match has not stalled"
+    reply = told(script, "insurer", decision(script, "insurer"))
+    assert "receipt" in reply.head
+    assert [task.node for task in script.open_tasks()] == ["insurer"]
+    assert script.run().state == "RUNNING"
+    told(script, "broker", decision(script, "broker"))
+    assert script.run().state == "COMPLETED"
+    kinds = [kind for kind, subject in hub.leaves() if subject == script.job.digest]
+    assert kinds.count("match-decision") == 2
+
+
+def test_a_party_that_keeps_waiting_after_its_decision_is_asked_once(hub: Hub) -> None:
+    script = deciding(hub)
+    script.run()
+    always = script.change
+    script.change = lambda node, message: replace(
+        always(node, message) or message, head={**message.head, "phase": "decision", "done": False, "result": None}
+    )
+    told(script, "insurer", decision(script, "insurer"))
+    before = len(script.asked)
+    script.run()
+    assert script.asked[before:].count(("match.step", "insurer")) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"decision": "perhaps"}, "MALFORMED_MESSAGE"),
+        ({"partner": "bank"}, "MALFORMED_MESSAGE"),
+        ({"more": 1}, "MALFORMED_MESSAGE"),
+        ({"job": "00" * 32}, "PROPOSAL_UNKNOWN"),
+    ],
+    ids=str,
+)
+def test_a_decision_that_is_none_is_refused(hub: Hub, changes: dict[str, Any], code: str) -> None:
+    script = deciding(hub)
+    script.run()
+    assert told(script, "insurer", decision(script, "insurer", **changes)).head["code"] == code
+    assert script.open_tasks() == []
+
+
+def test_a_decision_on_a_match_without_one_is_refused(hub: Hub) -> None:
+    script = count(hub)
+    matching.advance(hub.services, script.job.digest)
+    assert told(script, "insurer", decision(script, "insurer")).head["code"] == "PROPOSAL_STATE"
+
+
+def test_two_counts_that_differ_do_not_complete_a_match(hub: Hub) -> None:
+    sends = {"broker": [["insurer"], []], "insurer": [["broker"]]}
+    job = approved(hub, "broker", "insurer", mode="rows", engine="oprf", version=2, both=True)
+    script = Script(hub, job, {**sends, "insurer": [[], ["broker"]]})
+    resigned(script, "match-result", count=51)
+    ended = script.run()
+    assert (ended.state, ended.reason["code"]) == ("FAILED", "MATCH_DOCUMENT_INVALID")
+
+
+def test_who_is_not_entitled_shows_no_count(hub: Hub) -> None:
+    job = approved(hub, "insurer", "broker", mode="rows", engine="oprf", version=2)
+    script = Script(hub, job, {"insurer": [["broker"], []], "broker": [["insurer"]]})
+    resigned(script, "match-result", count=50)
+    ended = script.run()
+    assert (ended.state, ended.reason["code"]) == ("FAILED", "MATCH_DOCUMENT_INVALID")
