@@ -4,12 +4,15 @@ from privacy.errors import Failure, Kind
 
 
 class ValuesNotWhole(Failure):
+    """The hub and the other parties read it too: it does not say how many values, which would count clients by value."""
+
     code = "VALUES_NOT_WHOLE"
     kind = Kind.INVALID
     en = (
-        "{count} values of {column} can't be added up: each must be a whole number from 0, below 2^{bits}, none missing"
+        "{column} can't be added up: each value must be a whole number from 0, below 2^{bits}, none missing; correct "
+        "the source, or propose the job with more bits"
     )
-    zh = "{column} 中有 {count} 个值无法求和：应为 0 至 2^{bits}（不含）的整数，且无缺失"
+    zh = "{column} 无法求和：每个值应为 0 至 2^{bits}（不含）的整数，且无缺失；请更正数据源，或以更多位数重新发起"
 
 
 class NothingToDecide(Failure):

@@ -1,6 +1,6 @@
 """Mode sum: the values of this side's column, one for each id entered, as whole numbers.
 
-What can't be added up is counted and refused: a value that is missing or is no whole number would make the sum wrong,
+What can't be added up is refused: a value that is missing or is no whole number would make the sum wrong,
 and nobody could see it there.
 """
 
@@ -23,6 +23,5 @@ def read(vault: Vault, grant: Grant, found: Identifiers, values: Values, now: da
     column = vault.features(grant, found.row_keys, now)[values.column]
     whole = np.isfinite(column) & (np.floor(column) == column) & (column >= 0) & (column < 2**values.bits)
     if not whole.all():
-        count = int(np.count_nonzero(~whole))
-        raise ValuesNotWhole(column=values.column, count=count, bits=values.bits)
+        raise ValuesNotWhole(column=values.column, bits=values.bits)
     return tuple(column.astype(np.int64).tolist())
