@@ -1,5 +1,6 @@
 """`ecohub data match`: propose a match, follow it, read what its parties reported."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,13 @@ import click
 
 from hub import cli_jobs, drafts
 from hub.cli_common import Cli, clock, entropy, options
+from privacy.noise import CountNoise
+from privacy.psi import learns
 from privacy.psi.job import ALIGN, ALIGN_ALL, ALIGN_HIDDEN, COUNT, COUNT_THEN_ROWS, ECDH, MODES, OPRF, ROWS, SUM
 
 ENGINES = (OPRF, ECDH)
+NOISE = re.compile(r"(\d{1,2})(?:\.(\d{1,3}))?(?::(-\d{1,2}))?", re.ASCII)
+NOISE_DELTA_LOG10 = -9  # where none is given: a thousand counts fit an asset's delta of 10^-6
 MEANS = {
     COUNT: "how many",
     ROWS: "which of its own clients, for the leader or both",
@@ -20,6 +25,9 @@ MEANS = {
     ALIGN_ALL: "the same for three or more, without pairwise overlaps",
     ALIGN_HIDDEN: "one order of both sides' clients that shows neither what they share",
 }
+
+
+EXACT = ("figures are exact: no noise was added to them", "数字为精确值，未加噪声")
 
 
 @click.group()
@@ -34,6 +42,7 @@ def match() -> None:
 @click.option("--both", is_flag=True, default=None, help="mode rows: the other party gets its rows too")
 @click.option("--engine", type=click.Choice(ENGINES), help="how; the mode's first where none is named")
 @click.option("--sum", "values", metavar="PARTNER:COLUMN:BITS", help="mode sum: whose column")
+@click.option("--noise", metavar="EPSILON[:DELTA_LOG10]", help="mode count: an estimate, booked on a privacy budget")
 @click.option("--purpose", help="what for; clients have consented to purposes")
 @click.option("--ids", "id_type", help="identifier type, as published with the assets")
 @click.option("--minimum", type=click.IntRange(min=1), help="below it nothing is shown")
@@ -49,6 +58,7 @@ def match_propose(
     both: bool | None,
     engine: str | None,
     values: str | None,
+    noise: str | None,
     purpose: str | None,
     id_type: str | None,
     minimum: int | None,
@@ -57,7 +67,8 @@ def match_propose(
     key: str,
 ) -> None:
     """Propose a match. Each party's people must approve exactly this job."""
-    chosen = {"mode": mode, "both": both, "engine": engine, "sum": values and _sum(values), "purpose": purpose}
+    special = {"both": both, "sum": values and _sum(values), "noise": noise and _noise(noise)}
+    chosen = {"mode": mode, "engine": engine, "purpose": purpose, **special}
     given = cli_jobs.given_in(file, **chosen, id_type=id_type, minimum=minimum, expires=expires)
     if leader or others:
         if not leader or not others:
@@ -75,6 +86,16 @@ def _sum(given: str) -> dict[str, str | int]:
     if not partner or not column or not bits.isascii() or not bits.isdecimal():
         raise click.UsageError("--sum takes PARTNER:COLUMN:BITS, such as bank:LOANS:32")
     return {"partner": partner, "column": column, "bits": int(bits)}
+
+
+def _noise(given: str) -> dict[str, int]:
+    """Mode count's field from EPSILON or EPSILON:DELTA_LOG10; epsilon has three decimals at most."""
+    found = NOISE.fullmatch(given)
+    if found is None:
+        raise click.UsageError("--noise takes EPSILON or EPSILON:DELTA_LOG10, such as 0.5 or 0.5:-12")
+    whole, decimals, delta = found.groups()
+    epsilon_milli = 1000 * int(whole) + int((decimals or "").ljust(3, "0"))
+    return {"epsilon_milli": epsilon_milli, "delta_log10": NOISE_DELTA_LOG10 if delta is None else int(delta)}
 
 
 @match.command("status")
@@ -99,13 +120,12 @@ def match_result(cli: Cli, job: str) -> None:
     adds = "sum" in found["body"]
     rows = [_reported(cli, result["signer"], result["body"], adds) for result in results]
     heads = ("partner", "outcome", "common clients", "sum")
+    noise = found["body"].get("noise")
+    said = EXACT if noise is None else learns.estimate(CountNoise(**noise))
 
     def human() -> None:
         cli.table(heads[: 4 if adds else 3], rows)
-        cli.say(
-            "figures are exact: this software adds no noise to them",
-            "数字为精确值：本软件未对其加噪",
-        )
+        cli.say(*said)
 
     cli.show(document, human)
 

@@ -23,6 +23,10 @@ MEANINGS = {  # in the order in which they are shown
     "mode": ("what is learnt: see the sentences below", "所获知的内容，见下方说明"),
     "both": ("both parties get their rows, not the leader alone", "双方均获得各自的行，而非仅牵头方"),
     "sum": ("whose column is added up, whole numbers below 2 to the bits", "求和的列：小于 2 的 bits 次幂的整数"),
+    "noise": (
+        "epsilon in thousandths, delta 10 to this: an estimate",
+        "噪声：ε 为千分之一，δ 为 10 的该次幂；数字为估计值",
+    ),
     "model": ("its form", "模型形式"),
     "alignment": ("the match whose order the rows are in", "所依据的对齐任务"),
     "label": ("what is predicted, and its classes", "预测目标及其类别"),

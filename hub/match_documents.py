@@ -102,6 +102,8 @@ def _check_result(job: Proposal, document: documents.Signed) -> None:
     adds = terms.values is not None and document.signer == terms.leader and outcome == Outcome.SHARED
     if adds is not (total is not None) or (adds and (type(total) is not int or not 0 <= total < BOUND_MAX)):
         raise MatchDocumentInvalid(what=RESULT, node=document.signer, why="its total")
+    if body.get("noise") != (terms.noise.statement() if terms.noise else None):
+        raise MatchDocumentInvalid(what=RESULT, node=document.signer, why="what it says of noise")
 
 
 def _outcomes(terms: MatchJob, party: str) -> set[object]:

@@ -8,6 +8,8 @@ import click
 
 from ecowire import outputs
 from partner_node.cli_common import Cli, options
+from privacy.noise import CountNoise
+from privacy.psi import learns
 
 REJECTED = {"en": ("reason", "rows"), "zh": ("原因", "行数")}
 AGREE, REFUSE = "agree", "refuse"
@@ -29,6 +31,9 @@ def _show(cli: Cli, found: dict[str, Any]) -> None:
     count = "-" if found["count"] is None else f"{found['count']:,}"
     rows = [("job", found["job"]), ("mode", found["mode"]), ("outcome", found["outcome"]), ("count", count)]
     cli.table(("", ""), [*rows, *[(name, str(found[name])) for name in ("total", "file") if name in found]])
+    if (noise := found.get("noise")) is not None:
+        terms = CountNoise(epsilon_milli=noise["epsilon_milli"], delta_log10=noise["delta_log10"])
+        cli.say(*learns.estimate(terms))
 
 
 @click.command()
