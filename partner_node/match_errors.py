@@ -4,7 +4,7 @@ from privacy.errors import Failure, Kind
 
 
 class ValuesNotWhole(Failure):
-    """The hub and the other parties read it too: it does not say how many values, which would count clients by value."""
+    """The hub and the other parties read it too. It does not say how many: that would count clients by their values."""
 
     code = "VALUES_NOT_WHOLE"
     kind = Kind.INVALID
