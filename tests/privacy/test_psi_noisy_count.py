@@ -142,7 +142,7 @@ def test_two_jobs_have_other_dummies() -> None:
 
 
 def test_limit_a_leader_that_leaves_the_dummies_out_has_the_exact_number() -> None:
-    """docs/matching.md section 11 says so: the noise holds against a leader that follows the protocol."""
+    """docs/matching.md says so (a count with noise): the noise holds against a leader that follows the protocol."""
 
     class Cheat(NoisyCountLeader):
         def _hashed(self) -> list[bytes]:
