@@ -5,8 +5,9 @@ n discrete Gaussian shares Kairouz, Liu and Steinke (ICML 2021, proposition 14) 
 of at most alpha/2 (1/noise_multiplier + tau sqrt(d))^2, tau = 10 sum_{k<n} exp(-2 pi^2 sigma^2 k/(k+1)): that of a
 continuous Gaussian with a little less noise. `privacy.noise.shares` asserts tau sqrt(d) <= 2^-40; here it is charged.
 
-Counts with noise are (epsilon, delta) statements of their own; they are added to the sums' by the basic composition
-theorem (Dwork and Roth 2014, theorem 3.16: epsilons and deltas add up, also where one is chosen after the other).
+Counts with noise are (epsilon, delta) statements of their own, added to that of all sums together by basic composition:
+epsilons and deltas add up (Dwork and Roth 2014, theorem 3.16), also where sums and counts take turns and each is chosen
+after what the others told (Vadhan and Zhang, "Concurrent Composition Theorems for Differential Privacy", STOC 2023).
 """
 
 import math
