@@ -10,6 +10,7 @@ from tests.support.launch_alliance import Alliance
 
 Line = list[str]
 REPEATED = 30  # rows whose client stands in an earlier row
+LEFT_OUT = 200  # last rows that the table of malformed ids lacks: nodes match no two sets that differ by a few clients
 
 
 def add_assets(alliance: Alliance) -> None:
@@ -74,7 +75,7 @@ def _malformed_ids(path: Path, header: Line, lines: list[Line]) -> None:
     bad = [[line[0][:17] + ("0" if line[0][17] != "0" else "1"), *line[1:]] for line in lines[:4]]
     bad += [[line[0][:10] + "1399" + line[0][14:], *line[1:]] for line in lines[4:7]]
     bad += [[line[0][:11], *line[1:]] for line in lines[7:9]] + [["", *lines[9][1:]]]
-    _write(path, header, bad + lines[10:])
+    _write(path, header, bad + lines[10:-LEFT_OUT])
 
 
 def _words(path: Path, header: Line, lines: list[Line]) -> None:
