@@ -153,7 +153,8 @@ class Matching:
         for envelope in relay.unpack_list(request.body):
             sender, plain = post.open(envelope)
             _seal(post, session.receive(sender, plain))
-        _seal(post, session.work())
+        if not post.sealed:  # what the peers wait for leaves first; this side works on while they read it
+            _seal(post, session.work())
         note = self._decide(proposal, session, post)
         book = self._book(proposal, job, entries, leaves=bool(post.sealed))
         if session.done:

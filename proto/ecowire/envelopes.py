@@ -2,11 +2,13 @@
 
 An envelope is the packed dict {"header", "sealed", "signature"}. `sealed` is HPKE-sealed (RFC 9180) to the recipient's
 pinned sealing key with the canonical header as `info`; `signature` is Ed25519 (RFC 8032) by the sender's pinned signing
-key over the label, the canonical header and the sealed bytes. The hub routes by the header, so the header is in clear:
-job digest, sender, recipient and a sequence number that counts each (job, sender, recipient) from 0 without gaps. The
-sequence is compared with `expect`; keeping the counters durably is the caller's duty.
+key over the label, the SHA-256 of the sealed bytes and the canonical header: Ed25519 would read millions of sealed
+bytes twice, with SHA-512. The hub routes by the header, so the header is in clear: job digest, sender, recipient and a
+sequence number that counts each (job, sender, recipient) from 0 without gaps. The sequence is compared with `expect`;
+keeping the counters durably is the caller's duty.
 """
 
+import hashlib
 from dataclasses import dataclass
 
 from ecowire.status import MalformedMessage
@@ -14,7 +16,7 @@ from privacy import canonical, packing, seal
 from privacy.errors import Failure, Kind
 from privacy.ids import Digest, PartnerId, parse_digest, parse_partner_id
 
-LABEL = b"ecohub/envelope/v1\x00"  # keeps these signatures apart from those over documents' digests
+LABEL = b"ecohub/envelope/v2\x00"  # keeps these signatures apart from those over documents' digests
 FIELDS = {"header", "sealed", "signature"}
 
 
@@ -76,12 +78,12 @@ def open_envelope(envelope: bytes, *, expect: Header, sender_public: bytes, key:
 
 
 def _signed(header: Header, sealed: bytes) -> bytes:
-    return LABEL + canonical.encode(header.to_value()) + sealed
+    return LABEL + hashlib.sha256(sealed).digest() + canonical.encode(header.to_value())
 
 
 def _parse(envelope: bytes) -> tuple[Header, bytes, bytes]:
     value = packing.unpack(envelope)
-    if not isinstance(value, dict) or set(value) != FIELDS or packing.pack(value) != envelope:
+    if not isinstance(value, dict) or set(value) != FIELDS:
         raise MalformedMessage(why="not an envelope")
     head, sealed, signature = value["header"], value["sealed"], value["signature"]
     if not isinstance(head, dict) or set(head) != {"job", "sender", "recipient", "sequence"}:
