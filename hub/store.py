@@ -36,6 +36,10 @@ T = TypeVar("T")
 Signal = tuple[str, str]  # ("node", partner) or ("job", digest)
 
 ATTEMPTS_MAX = 3
+# answers of a match may have 13 MB: a transaction that holds some must not spill its pages, and pages that are free
+# again before the log is moved into the file are never moved
+CACHE_KIBIBYTES = 64 << 10
+LOG_PAGES = 16_384  # of 4 KiB
 BUSY_MILLISECONDS = 5_000
 READING = "ecohub_reading"
 # 40001 serialization failure, 40P01 deadlock; 23505 because two serializable writers that both found a row missing
@@ -222,6 +226,8 @@ def _engine(url: str) -> Engine:
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
+            f"cache_size=-{CACHE_KIBIBYTES}",
+            f"wal_autocheckpoint={LOG_PAGES}",
         ):
             connection.execute(f"PRAGMA {pragma}")
 

@@ -37,6 +37,8 @@ from partner_node.tables_matching import MatchAlarmRow, MatchEntryRow, MatchRefu
 
 T = TypeVar("T")
 BUSY_MILLISECONDS = 10_000
+CACHE_KIBIBYTES = 32 << 10
+LOG_PAGES = 16_384
 PAGE_BYTES = 4096  # what `tables.RoundKeyRow` relies on
 FORGET, RAW = "forget", "raw"
 PRAGMAS = (
@@ -46,6 +48,10 @@ PRAGMAS = (
     "secure_delete=ON",
     "temp_store=MEMORY",  # a statement's own journal holds pages as they were
     f"busy_timeout={BUSY_MILLISECONDS}",
+    # an answer of a match may have 13 MB: its pages must not spill, and those that are free again before the log is
+    # moved into the file are never moved
+    f"cache_size=-{CACHE_KIBIBYTES}",
+    f"wal_autocheckpoint={LOG_PAGES}",
 )
 ADDED = {
     2: (RoundKeyRow, ReleaseRow),

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,6 +46,7 @@ def matched(executor: Executor) -> tuple[RowsResult, RowsResult]:
     sides = {"left": LEFT, "right": RIGHT}
     sessions = {
         name: rows.create(
+            id_type="phone",
             role="leader" if name == "left" else "follower",
             both=True,
             me=name,
@@ -124,3 +127,37 @@ def test_a_dask_cluster_of_two_workers_finds_what_there_is() -> None:
             assert len(workers) == 2 and os.getpid() not in workers
         finally:
             made.close()
+
+
+POOL = """
+import sys, time
+from partner_node.executors import Processes
+from tests.partner_node.test_executors import identity
+if __name__ == "__main__":
+    pool = Processes(2)
+    print(*{process for _ in range(20) for _, process in pool.parts(identity, range(8))}, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_workers_end_with_a_node_that_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "pool.py"
+    script.write_text(POOL)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env=environment) as node:
+        assert node.stdout is not None
+        workers = [int(process) for process in node.stdout.readline().split()]
+        assert workers, "it has started"
+        node.kill()
+    end = time.monotonic() + 20
+    while any(running(process) for process in workers):
+        assert time.monotonic() < end, "workers outlived their node"
+        time.sleep(0.05)
+
+
+def running(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
