@@ -56,6 +56,7 @@ def create(job: MatchJob, me: str, entered: Entered, agreed: Agreed, entropy: En
     role, peers = job.party(me).role, job.peers(me)
     if job.mode == ROWS:
         return rows.create(
+            id_type=job.id_type,
             role=role,
             both=job.both,
             me=me,

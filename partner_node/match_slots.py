@@ -3,9 +3,9 @@
 align-all: a follower that deviates can put as many ids into its store as that has slots.
 ecdh otherwise: each party sends exactly as many points as it committed to; this node's session takes no other number.
 With noise on the count there are dummies beside them; a party that deviates can put ids in their place.
-oprf: a receiver that deviates can put as many ids into its store as the store has slots (a linear system of that many
-unknowns; Pinkas, Rosulek, Trieu, Yanai, Eurocrypt 2020, section on malicious security), whatever number it claims. A
-sender's tags test nothing unless it receives rows too.
+oprf: a receiver that deviates can put more ids into its store than it claims; how many at most is a bound of the
+checked options (`privacy.psi.oprf.consistency.identifiers_held`, after Pinkas, Rosulek, Trieu, Yanai, Eurocrypt 2020,
+section on malicious security). A sender's tags test nothing unless it receives rows too.
 """
 
 from collections.abc import Mapping
@@ -32,12 +32,12 @@ def testable(body: Body, counts: Mapping[str, int], me: str) -> dict[str, int]:
         noise = noise_of(body)
         dummies = noise.dummies if noise else 0
         return {item["partner"]: counts[item["partner"]] + dummies for item in others}
-    found: dict[str, int] = {}
+    option, found = rows.option_for(str(body["id_type"])), dict[str, int]()
     for item in others:
         peer = item["partner"]
-        as_receiver = parameters(counts[peer], counts[me], rows.BUCKET_KEYS)
-        as_sender = parameters(counts[me], counts[peer], rows.BUCKET_KEYS)
+        as_receiver = parameters(counts[peer], counts[me], rows.BUCKET_KEYS, option)
+        as_sender = parameters(counts[me], counts[peer], rows.BUCKET_KEYS, option)
         receives = item["role"] == LEADER or body.get("both") is True
-        slots = as_receiver.buckets * as_receiver.slots if receives else as_sender.buckets * as_sender.sender_bucket
+        slots = as_receiver.identifiers_held if receives else as_sender.buckets * as_sender.sender_bucket
         found[peer] = max(counts[peer], slots)
     return found

@@ -4,6 +4,9 @@ For both sides the engine runs twice in one job, once in each direction, each ru
 own; the runs go side by side. A message is its run's number (1 byte: 0 for the run in which the leader receives) and
 the run's own message. Whoever is not entitled to rows gets none: there is no run in which it receives.
 
+A receiver may deviate: the engine's options that check it are the only ones here. Without the check one altered matrix
+would give away the sender's secret bits, and with them its whole set.
+
 The interface is that of `privacy.psi.session.Session`, with `ready` and `work`: see `privacy.psi.oprf.session`.
 """
 
@@ -14,6 +17,7 @@ from privacy import canonical, packing
 from privacy.psi import oprf
 from privacy.psi.errors import BadSetup, BadState, MalformedMessage
 from privacy.psi.group import Entropy
+from privacy.psi.oprf.options import CHECKED_LISTED, CHECKED_UNLISTED, Option
 from privacy.psi.oprf.session import Map
 from privacy.psi.oprf.state import RowsResult
 from privacy.psi.values import Outcome, Outgoing, Role
@@ -21,6 +25,7 @@ from privacy.psi.values import Outcome, Outgoing, Role
 RUNS_MAX = 2
 BUCKET_KEYS = 1 << 15  # of a job through a relay: some 2.5 MB a message, and as many checkpoints
 PARALLEL = 4  # buckets that a step takes
+LISTED = frozenset({"phone", "resident_id", "hk_id"})  # types whose real identifiers are some 2^37 at most
 
 
 class RowsSession:
@@ -82,8 +87,14 @@ class RowsSession:
         return packing.pack({"runs": [run.dump() for run in self._runs]})
 
 
+def option_for(id_type: str) -> Option:
+    """How the engine guards a job over identifiers of this type: by whether somebody could list them all."""
+    return CHECKED_LISTED if id_type in LISTED else CHECKED_UNLISTED
+
+
 def create(
     *,
+    id_type: str,
     role: str,
     both: bool,
     me: str,
@@ -99,8 +110,8 @@ def create(
 ) -> RowsSession:
     """A fresh session. role: "leader", who receives, or "follower", who receives too where `both`.
 
-    parallel, bucket_keys: both sides agree on them, as PARALLEL and BUCKET_KEYS. The rest as `oprf.create`, which also
-    says what is raised.
+    id_type: as `privacy.normalise` names it. parallel, bucket_keys: both sides agree on them, as PARALLEL and
+    BUCKET_KEYS. The rest as `oprf.create`, which also says what is raised.
     """
     try:
         leads = Role(role) is Role.LEADER
@@ -119,6 +130,7 @@ def create(
             entropy=entropy,
             parallel=parallel,
             bucket_keys=bucket_keys,
+            option=option_for(id_type).name,
             map=map,
         )
         for number, receives in enumerate(receiving)

@@ -18,6 +18,7 @@ from partner_node.match_guard import LOW
 from partner_node.tables import ConsentRow
 from partner_node.worker import OK
 from privacy.psi.oprf import okvs
+from privacy.psi.oprf.options import CHECKED_LISTED
 from privacy.psi.oprf.parameters import parameters
 from tests.hostile.matching import CLIENTS, RULES, Scene, all_rules_out, take_out
 from tests.partner_node import alliance
@@ -251,8 +252,8 @@ def test_match_after_match(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out:
 
 
 def test_a_receiver_that_claims_less_than_it_encodes() -> None:
-    """A store of the sizes for 100 ids takes 170: so the sizes are booked, and a budget of claims would count 100."""
-    sizes = parameters(100, 1000)
+    """A store of the sizes for 100 ids takes 170: so what it can hold is booked; claims would count 100."""
+    sizes = parameters(100, 1000, option=CHECKED_LISTED)
     shape = okvs.Shape(column_slots=sizes.column_slots, dense_slots=sizes.dense_slots)
     random = np.random.default_rng(3)
     digests, values = random.integers(0, 2**64, (170, 4), np.uint64), random.integers(0, 2**64, 170, np.uint64)
@@ -264,8 +265,9 @@ def test_a_receiver_that_claims_less_than_it_encodes() -> None:
     assert np.array_equal(found.view(np.uint64).ravel(), values), "all 170 are answered for"
     claimed = {"broker": 100, "bank": 1000}
     parties = [{"partner": "broker", "role": "leader"}, {"partner": "bank", "role": "follower"}]
-    booked = match_slots.testable({"mode": "rows", "engine": "oprf", "parties": [*parties]}, claimed, "bank")
-    assert booked == {"broker": sizes.slots}
+    body: Any = {"mode": "rows", "engine": "oprf", "id_type": "phone", "parties": [*parties]}
+    booked = match_slots.testable(body, claimed, "bank")
+    assert booked == {"broker": sizes.identifiers_held}
     assert booked["broker"] >= 170 > claimed["broker"]
 
 

@@ -22,6 +22,7 @@ from partner_node.match_guard import Guard, Share, month_of
 from partner_node.match_guard_errors import MonthlyJobsSpent, NoAlarm, OverlapAlarm
 from partner_node.match_rules import Limits, MatchRules
 from privacy.psi import rows
+from privacy.psi.oprf.options import CHECKED_LISTED, CHECKED_UNLISTED, Option
 from privacy.psi.oprf.parameters import parameters
 from tests.hostile.matching import CLIENTS, RULES, Scene
 from tests.partner_node import alliance
@@ -240,20 +241,23 @@ def test_an_alarm_stands_until_a_person_clears_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("role", "both", "expected"),
-    [("leader", False, "slots"), ("follower", True, "slots"), ("follower", False, "sender_bucket")],
+    ("role", "both", "receives"),
+    [("leader", False, True), ("follower", True, True), ("follower", False, False)],
 )
-def test_by_oprf_the_sizes_are_booked_and_not_the_claims(role: str, both: bool, expected: str) -> None:
+@pytest.mark.parametrize(("id_type", "option"), [("phone", CHECKED_LISTED), ("account", CHECKED_UNLISTED)])
+def test_by_oprf_the_sizes_are_booked_and_not_the_claims(
+    role: str, both: bool, receives: bool, id_type: str, option: Option
+) -> None:
     other = "leader" if role == "follower" else "follower"
     body: Any = {
         "mode": "rows",
         "engine": "oprf",
+        "id_type": id_type,
         "parties": [{"partner": "bank", "role": role}, {"partner": "me", "role": other}],
     }
     found = match_slots.testable(body | ({"both": True} if both else {}), {"bank": 5000, "me": 300_000}, "me")
-    counts = (5000, 300_000) if expected == "slots" else (300_000, 5000)
-    sizes = parameters(*counts, rows.BUCKET_KEYS)
-    assert found == {"bank": sizes.buckets * getattr(sizes, expected)}
+    sizes = parameters(*((5000, 300_000) if receives else (300_000, 5000)), rows.BUCKET_KEYS, option)
+    assert found == {"bank": sizes.identifiers_held if receives else sizes.buckets * sizes.sender_bucket}
     assert found["bank"] > 5000
 
 
