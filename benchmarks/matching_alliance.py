@@ -8,7 +8,7 @@ of the whole job. The first match of an alliance is not counted: worker processe
 
 import csv
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,16 +18,18 @@ from typing import Any
 from benchmarks import hub_books
 from benchmarks.matching_pair import Match
 from benchmarks.peers import traffic
-from benchmarks.peers.match import DIGITS, RECEIVER, SENDER, Place, check_rows, clients
+from benchmarks.peers.match import DIGITS, RECEIVER, SCATTER, SENDER, SIDES_APART, Place, check_rows, clients
 from privacy import normalise
-from sandbox import world
+from sandbox import party_files, world
 from sandbox.world import Partner, World
 from tests.support import launch_alliance
 from tests.support.launch_alliance import Alliance, wait
 
 NODES = ("receiver", "sender")
-COLUMN, ID_TYPE = "client_id", "account"
-LETTER = "C"  # before the digits: an account of zeros alone would be refused as a placeholder
+HUB = 2  # after the nodes
+START, STEP = "match.start", "match.step"
+COLUMN, ID_TYPE = "client_id", "resident_id"
+UNSCATTER = pow(SCATTER, -1, 10**DIGITS)
 JOB_SECONDS_MAX = 1200.0
 MANY = 10**12
 # the bench's clients are every second number of a row, and matched many times with the same partner
@@ -47,7 +49,7 @@ class MatchNotCompleted(RuntimeError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relayed:
-    """What a match cost the two nodes with their workers, and the hub; the whole job's seconds."""
+    """What a match cost: the nodes with their workers, from the first step on; the hub; the whole job's seconds."""
 
     match: Match
     job_seconds: float
@@ -68,35 +70,30 @@ class Relay:
     def match(self) -> Relayed:
         """The figures of one match. Raises MatchNotCompleted where it did not find as many clients as are shared."""
         digest = self._alliance.propose("data", "match", body())
-        families = [hub_books.family(node) for node in self._nodes]
-        everybody = [self._hub, *families[RECEIVER], *families[SENDER]]
-        hub_books.forget_peak(*everybody)
-        resident = [hub_books.memory("VmRSS", *family) for family in families]
         received = [traffic.received(node) for node in self._nodes]
-        spent = [hub_books.cpu_seconds(*family) for family in (*families, [self._hub])]
         self._alliance.approve(digest, NODES)
-        self._end(digest)
-        families = [hub_books.family(node) for node in self._nodes]
-        cpu = [
-            hub_books.cpu_seconds(*family) - before
-            for family, before in zip((*families, [self._hub]), spent, strict=True)
-        ]
-        peak = [hub_books.memory("VmHWM", *family) for family in families]
+        self._until(digest, lambda: self._steps(digest) > 0)
+        everybody = self._families()
+        hub_books.forget_peak(*(pid for family in everybody for pid in family))
+        resident = [hub_books.memory("VmRSS", *family) for family in everybody]
+        spent = [hub_books.cpu_seconds(*family) for family in everybody]
+        self._until(digest, lambda: False)
+        everybody = self._families()
+        cpu = [hub_books.cpu_seconds(*family) - before for family, before in zip(everybody, spent, strict=True)]
+        peak = [hub_books.memory("VmHWM", *family) for family in everybody]
         counted = [
             traffic.between(before, traffic.received(node)) for before, node in zip(received, self._nodes, strict=True)
         ]
+        self._check_count(digest)
         match = Match(
-            seconds=self._seconds(digest, "match.step"),
+            seconds=self._seconds(digest, STEP),
             cpu=(cpu[RECEIVER], cpu[SENDER]),
             received=(counted[RECEIVER], counted[SENDER]),
             peak=(peak[RECEIVER], peak[SENDER]),
             resident=(resident[RECEIVER], resident[SENDER]),
         )
         return Relayed(
-            match=match,
-            job_seconds=self._seconds(digest, "match.start", "match.step"),
-            hub_cpu=cpu[2],
-            hub_peak=hub_books.memory("VmHWM", self._hub),
+            match=match, job_seconds=self._seconds(digest, START, STEP), hub_cpu=cpu[HUB], hub_peak=peak[HUB]
         )
 
     def check(self, folder: Path) -> None:
@@ -110,23 +107,36 @@ class Relay:
         _, marks = clients(place(self._sizes, RECEIVER, folder))
         check_rows(found, marks)
 
-    def _end(self, digest: str) -> None:
-        """Wait for the end at the hub's books: a person's command a second would be part of what is measured."""
+    def _families(self) -> list[list[int]]:
+        """Each node with its workers, then the hub."""
+        return [hub_books.family(pid) for pid in (*self._nodes, self._hub)]
 
-        def look() -> tuple[str, str] | None:
-            ((state, reason),) = hub_books.query(
-                self._books, "select state, reason from proposal where digest = ?", digest
-            )
-            return (state, reason) if state in launch_alliance.ENDS else None
+    def _until(self, digest: str, reached: Callable[[], bool]) -> None:
+        """Wait for a moment of a match, or its end. It looks at the hub's books: a person's command a tenth of a second
+        would be part of what is measured. Raises MatchNotCompleted where it ended otherwise."""
+        text = "select state, reason from proposal where digest = ?"
 
-        state, reason = wait(look, "the match's end", JOB_SECONDS_MAX)
+        def look() -> bool:
+            ((state, reason),) = hub_books.query(self._books, text, digest)
+            if state in launch_alliance.ENDS and state != "COMPLETED":
+                raise MatchNotCompleted(f"{digest[:12]} is {state}: {reason}")
+            return state == "COMPLETED" or reached()
+
+        wait(look, "the match", JOB_SECONDS_MAX)
+
+    def _steps(self, digest: str) -> int:
+        text = "select count(*) from task where job = ? and kind = ?"
+        ((count,),) = hub_books.query(self._books, text, digest, STEP)
+        return int(count)
+
+    def _check_count(self, digest: str) -> None:
         counts = [
             document["body"]["count"]
             for document in self._alliance.job(digest)["documents"]
             if document["kind"] == "match-result" and document["signer"] == NODES[RECEIVER]
         ]
-        if state != "COMPLETED" or counts != [min(self._sizes) // 2]:
-            raise MatchNotCompleted(f"{digest[:12]} is {state} with {counts} clients: {reason}")
+        if counts != [min(self._sizes) // 2]:
+            raise MatchNotCompleted(f"{digest[:12]} found {counts} clients")
 
     def _seconds(self, digest: str, *kinds: str) -> float:
         """From the first request of these kinds to the last answer."""
@@ -164,11 +174,17 @@ def relay(folder: Path, sizes: tuple[int, int]) -> Iterator[Relay]:
 
 def write(folder: Path, sizes: tuple[int, int], rank: int) -> Path:
     """A side's clients as a CSV file of one column, in the order of the engine's benchmark."""
-    numbers, _ = clients(place(sizes, rank, folder))
+    where = place(sizes, rank, folder)
+    apart, first = SIDES_APART * (1 + rank), 0 if rank == RECEIVER else sizes[RECEIVER] - where.shared
+    everybody = range(sum(sizes) - where.shared)  # the receiver's, then those that only the sender has
+    ids = party_files.client_ids([str(key) for key in everybody], [40] * len(everybody), 2026, "benchmark")
+    numbers, _ = clients(where)
     file = folder / f"{NODES[rank]}.csv"
     with file.open("w") as lines:
         lines.write(f"{COLUMN}\n")
-        lines.writelines(f"{LETTER}{number:0{DIGITS}}\n" for number in numbers)
+        for number in numbers:
+            index = number * UNSCATTER % 10**DIGITS
+            lines.write(f"{ids[index if index < apart else index - apart + first]}\n")
     return file
 
 
