@@ -5,8 +5,9 @@ an exit code and a gRPC status, and a message in English and Chinese that is saf
 never client data and never a key. Broken invariants are `AssertionError`, not `Failure`.
 """
 
+import copyreg
 from enum import Enum
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class Kind(Enum):
@@ -31,6 +32,14 @@ class Failure(Exception):
     def __init__(self, **facts: str | int) -> None:
         self.facts = facts
         super().__init__(self.message("en"))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copied and pickled as it stands, whatever the subclass's constructor takes.
+
+        A failure of another process must arrive: an exception that can't be rebuilt there breaks the pool, and hides
+        who cheated.
+        """
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
     def message(self, lang: str = "en") -> str:
         """The sentence for people. lang: "en" or "zh"."""

@@ -1,14 +1,6 @@
-"""Failures of the OPRF engine beyond those of `privacy.psi.errors`. None carries an identifier, a seed or a point.
-
-A bucket's task may fail in another process. By default an exception is rebuilt there from its message; a `Failure` is
-made from its facts, so that would fail, break the pool, and hide from the session that the other side cheated.
-"""
-
-import copyreg
-from functools import partial
+"""Failures of the OPRF engine beyond those of `privacy.psi.errors`. None carries an identifier, a seed or a point."""
 
 from privacy.errors import Failure, Kind
-from privacy.psi.errors import BadIdentifiers
 
 
 class BaseTransferLength(Failure):
@@ -75,12 +67,3 @@ class LabelsNotText(Failure):
     kind = Kind.INTEGRITY
     en = "{count} of the labels received are not text; take them as bytes, or ask the other side what it entered"
     zh = "收到的标签中有 {count} 个不是文本；请按字节读取，或询问对方所提交的内容"
-
-
-def _from_facts(failure: Failure) -> tuple[partial[Failure], tuple[()]]:
-    return partial(type(failure), **failure.facts), ()
-
-
-OF_TASKS: tuple[type[Failure], ...] = (ExtensionLength, ExtensionInconsistent, StoreUnsolvable, BadIdentifiers)
-for _kind in OF_TASKS:
-    copyreg.pickle(_kind, _from_facts)

@@ -11,7 +11,7 @@ from privacy.errors import Failure
 from privacy.psi import errors, oprf
 from privacy.psi.oprf import base_ot
 from privacy.psi.oprf.bucket import shared
-from privacy.psi.oprf.errors import OF_TASKS, BaseTransferLength, ExtensionInconsistent, TagsMalformed
+from privacy.psi.oprf.errors import BaseTransferLength, ExtensionInconsistent, TagsMalformed
 from tests.privacy.oprf.support import CONTEXT, RECEIVER, SENDER, Pair, clients, head_of, made, payload_of, rewritten
 
 RECEIVER_IDS, SENDER_IDS = clients(*range(12)), clients(*range(6, 18))
@@ -267,13 +267,6 @@ def test_a_receiver_caught_in_another_process_ends_the_job_too() -> None:
     with pytest.raises(ExtensionInconsistent, match="bucket 0 "):
         sender.work()
     assert (sender.phase, sender.ready, sender._seed) == ("ended", False, b"")
-
-
-@pytest.mark.parametrize("kind", OF_TASKS)
-def test_failures_of_tasks_keep_their_facts_between_processes(kind: type[Failure]) -> None:
-    failure = kind(bucket=3, got=1, expected=2, attempts=4, why="one stands there twice")
-    again = pickle.loads(pickle.dumps(failure))
-    assert (type(again), again.facts, str(again)) == (kind, failure.facts, str(failure))
 
 
 def test_a_changed_attempt_number_gives_no_row() -> None:
