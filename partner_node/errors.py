@@ -255,10 +255,12 @@ class SourceEmpty(Failure):
 
 
 class SourceDuplicateIds(Failure):
+    """The hub and the other parties read it too. How many there are, `check-data` tells this node's own people."""
+
     code = "SOURCE_DUPLICATE_IDS"
     kind = Kind.INVALID
-    en = "{count} ids of {asset} occur more than once: one row a client is needed for training"
-    zh = "资产 {asset} 有 {count} 个客户号重复：训练要求每个客户一行"
+    en = "some ids of {asset} occur more than once: values are read from one row a client; `check-data` counts them"
+    zh = "资产 {asset} 有客户号重复：读取数值要求每个客户一行；重复数可用 `check-data` 查看"
 
 
 class NoConsent(Failure):

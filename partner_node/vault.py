@@ -125,7 +125,7 @@ class Vault:
         table = sources.load(asset, grant.columns, wanted)
         found = _normalised(asset, table)
         if found.duplicates:
-            raise SourceDuplicateIds(asset=asset.name, count=found.duplicates)
+            raise SourceDuplicateIds(asset=asset.name)
         consents = self._gate.consents(grant.purpose, now)
         keys = self._gate.row_keys(found.ids)
         place = {key: row for key, row in zip(keys, found.rows.tolist(), strict=True) if key in consents}
@@ -204,7 +204,7 @@ class Vault:
         """Row numbers of the clients behind `row_keys`, and until when each one's consent holds."""
         found = _normalised(asset, table)
         if found.duplicates:
-            raise SourceDuplicateIds(asset=asset.name, count=found.duplicates)
+            raise SourceDuplicateIds(asset=asset.name)
         consents = self._gate.consents(purpose, now)
         place = dict(zip(self._gate.row_keys(found.ids), found.rows.tolist(), strict=True))
         lost = sum(key not in place or key not in consents for key in row_keys)

@@ -146,6 +146,21 @@ def test_values_that_cannot_be_added_up_are_refused_before_anything_leaves(nodes
     assert str(len(too_large)) not in str(reply.head), "how many clients have so much is nobody else's business"
 
 
+def test_clients_in_two_rows_have_no_value_and_how_many_they_are_stays_here(nodes: dict[str, TestNode]) -> None:
+    pair = [nodes[name] for name in PAIR]
+    path = nodes["bank"].folder / "clients.csv"
+    header, *rows = path.read_text().splitlines()
+    path.write_text("\n".join([header, *rows, *rows[:37]]) + "\n")
+    values = {"partner": "bank", "column": "LOANS", "bits": 20}
+    job = alliance.propose(pair, "match", alliance.match_body(pair, mode="sum", version=2, minimum=50, sum=values))
+    head = {"job": job, "approvals": alliance.approve(pair, job)}
+    reply = nodes["bank"].ask(Message(id="start", kind="match.start", head=head))
+    assert reply.head["code"] == "SOURCE_DUPLICATE_IDS"
+    said = f"{reply.head['en']} {reply.head['zh']}"
+    assert not [word for word in ("37", "training", "训练") if word in said], "and a sum is no training"
+    assert nodes["bank"].command("check-data", asset="clients")["assets"][0]["duplicates"] == 37
+
+
 def test_a_hidden_alignment_shows_nobody_which_clients_are_shared(nodes: dict[str, TestNode]) -> None:
     relay = started(nodes, *PAIR, mode="align-hidden")
     relay.run()
