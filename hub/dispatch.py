@@ -39,6 +39,10 @@ class RequestUnknown(Failure):
     zh = "枢纽不支持 {name} 类请求；其版本可能低于本节点"
 
 
+class HandledLater(Exception):
+    """Raised by an answer's handler that leaves the answer to the engine: it is stored, nothing else happens now."""
+
+
 def run_command(
     services: Services, table: Mapping[str, Command], caller: Caller, name: str, head: Head, key: str
 ) -> Reply:
@@ -128,21 +132,24 @@ def run_request(services: Services, table: Mapping[str, NodeHandler], caller: Ca
 def take_answer(services: Services, table: Mapping[str, AnswerHandler], caller: Caller, message: Message) -> None:
     """Store a node's answer with its consequences; once this returns it may be acknowledged.
 
-    An answer that its handler refuses is stored as a failure, so that it is not sent for ever.
-    Raises AnswerOfOther, MalformedMessage; AnswerWithoutRequest where nothing asked for it.
+    An answer that its handler refuses is stored as a failure, so that it is not sent for ever; one that its handler
+    leaves to the engine is stored as it is. Raises AnswerOfOther, MalformedMessage; AnswerWithoutRequest where nothing
+    asked for it.
     """
     now = services.clock()
 
-    def body(tx: Transaction, taken: Message) -> None:
+    def body(tx: Transaction, taken: Message, handlers: Mapping[str, AnswerHandler] = table) -> None:
         check(tx, caller.fingerprint, now)
         task, new = tasks.answer(tx, now, caller.name, taken)
-        if new and taken.kind != FAILURE and task.kind in table:
-            table[task.kind](services, tx, now, task)
+        if new and taken.kind != FAILURE and task.kind in handlers:
+            handlers[task.kind](services, tx, now, task)
         if new and not task.job:
             tx.tasks.mark_handled(task.id)
 
     try:
         services.store.run("tasks.answer", lambda tx: body(tx, message))
+    except HandledLater:
+        services.store.run("tasks.answer", lambda tx: body(tx, message, {}))
     except (tasks.AnswerOfOther, tasks.AnswerWithoutRequest):
         raise
     except Failure as failure:

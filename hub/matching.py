@@ -19,8 +19,11 @@ clients, stored as reported and not recomputed.
 import hashlib
 from datetime import datetime
 
+from sqlalchemy.exc import DBAPIError
+
 from ecowire import envelopes
 from hub import match_decisions, match_documents, proposals, tasks
+from hub.dispatch import AnswerHandler, HandledLater
 from hub.match_documents import COMMITMENT, RESULT, MatchDocumentInvalid
 from hub.proposals import ProposalInvalid
 from hub.records import Envelope, Head, Proposal, Task
@@ -69,6 +72,20 @@ def advance(services: Services, digest: Digest) -> None:
             raise  # the database is busy or full: nothing was changed, the engine tries again
         why = failure
         services.store.run("matching.fail", lambda tx: _fail_open(services, tx, digest, now, why))
+
+
+def take(services: Services, tx: Transaction, now: datetime, task: Task) -> None:
+    """Advance in the transaction that stores a step's answer, so that its envelopes are written once, into the next
+    request. Where that fails the answer is stored alone, and the engine finds out what is wrong. Raises HandledLater.
+    """
+    try:
+        _advance(services, tx, Digest(task.job), now)
+    except DBAPIError:
+        raise  # the store tries again
+    except Exception as error:
+        if isinstance(error, Failure) and error.kind is Kind.UNAVAILABLE:
+            raise
+        raise HandledLater from error
 
 
 def _advance(services: Services, tx: Transaction, digest: Digest, now: datetime) -> None:
@@ -231,3 +248,4 @@ def _fail_open(services: Services, tx: Transaction, digest: Digest, now: datetim
 
 KIND = proposals.JobKind(roles=(DATA,), check=check)
 NODE_REQUESTS: dict[str, NodeHandler] = match_decisions.NODE_REQUESTS
+ANSWERS: dict[str, AnswerHandler] = {STEP: take}

@@ -49,6 +49,7 @@ NODE_REQUESTS: Mapping[str, NodeHandler] = {
     **settlement.NODE_REQUESTS,
 }
 ANSWERS: Mapping[str, AnswerHandler] = {
+    **matching.ANSWERS,
     **witness.ANSWERS,
     **settlement.ANSWERS,
 }

@@ -42,7 +42,8 @@ from privacy import psi
 from privacy.errors import Failure
 from privacy.psi.count_then_rows import DECISION
 from privacy.psi.errors import IdentifiersChanged
-from privacy.psi.job import MatchJob, TermsInvalid
+from privacy.psi.job import ROWS, MatchJob, TermsInvalid
+from privacy.psi.oprf.packed import PackedIdentifiers
 
 SALT_BYTES = 32
 
@@ -271,7 +272,9 @@ class Matching:
         added: tuple[int, ...] = ()
         if values is not None and columns:
             added = match_values.read(self._vault, grant, found, values, self._node.clock())
-        entered = Entered(ids=found.ids, values=added)
+        # packed ones need no check when the session is made: that they are distinct is the normaliser's work
+        ids = PackedIdentifiers.of(found.ids) if job.mode == ROWS else found.ids
+        entered = Entered(ids=ids, values=added)
         self._read = _Read(job=proposal.digest, revision=revision, found=found, entered=entered)
         return self._read
 
