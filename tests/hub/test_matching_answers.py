@@ -1,4 +1,4 @@
-"""A step's answer and what follows from it are one transaction; an answer that can't be handled is kept for the engine."""
+"""A step's answer and what follows from it are one transaction; one that can't be handled is kept for the engine."""
 
 from dataclasses import replace
 
