@@ -35,15 +35,15 @@ from partner_node.match_result import Exports, Finished
 from partner_node.match_session import Agreed, Entered
 from partner_node.match_state import Live, State, States
 from partner_node.node import Answer, Commands, Handlers, Node
+from partner_node.readings import Identifiers
 from partner_node.relay import Post
 from partner_node.store import Proposal
-from partner_node.vault import Identifiers, Vault
+from partner_node.vault import Vault
 from privacy import psi
 from privacy.errors import Failure
 from privacy.psi.count_then_rows import DECISION
 from privacy.psi.errors import IdentifiersChanged
-from privacy.psi.job import ROWS, MatchJob, TermsInvalid
-from privacy.psi.oprf.packed import PackedIdentifiers
+from privacy.psi.job import MatchJob, TermsInvalid
 
 SALT_BYTES = 32
 
@@ -58,7 +58,7 @@ class Matching:
         self._vault = vault
         self._executor = executor
         self._states = States(node)
-        self._exports = Exports(node, desk, vault)
+        self._exports = Exports(node, desk, vault.clients)
         self.guard = Guard(node.settings)
         self._read: _Read | None = None
         self._committed: tuple[Identifiers | None, bytes] = (None, b"")  # ids that are in memory, and their root
@@ -177,7 +177,7 @@ class Matching:
         self, proposal: Proposal, job: MatchJob, request: Message
     ) -> tuple[Live, list[psi.Outgoing], tuple[Entry, ...]]:
         """The session as it stands, what a fresh one sends first, and what is booked with that."""
-        live = self._states.take(proposal.digest, self._desk.revision())
+        live = self._states.take(proposal.digest, self._desk.revision(), times.to_text(self._node.clock()))
         if live is not None:
             return live, [], ()
         read = self._entered(proposal, job)
@@ -261,20 +261,20 @@ class Matching:
         return match_session.create(job, me, read.entered, agreed, self._node.entropy, self._executor), entries
 
     def _entered(self, proposal: Proposal, job: MatchJob) -> "_Read":
-        """This side's ids and values, read again only after a restart or a change of consent records."""
-        revision = self._desk.revision()
-        if self._read is not None and (self._read.job, self._read.revision) == (proposal.digest, revision):
-            return self._read
+        """This side's ids and values, read again only after a restart, or where a consent was changed or has ended."""
+        revision, known = self._desk.revision(), self._read
+        same = known is not None and (known.job, known.revision) == (proposal.digest, revision)
+        if known is not None and same and times.to_text(self._node.clock()) < known.found.until:
+            return known
         own, values = job.party(self._node.settings.partner), job.values
         columns = (values.column,) if values is not None and values.partner == own.partner else ()
         grant = self._desk.grant(proposal.digest, asset=own.asset, columns=columns, now=self._node.clock())
         found = self._vault.identifiers(grant, self._node.clock())
         added: tuple[int, ...] = ()
         if values is not None and columns:
-            added = match_values.read(self._vault, grant, found, values, self._node.clock())
-        # packed ones need no check when the session is made: that they are distinct is the normaliser's work
-        ids = PackedIdentifiers.of(found.ids) if job.mode == ROWS else found.ids
-        entered = Entered(ids=ids, values=added)
+            read = self._vault.features(grant, found.row_keys, self._node.clock())
+            added = match_values.whole(read[values.column], values)
+        entered = Entered(ids=found.ids, values=added)
         self._read = _Read(job=proposal.digest, revision=revision, found=found, entered=entered)
         return self._read
 
