@@ -19,8 +19,9 @@ from partner_node.arguments import optional_text, text
 from partner_node.consent import ConsentDesk
 from partner_node.errors import SourceColumnMissing, SourceColumnUnclassified
 from partner_node.node import Commands, Node
+from partner_node.readings import Inspection
 from partner_node.settings import Asset
-from partner_node.vault import Inspection, Vault
+from partner_node.vault import Vault
 from privacy import canonical
 
 BANDS = (0, 100, 500, 1_000, 5_000, 10_000, 50_000, 100_000, 500_000, 1_000_000, 5_000_000, 10_000_000)

@@ -37,9 +37,9 @@ from partner_node.match_guard_errors import (
     PeerSetTooLarge,
     SetsTooAlike,
 )
+from partner_node.readings import Identifiers
 from partner_node.settings import Asset, Settings
 from partner_node.store import Proposal
-from partner_node.vault import Identifiers
 from privacy.errors import Failure
 
 HIGH, LOW = "high", "low"

@@ -4,10 +4,11 @@ Of shared clients the node keeps keyed hashes of their ids (Gate.row_keys). Thei
 people ask for them, under a grant: a client whose consent has ended since is in no list any more.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy.orm import Session
 
@@ -18,18 +19,21 @@ from partner_node import approvals, files, match_rows, sessions, store, times
 from partner_node.arguments import optional_text, text
 from partner_node.consent import ConsentDesk
 from partner_node.errors import AlignmentMissing
+from partner_node.grants import Grant
 from partner_node.match_errors import ResultMissing, ResultWithoutRows
 from partner_node.match_rows import FOREIGN, NO_ROWS, Kept
 from partner_node.match_session import Result
 from partner_node.node import Node
+from partner_node.readings import Clients, Identifiers
 from partner_node.sessions import Aligned
 from partner_node.store import Proposal
-from partner_node.vault import Clients, Identifiers, Vault
 from privacy import psi
 from privacy.ids import ClientToken, Digest
 from privacy.psi.job import MatchJob
 from privacy.psi.oprf import RowsResult
 from privacy.psi.values import Rows
+
+ReadClients: TypeAlias = Callable[[Grant, Sequence[bytes], datetime], Clients]  # `Vault.clients`, and no more of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,10 +110,10 @@ def keep(session: Session, digest: Digest, finished: Finished, signed: Signed, n
 class Exports:
     """The lists that this node's own people may ask for."""
 
-    def __init__(self, node: Node, desk: ConsentDesk, vault: Vault) -> None:
+    def __init__(self, node: Node, desk: ConsentDesk, read_clients: ReadClients) -> None:
         self._node = node
         self._desk = desk
-        self._vault = vault
+        self._read_clients = read_clients
 
     def result(self, arguments: Mapping[str, Any]) -> Body:
         """What this side learnt; with `file`, the row map of shared clients as CSV or, by the name's end, Parquet.
@@ -173,4 +177,4 @@ class Exports:
         now = self._node.clock()
         asset = str(approvals.party(proposal.body, self._node.settings.partner)["asset"])
         grant = self._desk.grant(proposal.digest, asset=asset, columns=(), now=now)
-        return self._vault.clients(grant, row_keys, now)
+        return self._read_clients(grant, row_keys, now)

@@ -12,9 +12,9 @@ from partner_node import sessions
 from partner_node.errors import StepOutOfPlace
 from partner_node.match_session import Session
 from partner_node.node import Node
+from partner_node.readings import Identifiers
 from partner_node.sessions import JobSession
 from partner_node.store import Proposal
-from partner_node.vault import Identifiers
 from privacy import packing
 
 
@@ -53,10 +53,14 @@ class States:
         self._node = node
         self._live: Live | None = None
 
-    def take(self, job: str, revision: int) -> Live | None:
-        """The session in memory of this job, out of this store; None where another must be loaded."""
+    def take(self, job: str, revision: int, now: str) -> Live | None:
+        """The session in memory of this job, out of this store; None where another must be loaded: a consent to what
+        it holds has changed or ended.
+        """
         live, self._live = self._live, None
-        return live if live is not None and (live.job, live.revision) == (job, revision) else None
+        if live is None or (live.job, live.revision) != (job, revision) or now >= live.found.until:
+            return None
+        return live
 
     def put(self, live: Live) -> None:
         """Only after the commit of the same state. Its dump is in the database and need not stay here."""

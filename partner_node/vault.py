@@ -5,75 +5,17 @@ Sources: CSV and CSV.gz (UTF-8), Parquet, or an SQLAlchemy URL with a table. Ids
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from partner_node import sources
 from partner_node.errors import AlignmentTooOld, AssetUnknown, GrantRefused, NoConsent, SourceDuplicateIds
 from partner_node.grants import INSPECTION, Gate, Grant
+from partner_node.readings import Clients, Columns, ConsentedRows, Identifiers, Inspection, Rejected
 from partner_node.settings import Asset
 from privacy.normalise import IdRejected, Normalised, normalise, normalise_column
-
-Columns: TypeAlias = dict[str, np.ndarray[Any, np.dtype[Any]]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identifiers:
-    """The distinct normalised ids of clients with consent, with the key that finds each row again."""
-
-    ids: tuple[bytes, ...]
-    row_keys: tuple[bytes, ...]
-    rejected: dict[str, int]  # rows whose id is malformed, by reason
-    duplicates: int  # rows left out because their id stood in an earlier row
-    without_consent: int
-    unknown_region: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConsentedRows:
-    """All rows with consent, in the order of their keys: the order tells nothing of the source's own."""
-
-    row_keys: tuple[bytes, ...]
-    columns: Columns  # float64 with NaN, or text with "" where a value is missing
-    without_consent: int
-    until: str  # when the first of these consents ends
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Clients:
-    """The ids of aligned clients as this partner writes them, their rows in the source (from 0), and until when each
-    one's consent holds.
-    """
-
-    client_ids: tuple[str, ...]
-    rows: tuple[int, ...]
-    until: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inspection:
-    """What this node's own people see of a source: names and counts, no value."""
-
-    rows: int
-    types: dict[str, str]  # column -> type, in the source's order
-    missing: dict[str, int]  # column -> rows without a value
-    identifiers: int  # distinct well-formed ids
-    rejected: dict[str, int]
-    duplicates: int
-    unknown_region: int
-    consents: dict[str, int]  # purpose -> distinct ids with consent now
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rejected:
-    """A row that can't be matched: its number in the source, from 0, why, and what stands there."""
-
-    row: int
-    reason: str
-    value: str
 
 
 class Vault:
@@ -102,6 +44,7 @@ class Vault:
             duplicates=found.duplicates,
             without_consent=len(found.ids) - len(kept),
             unknown_region=found.unknown_region,
+            until=min(consents[key] for _, key in kept),
         )
 
     def features(self, grant: Grant, row_keys: Sequence[bytes], now: datetime) -> Columns:

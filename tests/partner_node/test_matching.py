@@ -1,5 +1,6 @@
 """Matching at the nodes: a relay passes envelopes between them as the hub would."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,20 @@ def test_consent_withdrawn_during_a_match_stops_it(three: list[TestNode]) -> Non
     relay.step("broker")
     three[1].command("consent.withdraw", client_id=alliance.resident_id(41))
     assert relay.step("bank").head["code"] == "PSI_IDENTIFIERS_CHANGED"
+
+
+@pytest.mark.parametrize("whose", ["broker", "bank"])
+def test_a_consent_that_ends_during_a_match_stops_it(three: list[TestNode], whose: str) -> None:
+    """The broker has a session in memory then, the bank the ids it committed to: neither is used any longer."""
+    pair = three[:2]
+    alliance.consent(next(node for node in pair if node.partner == whose), [41], until="2026-10-03")
+    job = alliance.propose(pair, "match", alliance.match_body(pair, mode="count"))
+    relay = MatchRelay(pair, job, alliance.approve(pair, job))
+    relay.step("broker")
+    if whose == "broker":
+        relay.step("bank")
+    pair[0].clock.now += timedelta(days=3)
+    assert relay.step(whose).head["code"] == "PSI_IDENTIFIERS_CHANGED"
 
 
 def test_without_consent_nobody_enters(three: list[TestNode]) -> None:
