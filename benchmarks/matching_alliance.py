@@ -40,6 +40,8 @@ RULES = {
     "peer_identifiers_ever": MANY,
     "overlap_percent": [0, 100],
     "consecutive": MANY,
+    # two nodes and a hub share what cores there are: each node computes in its own process, as an engine's side does
+    "executor": "processes:1",
 }
 
 

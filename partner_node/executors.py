@@ -4,13 +4,15 @@ A part (one bucket) is a pure function of what it is given, so it may be compute
 is secret: digests of one bucket's ids under the job's salt, and the job's seeds of base transfers. A cluster must be
 this node's own, inside its house, with TLS. Results come back in the order of the tasks; one task is done here.
 
-Setting `[matching] executor` of node.toml: "processes" (as many workers as cores), "dask+tls://host:port" (certificates
-by Dask's own settings, `distributed.comm.tls`), or "dask://host:port" for a cluster on this machine.
+Setting `[matching] executor` of node.toml: "processes" (as many workers as cores), "processes:4" (so many; with one the
+node computes itself), "dask+tls://host:port" (certificates by Dask's own settings, `distributed.comm.tls`), or
+"dask://host:port" for a cluster on this machine.
 """
 
 import logging
 import multiprocessing
 import os
+import re
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -46,13 +48,13 @@ def make(name: str) -> Executor:
 
     A name of a Dask cluster needs the extra `dask`.
     """
-    if name == PROCESSES:
-        return Processes(os.cpu_count() or 1)
+    if count := re.fullmatch(rf"{PROCESSES}(?::([1-9][0-9]{{0,2}}))?", name, re.ASCII):
+        return Processes(int(count[1] or os.cpu_count() or 1))
     for prefix, scheme in DASK.items():
         if name.startswith(prefix):
             return Dask(name, scheme + name.removeprefix(prefix))
     raise ExecutorUnreachable(
-        address=name[:80], why=f"{PROCESSES}, dask+tls://host:port or dask://host:port is expected"
+        address=name[:80], why=f"{PROCESSES}, {PROCESSES}:4, dask+tls://host:port or dask://host:port is expected"
     )
 
 

@@ -98,9 +98,15 @@ def test_threads_take_what_releases_the_lock(processes: Executor) -> None:
     assert [value for value, _ in processes.threads(identity, range(5))] == [*range(5)]
 
 
-def test_another_name_is_refused() -> None:
+@pytest.mark.parametrize("name", ["threads://somewhere", "processes:0", "processes:", "processes:1000", "processes:٤"])
+def test_another_name_is_refused(name: str) -> None:
     with pytest.raises(ExecutorUnreachable):
-        executors.make("threads://somewhere")
+        executors.make(name)
+
+
+def test_a_single_worker_is_the_node_itself() -> None:
+    made = executors.make("processes:1")
+    assert [pid for _, pid in made.parts(identity, range(3))] == [os.getpid()] * 3
 
 
 def test_a_cluster_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
