@@ -1,22 +1,25 @@
 """`make bench NAME=matching`: the clients that two parties share, our engines beside SecretFlow and OpenMined.
 
 The engine alone: two processes, one connection on loopback, nothing of hub and nodes. Every match is made by two fresh
-processes, the engines of a case in turn; the receiver's result is compared with the true one each time.
+processes, the engines of a case in turn; the receiver's result is compared with the true one each time. In turn with
+them the product: two nodes through a hub (benchmarks/matching_alliance.py), founded once for each case.
 
 ECOHUB_BENCH_SIZES=4096,1024x1048576 are the cases (receiver x sender, one number for both), ECOHUB_BENCH_RUNS=1 the
-runs, ECOHUB_BENCH_ENGINES=oprf,rr22 the engines. What is left out is not judged. All of it takes about an hour.
+runs, ECOHUB_BENCH_ENGINES=relay,listed the engines. What is left out is not judged. All of it takes about an hour.
 """
 
 import os
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from benchmarks import matching_report
+from benchmarks import matching_alliance, matching_report
 from benchmarks.harness import Row, publish, row, short
+from benchmarks.matching_alliance import Relayed
 from benchmarks.matching_pair import Match, Pair
 from benchmarks.peers import environment
 from benchmarks.peers.match import RECEIVER, SENDER
@@ -39,6 +42,7 @@ ENGINES = (
     Engine(key="oprf", name="oprf, rows", entry="benchmarks.matching_engines:oprf_rows", ours=True),
     Engine(key="listed", name="oprf, listed", entry="benchmarks.matching_engines:oprf_checked_listed", ours=True),
     Engine(key="unlisted", name="oprf, unlisted", entry="benchmarks.matching_engines:oprf_checked_unlisted", ours=True),
+    Engine(key="relay", name=matching_report.RELAY, entry="", ours=True),
     Engine(key="oprf-csv", name="oprf, CSV", entry="benchmarks.matching_engines:oprf_files", ours=True),
     Engine(key="ecdh", name="ecdh, count", entry="benchmarks.matching_engines:ecdh_count", ours=True),
     Engine(key="rr22", name="spu RR22", entry="benchmarks.peers.spu:rr22", ours=False),
@@ -52,14 +56,7 @@ def run() -> None:
     peers = Path(sys.executable) if all(engine.ours for engine in engines) else environment.python(bare=True)
     rows: list[Row] = []
     for sizes in cases:
-        matches: dict[str, list[Match]] = {engine.name: [] for engine in engines}
-        for turn in range(RUNS):
-            for engine in engines:
-                match = measured(peers, engine, sizes)
-                matches[engine.name].append(match)
-                print(f"{sizes[0]:,} x {sizes[1]:,}, {turn + 1} of {RUNS}, {_line(engine, match)}", flush=True)
-        for name, found in matches.items():
-            rows += rows_of(name, sizes, found)
+        rows += _case(sizes, engines, peers)
     names = [engine.name for engine in engines]
     publish(
         "matching",
@@ -68,6 +65,31 @@ def run() -> None:
         matching_report.table(rows, names),
         partial(matching_report.draw, rows=rows, engines=names),
     )
+
+
+def _case(sizes: tuple[int, int], engines: Sequence[Engine], peers: Path) -> list[Row]:
+    """The rows of one case, its engines measured in turn."""
+    matches: dict[str, list[Match]] = {engine.name: [] for engine in engines}
+    relayed: list[Relayed] = []
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="eb")))  # short: node sockets
+        relay = None
+        if any(engine.key == "relay" for engine in engines):
+            print(f"an alliance of two nodes with {sizes[0]:,} and {sizes[1]:,} clients", flush=True)
+            relay = stack.enter_context(matching_alliance.relay(folder, sizes))
+        for turn in range(RUNS):
+            for engine in engines:
+                if relay is not None and engine.key == "relay":
+                    relayed.append(relay.match())
+                    match = relayed[-1].match
+                else:
+                    match = measured(peers, engine, sizes)
+                matches[engine.name].append(match)
+                print(f"{sizes[0]:,} x {sizes[1]:,}, {turn + 1} of {RUNS}, {_line(engine, match)}", flush=True)
+        if relay is not None:
+            relay.check(folder)
+    rows = [row for name, found in matches.items() for row in rows_of(name, sizes, found)]
+    return rows + (matching_alliance.rows_of(sizes, relayed) if relayed else [])
 
 
 def asked_cases() -> list[tuple[int, int]]:

@@ -8,14 +8,15 @@ of the whole job. The first match of an alliance is not counted: worker processe
 
 import csv
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import hub_books
+from benchmarks import hub_books, matching_report
+from benchmarks.harness import Row, row
 from benchmarks.matching_pair import Match
 from benchmarks.peers import traffic
 from benchmarks.peers.match import DIGITS, RECEIVER, SCATTER, SENDER, SIDES_APART, Place, check_rows, clients
@@ -172,6 +173,19 @@ def relay(folder: Path, sizes: tuple[int, int]) -> Iterator[Relay]:
         made = Relay(alliance, sizes)
         made.match()
         yield made
+
+
+def rows_of(sizes: tuple[int, int], matches: Sequence[Relayed]) -> list[Row]:
+    """What only the way through the hub costs, beside the rows that every engine has."""
+
+    def made(metric: str, unit: str, values: Sequence[float]) -> Row:
+        return row(matching_report.case(sizes), matching_report.RELAY, max(sizes), values, metric=metric, unit=unit)
+
+    return [
+        made("seconds of the whole job", "s", [match.job_seconds for match in matches]),
+        made("hub CPU-seconds", "s", [match.hub_cpu for match in matches]),
+        made("hub peak memory", "B", [match.hub_peak for match in matches]),
+    ]
 
 
 def write(folder: Path, sizes: tuple[int, int], rank: int) -> Path:

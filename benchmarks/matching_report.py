@@ -9,7 +9,10 @@ from rich.table import Table
 from benchmarks.harness import Row, Target, short
 
 OURS, FILES, COUNT, FASTEST_PEER = "oprf, rows", "oprf, CSV", "ecdh, count", "spu RR22"
+RELAY, RELAYED = "oprf, relay", "oprf, listed"  # the product, and the engine alone with the option that it takes
 MILLION, MIDDLE = (1 << 20, 1 << 20), (1 << 16, 1 << 16)
+RELAY_SIZES = (MIDDLE, (1 << 18, 1 << 18), MILLION)
+RELAY_FACTOR_MAX = 1.2
 MILLION_SECONDS_MAX = 10.0
 MIDDLE_SECONDS_MAX = 1.5
 COUNT_SECONDS_MAX = 20.0
@@ -25,7 +28,7 @@ COLUMNS = {
     "receiver peak memory": "peak receiver",
     "sender peak memory": "peak sender",
 }
-COLOURS = ("#c53030", "#dd6b20", "#f6ad55", "#d53f8c", "#2b6cb0", "#2f855a", "#b7791f", "#6b46c1")
+COLOURS = ("#c53030", "#dd6b20", "#f6ad55", "#d53f8c", "#2b6cb0", "#2f855a", "#b7791f", "#6b46c1", "#1a202c")
 SCALE = {"s": 1.0, "B": 1e6}
 
 
@@ -61,6 +64,11 @@ def targets(rows: Sequence[Row]) -> list[Target]:
     judge("sender's memory", OURS, MILLION, "sender peak memory", MEMORY_MAX)
     judge("on the wire", OURS, MILLION, "wire", WIRE_MAX)
     judge("seconds", OURS, MIDDLE, "seconds", MIDDLE_SECONDS_MAX)
+    for sizes in RELAY_SIZES:
+        relay, alone = (find(rows, one, sizes, "seconds") for one in (RELAY, RELAYED))
+        if relay and alone:
+            what = f"{case(sizes)}: seconds of {RELAY} / {RELAYED}"
+            judged.append(Target(what=what, figure=relay.median / alone.median, limit=RELAY_FACTOR_MAX, unit="x"))
     judge("seconds", COUNT, MIDDLE, "seconds", COUNT_SECONDS_MAX)
     return judged
 
@@ -68,7 +76,7 @@ def targets(rows: Sequence[Row]) -> list[Target]:
 def table(rows: Sequence[Row], engines: Sequence[str]) -> Table:
     """One line for each case and engine; medians."""
     made = Table(
-        title="benchmark matching: the engine alone, receiver x sender; medians",
+        title="benchmark matching, receiver x sender: engines alone, and the product through its relay; medians",
         title_justify="left",
         box=box.SIMPLE_HEAD,
         padding=(0, 0, 0, 1),
@@ -103,7 +111,7 @@ def draw(canvas: Any, rows: Sequence[Row], engines: Sequence[str]) -> None:
             panel.plot(sizes[0], limit, "v", color="black", zorder=3)
     panels[0][0].legend(fontsize=8)
     runs = f"median of {max(r.runs for r in rows)} runs"
-    canvas.suptitle(f"matching, the engine alone, {runs}; triangles: targets of {OURS}")
+    canvas.suptitle(f"matching, {runs}; triangles: targets of {OURS}")
     canvas.tight_layout()
 
 

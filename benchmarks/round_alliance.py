@@ -5,22 +5,18 @@ replies over mutual TLS, durable tasks and keys on disk, encryption, one answer 
 checkpoint. The seconds of a round are those between the ends of two rounds in the hub's own books.
 """
 
-import os
-import sqlite3
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from benchmarks import hub_books
 from benchmarks.harness import Row, row
-from benchmarks.peers.brood import descendants
 from federation.plan_horizontal import HorizontalPlan
 from sandbox import party_files
 from sandbox.banks import files
@@ -97,7 +93,9 @@ def _case(alliance: Alliance, data: Banks, case: Case) -> list[Row]:
     digest = launch_banks.approved(alliance, body)
     read = HorizontalPlan.from_body(alliance.job(digest)["body"])
     books = alliance.world.hub_folder / "hub.db"
-    hub, *nodes = (_pid(path) for path in (alliance.world.hub_config, *map(alliance.world.node_config, data.names)))
+    hub, *nodes = (
+        hub_books.pid_of(path) for path in (alliance.world.hub_config, *map(alliance.world.node_config, data.names))
+    )
     before = _bytes(books)
     launch_banks.start(alliance, digest)
     used = _followed(books, digest, (hub, *nodes))
@@ -112,7 +110,7 @@ def _case(alliance: Alliance, data: Banks, case: Case) -> list[Row]:
         made("round", "s", seconds),
         made(HUB_SECONDS, "s", [used[hub]]),
         made(NODE_SECONDS, "s", [used[pid] for pid in nodes]),
-        made(HUB_MEMORY, "B", [_peak(hub)]),
+        made(HUB_MEMORY, "B", [hub_books.memory("VmHWM", hub)]),
         made(NODE_BYTES, "B", [(_bytes(books) - before) / rounds / case.nodes]),
     ]
 
@@ -127,10 +125,10 @@ def _followed(books: Path, digest: str, pids: Sequence[int]) -> Mapping[int, flo
     seen: list[tuple[int, dict[int, float]]] = []
     while time.monotonic() < end and state not in ENDED:
         time.sleep(LOOK_SECONDS)
-        ((state, reason),) = _query(books, "select state, reason from proposal where digest = ?", digest)
-        ((round_,),) = _query(books, "select coalesce(max(round), 0) from run_round where job = ?", digest)
+        ((state, reason),) = hub_books.query(books, "select state, reason from proposal where digest = ?", digest)
+        ((round_,),) = hub_books.query(books, "select coalesce(max(round), 0) from run_round where job = ?", digest)
         if round_ and (not seen or round_ > seen[-1][0]):
-            seen.append((round_, {pid: _cpu(pid) for pid in pids}))
+            seen.append((round_, {pid: hub_books.cpu_seconds(pid) for pid in pids}))
     if state != "COMPLETED" or len(seen) < 2:
         raise RunNotCompleted(f"{digest[:12]} is {state}: {reason}")
     (first, earlier), (last, later) = seen[0], seen[-1]
@@ -140,37 +138,11 @@ def _followed(books: Path, digest: str, pids: Sequence[int]) -> Mapping[int, flo
 def _rounds(books: Path, digest: str, rounds: int) -> list[float]:
     """Seconds of the rounds after the first, whose keys are dealt and whose caches are filled."""
     query = "select round, ended_at from run_round where job = ? order by round"
-    ends = {number: datetime.fromisoformat(str(at)) for number, at in _query(books, query, digest)}
+    ends = {number: datetime.fromisoformat(str(at)) for number, at in hub_books.query(books, query, digest)}
     fits = [ends[number] for number in range(1, rounds + 1)]
     return [(after - earlier).total_seconds() for earlier, after in pairwise(fits)]
 
 
 def _bytes(books: Path) -> float:
-    ((moved,),) = _query(books, "select coalesce(sum(bytes_down + bytes_up), 0) from task")
+    ((moved,),) = hub_books.query(books, "select coalesce(sum(bytes_down + bytes_up), 0) from task")
     return float(moved)
-
-
-def _query(books: Path, query: str, *values: str) -> list[Any]:
-    with closing(sqlite3.connect(f"file:{books}?mode=ro", uri=True)) as connection:
-        return connection.execute(query, values).fetchall()
-
-
-def _pid(config: Path) -> int:
-    """The process that was started with this settings file."""
-    for pid in descendants(os.getpid()):
-        if str(config).encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
-            return pid
-    raise RunNotCompleted(f"no process runs with {config.name}")
-
-
-def _peak(pid: int) -> float:
-    """The most memory a process has held (VmHWM), from the system's own count."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    status = dict(line.split(":", 1) for line in lines)
-    return float(status["VmHWM"].split()[0]) * 1024
-
-
-def _cpu(pid: int) -> float:
-    """Processor seconds that a process has used, all its threads."""
-    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
