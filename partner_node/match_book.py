@@ -29,7 +29,7 @@ class Entry:
     job: str
     partner: str
     asset: str
-    named: bool
+    among: str
     month: str
     own: int
     peer: int
@@ -74,6 +74,7 @@ class Before:
     """An earlier match's set, over the same ids as `Placed.members`."""
 
     job: str
+    among: str
     named: bool
     members: Bits
 
@@ -102,14 +103,13 @@ def place(session: Session, partner: str, asset: str, own: Digests) -> Placed:
 
 def earlier(session: Session, partner: str, asset: str, length: int) -> Iterator[Before]:
     """Every match towards a partner from an asset, its members over `length` ids, newest first."""
-    query = select(MatchEntryRow.job, MatchEntryRow.named, MatchEntryRow.members).where(
-        MatchEntryRow.partner == partner, MatchEntryRow.asset == asset
-    )
-    for job, named, members in session.execute(query.order_by(MatchEntryRow.number.desc())):
+    row = MatchEntryRow
+    query = select(row.job, row.among, row.named, row.members).where(row.partner == partner, row.asset == asset)
+    for job, among, named, members in session.execute(query.order_by(row.number.desc())):
         bits = np.zeros(length, dtype=np.uint8)
         kept = np.unpackbits(np.frombuffer(members, dtype=np.uint8))[:length]
         bits[: len(kept)] = kept
-        yield Before(job=job, named=named, members=bits)
+        yield Before(job=job, among=among, named=named, members=bits)
 
 
 def elsewhere(session: Session, partner: str, asset: str) -> Iterator[tuple[str, bool, Digests]]:
@@ -124,9 +124,10 @@ def elsewhere(session: Session, partner: str, asset: str) -> Iterator[tuple[str,
         yield row.job, row.named, np.sort(known[members == 1])
 
 
-def named_sets(session: Session, partner: str, asset: str, length: int) -> frozenset[bytes]:
-    """The digests of sets whose shared clients were named. One set at a time is in memory."""
-    return frozenset(digest(one.members) for one in earlier(session, partner, asset, length) if one.named)
+def named_sets(session: Session, partner: str, asset: str, length: int) -> frozenset[tuple[str, bytes]]:
+    """Among whom, and the digest, of sets whose common clients were named. One set at a time is in memory."""
+    sets = earlier(session, partner, asset, length)
+    return frozenset((one.among, digest(one.members)) for one in sets if one.named)
 
 
 def digest(bits: Bits) -> bytes:
@@ -145,6 +146,11 @@ def largest(session: Session, partner: str, asset: str) -> int:
 
 def book(session: Session, entry: Entry) -> None:
     session.add(MatchEntryRow(**{name: getattr(entry, name) for name in Entry.__slots__}))
+
+
+def name(session: Session, job: str) -> None:
+    """Note that a job's result said who the common clients are."""
+    session.execute(update(MatchEntryRow).where(MatchEntryRow.job == job).values(named=True))
 
 
 def usage(session: Session, partner: str, month: str, *, other_than: str = "") -> Usage:

@@ -41,9 +41,12 @@ from partner_node.readings import Identifiers
 from partner_node.settings import Asset, Settings
 from partner_node.store import Proposal
 from privacy.errors import Failure
+from privacy.psi.job import ALIGN, ALIGN_ALL, COUNT_THEN_ROWS, LEADER, ROWS
+from privacy.psi.values import Outcome
 
 HIGH, LOW = "high", "low"
-NAMED = ("align", "rows", "labels")
+NAMED = (ALIGN, ALIGN_ALL, ROWS, "labels")  # their results say who is shared, not only how many
+NAMES_GIVEN = (Outcome.SHARED, Outcome.GAVE_ROWS, Outcome.NOT_ENTITLED)  # a follower is not told how `rows` ended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +55,14 @@ class Share:
 
     count: int | None
     below: int  # the job's minimum; only where count is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a job asks towards one partner: who, or only how many, of the own clients all of certain parties have."""
+
+    among: str  # these parties, ascending
+    named: bool
 
 
 class Guard:
@@ -85,7 +96,7 @@ class Guard:
         self._look_at(proposal.body, asset, found)
         digests = match_book.digests(found.row_keys)
         for peer in self.peers(proposal.body):
-            self._placed(session, peer, asset, digests, named=is_named(proposal.body))
+            self._placed(session, peer, asset, digests, self.question(proposal.body, peer))
 
     def before(
         self,
@@ -111,12 +122,13 @@ class Guard:
         for peer in self.peers(body):
             assert slots[peer] >= counts[peer], "the sizes of a job hold what was committed"
             self._check_peer(session, proposal.digest, peer, counts[peer], slots[peer], month_of(now))
-            placed = self._placed(session, peer, asset, digests, named=is_named(body))
+            question = self.question(body, peer)
+            placed = self._placed(session, peer, asset, digests, question)
             entry = Entry(
                 job=proposal.digest,
                 partner=peer,
                 asset=asset.name,
-                named=is_named(body),
+                among=question.among,
                 month=month_of(now),
                 own=len(found.ids),
                 peer=counts[peer],
@@ -132,6 +144,11 @@ class Guard:
         """Book a match towards its partners. Nothing takes it back: what a broken match told can't be known."""
         for entry in entries:
             match_book.book(session, entry)
+
+    def ended(self, session: Session, proposal: Proposal, outcome: str) -> None:
+        """Until a match ends with names it counts as a number: who breaks it off after its first message has none."""
+        if proposal.body["mode"] in (*NAMED, COUNT_THEN_ROWS) and Outcome(outcome) in NAMES_GIVEN:
+            match_book.name(session, proposal.digest)
 
     def after(self, session: Session, job: str, share: Share, now: datetime) -> None:
         """Raise an alarm against each partner with which the share of common clients is outside the limits.
@@ -163,6 +180,15 @@ class Guard:
     def peers(self, body: Body) -> Iterator[str]:
         """All other parties: also those that this side sends nothing learn from what it entered."""
         return (item["partner"] for item in approvals.parties(body) if item["partner"] != self._me)
+
+    def question(self, body: Body, peer: str) -> Question:
+        """What a job asks of this side and another. Of an alignment of three or more a leader learns the overlap with
+        each other party, and followers what all have; `count-then-rows` asks for names only after the number.
+        """
+        parties = {item["partner"]: item["role"] for item in approvals.parties(body)}
+        all_have = body["mode"] == ALIGN_ALL or LEADER not in (parties[self._me], parties[peer])
+        among = ",".join(sorted(parties if all_have else (self._me, peer)))
+        return Question(among=among, named=body["mode"] in NAMED)
 
     def _look_at(self, body: Body, asset: Asset, found: Identifiers) -> None:
         """The own set by itself. Raises OwnSetTooLarge, IdentifiersInSequence."""
@@ -201,11 +227,11 @@ class Guard:
         if used.ever + slots > limits.peer_identifiers_ever:
             raise IdentifierBudgetSpent(peer=peer, used=used.ever, more=slots, limit=limits.peer_identifiers_ever)
 
-    def _placed(self, session: Session, peer: str, asset: Asset, digests: Digests, *, named: bool) -> Placed:
+    def _placed(self, session: Session, peer: str, asset: Asset, digests: Digests, question: Question) -> Placed:
         """The own set among those entered before. Raises DistinctBudgetSpent, SetsTooAlike."""
         placed = match_book.place(session, peer, asset.name, digests)
         self._check_distinct(session, peer, asset, len(digests), placed)
-        self._check_difference(session, peer, asset, digests, placed, named=named)
+        self._check_difference(session, peer, asset, digests, placed, question)
         return placed
 
     def _check_distinct(self, session: Session, peer: str, asset: Asset, own: int, placed: Placed) -> None:
@@ -215,20 +241,22 @@ class Guard:
             raise DistinctBudgetSpent(asset=asset.name, peer=peer, limit=limit)
 
     def _check_difference(
-        self, session: Session, peer: str, asset: Asset, digests: Digests, placed: Placed, *, named: bool
+        self, session: Session, peer: str, asset: Asset, digests: Digests, placed: Placed, question: Question
     ) -> None:
         """Refuse a set that says too much beside an earlier one.
 
         Two figures: their difference is about the clients in one set only, so these must be none or many. A figure and
-        names: the same, but for a figure over a set that was named whole as well, which adds nothing to the names. Two
-        lists of names: each says its own; who left says nothing, a few who came are people asked about by name.
+        names: the same, unless the figure's set was named whole as well, among the parties that the figure is about,
+        to whom it adds nothing then, or among those of this question, whose answer follows from these names. Two lists
+        of names: each says its own; who left says nothing, a few who came are people asked about by name.
         Sets of another asset are other sets of the same people.
         """
-        minimum = self._rules.of(peer).minimum
-        covered = match_book.named_sets(session, peer, asset.name, len(placed.members)) if named else frozenset()
-        for one in match_book.earlier(session, peer, asset.name, len(placed.members)):
+        minimum, named, length = self._rules.of(peer).minimum, question.named, len(placed.members)
+        known = match_book.named_sets(session, peer, asset.name, length) if named else frozenset()
+        for one in match_book.earlier(session, peer, asset.name, length):
             differ = one.members != placed.members
-            if named and match_book.digest(one.members) in covered:
+            members = match_book.digest(one.members)
+            if named and (one.named or not known.isdisjoint({(one.among, members), (question.among, members)})):
                 differ &= placed.members == 1
             if 0 < np.count_nonzero(differ) < minimum:
                 raise SetsTooAlike(asset=asset.name, job=one.job[:16], peer=peer, minimum=minimum)
@@ -247,11 +275,6 @@ class Guard:
 
     def _asset(self, body: Body) -> Asset:
         return self._settings.asset(approvals.party(body, self._me).get("asset"))
-
-
-def is_named(body: Body) -> bool:
-    """The result of a job says who is shared, not only how many; `count-then-rows` may end with the number."""
-    return body["mode"] in NAMED
 
 
 def month_of(now: datetime) -> str:

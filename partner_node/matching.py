@@ -238,7 +238,8 @@ class Matching:
         return Answer(head=head, body=relay.pack_list(post.sealed), write=write)
 
     def _look(self, transaction: Session, proposal: Proposal, job: MatchJob, finished: Finished) -> None:
-        """Let the guard see what this side learnt, if it learnt anything."""
+        """Let the guard see how the match ended, and what this side learnt, if it learnt anything."""
+        self.guard.ended(transaction, proposal, finished.outcome)
         if self._node.settings.partner in job.entitled:
             share = Share(count=finished.count, below=job.minimum)
             self.guard.after(transaction, proposal.digest, share, self._node.clock())

@@ -19,7 +19,8 @@ class MatchEntryRow(Base):
     job: Mapped[str]
     partner: Mapped[str] = mapped_column(index=True)
     asset: Mapped[str]
-    named: Mapped[bool]  # its result says who is shared, not only how many
+    among: Mapped[str]  # ids of the parties whose common clients its result is about, ascending: two, or all of the job
+    named: Mapped[bool] = mapped_column(default=False)  # its result said who they are, not only how many
     month: Mapped[str]  # of the booking, UTC, such as 2026-10
     own: Mapped[int]  # distinct own ids entered
     peer: Mapped[int]  # distinct ids that the partner committed to

@@ -23,12 +23,20 @@ RULES = "minimum = 5\noverlap_percent = [0, 100]"
 
 
 class Scene:
-    """Broker and bank; the broker leads. `numbers`: their clients, all with consent."""
+    """Broker and bank, or a platform too; the broker leads. `numbers`: their clients, all with consent."""
 
-    def __init__(self, folder: Path, broker: list[int], bank: list[int], rules: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        broker: list[int],
+        bank: list[int],
+        rules: dict[str, str] | None = None,
+        platform: list[int] | None = None,
+    ) -> None:
         self.clock, authority = MovableClock(), TestAuthority()
         self.nodes: list[TestNode] = []
-        for name, numbers in (("broker", broker), ("bank", bank)):
+        named = {"broker": broker, "bank": bank} | ({} if platform is None else {"platform": platform})
+        for name, numbers in named.items():
             node = alliance.make_node(
                 folder,
                 name,
@@ -41,7 +49,7 @@ class Scene:
             alliance.consent(node, numbers)
             self.nodes.append(node)
         alliance.pin_all(self.nodes)
-        self.broker, self.bank = self.nodes
+        self.broker, self.bank = self.nodes[:2]
         self.jobs = 0
 
     def enter(self, node: TestNode, numbers: list[int]) -> None:
@@ -64,31 +72,44 @@ class Scene:
         """A node after a restart, in the scene's place of it."""
         opened = node.reopened()
         self.nodes[self.nodes.index(node)] = opened
-        self.broker, self.bank = self.nodes
+        self.broker, self.bank = self.nodes[:2]
         return opened
 
     def propose(self, mode: str = "count", minimum: int = 5, **changes: Any) -> str:
         """A job that both people approved. Raises the failure of a node that refuses the approval."""
         self.jobs += 1
         asset = changes.pop("asset", "clients")  # the broker's
-        body = alliance.match_body(self.nodes, mode=mode, minimum=minimum, nonce=f"{self.jobs:032x}", **changes)
+        nodes = self.parties(mode)
+        body = alliance.match_body(nodes, mode=mode, minimum=minimum, nonce=f"{self.jobs:032x}", **changes)
         approvals.party(body, "broker")["asset"] = asset
-        return alliance.propose(self.nodes, "match", body)
+        return alliance.propose(nodes, "match", body)
+
+    def parties(self, mode: str) -> list[TestNode]:
+        """Everybody for `align-all`, broker and bank for the other modes."""
+        return self.nodes if mode == "align-all" else self.nodes[:2]
 
     def match(self, mode: str = "count", minimum: int = 5, **changes: Any) -> str | int:
         """The number of shared clients that the broker learns (0: below the minimum), or the code of a refusal."""
         job = self.propose(mode, minimum, **changes)
         try:
-            approvals = alliance.approve(self.nodes, job)
+            approvals = alliance.approve(self.parties(mode), job)
         except Failure as failure:
             return failure.code
-        return self.run(job, approvals)
+        return self.run(job, approvals, mode=mode)
 
-    def run(self, job: str, approvals: list[canonical.Value]) -> str | int:
+    def run(
+        self, job: str, approvals: list[canonical.Value], mode: str = "count", decision: str = "agree"
+    ) -> str | int:
+        """As `match`, of a job that was approved. decision: of both people, where they are asked."""
         self.job = job
         try:
-            relay = _Relay(self.nodes, job, approvals)
+            relay = _Relay(self.parties(mode), job, approvals)
             results = relay.run()
+            if mode == "count-then-rows":
+                for node in relay.nodes.values():
+                    node.command("match.decide", job=job, decision=decision, person="privacy officer")
+                    relay.more.add(node.partner)
+                results = relay.run()
         except Refused as refusal:
             return refusal.code
         return results["broker"]["body"]["count"] or 0

@@ -159,6 +159,59 @@ def test_after_a_withdrawal_clients_are_matched_by_name_again(tmp_path: Path) ->
     assert scene.match() == "MATCH_SETS_TOO_ALIKE", "a number would say whether the one who withdrew is shared"
 
 
+def test_after_a_withdrawal_all_of_three_are_matched_by_name_again(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, EVERYBODY, BANK, platform=CLIENTS[:150])
+    assert scene.match(mode="align-all", version=2) == 100
+    scene.bank.command("consent.withdraw", client_id=alliance.resident_id(BANK[0]))
+    assert scene.match(mode="align-all", version=2) == 99
+
+
+@both
+def test_names_of_what_all_three_share_do_not_cover_a_number_of_two(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: bool
+) -> None:
+    """The platform lacks one of the bank's clients, so the names that all three share leave it out; the number less
+    the later names of all others says that the broker has it.
+    """
+    scene = Scene(tmp_path, EVERYBODY, BANK, platform=BANK[1:])
+    assert [scene.match(), scene.match(mode="align-all", version=2)] == [100, 99]
+    scene.enter(scene.bank, BANK[1:])
+    if out:
+        take_out(monkeypatch, scene.bank, "_check_difference")
+    assert scene.match(mode="align") == (99 if out else "MATCH_SETS_TOO_ALIKE")
+
+
+@both
+@pytest.mark.parametrize("decision", ["agree", "refuse"])
+def test_a_number_after_which_rows_came_or_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: bool, decision: str
+) -> None:
+    """Rows of the whole set cover its number, so names can follow a withdrawal; a refusal leaves the number alone."""
+    scene = Scene(tmp_path, EVERYBODY, BANK)
+    job = scene.propose("count-then-rows", version=2)
+    assert scene.run(job, alliance.approve(scene.nodes, job), "count-then-rows", decision) == 100
+    scene.enter(scene.bank, BANK[1:])
+    if out:
+        take_out(monkeypatch, scene.bank, "_check_difference")
+    assert scene.match(mode="align") == ("MATCH_SETS_TOO_ALIKE" if decision == "refuse" and not out else 99)
+
+
+@both
+def test_a_match_by_name_that_was_broken_off_covers_no_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: bool
+) -> None:
+    """Whoever wants the number of all and the names of all but one breaks the match by name off before it tells."""
+    scene = Scene(tmp_path, EVERYBODY, BANK)
+    assert scene.match() == 100
+    job = scene.propose("align")
+    relay = MatchRelay(scene.nodes, job, alliance.approve(scene.nodes, job))
+    assert [relay.step(name).kind for name in ("broker", "bank")] == [OK, OK]
+    scene.enter(scene.bank, BANK[1:])
+    if out:
+        take_out(monkeypatch, scene.bank, "_check_difference")
+    assert scene.match(mode="align") == (99 if out else "MATCH_SETS_TOO_ALIKE")
+
+
 # --- guessed ids
 
 

@@ -18,9 +18,10 @@ from partner_node import settings as node_settings
 from partner_node.database import Database
 from partner_node.errors import SettingsInvalid
 from partner_node.match_book import Entry
-from partner_node.match_guard import Guard, Share, month_of
+from partner_node.match_guard import Guard, Question, Share, month_of
 from partner_node.match_guard_errors import MonthlyJobsSpent, NoAlarm, OverlapAlarm
 from partner_node.match_rules import Limits, MatchRules
+from privacy.ids import PartnerId
 from privacy.psi import rows
 from privacy.psi.oprf.options import CHECKED_LISTED, CHECKED_UNLISTED, Option
 from privacy.psi.oprf.parameters import parameters
@@ -45,8 +46,8 @@ def entry(session: Session, job: str, keys: list[bytes], *, partner: str = "bank
     """Book a set of clients towards a partner."""
     placed = match_book.place(session, partner, "clients", match_book.digests(keys))
     made = Entry(
-        job=job, partner=partner, asset="clients", named=False, month="2026-10", own=len(keys), peer=100, slots=100,
-        time="2026-10-01T08:00:00+00:00", added=placed.added.tobytes(), members=match_book.pack(placed.members),
+        job=job, partner=partner, asset="clients", among="bank,broker", month="2026-10", own=len(keys), peer=100,
+        slots=100, time="2026-10-01T08:00:00+00:00", added=placed.added.tobytes(), members=match_book.pack(placed.members),
     )  # fmt: skip
     made = replace(made, **changes)
     match_book.book(session, made)
@@ -191,6 +192,35 @@ def test_no_id_stands_in_the_books(scene: Scene) -> None:
     with closing(sqlite3.connect(scene.bank.folder / "data" / "node.db")) as connection:
         ((added,),) = connection.execute("SELECT added FROM match_entry").fetchall()
     assert len(added) == 100 * match_book.DIGEST_BYTES
+
+
+@pytest.mark.parametrize(
+    ("mode", "roles", "peer", "among", "named"),
+    [
+        ("count", "bank:leader me:follower", "bank", "bank,me", False),
+        ("count-then-rows", "bank:leader me:follower", "bank", "bank,me", False),
+        ("align-hidden", "bank:leader me:follower", "bank", "bank,me", False),
+        ("rows", "bank:leader me:follower", "bank", "bank,me", True),
+        ("align", "me:leader bank:follower broker:follower", "bank", "bank,me", True),
+        ("align", "me:follower bank:leader broker:follower", "bank", "bank,me", True),
+        ("align", "me:follower bank:leader broker:follower", "broker", "bank,broker,me", True),
+        ("align-all", "me:leader bank:follower broker:follower", "bank", "bank,broker,me", True),
+    ],
+)
+def test_what_a_job_asks_towards_a_partner(
+    tmp_path: Path, mode: str, roles: str, peer: str, among: str, named: bool
+) -> None:
+    parties = [dict(zip(("partner", "role"), party.split(":"), strict=True)) for party in roles.split()]
+    guard = Guard(replace(load(tmp_path, GOOD), partner=PartnerId("me")))
+    body: Any = {"mode": mode, "parties": parties}
+    assert guard.question(body, peer) == Question(among=among, named=named)
+
+
+def test_a_match_by_name_is_booked_as_one_when_it_ended_with_names(scene: Scene) -> None:
+    scene.match(mode="align")
+    scene.match(mode="align", minimum=101)
+    found = [line["named"] for line in scene.bank.command("matching.records")["matches"]]
+    assert found == [True, False], "below the minimum nobody was named"
 
 
 # --- alarms
