@@ -1,9 +1,11 @@
 """The signed documents of a match at the hub: input commitments and results, verified and kept with their leaves."""
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 
 from ecowire import documents
+from ecowire.documents import Body
 from hub import proposals
 from hub.records import Proposal
 from hub.services import HeadInvalid, Services, text, whole
@@ -60,12 +62,13 @@ def signed(tx: Transaction, job: Proposal, kind: str) -> list[documents.Signed]:
 
 
 def check_complete(tx: Transaction, job: Proposal) -> None:
-    """Raises MatchDocumentInvalid unless everybody who is entitled reported, and the reports agree."""
+    """Raises MatchDocumentInvalid unless everybody reported, and the reports and transcripts agree."""
     terms = MatchJob.from_body(job.body)
     results = {document.signer: document.body for document in signed(tx, job, RESULT)}
-    for name in map(PartnerId, terms.entitled):
+    for name in job.parties:
         if name not in results:
             raise MatchDocumentInvalid(what=RESULT, node=name, why="it is missing")
+    _check_transcripts(results)
     orders = {str(body.get("order", "")) for body in results.values()}
     if terms.mode in ALIGNMENTS and len(orders) != 1:
         raise MatchDocumentInvalid(what=RESULT, node=", ".join(sorted(results)), why="the parties' orders differ")
@@ -77,6 +80,20 @@ def check_complete(tx: Transaction, job: Proposal) -> None:
         raise MatchDocumentInvalid(what=RESULT, node=", ".join(sorted(results)), why="only one says rows were refused")
 
 
+def _check_transcripts(results: Mapping[PartnerId, Body]) -> None:
+    """The digests that the two ends of each pair have of all they exchanged are the same."""
+    told = {(str(one), peer): digest for one, body in results.items() for peer, digest in _transcripts(body).items()}
+    for one, peer in told:
+        if told[one, peer] != told.get((peer, one)):
+            both = ", ".join(sorted((one, peer)))
+            raise MatchDocumentInvalid(what=RESULT, node=both, why="the transcripts of their two ends differ")
+
+
+def _transcripts(body: Body) -> Mapping[str, canonical.Value]:
+    value = body.get("transcripts")
+    return value if isinstance(value, dict) else {}
+
+
 def _check_commitment(job: Proposal, document: documents.Signed) -> None:
     body = document.body
     try:
@@ -84,7 +101,7 @@ def _check_commitment(job: Proposal, document: documents.Signed) -> None:
         root = text(body, "root", longest=64)
     except HeadInvalid as failure:
         raise MatchDocumentInvalid(what=COMMITMENT, node=document.signer, why=failure.message()) from None
-    if not re.fullmatch(r"[0-9a-f]{64}", root) or count > IDENTIFIERS_MAX:
+    if not _is_digest(root) or count > IDENTIFIERS_MAX:
         raise MatchDocumentInvalid(what=COMMITMENT, node=document.signer, why="root and count")
 
 
@@ -93,6 +110,9 @@ def _check_result(job: Proposal, document: documents.Signed) -> None:
     terms, body = MatchJob.from_body(job.body), document.body
     if body.get("mode") != terms.mode:
         raise MatchDocumentInvalid(what=RESULT, node=document.signer, why="its mode is another one")
+    told = _transcripts(body)
+    if set(told) != set(terms.peers(document.signer)) or not all(_is_digest(value) for value in told.values()):
+        raise MatchDocumentInvalid(what=RESULT, node=document.signer, why="its transcripts")
     outcome, count, total = body.get("outcome"), body.get("count"), body.get("total")
     if outcome not in _outcomes(terms, document.signer):
         raise MatchDocumentInvalid(what=RESULT, node=document.signer, why="its outcome")
@@ -104,6 +124,10 @@ def _check_result(job: Proposal, document: documents.Signed) -> None:
         raise MatchDocumentInvalid(what=RESULT, node=document.signer, why="its total")
     if body.get("noise") != (terms.noise.statement() if terms.noise else None):
         raise MatchDocumentInvalid(what=RESULT, node=document.signer, why="what it says of noise")
+
+
+def _is_digest(value: canonical.Value) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value) is not None
 
 
 def _outcomes(terms: MatchJob, party: str) -> set[object]:

@@ -241,6 +241,9 @@ DOCUMENTS: list[tuple[str, dict[str, Any], str]] = [
     ("match-result", {"outcome": "refused"}, "MATCH_DOCUMENT_INVALID"),  # a count asks nobody
     ("match-result", {"outcome": "gave rows"}, "MATCH_DOCUMENT_INVALID"),
     ("match-result", {"total": 5}, "MATCH_DOCUMENT_INVALID"),
+    ("match-result", {"transcripts": {}}, "MATCH_DOCUMENT_INVALID"),
+    ("match-result", {"transcripts": {"insurer": 7}}, "MATCH_DOCUMENT_INVALID"),
+    ("match-result", {"transcripts": {"insurer": "7a" * 32, "bank": "7a" * 32}}, "MATCH_DOCUMENT_INVALID"),
 ]
 
 
@@ -252,20 +255,43 @@ def test_a_document_that_does_not_hold_ends_the_match(hub: Hub, kind: str, chang
     assert (ended.state, ended.reason["code"]) == ("FAILED", code)
 
 
-def test_a_count_below_the_minimum_is_a_result_without_a_number(hub: Hub) -> None:
-    done = count(hub, count=None).run()
-    assert done.state == "COMPLETED"
-
-
-def test_a_leader_without_a_result_does_not_complete_the_match(hub: Hub) -> None:
-    script = count(hub)
+@pytest.mark.parametrize(("liar", "about", "pair"), [
+    ("broker", "bank", "bank, broker"), ("bank", "broker", "bank, broker"), ("insurer", "broker", "broker, insurer"),
+])  # fmt: skip
+def test_two_ends_that_do_not_have_the_same_messages_are_both_named(hub: Hub, liar: str, about: str, pair: str) -> None:
+    script = Script(hub, approved(hub, "broker", "insurer", "bank", mode="align"), ALIGN)
 
     def change(node: str, message: Message) -> Message | None:
-        return replace(message, head={**message.head, "result": None}) if node == "broker" else message
+        value = message.head.get("result")
+        if node != liar or not isinstance(value, dict):
+            return message
+        body: Any = value["body"]
+        signed = hub.parties[node].sign(
+            "match-result", {**body, "transcripts": {**body["transcripts"], about: "00" * 32}}
+        )
+        return replace(message, head={**message.head, "result": signed.to_value()})
 
     script.change = change
     ended = script.run()
     assert (ended.state, ended.reason["code"]) == ("FAILED", "MATCH_DOCUMENT_INVALID")
+    assert f"match-result of {pair} can't be used: the transcripts" in str(ended.reason["en"])
+
+
+@pytest.mark.parametrize("silent", ["broker", "insurer"])
+def test_a_party_that_gives_no_result_completes_nothing(hub: Hub, silent: str) -> None:
+    """A follower of a count learns nothing; without its transcript nobody knows what it was sent."""
+    script = count(hub)
+    script.change = lambda node, message: (
+        replace(message, head={**message.head, "result": None}) if node == silent else message
+    )
+    ended = script.run()
+    assert (ended.state, ended.reason["code"]) == ("FAILED", "MATCH_DOCUMENT_INVALID")
+    assert silent in str(ended.reason["en"])
+
+
+def test_a_count_below_the_minimum_is_a_result_without_a_number(hub: Hub) -> None:
+    done = count(hub, count=None).run()
+    assert done.state == "COMPLETED"
 
 
 def test_parties_that_hold_different_orders_do_not_complete_an_alignment(hub: Hub) -> None:

@@ -67,6 +67,9 @@ class MatchRelay:
             for name in waiting:
                 reply = self.step(name)
                 assert reply.kind != FAILURE, reply.head
+        told = {name: result["body"]["transcripts"] for name, result in self.results.items()}
+        if set(told) == set(self.nodes):  # the hub refuses what differs
+            assert all(told[peer][name] == digest for name, own in told.items() for peer, digest in own.items())
         return self.results
 
 

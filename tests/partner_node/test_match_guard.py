@@ -47,7 +47,8 @@ def entry(session: Session, job: str, keys: list[bytes], *, partner: str = "bank
     placed = match_book.place(session, partner, "clients", match_book.digests(keys))
     made = Entry(
         job=job, partner=partner, asset="clients", among="bank,broker", month="2026-10", own=len(keys), peer=100,
-        slots=100, time="2026-10-01T08:00:00+00:00", added=placed.added.tobytes(), members=match_book.pack(placed.members),
+        slots=100, time="2026-10-01T08:00:00+00:00", added=placed.added.tobytes(),
+        members=match_book.pack(placed.members),
     )  # fmt: skip
     made = replace(made, **changes)
     match_book.book(session, made)
