@@ -9,9 +9,15 @@ Pair: TypeAlias = tuple[str, str]  # English, Chinese
 
 
 def sentences(job: MatchJob) -> list[Pair]:
-    """What every mode discloses, then what this one does."""
+    """What every mode discloses, around what this one does."""
     sizes = ("every party and the hub learn how many clients each party enters", "各方与枢纽获知每一方提交的客户数量")
-    return [sizes, *_OF_MODE[job.mode](job)]
+    readers = (
+        "each number told to the hub, or that it is below the minimum, can be read there by EVERY PERSON OF THE "
+        "ALLIANCE who may see jobs, people of each party and of partners that take no part among them",
+        "告知枢纽的每一数字（或不足最小人数的结论）可由联盟内有权查看任务的每一位人员在枢纽读取，"
+        "包括各参与方及未参与的合作方的人员",
+    )
+    return [sizes, *_OF_MODE[job.mode](job), readers]
 
 
 def estimate(noise: CountNoise) -> Pair:
@@ -80,12 +86,10 @@ def _rows(job: MatchJob) -> list[Pair]:
     if job.both:
         said.append(_row_line(follower, job.leader, job.minimum))
     else:
-        said.append((f"{follower} learns nothing of who is shared", f"{follower} 不获知任何共同客户信息"))
-    told = (
-        "the hub learns the number of common clients, as it is reported",
-        "枢纽获知所上报的共同客户数量",
-    )
-    return [*said, told]
+        told = f"{follower} learns no client; its people can read the number at the hub"
+        said.append((told, f"{follower} 不获知任何客户；其人员可在枢纽读取共同客户数量"))
+    hub = ("the hub learns the number of common clients, as it is reported", "枢纽获知所上报的共同客户数量")
+    return [*said, hub]
 
 
 def _row_line(receiver: str, other: str, minimum: int) -> Pair:
@@ -117,9 +121,9 @@ def _sum(job: MatchJob) -> list[Pair]:
         _both_count(job),
         (
             f"{job.leader} learns the SUM of {values.partner}'s {values.column} over the shared clients, no single "
-            f"value, if they are {job.minimum} or more; it tells the hub",
+            f"value, if they are {job.minimum} or more; it tells the hub the sum too",
             f"共同客户达到 {job.minimum} 人时，{job.leader} 获知 {values.partner} 的 {values.column} 在共同客户上的合计"
-            "（不含任何单个值），并告知枢纽",
+            "（不含任何单个值），并将合计告知枢纽",
         ),
     ]
 

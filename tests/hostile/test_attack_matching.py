@@ -354,6 +354,16 @@ def _everybody(self: Gate, purpose: str, _: datetime) -> dict[bytes, str]:
     return self._database.read(lambda session: {row[0]: row[1] for row in session.execute(query)})
 
 
+@pytest.mark.parametrize("shared", [True, False])
+def test_limit_a_follower_that_knows_the_minimum_less_one_probes_for_one_more(tmp_path: Path, shared: bool) -> None:
+    """Rows go to the broker alone. The bank enters four clients it knows to be shared and one it asks about; whether
+    the minimum of five was reached stands in the result that the hub shows to everybody. No guard sees anything in it.
+    """
+    probe = BANK[50] if shared else OTHERS[0]
+    scene = Scene(tmp_path, BANK, [*BANK[:4], probe])
+    assert scene.match(mode="rows", version=2, engine="oprf") == (5 if shared else 0)
+
+
 # --- the overlap
 
 

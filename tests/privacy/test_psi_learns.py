@@ -1,0 +1,61 @@
+"""The sentences that people approve a match by: of every mode, who reads the number at the hub."""
+
+from typing import Any
+
+import pytest
+
+from privacy import normalise
+from privacy.psi import learns
+from privacy.psi.job import MODES, MatchJob
+
+VALUES = {"sum": {"partner": "bank", "column": "LOANS", "bits": 20}}
+NOISE = {"noise": {"epsilon_milli": 1000, "delta_log10": -9}}
+CASES: list[tuple[str, dict[str, Any]]] = [(mode, VALUES if mode == "sum" else {}) for mode in MODES]
+CASES += [("rows", {"both": True}), ("count", NOISE)]
+
+
+def job(mode: str, changes: dict[str, Any]) -> MatchJob:
+    names = ("broker", "bank", "platform")[: MODES[mode].parties_min]
+    parties = [
+        {
+            "partner": name,
+            "role": "leader" if name == "broker" else "follower",
+            "asset": "clients",
+            "id_column": "client_id",
+            "signing": "",
+            "sealing": "",
+            "chain": "",
+        }
+        for name in names
+    ]
+    body = {
+        "version": 2,
+        "mode": mode,
+        "engine": MODES[mode].engines[0],
+        "normaliser": normalise.VERSION,
+        "id_type": "phone",
+        "minimum": 50,
+        "parties": parties,
+        "purpose": "p",
+        "expires": "",
+        "nonce": "",
+        "disclosure": [],
+    }
+    return MatchJob.from_body({**body, **changes})
+
+
+@pytest.mark.parametrize(("mode", "changes"), CASES, ids=str)
+def test_people_are_told_who_reads_the_number_at_the_hub(mode: str, changes: dict[str, Any]) -> None:
+    """`hub.jobs.job` shows signed results to persons of every role, whichever party they work for."""
+    said = learns.sentences(job(mode, changes))
+    assert any("hub" in en and "枢纽" in zh for en, zh in said[1:-1]), "the mode says what the hub is told"
+    en, zh = said[-1]
+    assert "EVERY PERSON OF THE ALLIANCE" in en and "below the minimum" in en
+    assert "每一位人员" in zh and "不足最小人数" in zh
+
+
+def test_a_follower_of_one_sided_rows_is_not_said_to_learn_nothing() -> None:
+    text = " ".join(en for en, _ in learns.sentences(job("rows", {})))
+    assert "bank learns no client; its people can read the number at the hub" in text
+    both = " ".join(en for en, _ in learns.sentences(job("rows", {"both": True})))
+    assert "learns no client" not in both
