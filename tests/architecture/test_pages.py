@@ -16,9 +16,11 @@ import federation
 import hub
 import partner_node
 import sandbox
-from hub import drafts_finance
+from hub import drafts, drafts_finance
+from hub.drafts import Directory
 from partner_node import settings
 from privacy.errors import all_failures
+from privacy.psi.job import MODES, MatchJob
 from revenue_share.agreement import Agreement
 from sandbox.cli import ecohub
 from sandbox.examine import trust
@@ -85,6 +87,32 @@ def test_the_node_reads_the_example_of_its_settings(tmp_path: Path) -> None:
     file = tmp_path / "node.toml"
     file.write_text(re.findall(r"```toml\n(.*?)```", text("partner.md"), re.DOTALL)[0])
     assert settings.load(file).assets[0].columns == {"CHECKING": "C2"}
+
+
+def test_the_example_of_a_match_is_one_with_every_line_that_is_commented_out_too() -> None:
+    (block,) = [
+        found for found in re.findall(r"```toml\n(.*?)```", text("data-team.md"), re.DOTALL) if "mode =" in found
+    ]
+    offered = {"body": {"assets": [{"name": "clients", "id_column": "client_id", "columns": {}}]}}
+    directory = Directory([{"partner": name, "assets": offered} for name in ("broker", "bank")])
+    for uncommented in ("", "engine", "normaliser", "both", "sum", "noise"):
+        lines = [
+            line.removeprefix("# ") if line.startswith(f"# {uncommented} =") else line for line in block.split("\n")
+        ]
+        given = tomllib.loads("\n".join(lines))
+        assert not uncommented or uncommented in given
+        given["expires"] = given["expires"].isoformat()
+        modes = {"both": "rows", "sum": "sum", "noise": "count"}
+        given["mode"] = modes.get(uncommented, given["mode"])
+        for party in given["parties"]:
+            party |= {"signing": "", "sealing": "", "chain": ""}
+        body = drafts.match(given, directory, datetime(2026, 11, 1, tzinfo=UTC), bytes)
+        assert MatchJob.from_body(body).mode == given["mode"]
+
+
+def test_the_modes_on_the_page_run_by_the_engines_that_it_says() -> None:
+    rows = re.findall(r"^\| `([a-z-]+)` \| .* \| `([a-z]+)` \|$", text("data-team.md"), re.MULTILINE)
+    assert dict(rows) == {mode: ", ".join(rule.engines) for mode, rule in MODES.items()}
 
 
 def test_the_example_of_an_agreement_is_one() -> None:
