@@ -11,7 +11,19 @@ from hub import cli_jobs, drafts
 from hub.cli_common import Cli, clock, entropy, options
 from privacy.noise import CountNoise
 from privacy.psi import learns
-from privacy.psi.job import ALIGN, ALIGN_ALL, ALIGN_HIDDEN, COUNT, COUNT_THEN_ROWS, ECDH, MODES, OPRF, ROWS, SUM
+from privacy.psi.job import (
+    ALIGN,
+    ALIGN_ALL,
+    ALIGN_HIDDEN,
+    COUNT,
+    COUNT_THEN_ROWS,
+    ECDH,
+    LABELS,
+    MODES,
+    OPRF,
+    ROWS,
+    SUM,
+)
 
 ENGINES = (OPRF, ECDH)
 NOISE = re.compile(r"(\d{1,2})(?:\.(\d{1,3}))?(?::(-\d{1,2}))?", re.ASCII)
@@ -19,6 +31,7 @@ NOISE_DELTA_LOG10 = -9  # where none is given: a thousand counts fit an asset's 
 MEANS = {
     COUNT: "how many",
     ROWS: "which of its own clients, for the leader or both",
+    LABELS: "which of its own clients, with a column of the other for each, for the leader",
     COUNT_THEN_ROWS: "how many, then which if both sides' people agree",
     SUM: "how many, and the sum of a column over them",
     ALIGN: "which, in one order for all",
@@ -42,6 +55,7 @@ def match() -> None:
 @click.option("--both", is_flag=True, default=None, help="mode rows: the other party gets its rows too")
 @click.option("--engine", type=click.Choice(ENGINES), help="how; the mode's first where none is named")
 @click.option("--sum", "values", metavar="PARTNER:COLUMN:BITS", help="mode sum: whose column")
+@click.option("--label", metavar="PARTNER:COLUMN:BYTES", help="mode labels: whose column, and its longest text")
 @click.option("--noise", metavar="EPSILON[:DELTA_LOG10]", help="mode count: an estimate, booked on a privacy budget")
 @click.option("--purpose", help="what for; clients have consented to purposes")
 @click.option("--ids", "id_type", help="identifier type, as published with the assets")
@@ -58,6 +72,7 @@ def match_propose(
     both: bool | None,
     engine: str | None,
     values: str | None,
+    label: str | None,
     noise: str | None,
     purpose: str | None,
     id_type: str | None,
@@ -68,6 +83,7 @@ def match_propose(
 ) -> None:
     """Propose a match. Each party's people must approve exactly this job."""
     special = {"both": both, "sum": values and _sum(values), "noise": noise and _noise(noise)}
+    special["labels"] = label and _labels(label)
     chosen = {"mode": mode, "engine": engine, "purpose": purpose, **special}
     given = cli_jobs.given_in(file, **chosen, id_type=id_type, minimum=minimum, expires=expires)
     if leader or others:
@@ -81,11 +97,21 @@ def match_propose(
 
 def _sum(given: str) -> dict[str, str | int]:
     """Mode sum's field from PARTNER:COLUMN:BITS."""
+    return _column(given, "bits", "--sum takes PARTNER:COLUMN:BITS, such as bank:LOANS:32")
+
+
+def _labels(given: str) -> dict[str, str | int]:
+    """Mode labels' field from PARTNER:COLUMN:BYTES."""
+    return _column(given, "bytes", "--label takes PARTNER:COLUMN:BYTES, such as bank:SEGMENT:8")
+
+
+def _column(given: str, size: str, usage: str) -> dict[str, str | int]:
+    """Whose column, and a whole number under the name `size`. Raises UsageError."""
     partner, _, rest = given.partition(":")
-    column, _, bits = rest.rpartition(":")
-    if not partner or not column or not bits.isascii() or not bits.isdecimal():
-        raise click.UsageError("--sum takes PARTNER:COLUMN:BITS, such as bank:LOANS:32")
-    return {"partner": partner, "column": column, "bits": int(bits)}
+    column, _, number = rest.rpartition(":")
+    if not partner or not column or not number.isascii() or not number.isdecimal():
+        raise click.UsageError(usage)
+    return {"partner": partner, "column": column, size: int(number)}
 
 
 def _noise(given: str) -> dict[str, int]:

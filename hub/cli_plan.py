@@ -22,6 +22,10 @@ MEANINGS = {  # in the order in which they are shown
     "version": ("of the proposal's form", "提案格式版本"),
     "mode": ("what is learnt: see the sentences below", "所获知的内容，见下方说明"),
     "both": ("both parties get their rows, not the leader alone", "双方均获得各自的行，而非仅牵头方"),
+    "labels": (
+        "whose column the leader gets of each shared client, and its longest text",
+        "牵头方获知每名共同客户的列及其最长字节数",
+    ),
     "sum": ("whose column is added up, whole numbers below 2 to the bits", "求和的列：小于 2 的 bits 次幂的整数"),
     "noise": (
         "epsilon in thousandths, delta 10 to this: an estimate",

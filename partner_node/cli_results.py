@@ -20,7 +20,7 @@ AGREE, REFUSE = "agree", "refuse"
 @click.option("--file", "file", type=click.Path(path_type=Path), help="the row map as a new .csv or .parquet file")
 @options
 def result(cli: Cli, job: str, file: Path | None) -> None:
-    """What the match JOB told this side; with --file, the shared clients with their rows. Consent is checked now."""
+    """What the match JOB told this side; with --file, its shared clients. Consent is checked now."""
     if file is not None:
         outputs.check_new(file)
     found = cli.call("match.result", job=job, file=None if file is None else str(file.resolve()))
@@ -31,6 +31,11 @@ def _show(cli: Cli, found: dict[str, Any]) -> None:
     count = "-" if found["count"] is None else f"{found['count']:,}"
     rows = [("job", found["job"]), ("mode", found["mode"]), ("outcome", found["outcome"]), ("count", count)]
     cli.table(("", ""), [*rows, *[(name, str(found[name])) for name in ("total", "file") if name in found]])
+    if bad := found.get("not_text"):
+        cli.say(
+            f"{bad:,} labels are no text and stay empty in the file: ask the other side what it entered",
+            f"{bad:,} 个标签不是文本，文件中留空：请询问对方所提交的内容",
+        )
     if (noise := found.get("noise")) is not None:
         terms = CountNoise(epsilon_milli=noise["epsilon_milli"], delta_log10=noise["delta_log10"])
         cli.say(*learns.estimate(terms))

@@ -228,8 +228,9 @@ def _named_columns(body: Mapping[str, Any], partner: str, asset: str) -> set[str
             if "columns" in body:  # every party has the same: a horizontal plan
                 return {column["name"] for column in body["columns"]} | {label["column"]}
             own = {label.get("column")} if label.get("partner") == partner and label.get("asset") == asset else set()
-            added = body.get("sum", {})  # of a match: the column whose values are added up
-            own |= {added["column"]} if added.get("partner") == partner else set()
+            for field in ("sum", "labels"):  # of a match: the column added up, or given for each shared client
+                taken = body.get(field, {})
+                own |= {taken["column"]} if taken.get("partner") == partner else set()
             return set(party.get("columns", [])) | own
     raise NotAParty(job=f"the asset {asset} of the job")
 

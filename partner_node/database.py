@@ -27,6 +27,7 @@ from partner_node.tables import (
     Base,
     CountedRow,
     CountReleaseRow,
+    LabelsRow,
     ReleaseRow,
     ResultFileRow,
     RoundKeyRow,
@@ -59,6 +60,7 @@ ADDED = {
     4: (MatchEntryRow, MatchAlarmRow, MatchRefusalRow),
     5: (SharedRow, CountedRow),
     6: (CountReleaseRow,),
+    7: (LabelsRow,),
 }  # tables that each schema brought: steps only add
 
 

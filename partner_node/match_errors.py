@@ -15,6 +15,21 @@ class ValuesNotWhole(Failure):
     zh = "{column} 无法求和：每个值应为 0 至 2^{bits}（不含）的整数，且无缺失；请更正数据源，或以更多位数重新发起"
 
 
+class LabelsNotFit(Failure):
+    """The hub and the other parties read it too. It does not say how many: that would count clients by their values."""
+
+    code = "LABELS_NOT_FIT"
+    kind = Kind.INVALID
+    en = (
+        "{column} can't be given as labels: each must be text of at most {length} bytes in UTF-8, without control "
+        "characters; correct the source, or propose the job with more bytes"
+    )
+    zh = (
+        "{column} 无法作为标签给出：每个值应为不含控制字符的文本，UTF-8 编码不超过 {length} 字节；"
+        "请更正数据源，或以更多字节数重新发起"
+    )
+
+
 class NothingToDecide(Failure):
     code = "NOTHING_TO_DECIDE"
     kind = Kind.CONFLICT

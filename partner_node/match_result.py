@@ -5,7 +5,7 @@ people ask for them, under a grant: a client whose consent has ended since is in
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -30,9 +30,11 @@ from partner_node.store import Proposal
 from privacy import psi
 from privacy.ids import ClientToken, Digest
 from privacy.psi.job import MatchJob
-from privacy.psi.oprf import RowsResult
+from privacy.psi.oprf import RowsResult, labels_text
+from privacy.psi.oprf.labels_sessions import LabelsResult
 from privacy.psi.values import Rows
 
+LABEL = "label"
 ReadClients: TypeAlias = Callable[[Grant, Sequence[bytes], datetime], Clients]  # `Vault.clients`, and no more of it
 
 
@@ -61,6 +63,10 @@ def of(result: Result, found: Identifiers, counts: Mapping[str, int]) -> Finishe
     if result.outcome is not psi.Outcome.SHARED:
         return Finished(outcome=outcome)
     match result:
+        case LabelsResult():
+            kept = _kept(result.rows, found)
+            rows = replace(kept, labels=tuple(label.tobytes() for label in result.labels))
+            return Finished(outcome=outcome, count=len(rows.row_keys), rows=rows)
         case RowsResult():
             rows = _kept(result.rows, found)
             return Finished(outcome=outcome, count=len(rows.row_keys), rows=rows)
@@ -118,9 +124,10 @@ class Exports:
     def result(self, arguments: Mapping[str, Any]) -> Body:
         """What this side learnt; with `file`, the row map of shared clients as CSV or, by the name's end, Parquet.
 
-        Columns: row (in the source, from 0), client_id; of an alignment position and token before them, and of a hidden
-        one a line for each client of the union, without row and client_id where it is no own one. Raises UnknownJob,
-        ResultMissing, ResultWithoutRows, OutputExists, and what desk and vault raise: consent is checked now.
+        Columns: row (in the source, from 0), client_id; of labels the other side's label, missing where what it entered
+        is no text (`not_text` of them); of an alignment position and token before them, and of a hidden one a line for
+        each client of the union, without row and client_id where it is no own one. Raises UnknownJob, ResultMissing,
+        ResultWithoutRows, OutputExists, and what desk and vault raise: consent is checked now.
         """
         proposal = self._proposal(arguments)
         result = self._node.database.read(lambda session: store.result(session, proposal.digest))
@@ -134,7 +141,8 @@ class Exports:
             return found
         columns = self._row_map(proposal)
         files.write_table(Path(file), columns)
-        return {**found, "file": file, "clients": len(columns["client_id"])}
+        said = {"not_text": sum(text is None for text in columns[LABEL])} if LABEL in columns else {}
+        return {**found, "file": file, "clients": len(columns["client_id"]), **said}
 
     def _row_map(self, proposal: Proposal) -> dict[str, Sequence[Any]]:
         database = self._node.database
@@ -148,7 +156,8 @@ class Exports:
         own = [place for place, key in enumerate(kept.row_keys) if key != FOREIGN]
         clients = self._clients(proposal, [kept.row_keys[place] for place in own])
         if not kept.tokens:
-            return {"row": clients.rows, "client_id": clients.client_ids}
+            shown = {LABEL: [labels_text.text_of(label) for label in kept.labels]} if kept.labels else {}
+            return {"row": clients.rows, "client_id": clients.client_ids, **shown}
         places: list[int | None] = [None] * len(kept.tokens)
         names: list[str | None] = [None] * len(kept.tokens)
         for place, row, client in zip(own, clients.rows, clients.client_ids, strict=True):

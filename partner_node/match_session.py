@@ -8,8 +8,9 @@ from partner_node.executors import Executor
 from partner_node.times import Entropy
 from privacy import psi
 from privacy.psi import rows, values
-from privacy.psi.job import ROWS, MatchJob
-from privacy.psi.oprf import RowsResult
+from privacy.psi.job import LEADER, ROWS, MatchJob
+from privacy.psi.oprf import RowsResult, labels_factory
+from privacy.psi.oprf.bucket import Bytes
 from privacy.psi.values import Outgoing
 
 Result: TypeAlias = RowsResult | values.Result
@@ -37,10 +38,11 @@ class Session(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entered:
-    """What this side brings: its ids and, in mode sum where they are its own, the values in the same order."""
+    """What this side brings: its ids and, in the same order, the values of mode sum or the labels that it holds."""
 
     ids: Sequence[bytes]
     values: Sequence[int] = ()
+    labels: Bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +54,7 @@ class Agreed:
 
 
 def create(job: MatchJob, me: str, entered: Entered, agreed: Agreed, entropy: Entropy, executor: Executor) -> Session:
-    """A fresh session of the job's mode for this side. Raises BadSetup, BadIdentifiers, BadValues."""
+    """A fresh session of the job's mode for this side. Raises BadSetup, BadIdentifiers, BadValues, BadLabels."""
     role, peers = job.party(me).role, job.peers(me)
     if job.mode == ROWS:
         return rows.create(
@@ -68,6 +70,23 @@ def create(job: MatchJob, me: str, entered: Entered, agreed: Agreed, entropy: En
             entropy=entropy,
             parallel=rows.PARALLEL,
             bucket_keys=rows.BUCKET_KEYS,
+            map=executor.parts,
+        )
+    if job.labels is not None:
+        return labels_factory.create(
+            role="receiver" if role == LEADER else "sender",
+            me=me,
+            peer=peers[0],
+            ids=entered.ids,
+            labels=entered.labels,
+            label_bytes=job.labels.length,
+            counts=agreed.counts,
+            context=agreed.context,
+            minimum=job.minimum,
+            entropy=entropy,
+            parallel=rows.PARALLEL,
+            bucket_keys=rows.BUCKET_KEYS,
+            option=rows.option_for(job.id_type).name,
             map=executor.parts,
         )
     return psi.create(
@@ -89,14 +108,16 @@ def create(job: MatchJob, me: str, entered: Entered, agreed: Agreed, entropy: En
 
 
 def load(job: MatchJob, data: bytes, entered: Entered, executor: Executor) -> Session:
-    """The session of this job that was dumped. Raises BadState, IdentifiersChanged."""
+    """The session of this job that was dumped. Raises BadState, BadLabels, IdentifiersChanged."""
     if job.mode == ROWS:
         return rows.load(data, entered.ids, executor.parts)
+    if job.labels is not None:
+        return labels_factory.load(data, entered.ids, entered.labels, executor.parts)
     return psi.load(data, entered.ids, executor.threads, entered.values)
 
 
 def committed(session: Session) -> Mapping[str, int]:
-    """The committed counts that a session is bound to since it was made; none of mode rows, whose result needs none.
+    """The committed counts that a session is bound to since it was made; none of rows and labels, which need none.
 
     Not those of a later request: a party can sign a second commitment, and the hub hand it over at the end.
     """

@@ -89,8 +89,8 @@ class Matching:
             raise ProposalInvalid(why=f"the ids of {asset.name} are {asset.id_type} in {asset.id_column}")
         if body["purpose"] not in asset.purposes:
             raise PurposeNotOffered(asset=asset.name, purpose=str(body["purpose"]))
-        if job.values is not None and job.values.partner == own.partner:
-            check_column(asset, job.values.column, {job.values.column})
+        for column in match_values.columns(job, own.partner):
+            check_column(asset, column, {column})
         self.guard.review(body)
         match_budget.review(self._node, job)
 
@@ -262,20 +262,18 @@ class Matching:
         return match_session.create(job, me, read.entered, agreed, self._node.entropy, self._executor), entries
 
     def _entered(self, proposal: Proposal, job: MatchJob) -> "_Read":
-        """This side's ids and values, read again only after a restart, or where a consent was changed or has ended."""
+        """This side's clients, read again only after a restart, or where a consent was changed or has ended."""
         revision, known = self._desk.revision(), self._read
         same = known is not None and (known.job, known.revision) == (proposal.digest, revision)
         if known is not None and same and times.to_text(self._node.clock()) < known.found.until:
             return known
-        own, values = job.party(self._node.settings.partner), job.values
-        columns = (values.column,) if values is not None and values.partner == own.partner else ()
+        own = job.party(self._node.settings.partner)
+        columns = match_values.columns(job, own.partner)
         grant = self._desk.grant(proposal.digest, asset=own.asset, columns=columns, now=self._node.clock())
         found = self._vault.identifiers(grant, self._node.clock())
-        added: tuple[int, ...] = ()
-        if values is not None and columns:
-            read = self._vault.features(grant, found.row_keys, self._node.clock())
-            added = match_values.whole(read[values.column], values)
-        entered = Entered(ids=found.ids, values=added)
+        read = self._vault.texts if job.labels is not None else self._vault.features
+        brought = read(grant, found.row_keys, self._node.clock()) if columns else {}
+        entered = match_values.entered(job, found.ids, brought)
         self._read = _Read(job=proposal.digest, revision=revision, found=found, entered=entered)
         return self._read
 

@@ -74,8 +74,12 @@ def texts(asset: Asset, table: Any, column: str) -> np.ndarray[Any, np.dtype[np.
 
     A whole number of a typed source is written without fraction, so 3 and 3.0 are one level, as in a file of text.
     """
-    values = ("" if value is None else _text(value) for value in table.column(column).to_pylist())
-    return np.array(list(values), dtype=np.str_)
+    return np.array(cells(asset, table, column), dtype=np.str_)
+
+
+def cells(asset: Asset, table: Any, column: str) -> list[str]:
+    """What `texts` gives, as a list: a long text takes no more room than its own, and keeps a NUL at its end."""
+    return ["" if value is None else _text(value) for value in table.column(column).to_pylist()]
 
 
 def profile(asset: Asset) -> Profile:

@@ -6,7 +6,7 @@ ORM rows never leave `store`, `sessions` and `consent`. Instants are ISO 8601 te
 from sqlalchemy import CheckConstraint, LargeBinary, MetaData, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 _NAMING = {
     "ix": "ix_%(column_0_label)s",
@@ -140,6 +140,19 @@ class SharedRow(Base):
     job: Mapped[str] = mapped_column(primary_key=True)
     row_keys: Mapped[bytes]
     tokens: Mapped[bytes]
+
+
+class LabelsRow(Base):
+    """What another party said of the shared clients of a match (mode labels), in the order of their SharedRow.
+
+    length: bytes a label, filled with zero bytes; whoever made them may have entered bytes that are no text.
+    """
+
+    __tablename__ = "shared_labels"
+    __table_args__ = (CheckConstraint("length > 0", name="length"),)
+    job: Mapped[str] = mapped_column(primary_key=True)
+    length: Mapped[int]
+    labels: Mapped[bytes]
 
 
 class CountedRow(Base):

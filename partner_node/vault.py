@@ -58,6 +58,17 @@ class Vault:
         rows, _ = self._rows(asset, table, grant.purpose, row_keys, now)
         return {name: sources.numbers(asset, table, name)[rows] for name in grant.columns}
 
+    def texts(self, grant: Grant, row_keys: Sequence[bytes], now: datetime) -> dict[str, list[str]]:
+        """The granted columns as text ("" where a value is missing), one for each row key, in that order.
+
+        Raises as `features`, whatever a column holds.
+        """
+        asset = self._asset(grant, now)
+        table = sources.load(asset, grant.columns, grant.columns)
+        rows, _ = self._rows(asset, table, grant.purpose, row_keys, now)
+        found = {name: sources.cells(asset, table, name) for name in grant.columns}
+        return {name: [cells[row] for row in rows.tolist()] for name, cells in found.items()}
+
     def rows(self, grant: Grant, texts: Collection[str], now: datetime) -> ConsentedRows:
         """The granted columns of every client with consent now; `texts` names those read as text, the rest are float64.
 

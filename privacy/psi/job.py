@@ -13,11 +13,12 @@ from typing import Any
 from privacy import normalise
 from privacy.errors import Failure, Kind
 from privacy.noise import CountNoise, CountNoiseInvalid
+from privacy.psi.oprf.labels_parameters import LABEL_BYTES_MAX
 from privacy.psi.values import PARTIES_MAX, VALUE_BITS_MAX
 
 LEADER, FOLLOWER = "leader", "follower"
 OPRF, ECDH = "oprf", "ecdh"
-COUNT, ALIGN, ROWS, SUM = "count", "align", "rows", "sum"
+COUNT, ALIGN, ROWS, SUM, LABELS = "count", "align", "rows", "sum", "labels"
 COUNT_THEN_ROWS, ALIGN_ALL, ALIGN_HIDDEN = "count-then-rows", "align-all", "align-hidden"
 VERSION = 2
 MINIMUM_MAX = 100_000_000
@@ -52,12 +53,14 @@ MODES: Mapping[str, Rule] = {
     COUNT: Rule(since=1, engines=(ECDH,), parties_max=2, option="noise"),
     ALIGN: Rule(since=1, engines=(ECDH,)),
     ROWS: Rule(since=2, engines=(OPRF,), parties_max=2, option="both"),
+    LABELS: Rule(since=2, engines=(OPRF,), parties_max=2, option="labels", needed=True),
     COUNT_THEN_ROWS: Rule(since=2, engines=(ECDH,), parties_max=2),
     SUM: Rule(since=2, engines=(ECDH,), parties_max=2, option="sum", needed=True),
     ALIGN_ALL: Rule(since=2, engines=(ECDH,), parties_min=3),
     ALIGN_HIDDEN: Rule(since=2, engines=(ECDH,), parties_max=2),
 }
 SUM_FIELDS = frozenset({"partner", "column", "bits"})
+LABELS_FIELDS = frozenset({"partner", "column", "bytes"})
 NOISE_FIELDS = frozenset({"epsilon_milli", "delta_log10"})
 
 
@@ -79,6 +82,15 @@ class Values:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Labels:
+    """Mode labels: which of the follower's columns the leader gets of each shared client, as text."""
+
+    partner: str
+    column: str
+    length: int  # bytes of UTF-8 at most; what travels has always this length
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MatchJob:
     """The terms of one job."""
 
@@ -89,6 +101,7 @@ class MatchJob:
     parties: tuple[Party, ...]
     both: bool = False  # mode rows: the follower gets its rows too
     values: Values | None = None  # mode sum
+    labels: Labels | None = None  # mode labels
     noise: CountNoise | None = None  # mode count: the number is an estimate
 
     @classmethod
@@ -122,6 +135,7 @@ class MatchJob:
             parties=parties,
             both="both" in body,
             values=_values(body["sum"], parties) if "sum" in body else None,
+            labels=_labels(body["labels"], parties) if "labels" in body else None,
             noise=noise_of(body),
         )
 
@@ -136,7 +150,7 @@ class MatchJob:
     @property
     def entitled(self) -> tuple[str, ...]:
         """Who learns how many clients are shared, or that they are too few, and reports it."""
-        alone = self.mode == COUNT or (self.mode == ROWS and not self.both)
+        alone = self.mode in (COUNT, LABELS) or (self.mode == ROWS and not self.both)
         return (self.leader,) if alone else tuple(party.partner for party in self.parties)
 
     def party(self, partner: str) -> Party:
@@ -211,6 +225,17 @@ def _values(given: object, parties: tuple[Party, ...]) -> Values:
     if type(bits) is not int or not 1 <= bits <= VALUE_BITS_MAX:
         raise TermsInvalid(why=f"sum.bits is a whole number from 1 to {VALUE_BITS_MAX}")
     return Values(partner=given["partner"], column=_name(given, "column"), bits=bits)
+
+
+def _labels(given: object, parties: tuple[Party, ...]) -> Labels:
+    if not isinstance(given, dict) or set(given) != LABELS_FIELDS:
+        raise TermsInvalid(why=f"labels has the fields {', '.join(sorted(LABELS_FIELDS))}")
+    if given["partner"] not in [party.partner for party in parties if party.role == FOLLOWER]:
+        raise TermsInvalid(why="labels.partner is the follower: the leader gets the labels")
+    length = given["bytes"]
+    if type(length) is not int or not 1 <= length <= LABEL_BYTES_MAX:
+        raise TermsInvalid(why=f"labels.bytes is a whole number from 1 to {LABEL_BYTES_MAX}")
+    return Labels(partner=given["partner"], column=_name(given, "column"), length=length)
 
 
 def noise_of(body: Mapping[str, Any]) -> CountNoise | None:

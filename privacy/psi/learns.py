@@ -3,7 +3,7 @@
 from typing import TypeAlias
 
 from privacy.noise import CountNoise
-from privacy.psi.job import ALIGN, ALIGN_ALL, ALIGN_HIDDEN, COUNT, COUNT_THEN_ROWS, ROWS, SUM, MatchJob
+from privacy.psi.job import ALIGN, ALIGN_ALL, ALIGN_HIDDEN, COUNT, COUNT_THEN_ROWS, LABELS, ROWS, SUM, MatchJob
 
 Pair: TypeAlias = tuple[str, str]  # English, Chinese
 
@@ -114,6 +114,34 @@ def _count_then_rows(job: MatchJob) -> list[Pair]:
     ]
 
 
+def _labels(job: MatchJob) -> list[Pair]:
+    labels, (follower,) = job.labels, job.followers
+    assert labels is not None, "mode labels names them"
+    return [
+        (
+            f"{job.leader} LEARNS WHICH of its own clients {follower} has too, AND OF EACH {follower}'s "
+            f"{labels.column} (text of at most {labels.length} bytes); its own software shows none if they are fewer "
+            f"than {job.minimum}",
+            f"{job.leader} 获知自己的哪些客户也是 {follower} 的客户，并获知其中每一名客户的 {follower} 字段 "
+            f"{labels.column}（不超过 {labels.length} 字节的文本）；少于 {job.minimum} 人时由其自身软件不予显示",
+        ),
+        (
+            f"a client that {job.leader} only guessed gives its {labels.column} too, if {follower} has it; {follower} "
+            "can't tell guesses from clients",
+            f"{job.leader} 凭猜测提交的标识若为 {follower} 的客户，同样会给出其 {labels.column}；"
+            f"{follower} 无法区分猜测与真实客户",
+        ),
+        (
+            f"{follower} learns no client; its people can read the number at the hub",
+            f"{follower} 不获知任何客户；其人员可在枢纽读取共同客户数量",
+        ),
+        (
+            "the hub learns the number of common clients, as it is reported, and no label",
+            "枢纽获知所上报的共同客户数量，不获知任何标签",
+        ),
+    ]
+
+
 def _sum(job: MatchJob) -> list[Pair]:
     values = job.values
     assert values is not None, "mode sum names them"
@@ -176,6 +204,7 @@ _OF_MODE = {
     ROWS: _rows,
     COUNT_THEN_ROWS: _count_then_rows,
     SUM: _sum,
+    LABELS: _labels,
     ALIGN_ALL: _align_all,
     ALIGN_HIDDEN: _align_hidden,
 }

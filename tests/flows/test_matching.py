@@ -1,7 +1,7 @@
 """Matching by the OPRF engine over real processes: chain, hub and nodes on loopback.
 
-Rows to one side and to both, compared with the sets that were entered; the files that people get; a party that is not
-entitled has nothing.
+Rows to one side and to both, and rows with labels, compared with the sets that were entered and with the source; the
+files that people get; a party that is not entitled has nothing.
 """
 
 import csv
@@ -19,6 +19,7 @@ from tests.support.launch_alliance import Alliance
 
 pytestmark = pytest.mark.flow
 PAIR = ("broker", "bank")
+LABEL = "CHECKING"
 
 
 def shared(alliance: Alliance) -> set[str]:
@@ -61,3 +62,26 @@ def test_rows_for_both_sides(alliance: Alliance, tmp_path: Path) -> None:
         assert {line["client_id"] for line in found} == shared(alliance)
     parties = job["progress"]["parties"]
     assert all(parties[name]["parts"][0] == parties[name]["parts"][1] > 0 for name in PAIR)
+
+
+def test_labels_are_those_of_the_source(alliance: Alliance, tmp_path: Path) -> None:
+    source = launch_alliance.rows(alliance.world.partners["bank"].source)
+    labels = {"partner": "bank", "column": LABEL, "bytes": 24}
+    body = launch_alliance.match_body("labels", *PAIR, engine="oprf", version=2, labels=labels)
+    job = alliance.run_job("data", "match", body)
+    file = tmp_path / "labels.parquet"
+    told = alliance.node("broker", "match.result", job=job["digest"], file=str(file))
+    found = pyarrow.parquet.read_table(file).to_pydict()
+    assert dict(zip(found["client_id"], found["label"], strict=True)) == {
+        client: source[client][LABEL] for client in shared(alliance)
+    }
+    assert len(set(found["label"])) > 2, "or the source says nothing"
+    assert [line["label"] for line in result(alliance, "broker", job["digest"], tmp_path / "labels.csv")] == [
+        "'" + label if label.startswith("-") else label for label in found["label"]
+    ]
+    assert (told["clients"], told["not_text"]) == (len(found["label"]), 0)
+    reported = {d["signer"]: d["body"]["count"] for d in job["documents"] if d["kind"] == "match-result"}
+    assert reported == {"broker": len(found["label"]), "bank": None}
+    with pytest.raises(Failure) as refused:
+        result(alliance, "bank", job["digest"], tmp_path / "none.csv")
+    assert status.code_of(refused.value) == "RESULT_WITHOUT_ROWS"

@@ -239,6 +239,18 @@ def test_a_file_gives_fields_and_options_stand_over_them(hub: ServedHub, person:
     assert refusal(cli_data.data, person, *arguments) == "DRAFT_FILE_INVALID"
 
 
+def test_labels_are_proposed_by_option_or_file(hub: ServedHub, person: Path, tmp_path: Path) -> None:
+    labels = {"partner": "insurer", "column": "SEGMENT", "bytes": 8}
+    body = run(cli_data.data, person, *PROPOSE, "--mode", "labels", "--label", "insurer:SEGMENT:8")["body"]
+    assert (body["mode"], body["engine"], body["labels"]) == ("labels", "oprf", labels)
+    file = tmp_path / "match.toml"
+    file.write_text('mode = "labels"\nlabels = {partner = "insurer", column = "SEGMENT", bytes = 8}\n')
+    assert run(cli_data.data, person, *PROPOSE, "--file", str(file))["body"]["labels"] == labels
+    shown = run(cli_data.data, person, *PROPOSE, "--file", str(file), as_json=False)
+    assert "AND OF EACH insurer's SEGMENT (text of at most 8 bytes)" in shown
+    assert refusal(cli_data.data, person, *PROPOSE, "--mode", "labels") == "MATCH_TERMS_INVALID"
+
+
 def test_a_file_that_no_proposal_can_be_is_not_parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "plan.toml"
     file.write_text("a = 1\n" + "#" * cli_jobs.FILE_BYTES_MAX)

@@ -8,9 +8,12 @@ from privacy import normalise
 from privacy.psi import learns
 from privacy.psi.job import MODES, MatchJob
 
-VALUES = {"sum": {"partner": "bank", "column": "LOANS", "bits": 20}}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "sum": {"sum": {"partner": "bank", "column": "LOANS", "bits": 20}},
+    "labels": {"labels": {"partner": "bank", "column": "SEGMENT", "bytes": 8}},
+}
 NOISE = {"noise": {"epsilon_milli": 1000, "delta_log10": -9}}
-CASES: list[tuple[str, dict[str, Any]]] = [(mode, VALUES if mode == "sum" else {}) for mode in MODES]
+CASES: list[tuple[str, dict[str, Any]]] = [(mode, OPTIONS.get(mode, {})) for mode in MODES]
 CASES += [("rows", {"both": True}), ("count", NOISE)]
 
 

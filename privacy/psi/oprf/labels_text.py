@@ -24,16 +24,20 @@ def encode(texts: Sequence[str], label_bytes: int) -> Bytes:
 
 def decode(labels: Bytes) -> list[str]:
     """The texts of labels that another party made. Raises LabelsNotText unless all of them are such."""
-    texts = [_text(label.tobytes().rstrip(b"\x00")) for label in labels]
+    texts = [text_of(label.tobytes()) for label in labels]
     bad = texts.count(None)
     if bad:
         raise LabelsNotText(count=bad)
     return [text for text in texts if text is not None]
 
 
-def _text(label: bytes) -> str | None:
+def text_of(label: bytes) -> str | None:
+    """The text of one label, None where it is no such text.
+
+    A side that ended a job for one label that is no text would tell whoever made it that this client is shared.
+    """
     try:
-        text = label.decode()
+        text = label.rstrip(b"\x00").decode()
     except UnicodeDecodeError:
         return None
     return text if _plain(text) else None
