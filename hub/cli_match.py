@@ -49,7 +49,7 @@ def match() -> None:
 
 
 @match.command("propose")
-@click.option("--leader", help="the partner that leads: in modes count and rows it gets the result")
+@click.option("--leader", help="the partner that leads: in modes count, rows and labels it gets the result")
 @click.option("--with", "others", multiple=True, help="another partner (repeat)")
 @click.option("--mode", type=click.Choice([*MODES]), help="; ".join(f"{name}: {said}" for name, said in MEANS.items()))
 @click.option("--both", is_flag=True, default=None, help="mode rows: the other party gets its rows too")

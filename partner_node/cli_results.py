@@ -20,7 +20,7 @@ AGREE, REFUSE = "agree", "refuse"
 @click.option("--file", "file", type=click.Path(path_type=Path), help="the row map as a new .csv or .parquet file")
 @options
 def result(cli: Cli, job: str, file: Path | None) -> None:
-    """What the match JOB told this side; with --file, its shared clients. Consent is checked now."""
+    """What the match JOB told this side; with --file, the shared clients (rows, labels). Consent is checked now."""
     if file is not None:
         outputs.check_new(file)
     found = cli.call("match.result", job=job, file=None if file is None else str(file.resolve()))
