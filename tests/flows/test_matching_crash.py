@@ -7,6 +7,7 @@ The places are calls of named functions inside the processes (`launch.Fault`), a
 import csv
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,10 +40,8 @@ def alliance(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[A
         yield made
 
 
-def test_rows_are_found_where_both_parties_and_the_hub_died(alliance: Alliance, tmp_path: Path) -> None:
-    known = [set(launch_alliance.rows(alliance.world.partners[name].source)) for name in PAIR]
-    expected = {client for client in set.intersection(*known) if world.consents(client)}
-    body = launch_alliance.match_body("rows", *PAIR, engine="oprf", version=2, both=True)
+def survived(alliance: Alliance, body: dict[str, Any], *, buckets: int) -> str:
+    """The digest of a job of more buckets a party that completed although both nodes and the hub died in its middle, each of them twice."""
     digest = alliance.propose("data", "match", body)
     lives = {
         "hub": [hub_dies("matching.advance", 12), hub_dies("tasks.answer", 9)],
@@ -62,10 +61,35 @@ def test_rows_are_found_where_both_parties_and_the_hub_died(alliance: Alliance, 
 
     job = alliance.nurse(digest, lives, SMALL, look)
     parts = {name: value["parts"] for name, value in job["progress"]["parties"].items()}
-    assert all(finished == total > 16 for finished, total in parts.values()), "there was a middle"
+    assert all(finished == total > buckets for finished, total in parts.values()), "there was a middle"
     assert any(0 < count < sum(total for _, total in parts.values()) for count in done), "and somebody died in it"
+    return digest
+
+
+def found(alliance: Alliance, name: str, job: str, folder: Path) -> list[dict[str, str]]:
+    file = folder / f"{name}.csv"
+    alliance.node(name, "match.result", job=job, file=str(file))
+    with file.open(newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def shared(alliance: Alliance) -> set[str]:
+    known = [set(launch_alliance.rows(alliance.world.partners[name].source)) for name in PAIR]
+    return {client for client in set.intersection(*known) if world.consents(client)}
+
+
+def test_rows_are_found_where_both_parties_and_the_hub_died(alliance: Alliance, tmp_path: Path) -> None:
+    job = survived(alliance, launch_alliance.match_body("rows", *PAIR, engine="oprf", version=2, both=True), buckets=16)
     for name in PAIR:
-        file = tmp_path / f"{name}.csv"
-        alliance.node(name, "match.result", job=digest, file=str(file))
-        with file.open(newline="") as lines:
-            assert {line["client_id"] for line in csv.DictReader(lines)} == expected
+        assert {line["client_id"] for line in found(alliance, name, job, tmp_path)} == shared(alliance)
+
+
+def test_labels_are_the_sources_where_both_parties_and_the_hub_died(alliance: Alliance, tmp_path: Path) -> None:
+    labels = {"partner": "bank", "column": "CHECKING", "bytes": 24}
+    job = survived(
+        alliance, launch_alliance.match_body("labels", *PAIR, engine="oprf", version=2, labels=labels), buckets=8
+    )
+    source = launch_alliance.rows(alliance.world.partners["bank"].source)
+    lines = found(alliance, "broker", job, tmp_path)
+    assert {line["client_id"] for line in lines} == shared(alliance)
+    assert all(line["label"].removeprefix("'") == source[line["client_id"]]["CHECKING"] for line in lines)

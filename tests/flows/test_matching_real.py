@@ -21,13 +21,21 @@ from tests.support.shared_data import data_folder
 pytestmark = [pytest.mark.flow, pytest.mark.slow_flow, pytest.mark.real_data]
 FEBRL = {"registry": "dataset4a.csv.gz", "clinic": "dataset4b.csv.gz"}
 FEBRL_ID, FEBRL_PAIRS = " soc_sec_id", 4561  # the files write a blank after each comma
+FEBRL_LABEL = "rec_id"  # rec-1070-org in one file is rec-1070-dup-0 in the other: the same person
 SCF = ("broker", "bank", "platform", "insurer")
 
 
 def members() -> list[Partner]:
     febrl, scf = data_folder("febrl4"), data_folder("scf2022")
     people = [
-        Partner(id=name, name=name.title(), source=febrl / file, id_column=FEBRL_ID, id_type="account")
+        Partner(
+            id=name,
+            name=name.title(),
+            source=febrl / file,
+            id_column=FEBRL_ID,
+            id_type="account",
+            classes={FEBRL_LABEL: "C2"},
+        )
         for name, file in FEBRL.items()
     ]
     return [*people, *(Partner(id=name, name=name.title(), source=scf / f"party_{name}.csv.gz") for name in SCF)]
@@ -58,7 +66,7 @@ def body(alliance: Alliance, mode: str, *names: str, **changes: Any) -> dict[str
         for i, name in enumerate(names)
     ]
     fields = {"parties": parties, "id_type": first.id_type, "version": 2, "normaliser": normalise.VERSION}
-    engine = "oprf" if mode == "rows" else "ecdh"
+    engine = "oprf" if mode in ("rows", "labels") else "ecdh"
     return launch_alliance.match_body(mode, *names, **{**fields, "engine": engine, **changes})
 
 
@@ -85,6 +93,17 @@ def test_febrl_rows_for_both_sides_are_exactly_the_pairs_that_can_be_found(allia
     assert counted(job) == {FEBRL_PAIRS}
     people = [pairs_of(alliance, name, row_map(alliance, name, job["digest"], tmp_path)) for name in FEBRL]
     assert people[0] == people[1] and len(people[0]) == FEBRL_PAIRS
+
+
+def test_febrl_labels_are_the_other_files_numbers_of_the_same_people(alliance: Alliance, tmp_path: Path) -> None:
+    labels = {"partner": "clinic", "column": FEBRL_LABEL, "bytes": 20}
+    job = alliance.run_job("data", "match", body(alliance, "labels", *FEBRL, labels=labels))
+    assert counted(job) == {FEBRL_PAIRS, None}
+    found = row_map(alliance, "registry", job["digest"], tmp_path)
+    with gzip.open(alliance.world.partners["registry"].source, "rt", newline="") as lines:
+        records = [row[FEBRL_LABEL] for row in csv.DictReader(lines)]
+    assert len(found) == FEBRL_PAIRS
+    assert all(line["label"] == records[int(line["row"])].replace("-org", "-dup-0") for line in found)
 
 
 def test_febrl_count_is_shown_first_and_rows_when_people_of_both_sides_agreed(
