@@ -41,7 +41,10 @@ def alliance(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[A
 
 
 def survived(alliance: Alliance, body: dict[str, Any], *, buckets: int) -> str:
-    """The digest of a job of more buckets a party that completed although both nodes and the hub died in its middle, each of them twice."""
+    """The digest of a job that completed although both nodes and the hub died in its middle, each of them twice.
+
+    buckets: each party had more of them to do.
+    """
     digest = alliance.propose("data", "match", body)
     lives = {
         "hub": [hub_dies("matching.advance", 12), hub_dies("tasks.answer", 9)],
