@@ -33,6 +33,8 @@ from privacy.linear import columns, wire
 from tests.federation.alliance import Tables, Tamper, body, pump, sessions, synthetic, tokens
 from tests.support.entropy import SeededEntropy
 
+pytestmark = pytest.mark.slow_flow  # among the longest: they run with the flows
+
 TABLES, COLUMNS = synthetic()
 PLAN = TrainingPlan.from_body(body(COLUMNS))
 Content = dict[str, Any]

@@ -12,7 +12,7 @@ from sandbox import world
 from tests.support import launch_alliance, launch_fixtures
 from tests.support.launch_alliance import Alliance
 
-pytestmark = pytest.mark.flow
+pytestmark = [pytest.mark.flow, pytest.mark.slow_flow]
 PAIR = ("broker", "bank")
 NOISE = CountNoise(epsilon_milli=500, delta_log10=-9)
 

@@ -24,6 +24,8 @@ from tests.hostile.matching import CLIENTS, RULES, Scene, all_rules_out, take_ou
 from tests.partner_node import alliance
 from tests.partner_node.relay import MatchRelay
 
+pytestmark = pytest.mark.slow_flow  # among the longest: they run with the flows
+
 EVERYBODY, BANK, TARGET, OTHERS = CLIENTS[:200], CLIENTS[:100], CLIENTS[100], CLIENTS[200:]
 WITH_GUARD, WITHOUT = False, True
 both = pytest.mark.parametrize("out", [WITH_GUARD, WITHOUT], ids=["guarded", "guard out"])

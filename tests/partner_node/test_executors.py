@@ -17,6 +17,8 @@ from privacy.psi import rows
 from privacy.psi.oprf.state import RowsResult
 from tests.support.entropy import SeededEntropy
 
+pytestmark = pytest.mark.slow_flow  # among the longest: they run with the flows
+
 LEFT = [b"acct:%06d" % n for n in range(3000)]
 RIGHT = [b"acct:%06d" % n for n in range(1000, 4000)]
 

@@ -23,6 +23,8 @@ from tests.partner_node import alliance, horizontal
 from tests.partner_node.alliance import TestNode
 from tests.partner_node.horizontal import BANKS, Run
 
+pytestmark = pytest.mark.slow_flow  # among the longest: they run with the flows
+
 
 class Cut(Exception):
     """The test has what it wanted of a run."""

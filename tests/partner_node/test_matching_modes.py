@@ -14,6 +14,8 @@ from tests.partner_node import alliance
 from tests.partner_node.alliance import MovableClock, TestAuthority, TestNode
 from tests.partner_node.relay import MatchRelay
 
+pytestmark = pytest.mark.slow_flow  # among the longest: they run with the flows
+
 SETS = {"broker": range(120), "bank": range(40, 160), "platform": range(30, 110)}
 PAIR = ("broker", "bank")
 SHARED = [n for n in range(40, 120) if n % 10]

@@ -23,6 +23,8 @@ from tests.partner_node import alliance
 from tests.partner_node.alliance import MovableClock, TestAuthority, TestNode
 from tests.partner_node.relay import DirectChannel, MatchRelay
 
+pytestmark = pytest.mark.slow_flow  # among the longest: they run with the flows
+
 CLIENTS = 700
 COLUMNS = {"broker": ("AGE", "RISK", "Y"), "bank": ("SAVING", "INCOME"), "platform": ("SPEND", "TRAVEL")}
 

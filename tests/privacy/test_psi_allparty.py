@@ -20,6 +20,8 @@ from privacy.psi.oprf.errors import StoreUnsolvable
 from tests.support.matching import CONTEXT, Alliance, clients, records_of
 from tests.support.shared_data import data_folder
 
+pytestmark = pytest.mark.slow_flow  # among the longest: they run with the flows
+
 MODE = "align-all"
 PARTIES = ["broker", "bank", "platform", "insurer"]
 SIDES = st.lists(st.integers(0, 15), unique=True, max_size=12)

@@ -15,6 +15,8 @@ from tests.privacy.test_psi_group import HOSTILE
 from tests.privacy.test_psi_hostile import STRANGER, paused, refuse, waiting
 from tests.support.matching import CONTEXT, Alliance, records_of, rewritten
 
+pytestmark = pytest.mark.slow_flow  # among the longest: they run with the flows
+
 POINTS = [i for i in NUMBERS if STEPS[i][2] in ("pair-key", "leader-masked", "leader-doubled")]
 LISTS = [i for i in POINTS if STEPS[i][2] != "pair-key"]
 ROWS = [i for i in NUMBERS if STEPS[i][2] == "rows"]

@@ -11,6 +11,8 @@ from tests.privacy.test_psi_real import FEBRL_PAIRS, numbers
 from tests.support.cached import Alliance
 from tests.support.shared_data import data_folder
 
+pytestmark = pytest.mark.slow_flow  # among the longest: they run with the flows
+
 LARGE = {
     "slots": 5000,
     "addition_slots": 500,

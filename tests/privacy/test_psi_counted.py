@@ -28,6 +28,8 @@ from tests.support.counting import (
 from tests.support.entropy import SeededEntropy
 from tests.support.matching import CONTEXT, Alliance, clients, records_of, rewritten
 
+pytestmark = pytest.mark.slow_flow  # among the longest: they run with the flows
+
 # how many messages a run of each kind has, with the lists in one chunk
 MESSAGES = {ROWS: 8, SUM_OF_LEADER: 8, SUM_OF_FOLLOWER: 9}
 STEPS = [(kind, number) for kind in KINDS for number in range(MESSAGES[kind])]

@@ -13,6 +13,8 @@ from privacy.psi.errors import BadPoint
 from tests.support import edwards
 from tests.support.entropy import SeededEntropy
 
+pytestmark = pytest.mark.slow_flow  # among the longest: they run with the flows
+
 KEY = elgamal.draw_key(SeededEntropy(b"value key"))
 
 

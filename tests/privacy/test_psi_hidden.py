@@ -13,6 +13,8 @@ from privacy.psi import errors, group
 from tests.support.matching import CONTEXT, Alliance, clients, records_of
 from tests.support.shared_data import data_folder
 
+pytestmark = pytest.mark.slow_flow  # among the longest: they run with the flows
+
 MODE = "align-hidden"
 SIDES = st.lists(st.integers(0, 15), unique=True, max_size=12)
 PAIR = {"broker": clients(1, 2, 3, 4, 5), "bank": clients(3, 4, 5, 6)}

@@ -16,6 +16,8 @@ from privacy.psi.errors import BadSetup, CountDiffers
 from privacy.psi.noisy_count import NoisyCountFollower, NoisyCountLeader
 from tests.support.matching import Alliance, clients, records_of, rewritten
 
+pytestmark = pytest.mark.slow_flow  # among the longest: they run with the flows
+
 STRONG = CountNoise(epsilon_milli=1000, delta_log10=-4)
 SMALL = CountNoise(epsilon_milli=3000, delta_log10=-4)  # a pool of six
 SIDES = st.lists(st.integers(0, 15), unique=True, max_size=12)

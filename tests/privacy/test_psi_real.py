@@ -13,6 +13,8 @@ from tests.support.counting import finish, rows, total
 from tests.support.matching import Alliance
 from tests.support.shared_data import data_folder
 
+pytestmark = pytest.mark.slow_flow  # among the longest: they run with the flows
+
 FEBRL_PAIRS = 4561  # that exact matching can find, of 5000
 
 

@@ -129,12 +129,16 @@ def test_a_burst_does_not_run_far_ahead_of_the_clock(
     raws = wishes(6)
     for raw in raws[:4]:
         one.submit(raw)
-    waiting = threading.Thread(target=together, args=(one, raws[4:]))
-    waiting.start()
-    waiting.join(0.3)
+    waiting = []
+    for place, raw in enumerate(raws[4:]):  # one sender's: they must arrive in the order of their numbers
+        waiting.append(threading.Thread(target=one.submit, args=(raw,)))
+        waiting[-1].start()
+        until(lambda place=place: len(one._queue) > place)
+    waiting[-1].join(0.3)
     assert one.ledger.head().number == 4
     clock.now += 60
-    waiting.join()
+    for thread in waiting:
+        thread.join()
     assert times(one)[-1] == START + 160
     assert sum(len(one.ledger.store.txs(number)) for number in range(7)) == 6
 

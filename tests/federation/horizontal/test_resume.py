@@ -16,6 +16,8 @@ from tests.federation.channel import MemoryChannel
 from tests.federation.horizontal.parties import JOB, UPDATE, Parties, roster, start, vector
 from tests.federation.horizontal.test_strategy import AVERAGING
 
+pytestmark = pytest.mark.slow_flow  # among the longest: they run with the flows
+
 ROUNDS = 4
 
 

@@ -14,6 +14,8 @@ from privacy.psi.oprf.bucket import shared
 from privacy.psi.oprf.errors import BaseTransferLength, ExtensionInconsistent, TagsMalformed
 from tests.privacy.oprf.support import CONTEXT, RECEIVER, SENDER, Pair, clients, head_of, made, payload_of, rewritten
 
+pytestmark = pytest.mark.slow_flow  # among the longest: they run with the flows
+
 RECEIVER_IDS, SENDER_IDS = clients(*range(12)), clients(*range(6, 18))
 COMMON = clients(*range(6, 12))
 # recipient, phase, bucket

@@ -13,6 +13,8 @@ from privacy.psi.oprf.options import SEMI_HONEST
 from tests.privacy.oprf.labels_support import LabelsPair, found_by, labelled, made_labels
 from tests.privacy.oprf.support import CONTEXT, RECEIVER, SENDER, Pair, clients, head_of, made, payload_of, rewritten
 
+pytestmark = pytest.mark.slow_flow  # among the longest: they run with the flows
+
 RECEIVER_IDS, SENDER_IDS = clients(*range(12)), clients(*range(6, 18))
 LABELS = labelled(SENDER_IDS)
 EXPECTED = {item: LABELS[item] for item in clients(*range(6, 12))}

@@ -22,6 +22,8 @@ from tests.privacy.oprf.labels_support import LABEL_BYTES, LabelsPair, labelled,
 from tests.privacy.oprf.support import RECEIVER, SENDER, clients, head_of, payload_of
 from tests.support.shared_data import data_folder
 
+pytestmark = pytest.mark.slow_flow  # among the longest: they run with the flows
+
 SIDES = st.lists(st.integers(0, 40), unique=True, max_size=40)
 
 
