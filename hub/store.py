@@ -36,9 +36,9 @@ T = TypeVar("T")
 Signal = tuple[str, str]  # ("node", partner) or ("job", digest)
 
 ATTEMPTS_MAX = 3
-# answers of a match may have 13 MB: a transaction that holds some must not spill its pages, and pages that are free
-# again before the log is moved into the file are never moved
-CACHE_KIBIBYTES = 64 << 10
+# answers of a match may have 13 MB: a transaction that writes some must not spill its pages, and pages that are free
+# again before the log is moved into the file are never moved. One connection writes; those that read need no such room
+CACHE_KIBIBYTES = {False: 64 << 10, True: 2 << 10}  # by whether it only reads
 LOG_PAGES = 16_384  # of 4 KiB
 BUSY_MILLISECONDS = 5_000
 READING = "ecohub_reading"
@@ -109,7 +109,8 @@ class Store:
         # SQLite has one writer; threads that wait for it here go on at once, where its own waiting sleeps in steps
         self._in_file = self.engine.dialect.name == "sqlite"
         self._turn: AbstractContextManager[object] = threading.Lock() if self._in_file else nullcontext()
-        self._idle: list[Connection] = []  # to the file: open, outside any transaction
+        # connections to the file, open and outside any transaction, by whether they only read
+        self._idle: dict[bool, list[Connection]] = {False: [], True: []}
 
     def subscribe(self, listener: Callable[[Signal], None]) -> None:
         """Call `listener` with every signal of every committed transaction, in the committing thread."""
@@ -146,8 +147,9 @@ class Store:
             raise StoreOutdated(found=found or "none", needed=needed)
 
     def close(self) -> None:
-        while self._idle:
-            self._idle.pop().close()
+        for idle in self._idle.values():
+            while idle:
+                idle.pop().close()
         self.engine.dispose()
 
     def _attempt(
@@ -155,8 +157,7 @@ class Store:
     ) -> tuple[T, list[Signal]]:
         for attempt in range(ATTEMPTS_MAX):
             try:
-                with nullcontext() if reading else self._turn, self._connection() as connection:
-                    connection.info[READING] = reading
+                with nullcontext() if reading else self._turn, self._connection(reading) as connection:
                     return _once(connection, fn, commit=keep and not reading)
             except (DBAPIError, sqlite3.Error) as error:
                 failure = _translate(error, name)
@@ -168,7 +169,7 @@ class Store:
         raise AssertionError("unreachable")
 
     @contextmanager
-    def _connection(self) -> Iterator[Connection]:
+    def _connection(self, reading: bool) -> Iterator[Connection]:
         """For one transaction. To a file: the one used last, as it keeps pages and the last large value it wrote.
         Lists pop and append at one stroke."""
         if not self._in_file:
@@ -176,9 +177,12 @@ class Store:
                 yield connection
             return
         try:
-            connection = self._idle.pop()
+            connection = self._idle[reading].pop()
         except IndexError:
             connection = self.engine.connect()
+            connection.info[READING] = reading
+            driver: Any = connection.connection.driver_connection
+            driver.execute(f"PRAGMA cache_size=-{CACHE_KIBIBYTES[reading]}")
         try:
             yield connection
         except (DBAPIError, sqlite3.Error):
@@ -186,7 +190,7 @@ class Store:
             raise
         finally:
             if not connection.closed:
-                self._idle.append(connection)
+                self._idle[reading].append(connection)
 
 
 def _once(connection: Connection, fn: Callable[[Transaction], T], *, commit: bool) -> tuple[T, list[Signal]]:
@@ -226,7 +230,6 @@ def _engine(url: str) -> Engine:
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
-            f"cache_size=-{CACHE_KIBIBYTES}",
             f"wal_autocheckpoint={LOG_PAGES}",
         ):
             connection.execute(f"PRAGMA {pragma}")

@@ -23,12 +23,21 @@ KEEP = (
     " ON CONFLICT (job, name) DO UPDATE SET value = excluded.value"
 )
 DROP = "DELETE FROM round_key WHERE job = ? AND name = ?"
-OVERVIEW = "SELECT name, CASE WHEN length(value) <= ? THEN value END FROM round_key WHERE job = ?"
+# what is remembered for the whole job grows with its rounds; it is looked up by its name, and not iterated over
+REMEMBERED = ("answered/", "lanes/", "round/", "used/")
+OVERVIEW = (
+    "SELECT name, CASE WHEN length(value) <= ? THEN value END FROM round_key WHERE job = ? AND name NOT GLOB 'answered/*'"
+    " AND name NOT GLOB 'lanes/*' AND name NOT GLOB 'round/*' AND name NOT GLOB 'used/*'"
+)
+ONE = "SELECT value FROM round_key WHERE job = ? AND name = ?"
 BESIDE = "SELECT name, value FROM round_key WHERE job = ? AND name >= ? AND name < ?"
 
 
 class RoundKeys(MutableMapping[str, bytes]):
-    """One job's entries during one request. One request at a time: the node's worker is one thread."""
+    """One job's entries during one request. One request at a time: the node's worker is one thread.
+
+    Iteration gives the names of slots alone, and not what is REMEMBERED.
+    """
 
     def __init__(self, database: Database, job: Digest, known: dict[str, bytes | None] | None = None) -> None:
         """known: an `overview` just read."""
@@ -36,8 +45,10 @@ class RoundKeys(MutableMapping[str, bytes]):
         self._job = job
         self._stored = database.read(lambda session: overview(session, job)) if known is None else known
         self._changed: dict[str, bytes | None] = {}  # None: deleted
+        self._absent: set[str] = set()  # REMEMBERED names that were looked up in vain
 
     def __getitem__(self, name: str) -> bytes:
+        self._recall(name)
         value = self._changed[name] if name in self._changed else self._stored.get(name)
         if value is None and name in self:
             self._stored |= self._database.read(lambda session: self._siblings(session, name))
@@ -48,6 +59,7 @@ class RoundKeys(MutableMapping[str, bytes]):
 
     def __setitem__(self, name: str, value: bytes) -> None:
         assert isinstance(value, bytes), "the store holds bytes"
+        self._recall(name)  # whether it replaces something
         self._changed[name] = value
 
     def __delitem__(self, name: str) -> None:
@@ -56,6 +68,7 @@ class RoundKeys(MutableMapping[str, bytes]):
         self._changed[name] = None
 
     def __contains__(self, name: object) -> bool:
+        self._recall(name)
         return self._changed[name] is not None if name in self._changed else name in self._stored
 
     def __iter__(self) -> Iterator[str]:
@@ -86,6 +99,18 @@ class RoundKeys(MutableMapping[str, bytes]):
         if any(name.startswith(SECRET) for name in replaced):
             forget(session)
 
+    def _recall(self, name: object) -> None:
+        """Look a REMEMBERED name up, once."""
+        if not isinstance(name, str) or not name.startswith(REMEMBERED):
+            return
+        if name in self._changed or name in self._stored or name in self._absent:
+            return
+        found = self._database.read(lambda session: raw(session).execute(ONE, (self._job, name)).fetchone())
+        if found is None:
+            self._absent.add(name)
+        else:
+            self._stored[name] = found[0]
+
     def _siblings(self, session: Session, name: str) -> dict[str, bytes]:
         """The value of a name with those beside it: the shares of one slot are read together."""
         folder = name.rpartition("/")[0] + "/"
@@ -93,5 +118,5 @@ class RoundKeys(MutableMapping[str, bytes]):
 
 
 def overview(session: Session, job: str) -> dict[str, bytes | None]:
-    """All names of a job, with the values that are small; None for one that is to be loaded when it is asked for."""
+    """The names of a job's slots, with the values that are small; None for one that is loaded when it is asked for."""
     return dict(raw(session).execute(OVERVIEW, (SMALL_BYTES, job)))

@@ -97,13 +97,13 @@ class Coordinator:
 
     def state(self) -> dict[str, Packed]:
         """What a resumed run needs of earlier rounds: keys dealt ahead, shares not delivered yet, cohorts opened."""
-        opened: dict[str, Packed] = {str(body): [str(p) for p in names] for body, names in self._opened.items()}
+        opened: dict[str, Packed] = {str(body): ",".join(names) for body, names in self._opened.items()}
         return {"ring": self._ring.state(), "opened": opened}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take `state()` of the run that was left."""
         self._ring.restore(state["ring"])
-        self._opened = {Digest(body): tuple(map(PartnerId, names)) for body, names in state["opened"].items()}
+        self._opened = {Digest(body): tuple(map(PartnerId, _listed(names))) for body, names in state["opened"].items()}
 
     def bound_cohort(self, body: Digest) -> tuple[PartnerId, ...] | None:
         """The only cohort for which a sum over this input may be opened again; None where none was (decision 0004)."""
@@ -367,3 +367,8 @@ class _Sum:
 def _code(failure: Failure) -> str:
     """A failure that a node reported keeps its own code."""
     return str(failure.facts["party_code"]) if isinstance(failure, PartnerRefused) else failure.code
+
+
+def _listed(names: Any) -> Sequence[str]:
+    """Names as `state` joins them; earlier versions kept a list."""
+    return names.split(",") if isinstance(names, str) else [str(name) for name in names]
