@@ -55,7 +55,7 @@ def id_hash() -> None:
     @functools.wraps(original)
     def start(self: Any, request: Any) -> Any:
         answer = original(self, request)
-        example = self._read[2].ids[-1]
+        example = self._read.found.ids[-1]
         return replace(answer, head={**answer.head, "example": hashlib.sha256(example).hexdigest()})
 
     Matching.start = start  # type: ignore[method-assign]
