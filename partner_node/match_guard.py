@@ -41,11 +41,11 @@ from partner_node.readings import Identifiers
 from partner_node.settings import Asset, Settings
 from partner_node.store import Proposal
 from privacy.errors import Failure
-from privacy.psi.job import ALIGN, ALIGN_ALL, COUNT_THEN_ROWS, LEADER, ROWS
+from privacy.psi.job import ALIGN, ALIGN_ALL, COUNT_THEN_ROWS, LABELS, LEADER, ROWS
 from privacy.psi.values import Outcome
 
 HIGH, LOW = "high", "low"
-NAMED = (ALIGN, ALIGN_ALL, ROWS, "labels")  # their results say who is shared, not only how many
+NAMED = (ALIGN, ALIGN_ALL, ROWS, LABELS)  # their results say who is shared, not only how many
 NAMES_GIVEN = (Outcome.SHARED, Outcome.GAVE_ROWS, Outcome.NOT_ENTITLED)  # a follower is not told how `rows` ended
 
 

@@ -27,7 +27,7 @@ DROP = "DELETE FROM round_key WHERE job = ? AND name = ?"
 REMEMBERED = ("answered/", "lanes/", "round/", "used/")
 OVERVIEW = (
     "SELECT name, CASE WHEN length(value) <= ? THEN value END FROM round_key WHERE job = ?"
-    " AND name NOT GLOB 'answered/*' AND name NOT GLOB 'lanes/*' AND name NOT GLOB 'round/*' AND name NOT GLOB 'used/*'"
+    " AND name NOT GLOB ? AND name NOT GLOB ? AND name NOT GLOB ? AND name NOT GLOB ?"
 )
 ONE = "SELECT value FROM round_key WHERE job = ? AND name = ?"
 BESIDE = "SELECT name, value FROM round_key WHERE job = ? AND name >= ? AND name < ?"
@@ -119,4 +119,4 @@ class RoundKeys(MutableMapping[str, bytes]):
 
 def overview(session: Session, job: str) -> dict[str, bytes | None]:
     """The names of a job's slots, with the values that are small; None for one that is loaded when it is asked for."""
-    return dict(raw(session).execute(OVERVIEW, (SMALL_BYTES, job)))
+    return dict(raw(session).execute(OVERVIEW, (SMALL_BYTES, job, *(f"{prefix}*" for prefix in REMEMBERED))))

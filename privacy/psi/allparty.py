@@ -30,14 +30,13 @@ leader one hash and multiplication a client, and one more for each follower.
 import hashlib
 from abc import abstractmethod
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
 from nacl.bindings import crypto_core_ed25519_scalar_invert, crypto_scalarmult_ed25519_base_noclamp
 
 from privacy import canonical
-from privacy.psi import group
+from privacy.psi import group, row_list
 from privacy.psi.errors import BadRows, BadSetup
 from privacy.psi.oprf import okvs
 from privacy.psi.oprf.digests import digest_all
@@ -52,10 +51,7 @@ from privacy.psi.wire import Listing
 Words: TypeAlias = "np.ndarray[Any, np.dtype[np.uint64]]"
 
 SHARE_BYTES = 16  # a client of the leader's that not all have looks common with probability 2^-128
-TOKEN_BYTES = 16
 TAG_BYTES = 16
-_ROW_BYTES = TAG_BYTES + TOKEN_BYTES
-_SHARED, _BELOW_MINIMUM = 0, 1
 
 
 class _Party(Session):
@@ -98,8 +94,7 @@ class _Party(Session):
         return Listing(phase="store", count=store_slots(self.setup.counts[follower]), record_bytes=SHARE_BYTES)
 
     def _rows_listing(self) -> Listing:
-        """One header row and as many rows as the smallest party could share: the length tells nothing."""
-        return Listing(phase="rows", count=1 + min(self.setup.counts.values()), record_bytes=_ROW_BYTES)
+        return row_list.listing(self.setup.counts, TAG_BYTES)
 
     def _shares(self, ids: Sequence[bytes]) -> Words:
         """This party's share of zero at every identifier: n × 2 words."""
@@ -163,18 +158,14 @@ class AlignAllLeader(_Party):
             tags[peer] = outputs[:, 2:]
         common = np.flatnonzero(~total.any(axis=1))
         if len(common) < self.setup.minimum:
-            self.state.result = AlignResult(outcome=Outcome.BELOW_MINIMUM, rows=np.empty(0, np.int64), tokens=())
-            return self._tell({peer: [] for peer in tags}, [], _BELOW_MINIMUM)
-        # the order follows the random tokens, so it says nothing of the leader's row order
-        tokens = split(self._stream("tokens")(TOKEN_BYTES * len(common)), TOKEN_BYTES)
-        assert len(set(tokens)) == len(tokens), "random tokens of 16 bytes differ"
-        ranks = sorted(range(len(tokens)), key=tokens.__getitem__)
-        common, tokens = common[ranks], [tokens[i] for i in ranks]
+            self.state.result = row_list.below_minimum()
+            return self._tell({peer: [] for peer in tags}, [], below=True)
+        ranks, tokens = row_list.draw_tokens(self._stream("tokens"), len(common))
+        common = common[ranks]
         self.state.result = AlignResult(
             outcome=Outcome.SHARED, rows=order[common], tokens=tuple(token.hex() for token in tokens)
         )
-        known = {peer: split(found[common].tobytes(), TAG_BYTES) for peer, found in tags.items()}
-        return self._tell(known, tokens, _SHARED)
+        return self._tell({peer: split(found[common].tobytes(), TAG_BYTES) for peer, found in tags.items()}, tokens)
 
     def _looked_up(self, peer: str, ids: Sequence[bytes]) -> Words:
         (seed,) = self._list(peer, _STORE_SEED)
@@ -183,15 +174,10 @@ class AlignAllLeader(_Party):
         found: Words = okvs.look_up(slots, self._places(ids, seed, shape), shape).view(np.uint64)
         return found
 
-    def _tell(self, tags: dict[str, list[bytes]], tokens: Sequence[bytes], status: int) -> list[Outgoing]:
+    def _tell(self, known: dict[str, list[bytes]], tokens: Sequence[bytes], *, below: bool = False) -> list[Outgoing]:
         listing = self._rows_listing()
-        head = status.to_bytes(4, "big") + len(tokens).to_bytes(4, "big") + bytes(_ROW_BYTES - 8)
-        padding = [bytes(_ROW_BYTES)] * (listing.count - 1 - len(tokens))
-        out: list[Outgoing] = []
-        for peer, known in tags.items():
-            rows = [tag + token for tag, token in zip(known, tokens, strict=True)]
-            out += self._send(peer, listing, [head, *rows, *padding])
-        return out
+        lists = {peer: row_list.pack(listing, each, tokens, below=below) for peer, each in known.items()}
+        return [item for peer, records in lists.items() for item in self._send(peer, listing, records)]
 
 
 class AlignAllFollower(_Party):
@@ -242,25 +228,14 @@ class AlignAllFollower(_Party):
 
     def _read(self) -> AlignResult:
         leader = self._leader
-        head, *rows = self._list(leader, self._rows_listing())
-        status, length = int.from_bytes(head[:4], "big"), int.from_bytes(head[4:8], "big")
-        if head[8:] != bytes(_ROW_BYTES - 8) or status not in (_SHARED, _BELOW_MINIMUM) or length > len(rows):
-            raise BadRows(sender=leader, why="its head is malformed")
-        if any(row != bytes(_ROW_BYTES) for row in rows[length:]):
-            raise BadRows(sender=leader, why="its padding is not empty")
-        if status == _BELOW_MINIMUM:
-            if length:
-                raise BadRows(sender=leader, why="it is below the minimum and yet has rows")
-            return AlignResult(outcome=Outcome.BELOW_MINIMUM, rows=np.empty(0, np.int64), tokens=())
-        if length < self.setup.minimum:
-            raise BadRows(sender=leader, why="it has fewer rows than the agreed minimum")
+        rows = row_list.unpack(self._list(leader, self._rows_listing()), self.setup.minimum, leader)
+        if rows is None:
+            return row_list.below_minimum()
         own = {tag: row for row, tag in enumerate(split(self.state.taken[self.setup.me, "tags"][0], TAG_BYTES))}
-        found = [own.get(row[:TAG_BYTES], -1) for row in rows[:length]]
-        tokens = [row[TAG_BYTES:] for row in rows[:length]]
-        if -1 in found or len(set(found)) != length:
+        found = [own.get(row[:TAG_BYTES], -1) for row in rows]
+        if -1 in found or len(set(found)) != len(rows):
             raise BadRows(sender=leader, why="it names a client of this side twice, or one that is none")
-        if any(low >= high for low, high in pairwise(tokens)):
-            raise BadRows(sender=leader, why="its tokens do not ascend")
+        tokens = row_list.tokens_of(rows, leader)
         return AlignResult(
             outcome=Outcome.SHARED, rows=np.array(found, np.int64), tokens=tuple(token.hex() for token in tokens)
         )

@@ -17,20 +17,17 @@ gets rows. The message with the rows has the same length whatever the result.
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 
-from privacy.psi import group
+from privacy.psi import group, row_list
 from privacy.psi.errors import BadRows
 from privacy.psi.randomness import permutation
-from privacy.psi.session import Session, split
+from privacy.psi.session import Session
 from privacy.psi.values import AlignResult, CountResult, Outcome, Outgoing, Role, Rows
 from privacy.psi.wire import Listing
 
-TOKEN_BYTES = 16
-_ROW_BYTES = 4 + TOKEN_BYTES  # position, token
-_SHARED, _BELOW_MINIMUM = 0, 1
+_POSITION_BYTES = 4
 
 
 class Party(Session):
@@ -51,8 +48,7 @@ class Party(Session):
         return Listing(phase=phase, count=self.setup.counts[owner], record_bytes=group.POINT_BYTES)
 
     def _rows_listing(self) -> Listing:
-        """One header row and as many rows as the smallest party could share: the length tells nothing."""
-        return Listing(phase="rows", count=1 + min(self.setup.counts.values()), record_bytes=_ROW_BYTES)
+        return row_list.listing(self.setup.counts, _POSITION_BYTES)
 
 
 class _Leader(Party):
@@ -151,17 +147,16 @@ class AlignLeader(_Leader):
         positions = {peer: self._positions(peer) for peer in peers}
         common = np.flatnonzero(np.all([positions[peer] >= 0 for peer in peers], axis=0)).astype(np.int64)
         if len(common) < self.setup.minimum:
-            self.state.result = AlignResult(outcome=Outcome.BELOW_MINIMUM, rows=np.empty(0, np.int64), tokens=())
-            return self._tell({peer: [] for peer in peers}, [], _BELOW_MINIMUM)
-        # the order follows the random tokens, so it says nothing of the leader's row order
-        tokens = split(self._stream("tokens")(TOKEN_BYTES * len(common)), TOKEN_BYTES)
-        assert len(set(tokens)) == len(tokens), "random tokens of 16 bytes differ"
-        ranks = sorted(range(len(tokens)), key=tokens.__getitem__)
-        rows, ordered = common[ranks], [tokens[i] for i in ranks]
+            self.state.result = row_list.below_minimum()
+            return self._tell({peer: [] for peer in peers}, [], below=True)
+        ranks, tokens = row_list.draw_tokens(self._stream("tokens"), len(common))
+        rows = common[ranks]
         self.state.result = AlignResult(
-            outcome=Outcome.SHARED, rows=rows, tokens=tuple(token.hex() for token in ordered)
+            outcome=Outcome.SHARED, rows=rows, tokens=tuple(token.hex() for token in tokens)
         )
-        return self._tell({peer: positions[peer][rows].tolist() for peer in peers}, ordered, _SHARED)
+        places = {peer: positions[peer][rows].tolist() for peer in peers}
+        known = {peer: [place.to_bytes(_POSITION_BYTES, "big") for place in each] for peer, each in places.items()}
+        return self._tell(known, tokens)
 
     def _positions(self, peer: str) -> Rows:
         """For each own identifier its position in the follower's list, or -1."""
@@ -171,15 +166,10 @@ class AlignLeader(_Leader):
         found[self._order(peer)] = [where.get(point, -1) for point in own]
         return found
 
-    def _tell(self, positions: dict[str, list[int]], tokens: Sequence[bytes], status: int) -> list[Outgoing]:
+    def _tell(self, known: dict[str, list[bytes]], tokens: Sequence[bytes], *, below: bool = False) -> list[Outgoing]:
         listing = self._rows_listing()
-        head = status.to_bytes(4, "big") + len(tokens).to_bytes(4, "big") + bytes(_ROW_BYTES - 8)
-        padding = [bytes(_ROW_BYTES)] * (listing.count - 1 - len(tokens))
-        out: list[Outgoing] = []
-        for peer, places in positions.items():
-            rows = [place.to_bytes(4, "big") + token for place, token in zip(places, tokens, strict=True)]
-            out += self._send(peer, listing, [head, *rows, *padding])
-        return out
+        lists = {peer: row_list.pack(listing, each, tokens, below=below) for peer, each in known.items()}
+        return [item for peer, records in lists.items() for item in self._send(peer, listing, records)]
 
 
 class AlignFollower(_Follower):
@@ -197,27 +187,16 @@ class AlignFollower(_Follower):
         if listing.phase == "leader-masked":
             self._distinct(peer, listing)
             return self._answer(peer, self._list(peer, listing))
-        head, *rows = self._list(peer, listing)
-        self.state.result = self._read(peer, head, rows)
+        self.state.result = self._read(peer, self._list(peer, listing))
         return []
 
-    def _read(self, leader: str, head: bytes, rows: Sequence[bytes]) -> AlignResult:
-        status, length = int.from_bytes(head[:4], "big"), int.from_bytes(head[4:8], "big")
-        if head[8:] != bytes(_ROW_BYTES - 8) or status not in (_SHARED, _BELOW_MINIMUM) or length > len(rows):
-            raise BadRows(sender=leader, why="its head is malformed")
-        if any(row != bytes(_ROW_BYTES) for row in rows[length:]):
-            raise BadRows(sender=leader, why="its padding is not empty")
-        if status == _BELOW_MINIMUM:
-            if length:
-                raise BadRows(sender=leader, why="it is below the minimum and yet has rows")
-            return AlignResult(outcome=Outcome.BELOW_MINIMUM, rows=np.empty(0, np.int64), tokens=())
-        if length < self.setup.minimum:
-            raise BadRows(sender=leader, why="it has fewer rows than the agreed minimum")
-        positions = [int.from_bytes(row[:4], "big") for row in rows[:length]]
-        tokens = [row[4:] for row in rows[:length]]
-        if any(place >= len(self._ids) for place in positions) or len(set(positions)) != length:
+    def _read(self, leader: str, records: Sequence[bytes]) -> AlignResult:
+        rows = row_list.unpack(records, self.setup.minimum, leader)
+        if rows is None:
+            return row_list.below_minimum()
+        positions = [int.from_bytes(row[:_POSITION_BYTES], "big") for row in rows]
+        if any(place >= len(self._ids) for place in positions) or len(set(positions)) != len(rows):
             raise BadRows(sender=leader, why="a position is repeated or out of range")
-        if any(low >= high for low, high in pairwise(tokens)):
-            raise BadRows(sender=leader, why="its tokens do not ascend")
+        tokens = row_list.tokens_of(rows, leader)
         own = self._order(leader)[np.array(positions, np.int64)]
         return AlignResult(outcome=Outcome.SHARED, rows=own, tokens=tuple(token.hex() for token in tokens))

@@ -115,11 +115,11 @@ class _Asking(AlignAllLeader):
 
     asked = b""
 
-    def _tell(self, tags: Any, tokens: Any, status: int) -> Any:
+    def _tell(self, tags: Any, tokens: Any, **options: Any) -> Any:
         ids = [self._ids[i] for i in self._order()]
         doubled = self._list("bank", self._masked_points(self.setup.me, "leader-doubled"))
         tag = self._outputs(doubled, ids)[ids.index(self.asked), 2:].tobytes()
-        return super()._tell({**tags, "bank": [tag, *tags["bank"][1:]]}, tokens, status)
+        return super()._tell({**tags, "bank": [tag, *tags["bank"][1:]]}, tokens, **options)
 
 
 @pytest.mark.parametrize("there", [True, False])
