@@ -39,6 +39,18 @@ class Engine:
     def close(self) -> None:
         self._channel.close()
 
+    def _run(self, session: oprf.Session | psi.Session) -> None:
+        """Deliver and work until the session is done. What has come is taken before this side works on."""
+        waiting = session.start() if self._place.rank == RECEIVER else []
+        while True:
+            for out in waiting:
+                self._channel.post(out.message)
+            if session.done:
+                break
+            message = self._channel.next(wait=not session.ready)
+            waiting = session.work() if message is None else session.receive(self._peer, message)
+        self._channel.flush()
+
 
 class Oprf(Engine):
     """Rows to the receiver, in one process a side; `option` is what the session guards against."""
@@ -64,15 +76,7 @@ class Oprf(Engine):
             option=self._option,
         )
         del ids
-        waiting = session.start() if self._place.rank == RECEIVER else []
-        while True:
-            for out in waiting:
-                self._channel.post(out.message)
-            if session.done:
-                break
-            message = self._channel.next(wait=not session.ready)
-            waiting = session.work() if message is None else session.receive(self._peer, message)
-        self._channel.flush()
+        self._run(session)
 
     def check(self) -> None:
         found = self._session.result()
@@ -135,16 +139,7 @@ class Ecdh(Engine):
                 map=pool.map,
             )
             del ids
-            waiting = session.start() if self._place.rank == RECEIVER else []
-            while True:
-                for out in waiting:
-                    self._channel.post(out.message)
-                if session.done:
-                    break
-                message = self._channel.next()
-                assert message is not None
-                waiting = session.receive(self._peer, message)
-        self._channel.flush()
+            self._run(session)
 
     def check(self) -> None:
         found = self._session.result()

@@ -11,8 +11,8 @@ from privacy.errors import Failure
 from privacy.psi import errors
 from privacy.psi.count_then_rows import DECISION
 from privacy.psi.counted import Counting
-from tests.support.counting import AGREE, PAIR, ROWS, decide, finish, paused, prepared, rows, step, waiting
-from tests.support.matching import Alliance, clients, records_of, rewritten
+from tests.support.counting import AGREE, PAIR, ROWS, decide, finish, paused, prepared, rows, step
+from tests.support.matching import Alliance, clients, records_of, rewritten, waiting
 
 SIDES = st.lists(st.integers(0, 15), unique=True, max_size=12)
 DECISIONS = st.fixed_dictionaries({name: st.sampled_from(["agree", "refuse"]) for name in PAIR})

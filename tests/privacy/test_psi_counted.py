@@ -23,10 +23,10 @@ from tests.support.counting import (
     rows,
     step,
     total,
-    waiting,
 )
+from tests.support.damage import assert_refused, flipped
 from tests.support.entropy import SeededEntropy
-from tests.support.matching import CONTEXT, Alliance, clients, records_of, rewritten
+from tests.support.matching import CONTEXT, Alliance, clients, records_of, refuse, rewritten, waiting
 
 pytestmark = pytest.mark.slow_flow  # among the longest: they run with the flows
 
@@ -46,17 +46,6 @@ def right(run: Alliance) -> None:
         assert total(run, "broker").count == total(run, "bank").count == 3
 
 
-def refuse(run: Alliance, failure: type[Failure], message: bytes) -> Failure:
-    """The recipient of the waiting message refuses this one, and stays as it was."""
-    sender, recipient, _ = waiting(run)
-    session = run.sessions[recipient]
-    before = session.dump()
-    with pytest.raises(failure) as caught:
-        session.receive(sender, message)
-    assert session.dump() == before
-    return caught.value
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_number_of_messages(kind: str) -> None:
     run = finish(prepared(kind))
@@ -68,17 +57,7 @@ def test_the_number_of_messages(kind: str) -> None:
 def test_every_damaged_byte_is_refused_and_the_true_message_still_works(kind: str, number: int) -> None:
     run = paused(kind, number)
     sender, recipient, message = waiting(run)
-    session = run.sessions[recipient]
-    before = session.dump()
-    for position in range(len(message)):
-        for mask in (0x01, 0x80):
-            damaged = message[:position] + bytes([message[position] ^ mask]) + message[position + 1 :]
-            with pytest.raises(Failure):
-                session.receive(sender, damaged)
-    for damaged in (b"", message[:-1], message + b"\x00", message[: len(message) // 2], message * 2):
-        with pytest.raises(Failure):
-            session.receive(sender, damaged)
-    assert session.dump() == before
+    assert_refused(run.sessions[recipient], sender, message, flipped(message))
     right(finish(run))
 
 

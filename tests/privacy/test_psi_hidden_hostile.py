@@ -11,9 +11,10 @@ from privacy.errors import Failure
 from privacy.psi import errors, group
 from tests.privacy.test_psi_group import HOSTILE
 from tests.privacy.test_psi_hidden import FULL, MODE, PAIR, PHASES, POINTS, STEPS, places, points, spine, split
-from tests.privacy.test_psi_hostile import STRANGER, paused, refuse, waiting
+from tests.privacy.test_psi_hostile import STRANGER, paused
+from tests.support.damage import assert_refused, flipped
 from tests.support.entropy import SeededEntropy
-from tests.support.matching import CONTEXT, Alliance, clients, records_of, rewritten
+from tests.support.matching import CONTEXT, Alliance, clients, records_of, refuse, rewritten, waiting
 
 PADDED = [step for step in POINTS if "only" in PHASES[step]]
 
@@ -31,17 +32,7 @@ def assert_right(run: Alliance) -> None:
 def test_every_damaged_byte_is_refused_and_the_true_message_still_works(step: int) -> None:
     run = paused(MODE, step, PAIR)
     sender, recipient, message = waiting(run)
-    session = run.sessions[recipient]
-    before = session.dump()
-    for position in range(len(message)):
-        for mask in (0x01, 0x80):
-            damaged = message[:position] + bytes([message[position] ^ mask]) + message[position + 1 :]
-            with pytest.raises(Failure):
-                session.receive(sender, damaged)
-    for damaged in (b"", message[:-1], message + b"\x00", message[: len(message) // 2], message * 2):
-        with pytest.raises(Failure):
-            session.receive(sender, damaged)
-    assert session.dump() == before
+    assert_refused(run.sessions[recipient], sender, message, flipped(message))
     assert_right(run)
 
 

@@ -11,8 +11,9 @@ from privacy.errors import Failure
 from privacy.psi import errors, group
 from privacy.psi.wire import Listing
 from tests.privacy.test_psi_group import HOSTILE
+from tests.support.damage import assert_refused, flipped
 from tests.support.entropy import SeededEntropy
-from tests.support.matching import CONTEXT, Alliance, clients, records_of, rewritten
+from tests.support.matching import CONTEXT, Alliance, clients, records_of, refuse, rewritten, waiting
 
 SETS = {"broker": clients(1, 2, 3, 4, 5), "bank": clients(3, 4, 5, 6), "platform": clients(2, 3, 4, 9)}
 PAIR = {name: SETS[name] for name in ("broker", "bank")}
@@ -27,22 +28,6 @@ def paused(mode: str, before: int, sets: dict[str, list[bytes]] | None = None, c
     return run
 
 
-def waiting(run: Alliance) -> tuple[str, str, bytes]:
-    (sender, recipient), queue = next((link, queue) for link, queue in run.waiting.items() if queue)
-    return sender, recipient, queue[0]
-
-
-def refuse(run: Alliance, failure: type[Failure], message: bytes, sender: str | None = None) -> Failure:
-    """The recipient of the waiting message refuses this one, and stays as it was."""
-    author, recipient, _ = waiting(run)
-    session = run.sessions[recipient]
-    before = session.dump()
-    with pytest.raises(failure) as caught:
-        session.receive(sender or author, message)
-    assert session.dump() == before
-    return caught.value
-
-
 # count and align of a pair: 0 leader-masked, 1 follower-masked, 2 leader-doubled, 3 rows (align)
 STEPS = [("count", 0), ("count", 1), ("count", 2), ("align", 0), ("align", 1), ("align", 2), ("align", 3)]
 
@@ -51,17 +36,7 @@ STEPS = [("count", 0), ("count", 1), ("count", 2), ("align", 0), ("align", 1), (
 def test_every_damaged_byte_is_refused_and_the_true_message_still_works(mode: str, step: int) -> None:
     run = paused(mode, step)
     sender, recipient, message = waiting(run)
-    session = run.sessions[recipient]
-    before = session.dump()
-    for position in range(len(message)):
-        for mask in (0x01, 0x80):
-            damaged = message[:position] + bytes([message[position] ^ mask]) + message[position + 1 :]
-            with pytest.raises(Failure):
-                session.receive(sender, damaged)
-    for damaged in (b"", message[:-1], message + b"\x00", message[: len(message) // 2], message * 2):
-        with pytest.raises(Failure):
-            session.receive(sender, damaged)
-    assert session.dump() == before
+    assert_refused(run.sessions[recipient], sender, message, flipped(message))
     run.run()
     if mode == "count":
         assert run.count().count == 3

@@ -8,9 +8,9 @@ from privacy import psi
 from privacy.psi import elgamal, errors
 from privacy.psi.discrete_log import discrete_log
 from privacy.psi.sums import SumFollowerAdding, SumFollowerHolding, SumLeaderAdding, SumLeaderHolding
-from tests.support.counting import KINDS, PAIR, SUM_OF_FOLLOWER, SUM_OF_LEADER, prepared, total, waiting
+from tests.support.counting import KINDS, PAIR, SUM_OF_FOLLOWER, SUM_OF_LEADER, prepared, total
 from tests.support.entropy import SeededEntropy
-from tests.support.matching import CONTEXT, Alliance, clients, records_of, rewritten
+from tests.support.matching import CONTEXT, Alliance, clients, records_of, rewritten, waiting
 
 SUMS = KINDS[1:]
 LEDGER = st.dictionaries(st.integers(0, 15), st.integers(0, 2**16 - 1), max_size=10)

@@ -65,11 +65,6 @@ def paused(kind: str, before: int, minimum: int = 0, chunk: int = 8192) -> Allia
     return run
 
 
-def waiting(run: Alliance) -> tuple[str, str, bytes]:
-    (sender, recipient), queue = next((link, queue) for link, queue in run.waiting.items() if queue)
-    return sender, recipient, queue[0]
-
-
 def rows(run: Alliance, name: str) -> psi.CountedRowsResult:
     result = run.sessions[name].result()
     assert isinstance(result, psi.CountedRowsResult)

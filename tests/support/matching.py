@@ -6,7 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 from privacy import packing, psi
+from privacy.errors import Failure
 from privacy.noise import CountNoise
 from privacy.psi.group import Map
 from tests.support.entropy import SeededEntropy
@@ -128,3 +131,20 @@ def records_of(message: bytes) -> bytes:
 
 def clients(*numbers: int) -> list[bytes]:
     return [b"cid:%018d" % number for number in numbers]
+
+
+def waiting(run: Alliance) -> tuple[str, str, bytes]:
+    """(sender, recipient, message) of the next message to deliver."""
+    (sender, recipient), queue = next((link, queue) for link, queue in run.waiting.items() if queue)
+    return sender, recipient, queue[0]
+
+
+def refuse(run: Alliance, failure: type[Failure], message: bytes, sender: str | None = None) -> Failure:
+    """The recipient of the waiting message refuses this one, and stays as it was."""
+    author, recipient, _ = waiting(run)
+    session = run.sessions[recipient]
+    before = session.dump()
+    with pytest.raises(failure) as caught:
+        session.receive(sender or author, message)
+    assert session.dump() == before
+    return caught.value

@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Self
 
+import pytest
+
 from privacy import packing
+from privacy.errors import Failure
 from privacy.psi import oprf
 from privacy.psi.values import Outgoing
 from tests.support.entropy import SeededEntropy
@@ -116,3 +119,16 @@ def rewritten(message: bytes, payload: bytes | None = None, changes: Mapping[str
 
 def clients(*numbers: int) -> list[bytes]:
     return [b"cid:%018d" % number for number in numbers]
+
+
+def peer_of(name: str) -> str:
+    return SENDER if name == RECEIVER else RECEIVER
+
+
+def refuse(pair: Pair, recipient: str, failure: type[Failure], message: bytes, sender: str | None = None) -> None:
+    """The recipient refuses this message, and stays as it was."""
+    session = pair.sessions[recipient]
+    before = session.dump()
+    with pytest.raises(failure):
+        session.receive(sender or peer_of(recipient), message)
+    assert session.dump() == before

@@ -11,7 +11,19 @@ from privacy.psi.oprf.errors import ExtensionInconsistent, LabelsMalformed
 from privacy.psi.oprf.labels_sessions import LabelsSession
 from privacy.psi.oprf.options import SEMI_HONEST
 from tests.privacy.oprf.labels_support import LabelsPair, found_by, labelled, made_labels
-from tests.privacy.oprf.support import CONTEXT, RECEIVER, SENDER, Pair, clients, head_of, made, payload_of, rewritten
+from tests.privacy.oprf.support import (
+    CONTEXT,
+    RECEIVER,
+    SENDER,
+    clients,
+    head_of,
+    made,
+    payload_of,
+    peer_of,
+    refuse,
+    rewritten,
+)
+from tests.support.damage import assert_refused, sampled
 
 pytestmark = pytest.mark.slow_flow  # among the longest: they run with the flows
 
@@ -32,36 +44,13 @@ def paused(recipient: str, phase: str, bucket: int) -> LabelsPair:
     return pair
 
 
-def peer_of(name: str) -> str:
-    return SENDER if name == RECEIVER else RECEIVER
-
-
-def refuse(pair: Pair, recipient: str, failure: type[Failure], message: bytes) -> None:
-    session = pair.sessions[recipient]
-    before = session.dump()
-    with pytest.raises(failure):
-        session.receive(peer_of(recipient), message)
-    assert session.dump() == before
-
-
 @pytest.mark.parametrize(("recipient", "phase", "bucket"), STEPS)
 def test_every_damaged_byte_is_refused_and_the_true_message_still_works(
     recipient: str, phase: str, bucket: int
 ) -> None:
     pair = paused(recipient, phase, bucket)
     message = pair.waiting[recipient][0]
-    session = pair.sessions[recipient]
-    before = session.dump()
-    positions = [*range(1200), *range(1200, len(message), max(1, len(message) // 2500))]
-    for position in (position for position in positions if position < len(message)):
-        damaged = bytearray(message)
-        damaged[position] ^= 0x01 if position % 2 else 0x80
-        with pytest.raises(Failure):
-            session.receive(peer_of(recipient), bytes(damaged))
-    for cut in (b"", message[:-1], message + b"\x00", message[: len(message) // 2], message * 2):
-        with pytest.raises(Failure):
-            session.receive(peer_of(recipient), cut)
-    assert session.dump() == before
+    assert_refused(pair.sessions[recipient], peer_of(recipient), message, sampled(message))
     assert pair.run().found() == EXPECTED
 
 
