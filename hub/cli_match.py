@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from hub import cli_jobs, drafts
+from hub import cli_epoch, cli_jobs, drafts
 from hub.cli_common import Cli, clock, entropy, options
 from privacy.noise import CountNoise
 from privacy.psi import learns
@@ -15,6 +15,7 @@ from privacy.psi.job import (
     ALIGN,
     ALIGN_ALL,
     ALIGN_HIDDEN,
+    CACHED,
     COUNT,
     COUNT_THEN_ROWS,
     ECDH,
@@ -32,6 +33,7 @@ MEANS = {
     COUNT: "how many",
     ROWS: "which of its own clients, for the leader or both",
     LABELS: "which of its own clients, with a column of the other for each, for the leader",
+    CACHED: "which of its own clients, for the leader, against a list masked once for many jobs",
     COUNT_THEN_ROWS: "how many, then which if both sides' people agree",
     SUM: "how many, and the sum of a column over them",
     ALIGN: "which, in one order for all",
@@ -49,7 +51,7 @@ def match() -> None:
 
 
 @match.command("propose")
-@click.option("--leader", help="the partner that leads: in modes count, rows and labels it gets the result")
+@click.option("--leader", help="the partner that leads: in modes count, rows, labels and cached it gets the result")
 @click.option("--with", "others", multiple=True, help="another partner (repeat)")
 @click.option("--mode", type=click.Choice([*MODES]), help="; ".join(f"{name}: {said}" for name, said in MEANS.items()))
 @click.option("--both", is_flag=True, default=None, help="mode rows: the other party gets its rows too")
@@ -57,6 +59,7 @@ def match() -> None:
 @click.option("--sum", "values", metavar="PARTNER:COLUMN:BITS", help="mode sum: whose column")
 @click.option("--label", metavar="PARTNER:COLUMN:BYTES", help="mode labels: whose column, and its longest text")
 @click.option("--noise", metavar="EPSILON[:DELTA_LOG10]", help="mode count: an estimate, booked on a privacy budget")
+@cli_epoch.options
 @click.option("--purpose", help="what for; clients have consented to purposes")
 @click.option("--ids", "id_type", help="identifier type, as published with the assets")
 @click.option("--minimum", type=click.IntRange(min=1), help="below it nothing is shown")
@@ -80,10 +83,11 @@ def match_propose(
     expires: str | None,
     file: Path | None,
     key: str,
+    **epoch: Any,
 ) -> None:
     """Propose a match. Each party's people must approve exactly this job."""
     special = {"both": both, "sum": values and _sum(values), "noise": noise and _noise(noise)}
-    special["labels"] = label and _labels(label)
+    special |= {"labels": label and _labels(label), "cached": cli_epoch.field(cli, epoch)}
     chosen = {"mode": mode, "engine": engine, "purpose": purpose, **special}
     given = cli_jobs.given_in(file, **chosen, id_type=id_type, minimum=minimum, expires=expires)
     if leader or others:

@@ -26,6 +26,10 @@ MEANINGS = {  # in the order in which they are shown
         "whose column the leader gets of each shared client, and its longest text",
         "牵头方获知每名共同客户的列及其最长字节数",
     ),
+    "cached": (
+        "the key epoch: its number, places of its lists, clients that may be asked about in all, and its end",
+        "密钥期：期号、名单位置数、全期可查询次数与截止时间",
+    ),
     "sum": ("whose column is added up, whole numbers below 2 to the bits", "求和的列：小于 2 的 bits 次幂的整数"),
     "noise": (
         "epsilon in thousandths, delta 10 to this: an estimate",

@@ -27,6 +27,9 @@ MATCH_DEFAULTS: Head = {
     "id_type": "resident_id",
     "minimum": 100,
 }
+EPOCH_DAYS = 90
+EPOCH_POINTS = 100_000
+LATER_LISTS = 12
 TRAIN_DEFAULTS: Head = {
     "model": "moments",
     "ridge_milli": 1000,
@@ -77,6 +80,8 @@ def match(given: Mapping[str, Any], directory: Directory, now: datetime, entropy
     body = {**MATCH_DEFAULTS, **given}
     if body["mode"] in job.MODES:
         body.setdefault("engine", job.MODES[body["mode"]].engines[0])
+    if body["mode"] == job.CACHED:
+        body["cached"] = epoch(body.get("cached"), now)
     listed = parties(given, directory)
     for party in listed:
         party.setdefault("role", "leader" if party is listed[0] else "follower")
@@ -116,7 +121,28 @@ def given_again(earlier: Mapping[str, Any] | None, given: Mapping[str, Any]) -> 
     split = (earlier or {}).get("split")  # a horizontal plan keeps its salt in there
     if isinstance(split, Mapping) and isinstance(given.get("split", {}), Mapping):
         again["split"] = {"salt": split["salt"], **given.get("split", {})}
+    cached = (earlier or {}).get("cached")  # an epoch's end is taken from the clock too
+    if isinstance(cached, Mapping) and isinstance(given.get("cached"), Mapping):
+        again["cached"] = {"ends": cached["ends"], **given["cached"]}
     return again
+
+
+def epoch(given: object, now: datetime) -> dict[str, Any]:
+    """The key epoch of a match of mode cached: number and places of its first list are people's, the rest completed.
+
+    Raises DraftIncomplete, MalformedMessage.
+    """
+    if not isinstance(given, Mapping) or not {"epoch", "slots"} <= set(given):
+        raise DraftIncomplete(why="mode cached needs --epoch and --places, or --epoch-of an earlier job")
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    ends = times.parse(given["ends"]) if "ends" in given else today + timedelta(days=EPOCH_DAYS)
+    places = given["slots"] if type(given["slots"]) is int else 0
+    defaults = {
+        "addition_slots": max(1, places // 64),
+        "additions_max": LATER_LISTS,
+        "points_max": EPOCH_POINTS,
+    }
+    return {**defaults, **given, "ends": ends.isoformat(timespec="seconds")}
 
 
 def plain(value: Any, where: str = "") -> Any:

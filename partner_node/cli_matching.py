@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from partner_node.cli_common import Cli, options
+from partner_node.match_epoch_store import WHYS
 
 QUOTA_COLUMNS = {
     "en": ("partner", "matches this month", "ids it could test this month", "… ever", "own distinct ids", "alarm"),
@@ -28,6 +29,15 @@ REFUSAL_COLUMNS = {
     "en": ("refused", "partners", "job", "times", "why"),
     "zh": ("拒绝时间", "伙伴", "任务", "次数", "原因"),
 }
+EPOCH_COLUMNS = {
+    "en": ("partner", "asset", "epoch", "side", "state", "evaluations", "size", "since", "until"),
+    "zh": ("伙伴", "资产", "期", "本方角色", "状态", "已用查询", "名单规模", "开始时间", "截止时间"),
+}
+OPEN = {"en": "open", "zh": "有效"}
+SIDES = {  # who keeps what
+    "sender": {"en": "asked (key)", "zh": "被查询方（密钥）"},
+    "receiver": {"en": "asks (masked list)", "zh": "查询方（遮蔽名单）"},
+}
 SHARES = {"high": {"en": "high", "zh": "过高"}, "low": {"en": "low", "zh": "过低"}}
 NO_PARTNER = (
     "no partner's card is pinned and none was matched with (`ecohub partner pin`)",
@@ -36,6 +46,7 @@ NO_PARTNER = (
 NO_SCORES = ("no training has disclosed score vectors", "尚无训练披露分数向量")
 NO_MATCHES = ("no match has begun here", "本节点尚未开始任何匹配")
 NO_ALARMS = ("no alarm was raised", "尚无告警")
+NO_EPOCHS = ("no key epoch has begun here", "本节点尚未开始任何密钥期")
 NO_REFUSALS = ("no match was refused here", "本节点尚未拒绝任何匹配")
 
 
@@ -98,6 +109,51 @@ def clear(cli: Cli, partner: str, reason: str, person: str, yes: bool) -> None:
     if standing:  # without one the node says so
         cli.confirm(yes, {"alarms": standing}, lambda: cli.table(ALARM_COLUMNS[cli.lang][:4], rows))
     cli.show(cli.call("matching.clear", partner=partner, person=person, reason=reason))
+
+
+@matching.command("epochs")
+@options
+def epochs(cli: Cli) -> None:
+    """Key epochs of mode cached: with whom, what is used of their evaluations, and until when they last."""
+    found = cli.call("matching.epochs")
+    cli.show(
+        found, lambda: cli.table(EPOCH_COLUMNS[cli.lang], [_epoch_row(cli, e) for e in found["epochs"]], NO_EPOCHS)
+    )
+
+
+@matching.command("end-epoch")
+@click.argument("partner")
+@click.argument("epoch", type=click.IntRange(min=1))
+@click.option("--asset", help="this side's, where more than one epoch with PARTNER has this number")
+@click.option("--person", default=getpass.getuser, help="who ends it (default: login name)")
+@click.option("--yes", is_flag=True, help="end it; without it the epoch is only shown")
+@options
+def end_epoch(cli: Cli, partner: str, epoch: int, asset: str | None, person: str, yes: bool) -> None:
+    """End an EPOCH with PARTNER: its key or masked list is deleted here, with the job that runs in it."""
+    standing = [
+        e
+        for e in cli.call("matching.epochs")["epochs"]
+        if (e["partner"], e["epoch"], e["state"]) == (partner, epoch, "open") and asset in (None, e["asset"])
+    ]
+    if standing:  # without one the node says so
+        rows = [_epoch_row(cli, e) for e in standing]
+        cli.confirm(yes, {"epochs": standing}, lambda: cli.table(EPOCH_COLUMNS[cli.lang], rows))
+    cli.show(cli.call("matching.end_epoch", partner=partner, epoch=epoch, asset=asset, person=person))
+
+
+def _epoch_row(cli: Cli, line: Mapping[str, Any]) -> tuple[object, ...]:
+    state = OPEN[cli.lang] if line["state"] == "open" else f"{line['ended']} {WHYS[line['why']][cli.lang == 'zh']}"
+    used = f"{line['used']} / {line['used'] + line['left']}"
+    side = SIDES[line["side"]][cli.lang]
+    return (
+        *(line[name] for name in ("partner", "asset", "epoch")),
+        side,
+        state,
+        used,
+        line["size"],
+        line["since"],
+        line["until"],
+    )
 
 
 def _quota_row(line: Mapping[str, Any]) -> tuple[object, ...]:

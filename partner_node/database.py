@@ -34,7 +34,7 @@ from partner_node.tables import (
     Schema,
     SharedRow,
 )
-from partner_node.tables_matching import MatchAlarmRow, MatchEntryRow, MatchRefusalRow
+from partner_node.tables_matching import EpochMasksRow, EpochRow, MatchAlarmRow, MatchEntryRow, MatchRefusalRow
 
 T = TypeVar("T")
 BUSY_MILLISECONDS = 10_000
@@ -61,6 +61,7 @@ ADDED = {
     5: (SharedRow, CountedRow),
     6: (CountReleaseRow,),
     7: (LabelsRow,),
+    8: (EpochRow, EpochMasksRow),
 }  # tables that each schema brought: steps only add
 
 

@@ -18,8 +18,8 @@ from privacy.ids import PartnerId
 KIND = "match-commitment"
 
 
-def sign(node: Node, proposal: Proposal, count: int, root: bytes) -> Signed:
-    """This side's commitment to `count` ids under a Merkle root."""
+def sign(node: Node, proposal: Proposal, count: int, root: bytes, epoch: Body | None = None) -> Signed:
+    """This side's commitment to `count` ids under a Merkle root. epoch: of mode cached, `match_epochs` says what."""
     body: Body = {
         "job": proposal.digest,
         "partner": node.settings.partner,
@@ -27,6 +27,7 @@ def sign(node: Node, proposal: Proposal, count: int, root: bytes) -> Signed:
         "root": root.hex(),
         "id_type": proposal.body["id_type"],
         "normaliser": normalise.VERSION,
+        **({"epoch": epoch} if epoch is not None else {}),
     }
     return documents.sign(KIND, body, node.settings.partner, node.keys.signing)
 
@@ -44,6 +45,16 @@ def read(value: object, proposal: Proposal, me: PartnerId, root: bytes) -> tuple
         raise CommitmentsDiffer(why="this node committed to something else")
     digests: canonical.Value = [proposal.digest, *(found[name].digest for name in sorted(names))]
     return counts, canonical.digest("ecohub/match-context/v1", digests)
+
+
+def epochs(value: object) -> dict[str, dict[str, Any]]:
+    """What each party said of the epoch, in the commitments that `read` took. Raises CommitmentsDiffer."""
+    assert isinstance(value, list), "read"
+    found = {item.signer: item.body.get("epoch") for item in (documents.parse(one, kind=KIND) for one in value)}
+    said: dict[str, dict[str, Any]] = {name: epoch for name, epoch in found.items() if isinstance(epoch, dict)}
+    if missing := sorted(found.keys() - said.keys()):
+        raise CommitmentsDiffer(why=f"that of {missing[0]} says nothing of the epoch")
+    return said
 
 
 def _count(signed: Signed, name: PartnerId, proposal: Proposal) -> int:

@@ -41,11 +41,11 @@ from partner_node.readings import Identifiers
 from partner_node.settings import Asset, Settings
 from partner_node.store import Proposal
 from privacy.errors import Failure
-from privacy.psi.job import ALIGN, ALIGN_ALL, COUNT_THEN_ROWS, LABELS, LEADER, ROWS
+from privacy.psi.job import ALIGN, ALIGN_ALL, CACHED, COUNT_THEN_ROWS, LABELS, LEADER, ROWS
 from privacy.psi.values import Outcome
 
 HIGH, LOW = "high", "low"
-NAMED = (ALIGN, ALIGN_ALL, ROWS, LABELS)  # their results say who is shared, not only how many
+NAMED = (ALIGN, ALIGN_ALL, ROWS, LABELS, CACHED)  # their results say who is shared, not only how many
 NAMES_GIVEN = (Outcome.SHARED, Outcome.GAVE_ROWS, Outcome.NOT_ENTITLED)  # a follower is not told how `rows` ended
 
 
@@ -120,7 +120,8 @@ class Guard:
         digests = match_book.digests(found.row_keys)
         entries = []
         for peer in self.peers(body):
-            assert slots[peer] >= counts[peer], "the sizes of a job hold what was committed"
+            earlier = body["mode"] == CACHED  # its list may have come with an earlier job, which booked it
+            assert earlier or slots[peer] >= counts[peer], "the sizes of a job hold what was committed"
             self._check_peer(session, proposal.digest, peer, counts[peer], slots[peer], month_of(now))
             question = self.question(body, peer)
             placed = self._placed(session, peer, asset, digests, question)

@@ -7,6 +7,7 @@ oprf: a receiver that deviates can put more ids into its store than it claims; h
 checked options (`privacy.psi.oprf.consistency.identifiers_held`, after Pinkas, Rosulek, Trieu, Yanai, Eurocrypt 2020,
 section on malicious security). A sender's tags test nothing unless it receives rows too. In mode labels a sender can
 put as many clients into its store of labels as that has slots.
+Mode cached: `match_epochs.Epochs.testable`.
 """
 
 from collections.abc import Mapping

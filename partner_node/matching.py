@@ -7,7 +7,7 @@ match.step    envelopes in, envelopes out. The session (privacy.psi) takes them 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy.orm import Session
 
@@ -30,6 +30,7 @@ from partner_node.consent import ConsentDesk, check_column
 from partner_node.errors import ProposalInvalid, PurposeNotOffered, StepOutOfPlace
 from partner_node.executors import Executor
 from partner_node.match_book import Entry
+from partner_node.match_epochs import Epochs
 from partner_node.match_guard import Guard, Share
 from partner_node.match_result import Exports, Finished
 from partner_node.match_session import Agreed, Entered
@@ -59,6 +60,7 @@ class Matching:
         self._executor = executor
         self._states = States(node)
         self._exports = Exports(node, desk, vault.clients)
+        self._epochs = Epochs(node)
         self.guard = Guard(node.settings)
         self._read: _Read | None = None
         self._committed: tuple[Identifiers | None, bytes] = (None, b"")  # ids that are in memory, and their root
@@ -93,6 +95,7 @@ class Matching:
             check_column(asset, column, {column})
         self.guard.review(body)
         match_budget.review(self._node, job)
+        self._epochs.review(job, body)
 
     def admit(self, job: str, body: Body) -> None:
         """Whether this node's rules let a match begin now. Raises what `Guard.admit` does."""
@@ -112,18 +115,30 @@ class Matching:
             raise StepOutOfPlace(job=proposal.digest[:16], expected=0, found="start")
         try:
             self.admit(proposal.digest, proposal.body)
-            found = self._entered(proposal, MatchJob.from_body(proposal.body)).found
+            job = MatchJob.from_body(proposal.body)
+            opened = self._epochs.open(proposal, job, self._entered(proposal, job).found)
+            found = self._keep_read(job, opened.found)
             self._node.database.read(lambda session: self.guard.own(session, proposal, found))
         except Failure as failure:
             refusal, now = failure, self._node.clock()
-            return Answer(failure=refusal, write=lambda s: self.guard.refused(s, proposal, refusal, now))
+
+            def refuse(session: Session) -> None:
+                self.guard.refused(session, proposal, refusal, now)
+                self._epochs.failed(session, proposal, refusal, now)
+
+            return Answer(failure=refusal, write=refuse)
         salt = self._node.entropy(SALT_BYTES)
         root = psi.commitment(found.ids, salt)
         self._committed = (found, root)
-        signed = match_commit.sign(self._node, proposal, len(found.ids), root)
+        signed = match_commit.sign(self._node, proposal, len(found.ids), root, opened.said)
         state = State(salt=salt, root=root, step=0, psi=b"")
         keep = self._states.keeper(proposal, state, times.to_text(self._node.clock()))
-        return Answer(head={"commitment": signed.to_value()}, write=keep)
+
+        def write(session: Session) -> None:
+            opened.write(session)
+            keep(session)
+
+        return Answer(head={"commitment": signed.to_value()}, write=write)
 
     def step(self, request: Message) -> Answer:
         """Advance the session by the envelopes of one request, and by one step of its own work.
@@ -142,6 +157,7 @@ class Matching:
             def end(session: Session) -> None:
                 sessions.end(session, proposal.digest, times.to_text(now))
                 self.guard.refused(session, proposal, refusal, now)
+                self._epochs.failed(session, proposal, refusal, now)
 
             return Answer(failure=refusal, write=end)
 
@@ -157,7 +173,7 @@ class Matching:
         if not post.sealed:  # what the peers wait for leaves first; this side works on while they read it
             _seal(post, session.work())
         note = self._decide(proposal, session, post)
-        book = self._book(proposal, job, entries, leaves=bool(post.sealed))
+        book = self._book(proposal, job, entries, session, leaves=bool(post.sealed))
         if session.done:
             return self._finish(proposal, job, live, post, book)
         state = live.state.after(session)
@@ -185,7 +201,7 @@ class Matching:
         entries: tuple[Entry, ...] = ()
         opening: list[psi.Outgoing] = []
         if state.psi:
-            session = match_session.load(job, state.psi, read.entered, self._executor)
+            session = self._load(proposal, job, state, read)
         else:
             session, entries = self._create(proposal, job, state, read, request.head.get("commitments"))
             opening = session.start()
@@ -193,14 +209,24 @@ class Matching:
         return made, opening, entries
 
     def _book(
-        self, proposal: Proposal, job: MatchJob, entries: tuple[Entry, ...], *, leaves: bool
+        self,
+        proposal: Proposal,
+        job: MatchJob,
+        entries: tuple[Entry, ...],
+        session: match_session.Session,
+        *,
+        leaves: bool,
     ) -> Callable[[Session], None]:
-        """The write that books a fresh match towards its partners, and noise that `leaves` on the privacy budget."""
+        """The write that books a fresh match towards its partners, noise that `leaves` on the privacy budget, and what
+        the session changed in its epoch.
+        """
         release = match_budget.release(self._node, proposal.digest, job, leaves=leaves)
+        keep_epoch = self._epochs.keeper(proposal, job, session)
 
         def write(transaction: Session) -> None:
             self.guard.book(transaction, entries)
             release(transaction)
+            keep_epoch(transaction)
 
         return write
 
@@ -254,12 +280,24 @@ class Matching:
         self._committed = (None, b"")
         if not same and psi.commitment(read.found.ids, state.salt) != state.root:
             raise IdentifiersChanged
-        slots = match_slots.testable(proposal.body, counts, me)
+        if job.cached is not None:
+            slots = self._epochs.testable(proposal, job, counts, commitments)
+        else:
+            slots = match_slots.testable(proposal.body, counts, me)
         entries = self._node.database.read(
             lambda session: self.guard.before(session, proposal, read.found, counts, slots, now)
         )
+        if job.cached is not None:
+            points, ids = counts[job.leader], read.found.ids
+            made = self._epochs.create(proposal, job, ids, commitments, points, context, self._executor)
+            return made, entries
         agreed = Agreed(counts=counts, context=context)
         return match_session.create(job, me, read.entered, agreed, self._node.entropy, self._executor), entries
+
+    def _load(self, proposal: Proposal, job: MatchJob, state: State, read: "_Read") -> match_session.Session:
+        if job.cached is not None:
+            return self._epochs.load(proposal, job, state.psi, read.found.ids, self._executor)
+        return match_session.load(job, state.psi, read.entered, self._executor)
 
     def _entered(self, proposal: Proposal, job: MatchJob) -> "_Read":
         """This side's clients, read again only after a restart, or where a consent was changed or has ended."""
@@ -270,12 +308,19 @@ class Matching:
         own = job.party(self._node.settings.partner)
         columns = match_values.columns(job, own.partner)
         grant = self._desk.grant(proposal.digest, asset=own.asset, columns=columns, now=self._node.clock())
-        found = self._vault.identifiers(grant, self._node.clock())
+        found = self._epochs.entered(proposal, job, self._vault.identifiers(grant, self._node.clock()))
         read = self._vault.texts if job.labels is not None else self._vault.features
         brought = read(grant, found.row_keys, self._node.clock()) if columns else {}
         entered = match_values.entered(job, found.ids, brought)
         self._read = _Read(job=proposal.digest, revision=revision, found=found, entered=entered)
         return self._read
+
+    def _keep_read(self, job: MatchJob, found: Identifiers) -> Identifiers:
+        """What was just read for a job, without the clients that its epoch leaves out."""
+        assert self._read is not None, "just read"
+        if found is not self._read.found:
+            self._read = replace(self._read, found=found, entered=match_values.entered(job, found.ids, {}))
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

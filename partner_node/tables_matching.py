@@ -1,6 +1,6 @@
 """The node's tables of matching's guards: what was entered towards whom, alarms, refusals. Nothing is ever deleted."""
 
-from sqlalchemy import UniqueConstraint
+from sqlalchemy import CheckConstraint, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from partner_node.tables import Base
@@ -58,3 +58,41 @@ class MatchRefusalRow(Base):
     first: Mapped[str]
     last: Mapped[str]
     times: Mapped[int]
+
+
+class EpochRow(Base):
+    """A key epoch of mode cached at this side. The row stays when its secret has gone: it is the epoch's record.
+
+    `room` fills the part of a row that lies in pages where SQLite leaves copies, as in `tables.RoundKeyRow`: `secret`
+    must stay the last column.
+    """
+
+    __tablename__ = "match_epoch"
+    __table_args__ = (CheckConstraint("side IN ('sender','receiver')", name="side"),)
+    line: Mapped[str] = mapped_column(primary_key=True)  # digest of parties, assets, kind of id and purpose
+    number: Mapped[int] = mapped_column(primary_key=True)
+    side: Mapped[str]
+    peer: Mapped[str]
+    asset: Mapped[str]  # this side's
+    purpose: Mapped[str]
+    terms: Mapped[bytes]  # canonical JSON of `cached.Terms`
+    spent: Mapped[int]  # evaluations that jobs were promised, or made for
+    size: Mapped[int]  # a sender's: clients in its lists; a receiver's: masks it holds
+    job: Mapped[str]  # that began last
+    since: Mapped[str]
+    ended: Mapped[str | None]
+    why: Mapped[str | None]  # match_epoch_store.WHYS
+    person: Mapped[str | None]
+    room: Mapped[bytes]
+    secret: Mapped[bytes]  # SenderEpoch.dump or ReceiverEpoch.head; empty once ended
+
+
+class EpochMasksRow(Base):
+    """One message of a receiver's masks. They go with the epoch; `room` as above."""
+
+    __tablename__ = "match_epoch_masks"
+    line: Mapped[str] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    place: Mapped[int] = mapped_column(primary_key=True)
+    room: Mapped[bytes]
+    masks: Mapped[bytes]

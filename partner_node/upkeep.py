@@ -1,5 +1,5 @@
-"""What a node does for itself at its start and every hour: the state of jobs that are over goes, with its secrets, and
-files of results that could not be written are tried again.
+"""What a node does for itself at its start and every hour: the state of jobs that are over goes, with its secrets, as
+do key epochs; and files of results that could not be written are tried again.
 
 A node isn't told when a job was cancelled or failed elsewhere, and must not depend on being told: a job is over here
 when it has expired, or when nothing was heard of it for IDLE.
@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from partner_node import sessions, store, times
+from partner_node import match_epoch_store, sessions, store, times
 from partner_node.database import Database
 from partner_node.errors import UnknownJob
 from partner_node.result_files import ResultFiles
@@ -23,13 +23,14 @@ IDLE = timedelta(days=3)
 
 
 def drop_ended(database: Database, now: datetime) -> int:
-    """Delete the session state of every job that has expired or fallen silent; how many."""
+    """Delete the session state of every job that has expired or fallen silent, and end epochs; how many jobs."""
 
     def apply(session: Session) -> int:
         gone = {item.job for item in sessions.running(session) if _is_over(session, item.job, times.to_text(now))}
         gone.update(sessions.idle(session, times.to_text(now - IDLE)))
         for job in gone:
             sessions.end(session, job, times.to_text(now))
+        match_epoch_store.end_due(session, times.to_text(now))
         return len(gone)
 
     count = database.write("drop ended sessions", apply)

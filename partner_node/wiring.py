@@ -18,6 +18,7 @@ from partner_node.database import Database
 from partner_node.executors import Executor
 from partner_node.horizontal import Horizontal
 from partner_node.local import LocalServer
+from partner_node.match_epoch_office import EpochOffice
 from partner_node.match_office import MatchOffice
 from partner_node.matching import Matching
 from partner_node.node import Command, Commands, Handler, Handlers, Node
@@ -110,6 +111,7 @@ def build(settings: Settings, *, tap: Tap | None = None, now: Clock = clock, ran
         jobs.commands(),
         matching.commands(),
         MatchOffice(node).commands(),
+        EpochOffice(node).commands(),
         witness.commands(),
         catalogue.commands(),
         settlement.commands(),

@@ -13,12 +13,14 @@ from typing import Any
 from privacy import normalise
 from privacy.errors import Failure, Kind
 from privacy.noise import CountNoise, CountNoiseInvalid
+from privacy.psi.cached import EpochTerms
+from privacy.psi.errors import BadSetup
 from privacy.psi.oprf.labels_parameters import LABEL_BYTES_MAX
 from privacy.psi.values import PARTIES_MAX, VALUE_BITS_MAX
 
 LEADER, FOLLOWER = "leader", "follower"
 OPRF, ECDH = "oprf", "ecdh"
-COUNT, ALIGN, ROWS, SUM, LABELS = "count", "align", "rows", "sum", "labels"
+COUNT, ALIGN, ROWS, SUM, LABELS, CACHED = "count", "align", "rows", "sum", "labels", "cached"
 COUNT_THEN_ROWS, ALIGN_ALL, ALIGN_HIDDEN = "count-then-rows", "align-all", "align-hidden"
 VERSION = 2
 MINIMUM_MAX = 100_000_000
@@ -54,6 +56,7 @@ MODES: Mapping[str, Rule] = {
     ALIGN: Rule(since=1, engines=(ECDH,)),
     ROWS: Rule(since=2, engines=(OPRF,), parties_max=2, option="both"),
     LABELS: Rule(since=2, engines=(OPRF,), parties_max=2, option="labels", needed=True),
+    CACHED: Rule(since=2, engines=(ECDH,), parties_max=2, option="cached", needed=True),
     COUNT_THEN_ROWS: Rule(since=2, engines=(ECDH,), parties_max=2),
     SUM: Rule(since=2, engines=(ECDH,), parties_max=2, option="sum", needed=True),
     ALIGN_ALL: Rule(since=2, engines=(ECDH,), parties_min=3),
@@ -103,6 +106,7 @@ class MatchJob:
     values: Values | None = None  # mode sum
     labels: Labels | None = None  # mode labels
     noise: CountNoise | None = None  # mode count: the number is an estimate
+    cached: EpochTerms | None = None  # mode cached: the epoch that the job is of
 
     @classmethod
     def from_body(cls, body: Mapping[str, Any]) -> "MatchJob":
@@ -137,6 +141,7 @@ class MatchJob:
             values=_values(body["sum"], parties) if "sum" in body else None,
             labels=_labels(body["labels"], parties) if "labels" in body else None,
             noise=noise_of(body),
+            cached=_cached(body["cached"]) if "cached" in body else None,
         )
 
     @property
@@ -150,7 +155,7 @@ class MatchJob:
     @property
     def entitled(self) -> tuple[str, ...]:
         """Who learns how many clients are shared, or that they are too few, and reports it."""
-        alone = self.mode in (COUNT, LABELS) or (self.mode == ROWS and not self.both)
+        alone = self.mode in (COUNT, LABELS, CACHED) or (self.mode == ROWS and not self.both)
         return (self.leader,) if alone else tuple(party.partner for party in self.parties)
 
     def party(self, partner: str) -> Party:
@@ -236,6 +241,13 @@ def _labels(given: object, parties: tuple[Party, ...]) -> Labels:
     if type(length) is not int or not 1 <= length <= LABEL_BYTES_MAX:
         raise TermsInvalid(why=f"labels.bytes is a whole number from 1 to {LABEL_BYTES_MAX}")
     return Labels(partner=given["partner"], column=_name(given, "column"), length=length)
+
+
+def _cached(given: object) -> EpochTerms:
+    try:
+        return EpochTerms.from_body(given)
+    except BadSetup as failure:
+        raise TermsInvalid(why=f"cached: {failure.facts['why']}") from None
 
 
 def noise_of(body: Mapping[str, Any]) -> CountNoise | None:

@@ -3,7 +3,18 @@
 from typing import TypeAlias
 
 from privacy.noise import CountNoise
-from privacy.psi.job import ALIGN, ALIGN_ALL, ALIGN_HIDDEN, COUNT, COUNT_THEN_ROWS, LABELS, ROWS, SUM, MatchJob
+from privacy.psi.job import (
+    ALIGN,
+    ALIGN_ALL,
+    ALIGN_HIDDEN,
+    CACHED,
+    COUNT,
+    COUNT_THEN_ROWS,
+    LABELS,
+    ROWS,
+    SUM,
+    MatchJob,
+)
 
 Pair: TypeAlias = tuple[str, str]  # English, Chinese
 
@@ -142,6 +153,38 @@ def _labels(job: MatchJob) -> list[Pair]:
     ]
 
 
+def _cached(job: MatchJob) -> list[Pair]:
+    terms, (follower,) = job.cached, job.followers
+    assert terms is not None, "mode cached names them"
+    leader, number, ends = job.leader, terms.epoch, f"{terms.ends:%Y-%m-%d %H:%M} UTC"
+    return [
+        *_rows(job),
+        (
+            f"{leader} keeps {follower}'s masked list for epoch {number}, until {ends} at the latest, and may ask "
+            f"about {terms.points_max} clients in all its jobs together; {follower} keeps the epoch's key as long",
+            f"{leader} 在第 {number} 期内（最迟至 {ends}）保存 {follower} 的遮蔽名单，该期全部任务合计最多查询 "
+            f"{terms.points_max} 次；{follower} 在同一期限内保存该期密钥",
+        ),
+        (
+            f"within the epoch {leader} can compare lists: it sees when clients are added, and can look a client "
+            "that it asked about once up in every later list, without asking again",
+            f"同一期内 {leader} 可比较各次名单：可知何时新增客户；"
+            "查询过一次的客户可在之后的名单中继续查找，无需再次查询",
+        ),
+        (
+            f"if {follower}'s key leaks, during the epoch or later, whoever has the masked list can test every client "
+            f"that it can guess, and nobody can make {leader}'s side delete its copy",
+            f"若 {follower} 的密钥在期内或期后泄露，持有遮蔽名单者可逐一测试其能猜到的任何客户；"
+            f"且无人能强制 {leader} 一方删除其副本",
+        ),
+        (
+            f"nothing leaves a list: when one of its clients withdraws consent or leaves, {follower}'s software ends "
+            "the epoch before the next job, which needs a new epoch",
+            f"名单不可删减：名单内客户撤回同意或离开时，{follower} 的软件在下一任务前终止本期，之后的任务须使用新一期",
+        ),
+    ]
+
+
 def _sum(job: MatchJob) -> list[Pair]:
     values = job.values
     assert values is not None, "mode sum names them"
@@ -205,6 +248,7 @@ _OF_MODE = {
     COUNT_THEN_ROWS: _count_then_rows,
     SUM: _sum,
     LABELS: _labels,
+    CACHED: _cached,
     ALIGN_ALL: _align_all,
     ALIGN_HIDDEN: _align_hidden,
 }

@@ -95,14 +95,14 @@ def test_the_example_of_a_match_is_one_with_every_line_that_is_commented_out_too
     ]
     offered = {"body": {"assets": [{"name": "clients", "id_column": "client_id", "columns": {}}]}}
     directory = Directory([{"partner": name, "assets": offered} for name in ("broker", "bank")])
-    for uncommented in ("", "engine", "normaliser", "both", "sum", "labels", "noise"):
+    for uncommented in ("", "engine", "normaliser", "both", "sum", "labels", "noise", "cached"):
         lines = [
             line.removeprefix("# ") if line.startswith(f"# {uncommented} =") else line for line in block.split("\n")
         ]
         given = tomllib.loads("\n".join(lines))
         assert not uncommented or uncommented in given
         given["expires"] = given["expires"].isoformat()
-        modes = {"both": "rows", "sum": "sum", "labels": "labels", "noise": "count"}
+        modes = {"both": "rows", "sum": "sum", "labels": "labels", "noise": "count", "cached": "cached"}
         given["mode"] = modes.get(uncommented, given["mode"])
         for party in given["parties"]:
             party |= {"signing": "", "sealing": "", "chain": ""}

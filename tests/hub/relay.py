@@ -98,7 +98,7 @@ class Script:
     def result(self, node: str) -> Any:
         leads = next(p["partner"] for p in self.job.party_bodies if p["role"] == "leader") == node
         mode = self.job.body["mode"]
-        entitled = leads or mode not in ("count", "labels")
+        entitled = leads or mode not in ("count", "labels", "cached")
         shared = "shared" if self.count is not None else "below minimum"
         body: Head = {
             "job": self.job.digest,

@@ -11,6 +11,16 @@ from privacy.psi.job import MODES, MatchJob
 OPTIONS: dict[str, dict[str, Any]] = {
     "sum": {"sum": {"partner": "bank", "column": "LOANS", "bits": 20}},
     "labels": {"labels": {"partner": "bank", "column": "SEGMENT", "bytes": 8}},
+    "cached": {
+        "cached": {
+            "epoch": 3,
+            "slots": 1000,
+            "addition_slots": 64,
+            "additions_max": 4,
+            "points_max": 5000,
+            "ends": "2026-12-01T00:00:00+00:00",
+        }
+    },
 }
 NOISE = {"noise": {"epsilon_milli": 1000, "delta_log10": -9}}
 CASES: list[tuple[str, dict[str, Any]]] = [(mode, OPTIONS.get(mode, {})) for mode in MODES]
@@ -62,3 +72,13 @@ def test_a_follower_of_one_sided_rows_is_not_said_to_learn_nothing() -> None:
     assert "bank learns no client; its people can read the number at the hub" in text
     both = " ".join(en for en, _ in learns.sentences(job("rows", {"both": True})))
     assert "learns no client" not in both
+
+
+def test_an_epochs_price_stands_before_the_approval() -> None:
+    en, zh = (" ".join(said) for said in zip(*learns.sentences(job("cached", OPTIONS["cached"])), strict=True))
+    assert "epoch 3, until 2026-12-01 00:00 UTC" in en and "5000 clients in all its jobs" in en
+    assert "broker LEARNS WHICH of its own clients bank has too" in en and "bank learns no client" in en
+    for said in ("compare lists", "every later list", "key leaks", "withdraws consent"):
+        assert said in en
+    for said in ("第 3 期", "5000 次", "比较", "泄露", "撤回同意"):
+        assert said in zh

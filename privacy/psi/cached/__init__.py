@@ -23,10 +23,11 @@ What an epoch costs in privacy, against an engine with a fresh key for each job:
   receiver tells must have its minimum, and be judged against lists of that kind.
 """
 
+from privacy.psi.cached.agreed import EpochTerms
 from privacy.psi.cached.epoch import ReceiverEpoch, SenderEpoch
 from privacy.psi.cached.factory import create, load
 from privacy.psi.cached.session import Session
 from privacy.psi.cached.state import Job
 from privacy.psi.cached.terms import Terms
 
-__all__ = ["Job", "ReceiverEpoch", "SenderEpoch", "Session", "Terms", "create", "load"]
+__all__ = ["EpochTerms", "Job", "ReceiverEpoch", "SenderEpoch", "Session", "Terms", "create", "load"]

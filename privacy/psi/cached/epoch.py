@@ -21,7 +21,7 @@ from privacy.errors import Failure
 from privacy.psi import group
 from privacy.psi.cached import lists
 from privacy.psi.cached.errors import EpochDiffers, EpochOver, ListTooLong, PointsSpent
-from privacy.psi.cached.lists import Fingerprints, Masks, Places
+from privacy.psi.cached.lists import Fingerprints, Masks, Places, Standing
 from privacy.psi.cached.terms import MASK_BYTES, Terms
 from privacy.psi.elgamal import times_base
 from privacy.psi.errors import BadState
@@ -76,13 +76,22 @@ class SenderEpoch:
         self._pin(prints[lists.find(prints, self._all()) < 0])
         return len(self.lists[-1])
 
+    @property
+    def size(self) -> int:
+        """Identifiers in the lists."""
+        return sum(len(prints) for prints in self.lists)
+
+    def standing(self, ids: Sequence[bytes]) -> Standing:
+        """For each of these distinct identifiers, whether it stands in a list. Raises EpochOver."""
+        self._check_open()
+        return lists.find(self._fingerprints(ids), self._all()) >= 0
+
     def departed(self, ids: Sequence[bytes]) -> int:
         """How many identifiers of the lists are not among these: clients that left, or took back their consent.
 
         They stand in the receiver's lists until the epoch ends.
         """
-        self._check_open()
-        return int((lists.find(self._all(), self._fingerprints(ids)) < 0).sum())
+        return self.size - int(self.standing(ids).sum())
 
     def book(self, points: int, now: datetime) -> None:
         """Promise evaluations to a job. Raises EpochOver, PointsSpent; then nothing is booked."""
@@ -186,12 +195,16 @@ class ReceiverEpoch:
         self.asked = asked  # evaluations that jobs were made for
         self.over = over
 
+    @property
+    def left(self) -> int:
+        """Evaluations that the epoch still has."""
+        return self.terms.points_max - self.asked
+
     def book(self, points: int, now: datetime) -> None:
         """As the sender does: what it would refuse is not asked. Raises EpochOver, PointsSpent."""
         self.check_time(now)
-        left = self.terms.points_max - self.asked
-        if points > left:
-            raise PointsSpent(asked=points, left=left, epoch=self.terms.epoch)
+        if points > self.left:
+            raise PointsSpent(asked=points, left=self.left, epoch=self.terms.epoch)
         self.asked += points
 
     def check_time(self, now: datetime) -> None:

@@ -21,6 +21,7 @@ _BLOCK = 1 << 14
 
 Fingerprints: TypeAlias = np.ndarray[Any, np.dtype[np.uint64]]
 Places: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
+Standing: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
 Masks: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]  # n × MASK_BYTES
 
 

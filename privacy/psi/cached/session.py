@@ -30,6 +30,7 @@ class Session(ABC):
     side: Side
 
     def __init__(self, epoch: Epoch, job: Job, state: State, map: group.Map) -> None:
+        self.epoch = epoch
         self.job = job
         self.state = state
         self.terms = epoch.terms
