@@ -35,7 +35,9 @@ BESIDE = {
     round_alliance.NODE_BYTES: "a node's bytes",
 }
 UNITS = ("s", "s", "B", "B")
-HUB_GROWTH_MAX = 1.1  # memory of the hub's process with ten nodes over that with three
+UPLOAD_BYTES = 6.1  # of a parameter, as the benchmark aggregation measures them
+# of the hub's process for each node more: sums are streamed, but uploads that come at the same moment are in transit
+GROWTH_BYTES_MAX = 2 * UPLOAD_BYTES * 1_000_869
 
 
 def run() -> None:
@@ -90,7 +92,10 @@ def targets(rows: Sequence[Row]) -> list[Target]:
         Target(what=f"{MILLION}, encrypted, 3 nodes: a round", figure=million, limit=MILLION_SECONDS_MAX, unit="s"),
         Target(what=f"{local.case}: the whole run", figure=local.median, limit=LOCAL_SECONDS_MAX, unit="s"),
         Target(
-            what="the hub's memory, 10 nodes / 3 nodes", figure=memory[1] / memory[0], limit=HUB_GROWTH_MAX, unit="x"
+            what="the hub's memory for each node more, 3 to 10: two uploads",
+            figure=(memory[1] - memory[0]) / 7,
+            limit=GROWTH_BYTES_MAX,
+            unit="B",
         ),
     ]
 
