@@ -35,8 +35,20 @@ class ExecutorUnreachable(Failure):
     zh = "node.toml 中 [matching] 的执行器 {address} 不可用：{why}"
 
 
+class Begun(Protocol):
+    """A part that is computed while its caller goes on."""
+
+    def result(self) -> Any:
+        """Waits for it."""
+
+
 class Executor(Protocol):
-    """`parts` runs pure functions of picklable values; `threads` runs functions that release the interpreter lock."""
+    """`parts` runs pure functions of picklable values; `threads` runs functions that release the interpreter lock.
+
+    `begin` begins one part, as `parts` would run it, and does not wait.
+    """
+
+    def begin(self, function: Work, task: Any) -> Begun: ...
 
     def parts(self, function: Work, tasks: Iterable[Any]) -> Iterable[Any]: ...
     def threads(self, function: Work, tasks: Iterable[Any]) -> Iterable[Any]: ...
@@ -66,9 +78,12 @@ class _Local:
         self._threads: ThreadPoolExecutor | None = None
 
     def threads(self, function: Work, tasks: Iterable[Any]) -> Iterable[Any]:
+        return self._started_threads().map(function, tasks)
+
+    def _started_threads(self) -> ThreadPoolExecutor:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self._workers, thread_name_prefix="match")
-        return self._threads.map(function, tasks)
+        return self._threads
 
     def close(self) -> None:
         if self._threads is not None:
@@ -94,10 +109,23 @@ class Processes(_Local):
             self._pool = None
             return list(self._started().map(function, listed))
 
+    def begin(self, function: Work, task: Any) -> Begun:
+        """One part; a single worker is a thread of the node itself."""
+        if self._workers < 2:
+            return self._started_threads().submit(function, task)
+        return _Aside(lambda: self._submitted(function, task))
+
     def close(self) -> None:
         super().close()
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _submitted(self, function: Work, task: Any) -> Begun:
+        try:
+            return self._started().submit(function, task)
+        except BrokenProcessPool:
+            self._pool = None
+            return self._started().submit(function, task)
 
     def _started(self) -> ProcessPoolExecutor:
         if self._pool is None:
@@ -105,6 +133,21 @@ class Processes(_Local):
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(self._workers, mp_context=context, initializer=_end_with_parent)
         return self._pool
+
+
+class _Aside:
+    """A part in a worker process, computed again, once, where that has died."""
+
+    def __init__(self, submit: Callable[[], Begun]) -> None:
+        self._submit = submit
+        self._first = submit()
+
+    def result(self) -> Any:
+        try:
+            return self._first.result()
+        except BrokenProcessPool:
+            log.warning("a worker process died; its part is computed again")
+            return self._submit().result()
 
 
 class Dask(_Local):
@@ -120,12 +163,13 @@ class Dask(_Local):
         listed = list(tasks)
         if len(listed) < 2:
             return [function(task) for task in listed]
+        return [begun.result() for begun in [self.begin(function, task) for task in listed]]
+
+    def begin(self, function: Work, task: Any) -> Begun:
+        """One part. Raises ExecutorUnreachable, here or when its result is asked for."""
+        # pure=False: Dask would keep results by their inputs' digests, and these are secrets used once
         client = self._connected()
-        try:
-            # pure=False: Dask would keep results by their inputs' digests, and these are secrets used once
-            return list(client.gather(client.map(function, listed, pure=False)))
-        except (OSError, TimeoutError) as error:
-            raise ExecutorUnreachable(address=self._name, why=type(error).__name__) from None
+        return _Distant(self._name, lambda: client.submit(function, task, pure=False))
 
     def close(self) -> None:
         super().close()
@@ -144,6 +188,23 @@ class Dask(_Local):
             except (OSError, TimeoutError, ValueError) as error:
                 raise ExecutorUnreachable(address=self._name, why=type(error).__name__) from None
         return self._client
+
+
+class _Distant:
+    """A part in a cluster, whose failures are named."""
+
+    def __init__(self, name: str, submit: Callable[[], Begun]) -> None:
+        self._name = name
+        self._begun: Begun = self._named(submit)
+
+    def result(self) -> Any:
+        return self._named(self._begun.result)
+
+    def _named(self, act: Callable[[], Any]) -> Any:
+        try:
+            return act()
+        except (OSError, TimeoutError) as error:
+            raise ExecutorUnreachable(address=self._name, why=type(error).__name__) from None
 
 
 def _end_with_parent() -> None:

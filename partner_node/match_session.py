@@ -70,7 +70,7 @@ def create(job: MatchJob, me: str, entered: Entered, agreed: Agreed, entropy: En
             entropy=entropy,
             parallel=rows.PARALLEL,
             bucket_keys=rows.BUCKET_KEYS,
-            map=executor.parts,
+            begin=executor.begin,
         )
     if job.labels is not None:
         return labels_factory.create(
@@ -87,7 +87,7 @@ def create(job: MatchJob, me: str, entered: Entered, agreed: Agreed, entropy: En
             parallel=rows.PARALLEL,
             bucket_keys=rows.BUCKET_KEYS,
             option=rows.option_for(job.id_type).name,
-            map=executor.parts,
+            begin=executor.begin,
         )
     return psi.create(
         mode=job.mode,
@@ -110,9 +110,9 @@ def create(job: MatchJob, me: str, entered: Entered, agreed: Agreed, entropy: En
 def load(job: MatchJob, data: bytes, entered: Entered, executor: Executor) -> Session:
     """The session of this job that was dumped. Raises BadState, BadLabels, IdentifiersChanged."""
     if job.mode == ROWS:
-        return rows.load(data, entered.ids, executor.parts)
+        return rows.load(data, entered.ids, executor.begin)
     if job.labels is not None:
-        return labels_factory.load(data, entered.ids, entered.labels, executor.parts)
+        return labels_factory.load(data, entered.ids, entered.labels, executor.begin)
     return psi.load(data, entered.ids, executor.threads, entered.values)
 
 

@@ -10,15 +10,14 @@ would give away the sender's secret bits, and with them its whole set.
 The interface is that of `privacy.psi.session.Session`, with `ready` and `work`: see `privacy.psi.oprf.session`.
 """
 
-from builtins import map as built_in_map
 from collections.abc import Mapping, Sequence
 
 from privacy import canonical, packing
 from privacy.psi import oprf
 from privacy.psi.errors import BadSetup, BadState, MalformedMessage
 from privacy.psi.group import Entropy
+from privacy.psi.oprf.ahead import Begin, Later
 from privacy.psi.oprf.options import CHECKED_LISTED, CHECKED_UNLISTED, Option
-from privacy.psi.oprf.session import Map
 from privacy.psi.oprf.state import RowsResult
 from privacy.psi.values import Outcome, Outgoing, Role
 
@@ -106,7 +105,7 @@ def create(
     entropy: Entropy,
     parallel: int,
     bucket_keys: int,
-    map: Map = built_in_map,
+    begin: Begin = Later,
 ) -> RowsSession:
     """A fresh session. role: "leader", who receives, or "follower", who receives too where `both`.
 
@@ -131,20 +130,20 @@ def create(
             parallel=parallel,
             bucket_keys=bucket_keys,
             option=option_for(id_type).name,
-            map=map,
+            begin=begin,
         )
         for number, receives in enumerate(receiving)
     ]
     return RowsSession(runs)
 
 
-def load(data: bytes, ids: Sequence[bytes], map: Map = built_in_map) -> RowsSession:
+def load(data: bytes, ids: Sequence[bytes], begin: Begin = Later) -> RowsSession:
     """The session that was dumped, as `oprf.load`. Raises BadState, IdentifiersChanged."""
     value = packing.unpack(data)
     runs = value.get("runs") if isinstance(value, dict) else None
     if not isinstance(runs, list) or not 1 <= len(runs) <= RUNS_MAX:
         raise BadState(why="it is no session of rows")
-    return RowsSession([oprf.load(run if isinstance(run, bytes) else b"", ids, map) for run in runs])
+    return RowsSession([oprf.load(run if isinstance(run, bytes) else b"", ids, begin) for run in runs])
 
 
 def _numbered(number: int, out: Sequence[Outgoing]) -> list[Outgoing]:

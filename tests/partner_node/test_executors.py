@@ -60,7 +60,7 @@ def matched(executor: Executor) -> tuple[RowsResult, RowsResult]:
             entropy=SeededEntropy(name.encode()),
             parallel=4,
             bucket_keys=500,
-            map=executor.parts,
+            begin=executor.begin,
         )
         for name, ids in sides.items()
     }

@@ -1,7 +1,6 @@
 """Make a session of the OPRF engine, or take it up again after a crash."""
 
 import hashlib
-from builtins import map as built_in_map
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -11,11 +10,12 @@ from privacy.psi.errors import BadSetup, IdentifiersChanged
 from privacy.psi.group import Entropy
 from privacy.psi.oprf import packed
 from privacy.psi.oprf import state as states
+from privacy.psi.oprf.ahead import Begin, Later
 from privacy.psi.oprf.options import SEMI_HONEST
 from privacy.psi.oprf.parameters import BUCKET_KEYS
 from privacy.psi.oprf.receiver import Receiver
 from privacy.psi.oprf.sender import Sender
-from privacy.psi.oprf.session import SEED_BYTES, Map, Session
+from privacy.psi.oprf.session import SEED_BYTES, Session
 from privacy.psi.oprf.state import Role, Setup, State
 
 _BLOCK = 1 << 14  # identifiers looked at together
@@ -35,7 +35,7 @@ def create(
     parallel: int = 1,
     bucket_keys: int = BUCKET_KEYS,
     option: str = SEMI_HONEST.name,
-    map: Map = built_in_map,
+    begin: Begin = Later,
 ) -> Session:
     """A fresh session.
 
@@ -44,7 +44,7 @@ def create(
     identifiers of both. context: at least 16 bytes, the digest of the job and all commitments. minimum: with fewer
     shared identifiers the receiver gets the outcome BELOW_MINIMUM. option: a name of options.OPTIONS, what is guarded
     against; parallel: buckets done at once; bucket_keys: identifiers a bucket; both sides agree on these three.
-    map: an executor's runs buckets in processes. Raises BadSetup, BadIdentifiers.
+    begin: an executor's computes buckets aside. Raises BadSetup, BadIdentifiers.
     """
     try:
         side = Role(role)
@@ -64,17 +64,17 @@ def create(
     kept = packed.check(ids, setup.counts[me])
     seed = entropy(SEED_BYTES)
     state = State(started=side is Role.SENDER)  # a sender has nothing to send first
-    return _KINDS[side](setup, seed, kept, state, keyed_digest(kept, seed), map)
+    return _KINDS[side](setup, seed, kept, state, keyed_digest(kept, seed), begin)
 
 
-def load(data: bytes, ids: Sequence[bytes], map: Map = built_in_map) -> Session:
+def load(data: bytes, ids: Sequence[bytes], begin: Begin = Later) -> Session:
     """The session that was dumped. ids: the same identifiers in the same order (not looked at once it is over).
 
     It uses attempt numbers that it did not use before. Raises BadState, IdentifiersChanged.
     """
     setup, state, seed, identifiers = states.unpack(data)
     kept = go_on(setup, state, seed, identifiers, ids)
-    return _KINDS[setup.role](setup, seed, kept, state, identifiers, map)
+    return _KINDS[setup.role](setup, seed, kept, state, identifiers, begin)
 
 
 def go_on(
@@ -101,7 +101,7 @@ def keyed_digest(ids: Sequence[bytes], seed: bytes, labels: bytes | memoryview =
     mac = hashlib.blake2b(key=seed, digest_size=32)
     for start in range(0, len(ids), _BLOCK):
         block = ids[start : start + _BLOCK]
-        mac.update(np.fromiter(built_in_map(len, block), np.uint16, len(block)).tobytes())
+        mac.update(np.fromiter(map(len, block), np.uint16, len(block)).tobytes())
         mac.update(b"".join(block))
     mac.update(labels)
     return mac.digest()

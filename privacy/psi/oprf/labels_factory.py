@@ -1,6 +1,5 @@
 """Make a session of mode labels, or take it up again after a crash."""
 
-from builtins import map as built_in_map
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
@@ -13,13 +12,14 @@ from privacy.psi.errors import BadSetup, BadState
 from privacy.psi.group import Entropy
 from privacy.psi.oprf import packed
 from privacy.psi.oprf import state as states
+from privacy.psi.oprf.ahead import Begin, Later
 from privacy.psi.oprf.bucket import Bytes
 from privacy.psi.oprf.errors import BadLabels
 from privacy.psi.oprf.factory import go_on, keyed_digest
 from privacy.psi.oprf.labels_sessions import VERSION, LabelsReceiver, LabelsSender, LabelsSession, LabelsSetup
 from privacy.psi.oprf.options import CHECKED_LISTED
 from privacy.psi.oprf.parameters import BUCKET_KEYS
-from privacy.psi.oprf.session import SEED_BYTES, Map
+from privacy.psi.oprf.session import SEED_BYTES
 from privacy.psi.oprf.state import Role, Setup, State
 
 _KINDS: dict[Role, type[LabelsSession]] = {Role.RECEIVER: LabelsReceiver, Role.SENDER: LabelsSender}
@@ -40,7 +40,7 @@ def create(
     parallel: int = 1,
     bucket_keys: int = BUCKET_KEYS,
     option: str = CHECKED_LISTED.name,
-    map: Map = built_in_map,
+    begin: Begin = Later,
 ) -> LabelsSession:
     """A fresh session.
 
@@ -70,10 +70,10 @@ def create(
     own = _checked(labels, setup)
     seed = entropy(SEED_BYTES)
     state = State(started=side is Role.SENDER)  # a sender has nothing to send first
-    return _KINDS[side](setup, seed, kept, state, keyed_digest(kept, seed, _joined(own)), map, own)
+    return _KINDS[side](setup, seed, kept, state, keyed_digest(kept, seed, _joined(own)), begin, own)
 
 
-def load(data: bytes, ids: Sequence[bytes], labels: Bytes | None, map: Map = built_in_map) -> LabelsSession:
+def load(data: bytes, ids: Sequence[bytes], labels: Bytes | None, begin: Begin = Later) -> LabelsSession:
     """The session that was dumped. ids, labels: the same in the same order (not looked at once it is over).
 
     It uses attempt numbers that it did not use before. Raises BadState, BadLabels, IdentifiersChanged (or the labels).
@@ -83,7 +83,7 @@ def load(data: bytes, ids: Sequence[bytes], labels: Bytes | None, map: Map = bui
     own = () if over else _checked(labels, setup)
     kept = go_on(setup, state, seed, identifiers, ids, _joined(own))
     held = own if setup.role is Role.SENDER else found
-    return _KINDS[setup.role](setup, seed, kept, state, identifiers, map, held)
+    return _KINDS[setup.role](setup, seed, kept, state, identifiers, begin, held)
 
 
 def _checked(labels: Bytes | None, setup: LabelsSetup) -> Sequence[Bytes]:

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from privacy import canonical, packing
+from privacy.psi.oprf.ahead import Begin
 from privacy.psi.oprf.base_ot import ChosenSeeds
 from privacy.psi.oprf.bucket import Bytes
 from privacy.psi.oprf.digests import Rows
@@ -25,7 +26,7 @@ from privacy.psi.oprf.labels_parameters import LabelParameters, label_parameters
 from privacy.psi.oprf.options import OPTIONS
 from privacy.psi.oprf.receiver import Receiver
 from privacy.psi.oprf.sender import Sender, opened
-from privacy.psi.oprf.session import Map, Session
+from privacy.psi.oprf.session import Session
 from privacy.psi.oprf.state import RowsResult, Setup, State
 
 VERSION = 1
@@ -69,10 +70,10 @@ class LabelsSession(Session, ABC):
         ids: Sequence[bytes],
         state: State,
         identifiers: bytes,
-        map: Map,
+        begin: Begin,
         labels: Sequence[Bytes],
     ) -> None:
-        super().__init__(setup, seed, ids, state, identifiers, map)
+        super().__init__(setup, seed, ids, state, identifiers, begin)
         # a sender's: one array, in its identifiers' order, until the job is over. A receiver's: those found, an array a
         # finished bucket; at the end one array, in the order of the rows
         self.labels = list(labels)

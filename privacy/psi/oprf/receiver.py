@@ -1,5 +1,7 @@
 """The side that learns the shared identifiers."""
 
+from functools import partial
+
 import numpy as np
 
 from privacy.psi.oprf import base_ot, digests
@@ -67,14 +69,16 @@ class Receiver(Session):
             self._finish(RowsResult(outcome=Outcome.SHARED, rows=rows))
 
     def _ready_buckets(self) -> list[int]:
-        end = min(self.sizes.buckets, self.state.next_in + self._window)
-        return list(range(self.state.next_out, end))
+        out = self.state.next_out
+        few = max(1, 2 * out)  # at first, so that the sender soon has something to do
+        return list(range(out, min(self.sizes.buckets, self.state.next_in + self._window, few)))
 
     def _work(self, numbers: list[int]) -> list[Outgoing]:
-        seeds = PairSeeds(seeds=self.state.seeds)
-        tasks = [(self._bucket(number), seeds, self.state.first_attempt) for number in numbers]
+        for number in range(numbers[0], min(self.sizes.buckets, numbers[-1] + 1 + self.setup.parallel)):
+            self._ahead.begin(number, _prepare, partial(self._task, number))
+        made_all: list[Prepared] = [self._ahead.take(number) for number in numbers]
         sent = []
-        for number, made in zip(numbers, list(self._map(_prepare, tasks)), strict=True):
+        for number, made in zip(numbers, made_all, strict=True):
             payload = made.attempt.to_bytes(ATTEMPT_BYTES, "big") + made.matrix
             part = Part(phase="matrix", bucket=number, length=ATTEMPT_BYTES + self.sizes.matrix_bytes)
             out, self.state.asked[number] = self._send(part, self.state.opening, payload)
@@ -82,6 +86,9 @@ class Receiver(Session):
             self.state.next_out = number + 1
             sent.append(out)
         return sent
+
+    def _task(self, number: int) -> tuple[Bucket, PairSeeds, int]:
+        return self._bucket(number), PairSeeds(seeds=self.state.seeds), self.state.first_attempt
 
     @property
     def _finished(self) -> int:

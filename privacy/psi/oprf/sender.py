@@ -1,6 +1,7 @@
 """The side that answers and learns nothing."""
 
 import hashlib
+from functools import partial
 
 import numpy as np
 
@@ -44,6 +45,8 @@ class Sender(Session):
         self.state.waiting[part.bucket] = payload
         self.state.asked[part.bucket] = digest
         self.state.next_in += 1
+        if self._hashed is not None:  # otherwise `work` hashes first
+            self._ahead.begin(part.bucket, self._answer, partial(self._task, part.bucket))
         return []
 
     def _take_offer(self, payload: bytes, digest: bytes) -> list[Outgoing]:
@@ -62,11 +65,11 @@ class Sender(Session):
         return list(range(self.state.next_out, self.state.next_in))
 
     def _work(self, numbers: list[int]) -> list[Outgoing]:
-        seeds = ChosenSeeds(seeds=self.state.seeds, choices=self.state.choices)
-        tasks = [(self._bucket(number), seeds, self.state.waiting[number]) for number in numbers]
+        for number in numbers:
+            self._ahead.begin(number, self._answer, partial(self._task, number))
         sent = []
         try:
-            answers = list(self._map(self._answer, tasks))
+            answers: list[bytes] = [self._ahead.take(number) for number in numbers]
         except ExtensionInconsistent:
             self._give_up()  # each guess that is answered would tell the receiver something
             raise
@@ -78,6 +81,10 @@ class Sender(Session):
         if self.state.next_out == self.sizes.buckets:
             self._finish(RowsResult(outcome=Outcome.NOT_ENTITLED, rows=np.empty(0, np.int64)))
         return sent
+
+    def _task(self, number: int) -> tuple[Bucket, ChosenSeeds, bytes]:
+        seeds = ChosenSeeds(seeds=self.state.seeds, choices=self.state.choices)
+        return self._bucket(number), seeds, self.state.waiting[number]
 
     @property
     def _finished(self) -> int:

@@ -2,8 +2,9 @@
 
 receiver → nonce, offer of base transfers; sender → nonce, answer; then for every bucket: receiver → matrix, sender →
 tags. `receive` takes a message; `work` does what is long: hash the identifiers, then a bucket a call (or `parallel` of
-them, through a map that may be a process pool's or a cluster's). Call it while `ready`. The state can be dumped after
-each call, so a job that is killed goes on with the next bucket.
+them). Call it while `ready`. The state can be dumped after each call, so a job that is killed goes on with the next
+bucket. Buckets are computed where `begin` says: a thread, a process pool or a cluster has begun the next ones before
+they are called for (`ahead`).
 
 Security: that of the job's option (`options`), with the bounds that `Parameters` lists. "semi-honest": both sides
 follow the protocol; a receiver that deviates could learn the sender's secret choices and test any identifier.
@@ -19,13 +20,14 @@ result.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 from privacy.psi.errors import ForeignMessage, NotFinished, WrongPhase
 from privacy.psi.oprf import state as states
 from privacy.psi.oprf import wire
 from privacy.psi.oprf.aes import SEED_BYTES as BLOCK_SEED_BYTES
+from privacy.psi.oprf.ahead import Ahead, Begin, Later
 from privacy.psi.oprf.bucket import Bucket
 from privacy.psi.oprf.digests import WORDS, WORDS_LONG, Bucketed, hash_into_buckets
 from privacy.psi.oprf.state import Role, RowsResult, Setup, State
@@ -35,7 +37,6 @@ from privacy.psi.values import Outgoing
 
 SEED_BYTES = 32
 START = bytes(32)  # of running digests
-Map: TypeAlias = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 
 
 class Session(ABC):
@@ -44,7 +45,7 @@ class Session(ABC):
     REPLY: ClassVar[str] = "tags"  # phase of what answers a matrix
 
     def __init__(
-        self, setup: Setup, seed: bytes, ids: Sequence[bytes], state: State, identifiers: bytes, map: Map
+        self, setup: Setup, seed: bytes, ids: Sequence[bytes], state: State, identifiers: bytes, begin: Begin
     ) -> None:
         self.setup = setup
         self.state = state
@@ -52,7 +53,8 @@ class Session(ABC):
         self._seed = seed
         self._ids = ids
         self._identifiers = identifiers  # digest, for `load`
-        self._map = map
+        # the process that a single bucket would have to be sent to costs more than the bucket
+        self._ahead = Ahead(begin if self.sizes.buckets > 1 else Later)
         self._hashed: Bucketed | None = None
         self._hash_ahead = False  # nothing else to do: hash now what the first bucket will need
 
@@ -217,4 +219,4 @@ class Session(ABC):
 
     def _forget(self, rest: State) -> None:
         self._seed, self._ids, self._hashed, self._hash_ahead = b"", (), None, False
-        self.state = rest
+        self._ahead, self.state = Ahead(Later), rest

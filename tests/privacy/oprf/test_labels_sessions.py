@@ -273,7 +273,7 @@ def test_below_the_minimum_no_label_is_kept() -> None:
 
 def test_buckets_run_in_processes() -> None:
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
-        options = {"parallel": 2, "bucket_keys": 1000, "map": pool.map}
+        options = {"parallel": 2, "bucket_keys": 1000, "begin": pool.submit}
         pair = pair_of(range(4000), range(1000, 5000), options).run()
     assert pair.found() == pair.expected()
     assert len(pair.found()) == 3000

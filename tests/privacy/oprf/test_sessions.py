@@ -307,7 +307,7 @@ def test_load_refuses_other_identifiers_and_other_bytes() -> None:
 
 def test_buckets_run_in_processes() -> None:
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
-        options = {"parallel": 2, "bucket_keys": 1000, "map": pool.map}
+        options = {"parallel": 2, "bucket_keys": 1000, "begin": pool.submit}
         pair = Pair(clients(*range(4000)), clients(*range(1000, 5000)), options).run()
     assert set(pair.shared()) == set(clients(*range(1000, 4000)))
 
