@@ -140,7 +140,7 @@ def take_answer(services: Services, table: Mapping[str, AnswerHandler], caller: 
 
     def body(tx: Transaction, taken: Message, handlers: Mapping[str, AnswerHandler] = table) -> None:
         check(tx, caller.fingerprint, now)
-        task, new = tasks.answer(tx, now, caller.name, taken)
+        task, new = tasks.answer(tx, now, caller.name, taken, used=handlers)
         if new and taken.kind != FAILURE and task.kind in handlers:
             handlers[task.kind](services, tx, now, task)
         if new and not task.job:

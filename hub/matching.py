@@ -16,15 +16,15 @@ What the hub learns: sizes (committed counts, bytes), and what a result says by 
 clients, stored as reported and not recomputed.
 """
 
-import hashlib
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy.exc import DBAPIError
 
-from ecowire import envelopes
 from hub import match_decisions, match_documents, proposals, tasks
 from hub.dispatch import AnswerHandler, HandledLater
 from hub.match_documents import COMMITMENT, RESULT, MatchDocumentInvalid
+from hub.match_envelopes import Envelopes
 from hub.proposals import ProposalInvalid
 from hub.records import Envelope, Head, Proposal, Task
 from hub.services import DATA, NodeHandler, Services, text
@@ -35,16 +35,8 @@ from privacy.errors import Failure, Kind
 from privacy.ids import Digest, PartnerId
 from privacy.psi.job import MatchJob, TermsInvalid
 
-STEP_BYTES_MAX = 16 << 20  # of envelopes in one request; a single larger one still goes
 START, STEP = "match.start", "match.step"
 PARTS_MAX = 1 << 32
-
-
-class RelayRefused(Failure):
-    code = "RELAY_REFUSED"
-    kind = Kind.INTEGRITY
-    en = "an envelope of {node} was refused: {why}"
-    zh = "{node} 的信封被拒绝：{why}"
 
 
 class MatchStalled(Failure):
@@ -76,10 +68,12 @@ def advance(services: Services, digest: Digest) -> None:
 
 def take(services: Services, tx: Transaction, now: datetime, task: Task) -> None:
     """Advance in the transaction that stores a step's answer, so that its envelopes are written once, into the next
-    request. Where that fails the answer is stored alone, and the engine finds out what is wrong. Raises HandledLater.
+    request, and nothing is left for the engine. Where that fails the answer is stored alone, and the engine finds out
+    what is wrong. Raises HandledLater.
     """
     try:
-        _advance(services, tx, Digest(task.job), now)
+        _advance(services, tx, Digest(task.job), now, task)
+        tx.settle("job", task.job)
     except DBAPIError:
         raise  # the store tries again
     except Exception as error:
@@ -88,7 +82,8 @@ def take(services: Services, tx: Transaction, now: datetime, task: Task) -> None
         raise HandledLater from error
 
 
-def _advance(services: Services, tx: Transaction, digest: Digest, now: datetime) -> None:
+def _advance(services: Services, tx: Transaction, digest: Digest, now: datetime, answered: Task | None = None) -> None:
+    """answered: a task that this very transaction stores the answer of, without the body that it has here."""
     job = tx.jobs.proposal(digest)
     assert job is not None and job.kind == "match", "the engine drives match jobs here"
     if job.state == proposals.APPROVED:
@@ -96,17 +91,23 @@ def _advance(services: Services, tx: Transaction, digest: Digest, now: datetime)
         _post_starts(tx, job, now)
     if job.state != proposals.RUNNING:
         return
+    passing = Envelopes(tx, job)
     for task in tx.tasks.unhandled(digest):
+        if answered is not None and task.id == answered.id:
+            task = replace(task, reply_body=answered.reply_body)
         if task.state == FAILED and task.kind in (START, STEP):
             tx.tasks.mark_handled(task.id)
             proposals.fail(services, tx, job, now, tasks.failure_of(task), by=task.node)
             return
-        job = _handle(services, tx, job, task, now)
+        job = _handle(services, tx, job, task, passing, now)
     if len(match_documents.signed(tx, job, COMMITMENT)) == len(job.parties):
-        _step(services, tx, job, now)
+        _step(services, tx, job, passing, now)
+    passing.file()
 
 
-def _handle(services: Services, tx: Transaction, job: Proposal, task: Task, now: datetime) -> Proposal:
+def _handle(
+    services: Services, tx: Transaction, job: Proposal, task: Task, passing: Envelopes, now: datetime
+) -> Proposal:
     head = task.reply_head or {}
     phase = None
     if task.kind == START:
@@ -114,7 +115,7 @@ def _handle(services: Services, tx: Transaction, job: Proposal, task: Task, now:
         phase = "commit"
     elif task.kind == STEP:
         phase = text(head, "phase", default="", longest=64)
-        _take_envelopes(tx, job, task)
+        passing.take(task)
         if head.get("result") is not None:
             match_documents.keep(services, tx, job, task.node, RESULT, head["result"], now)
         job = _progress(tx, job, task.node, phase, head)
@@ -122,56 +123,21 @@ def _handle(services: Services, tx: Transaction, job: Proposal, task: Task, now:
     return job
 
 
-def _take_envelopes(tx: Transaction, job: Proposal, task: Task) -> None:
-    """File a party's outgoing envelopes for their recipients; each counter goes up by one, without gaps."""
-    arrival = tx.jobs.envelopes(job.digest)
-    for data in _unpack(task):
-        header = envelopes.read_header(data)
-        if header.job != job.digest or header.sender != task.node:
-            raise RelayRefused(node=task.node, why="it names another job or sender")
-        if header.recipient not in job.parties or header.recipient == header.sender:
-            raise RelayRefused(node=task.node, why="its recipient is no other party of this job")
-        expected = tx.jobs.next_sequence(job.digest, header.sender, header.recipient)
-        if header.sequence != expected:
-            raise RelayRefused(node=task.node, why=f"sequence {header.sequence} instead of {expected}")
-        tx.jobs.add_envelope(
-            Envelope(
-                job=job.digest,
-                sender=header.sender,
-                recipient=header.recipient,
-                sequence=header.sequence,
-                arrival=arrival,
-                size=len(data),
-                digest=hashlib.sha256(data).hexdigest(),
-                data=data,
-            )
-        )
-        arrival += 1
-
-
-def _unpack(task: Task) -> list[bytes]:
-    if not task.reply_body:
-        return []
-    listed = packing.unpack(task.reply_body)
-    if not isinstance(listed, list) or not all(isinstance(item, bytes) for item in listed):
-        raise RelayRefused(node=task.node, why="the body is not a list of envelopes")
-    return [item for item in listed if isinstance(item, bytes)]
-
-
-def _step(services: Services, tx: Transaction, job: Proposal, now: datetime) -> None:
+def _step(services: Services, tx: Transaction, job: Proposal, passing: Envelopes, now: datetime) -> None:
     """Post the next step of every party with envelopes waiting or more to work on. Ends the job when all are done."""
     under_way = False
     for party in job.parties:
         if tx.tasks.count(job.digest, kind=STEP, node=party, state=OPEN):
             under_way = True
             continue
-        waiting = tx.jobs.waiting_envelopes(job.digest, party, STEP_BYTES_MAX)
+        waiting = passing.waiting(party)
         started = tx.tasks.count(job.digest, kind=STEP, node=party) > 0
         decided = match_decisions.due(tx, job, party)
         if decided:
             job = match_decisions.ask_once(tx, job, party)
         if waiting or decided or _told(job, party, "more") or not started:
             _post_step(tx, job, party, waiting, now)
+            passing.passed_on(waiting)
             under_way = True
     if under_way:
         return
@@ -206,7 +172,6 @@ def _post_step(tx: Transaction, job: Proposal, party: PartnerId, waiting: tuple[
     body = packing.pack([envelope.data for envelope in waiting])
     task_id = f"{job.digest[:32]}-step-{sequence}-{party}"
     tasks.post(tx, now, task_id=task_id, node=party, kind=STEP, head=head, body=body, job=job.digest)
-    tx.jobs.drop_envelope_data(waiting)
 
 
 def _progress(tx: Transaction, job: Proposal, node: PartnerId, phase: str, head: Head) -> Proposal:

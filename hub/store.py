@@ -96,6 +96,11 @@ class Transaction:
         if (what, whom) not in self.signals:
             self.signals.append((what, whom))
 
+    def settle(self, what: str, whom: str) -> None:
+        """What such a signal would have asked for is done in this transaction."""
+        if (what, whom) in self.signals:
+            self.signals.remove((what, whom))
+
 
 class Store:
     """The database of one hub. Threads share it; each `run` has its own connection."""

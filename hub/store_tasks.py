@@ -163,7 +163,9 @@ class TaskStore(Repository):
             query = query.where(C.phase == phase)
         return int(self._connection.scalars(query).one())
 
-    def answer(self, task: Task, *, state: str, head: Head, body: bytes, digest: str, now: datetime, size: int) -> Task:
+    def answer(
+        self, task: Task, *, state: str, head: Head, body: bytes | None, digest: str, now: datetime, size: int
+    ) -> Task:
         """Store an open task's answer; the request's body is not needed any more."""
         assert task.state == OPEN and state in (ANSWERED, FAILED), "only an open task is answered"
         values = {

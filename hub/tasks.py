@@ -4,7 +4,8 @@ A task's id is deterministic, so posting it again is the same task (or a bug, if
 and is sent again at every connection of its node until the answer is stored; only then is the answer acknowledged.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from ecowire import limits, status
@@ -91,8 +92,10 @@ def post(
     return True
 
 
-def answer(tx: Transaction, now: datetime, node: str, message: Message) -> tuple[Task, bool]:
+def answer(tx: Transaction, now: datetime, node: str, message: Message, used: Container[str] = ()) -> tuple[Task, bool]:
     """Store a node's answer: (task as it now is, whether it was new and wanted).
+
+    used: kinds whose answer is used up in this transaction: of these the body is given and not stored.
 
     A repeat, an answer to a withdrawn request, another answer than the first: nothing changes, the first answer stands.
     Raises AnswerWithoutRequest, AnswerOfOther, or MalformedMessage for a failure answer of the wrong form.
@@ -112,7 +115,7 @@ def answer(tx: Transaction, now: datetime, node: str, message: Message) -> tuple
         task,
         state=state,
         head=message.head,
-        body=message.body,
+        body=None if state == ANSWERED and task.kind in used else message.body,
         digest=message.digest.hex(),
         now=now,
         size=size,
@@ -120,7 +123,7 @@ def answer(tx: Transaction, now: datetime, node: str, message: Message) -> tuple
     tx.signal("task", task.id)
     if task.job and task.kind != FLOWER:
         tx.signal("job", task.job)
-    return task, True
+    return replace(task, reply_body=message.body), True
 
 
 def failure_of(task: Task) -> Failure:

@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.flow, pytest.mark.slow_flow]
 TRAINERS = ("broker", "bank", "platform")
 # about five requests for each list instead of one, so that a party can die in the middle of a stream
 SMALL_NODE = Plan(mutants=("small messages",))
-SMALL_HUB = Plan(settings={"hub.matching:STEP_BYTES_MAX": 10_000})
+SMALL_HUB = Plan(settings={"hub.match_envelopes:STEP_BYTES_MAX": 10_000})
 SMALL = {"hub": SMALL_HUB, **dict.fromkeys(TRAINERS, SMALL_NODE)}
 LEAVES = "select kind, json_extract(data, '$.digest', '$.facts') from leaf where subject = '{subject}'"
 NODE_COMMIT = "partner_node.database:Database.write"
