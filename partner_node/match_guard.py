@@ -65,6 +65,15 @@ class Question:
     named: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Looked:
+    """What was worked out of an own set."""
+
+    found: Identifiers
+    longest_run: int
+    digests: Digests
+
+
 class Guard:
     """`settings`: the node's, with its [matching] rules. Every call is given the session of a running transaction."""
 
@@ -72,6 +81,7 @@ class Guard:
         self._me = settings.partner
         self._rules = settings.matching
         self._settings = settings
+        self._looked: _Looked | None = None  # the set that was looked at last: it is read once and looked at twice
 
     def review(self, body: Body) -> None:
         """Raises MinimumTooSmall: the job shows results from fewer shared clients on than this node allows."""
@@ -93,8 +103,7 @@ class Guard:
         Raises OwnSetTooLarge, IdentifiersInSequence, DistinctBudgetSpent, SetsTooAlike.
         """
         asset = self._asset(proposal.body)
-        self._look_at(proposal.body, asset, found)
-        digests = match_book.digests(found.row_keys)
+        digests = self._look_at(proposal.body, asset, found)
         for peer in self.peers(proposal.body):
             self._placed(session, peer, asset, digests, self.question(proposal.body, peer))
 
@@ -116,8 +125,8 @@ class Guard:
         asset, body = self._asset(proposal.body), proposal.body
         self.review(body)
         self.admit(session, proposal.digest, body, now)
-        self._look_at(body, asset, found)
-        digests = match_book.digests(found.row_keys)
+        digests = self._look_at(body, asset, found)
+        self._looked = None  # not needed again
         entries = []
         for peer in self.peers(body):
             earlier = body["mode"] == CACHED  # its list may have come with an earlier job, which booked it
@@ -191,10 +200,16 @@ class Guard:
         among = ",".join(sorted(parties if all_have else (self._me, peer)))
         return Question(among=among, named=body["mode"] in NAMED)
 
-    def _look_at(self, body: Body, asset: Asset, found: Identifiers) -> None:
-        """The own set by itself. Raises OwnSetTooLarge, IdentifiersInSequence."""
+    def _look_at(self, body: Body, asset: Asset, found: Identifiers) -> Digests:
+        """The own set by itself; its digests. Raises OwnSetTooLarge, IdentifiersInSequence."""
         self._check_registered(asset, found)
-        self._check_sequence(asset, found, min(self._rules.of(peer).consecutive for peer in self.peers(body)))
+        if self._looked is None or self._looked.found is not found:
+            longest, digests = match_sequences.longest_run(found.ids), match_book.digests(found.row_keys)
+            self._looked = _Looked(found=found, longest_run=longest, digests=digests)
+        limit = min(self._rules.of(peer).consecutive for peer in self.peers(body))
+        if self._looked.longest_run > limit:
+            raise IdentifiersInSequence(asset=asset.name, limit=limit)
+        return self._looked.digests
 
     # --- one rule each ---------------------------------------------------------------------------------------------
 
@@ -212,10 +227,6 @@ class Guard:
     def _check_registered(self, asset: Asset, found: Identifiers) -> None:
         if asset.registered is not None and len(found.ids) > asset.registered:
             raise OwnSetTooLarge(asset=asset.name)
-
-    def _check_sequence(self, asset: Asset, found: Identifiers, limit: int) -> None:
-        if match_sequences.longest_run(found.ids) > limit:
-            raise IdentifiersInSequence(asset=asset.name, limit=limit)
 
     def _check_peer(self, session: Session, job: str, peer: str, count: int, slots: int, month: str) -> None:
         limits = self._rules.of(peer)
