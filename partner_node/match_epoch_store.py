@@ -62,9 +62,10 @@ def find(session: Session, line: str, number: int) -> Epoch | None:
     return None if row is None else _epoch(row)
 
 
-def last(session: Session, line: str) -> int:
-    """The highest number of a line; 0 before its first epoch."""
-    return session.scalar(select(func.max(EpochRow.number)).where(EpochRow.line == line)) or 0
+def last(session: Session, line: str) -> Epoch | None:
+    """The epoch of a line with the highest number."""
+    row = session.scalars(select(EpochRow).where(EpochRow.line == line).order_by(EpochRow.number.desc())).first()
+    return None if row is None else _epoch(row)
 
 
 def listed(session: Session) -> list[Epoch]:

@@ -198,16 +198,22 @@ class Epochs:
         stored = match_epoch_store.find(session, place.line, place.number)
         if stored is None:
             last = match_epoch_store.last(session, place.line)
-            if place.number < last:
-                raise EpochNotNext(epoch=place.number, last=last, next=last + 1)
+            if last is not None:
+                if place.number < last.place.number:
+                    raise EpochNotNext(epoch=place.number, last=last.place.number, next=last.place.number + 1)
+                self._check_free(session, last, digest)
             return None
         self._check_open(stored)
         agreed = self._agreed(job, place)
         if any(getattr(stored.terms, name) != value for name, value in agreed.items()):
             raise EpochTermsDiffer(epoch=place.number)
-        if digest and stored.job != digest and match_epoch_store.runs(session, stored.job):
-            raise EpochBusy(epoch=place.number, job=stored.job[:16])
+        self._check_free(session, stored, digest)
         return stored
+
+    def _check_free(self, session: Session, stored: Epoch, digest: str) -> None:
+        """Raises EpochBusy where another job than the one that is to start or go on runs in the epoch."""
+        if digest and stored.job != digest and match_epoch_store.runs(session, stored.job):
+            raise EpochBusy(epoch=stored.place.number, job=stored.job[:16])
 
     def _check_open(self, stored: Epoch) -> None:
         if stored.ended is not None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ecowire.documents import Body
 from ecowire.stream import FAILURE, Message
 from partner_node import match_epoch_store
 from partner_node.match_epoch_store import Epoch
@@ -95,7 +96,12 @@ class Pair:
     def start(self, restart: bool = False, **changes: Any) -> Relay:
         job = self.propose(**changes)
         nodes = [*self.nodes.values()]
-        return Relay(nodes, job, alliance.approve(nodes, job), restart=restart)
+        approvals = alliance.approve(nodes, job)
+        try:
+            return Relay(nodes, job, approvals, restart=restart)
+        except Refused:
+            self.end(job)
+            raise
 
     def run(self, restart: bool = False, **changes: Any) -> Relay:
         """A job that ended. Raises Refused."""
@@ -106,8 +112,17 @@ class Pair:
     def finish(self, relay: Relay) -> None:
         try:
             relay.run()
-        finally:
+        except Refused:
             self.nodes = dict(relay.nodes)
+            self.end(relay.job)
+            raise
+        self.nodes = dict(relay.nodes)
+
+    def end(self, job: str) -> None:
+        """The hub tells everybody that a job has failed."""
+        head: Body = {"job": job, "state": "FAILED", "reason": {}}
+        for name, node in self.nodes.items():
+            checked(name, node.ask(Message(id=f"{job[:16]}-end-{name}", kind="job.ended", head=head)))
 
     def shared(self, restart: bool = False, **changes: Any) -> set[int]:
         """The numbers of the clients that the broker may list after a job."""

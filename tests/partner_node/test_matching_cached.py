@@ -222,6 +222,17 @@ def test_one_job_at_a_time(pair: Pair) -> None:
     assert pair.shared() == set(range(20, 40))
 
 
+def test_a_new_epoch_waits_for_the_job_of_the_one_before(pair: Pair) -> None:
+    first = pair.start()
+    for name in ("broker", "bank"):
+        first.step(name)
+    with pytest.raises(Refused) as refused:
+        pair.run(epoch=2)
+    assert refused.value.code == "MATCH_EPOCH_BUSY"
+    pair.finish(first)
+    assert pair.shared(epoch=2) == set(range(20, 40))
+
+
 def test_numbers_only_rise(pair: Pair) -> None:
     pair.run(epoch=3)
     pair.run(epoch=5)

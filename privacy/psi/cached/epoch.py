@@ -191,7 +191,8 @@ class ReceiverEpoch:
 
     def __init__(self, terms: Terms, messages: Sequence[bytes] = (), asked: int = 0, over: bool = False) -> None:
         self.terms = terms
-        self.messages = list(messages)  # append only; a node may keep each apart
+        self.messages = list(messages)  # `take` alone adds to them; a node may keep each apart
+        self._digests = [hashlib.sha256(message).digest() for message in messages]
         self.asked = asked  # evaluations that jobs were made for
         self.over = over
 
@@ -217,6 +218,7 @@ class ReceiverEpoch:
         """The next masks, of the length that the terms give. Raises TagsMalformed."""
         lists.check(message)
         self.messages.append(message)
+        self._digests.append(hashlib.sha256(message).digest())
 
     def look_up(self, masks: Masks) -> Places:
         """Which of these masks stand in the lists: positions, ascending."""
@@ -224,7 +226,7 @@ class ReceiverEpoch:
 
     def end(self) -> None:
         """The masks go."""
-        self.messages, self.over = [], True
+        self.messages, self._digests, self.over = [], [], True
 
     def head(self) -> bytes:
         """All but the masks themselves: what changes with a job. A few hundred bytes."""
@@ -234,7 +236,7 @@ class ReceiverEpoch:
                 "terms": _packed(self.terms),
                 "asked": self.asked,
                 "over": self.over,
-                "digests": b"".join(hashlib.sha256(message).digest() for message in self.messages),
+                "digests": b"".join(self._digests),
             }
         )
 
@@ -242,12 +244,13 @@ class ReceiverEpoch:
     def load(cls, head: bytes, messages: Sequence[bytes]) -> "ReceiverEpoch":
         """What `head` and `messages` gave. Raises BadState, also for other masks than those of the head."""
         value = _unpack(head, {"version", "terms", "asked", "over", "digests"})
-        if value["digests"] != b"".join(hashlib.sha256(message).digest() for message in messages):
-            raise BadState(why="the stored masks are not those of this epoch")
         try:
-            return cls(Terms.from_body(value["terms"]), messages, value["asked"], value["over"])
+            epoch = cls(Terms.from_body(value["terms"]), messages, value["asked"], value["over"])
         except (Failure, AttributeError, TypeError) as error:
             raise BadState(why=type(error).__name__) from None
+        if value["digests"] != b"".join(epoch._digests):
+            raise BadState(why="the stored masks are not those of this epoch")
+        return epoch
 
 
 def _key(seed: bytes) -> bytes:
