@@ -5,13 +5,17 @@ files that people get; a party that is not entitled has nothing.
 """
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet
 import pytest
+from click.testing import CliRunner
 
 from ecowire import status
+from hub import cli_data
+from partner_node import cli_matching
 from privacy.errors import Failure
 from sandbox import world
 from tests.support import launch_alliance
@@ -85,3 +89,38 @@ def test_labels_are_those_of_the_source(alliance: Alliance, tmp_path: Path) -> N
     with pytest.raises(Failure) as refused:
         result(alliance, "bank", job["digest"], tmp_path / "none.csv")
     assert status.code_of(refused.value) == "RESULT_WITHOUT_ROWS"
+
+
+@pytest.mark.slow_flow
+def test_a_list_that_was_masked_once_by_peoples_commands(alliance: Alliance, tmp_path: Path) -> None:
+    """An epoch is proposed, asked in two jobs, listed and ended; its jobs then need the next one."""
+    line = ["match", "propose", "--mode", "cached", "--leader", "broker", "--with", "bank", "--minimum", "50"]
+    config = ["--purpose", world.PURPOSE, "--config", str(alliance.world.person_config("data")), "--json"]
+
+    def run(*epoch: str) -> Any:
+        made = CliRunner().invoke(cli_data.data, [*line, *epoch, *config], catch_exceptions=False)
+        assert made.exit_code == 0, made.output
+        digest = json.loads(made.output)["digest"]
+        alliance.approve(digest, PAIR)
+        return alliance.finished(digest)
+
+    first = run("--epoch", "1", "--places", "4096", "--points", "5000", "--later", "2:64")
+    second = run("--epoch-of", first["digest"])
+    for job in (first, second):
+        found = result(alliance, "broker", job["digest"], tmp_path / f"{job['digest'][:8]}.csv")
+        assert {line["client_id"] for line in found} == shared(alliance)
+    assert first["bytes"] - second["bytes"] > 2 * 12 * 4096
+    parties = second["progress"]["parties"]
+    assert {name: value["parts"] for name, value in parties.items()} == {name: [1, 1] for name in PAIR}
+
+    folder = ["--config", str(alliance.world.node_folder("bank") / "node.toml")]
+    wide = CliRunner(env={"COLUMNS": "400"})
+    listed = wide.invoke(cli_matching.matching, ["epochs", "--lang", "zh", *folder], catch_exceptions=False)
+    assert "被查询方（密钥）" in listed.output and "有效" in listed.output
+    end = ["end-epoch", "broker", "1", "--person", "privacy officer", *folder]
+    assert CliRunner().invoke(cli_matching.matching, end).exit_code != 0, "without --yes it is only shown"
+    ended = CliRunner().invoke(cli_matching.matching, [*end, "--yes", "--json"], catch_exceptions=False)
+    assert json.loads(ended.output)["why"] == "person"
+    shown = wide.invoke(cli_matching.matching, ["epochs", *folder], catch_exceptions=False)
+    assert "a person ended it" in shown.output
+    assert run("--epoch", "2", "--places", "4096")["state"] == "COMPLETED"

@@ -7,6 +7,7 @@ import gzip
 import json
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,25 @@ def test_febrl_labels_are_the_other_files_numbers_of_the_same_people(alliance: A
         records = [row[FEBRL_LABEL] for row in csv.DictReader(lines)]
     assert len(found) == FEBRL_PAIRS
     assert all(line["label"] == records[int(line["row"])].replace("-org", "-dup-0") for line in found)
+
+
+def test_febrl_against_a_list_that_was_masked_once(alliance: Alliance, tmp_path: Path) -> None:
+    """Two jobs of one epoch: both find the pairs, the second moves only what it asks."""
+    ends = (datetime.now(UTC) + timedelta(days=30)).replace(microsecond=0).isoformat()
+    epoch = {"epoch": 1, "slots": 6000, "addition_slots": 64, "additions_max": 4, "points_max": 50_000, "ends": ends}
+    moved = []
+    for _ in range(2):
+        job = alliance.run_job("data", "match", body(alliance, "cached", *FEBRL, cached=epoch))
+        assert counted(job) == {FEBRL_PAIRS, None}
+        found = row_map(alliance, "registry", job["digest"], tmp_path)
+        assert len(pairs_of(alliance, "registry", found)) == FEBRL_PAIRS
+        moved.append(job["bytes"])
+    asked, masks = len(set(ids(alliance.world.partners["registry"]))), 12 * epoch["slots"]
+    assert moved[0] - moved[1] > 2 * masks, "the hub takes and gives each message"
+    assert moved[1] < 2 * 64 * asked + 60_000
+    for name, side in zip(FEBRL, ("receiver", "sender"), strict=True):
+        (kept,) = alliance.node(name, "matching.epochs")["epochs"]
+        assert (kept["side"], kept["state"], kept["left"]) == (side, "open", epoch["points_max"] - kept["used"])
 
 
 def test_febrl_count_is_shown_first_and_rows_when_people_of_both_sides_agreed(
