@@ -37,8 +37,7 @@ def commitment(ids: Sequence[bytes], salt: bytes) -> bytes:
     """
     assert len(salt) >= SALT_BYTES_MIN, "a commitment's salt has at least 16 bytes"
     check_identifiers(ids, len(ids))
-    leaves = (
-        merkle.leaf_hash(hmac.digest(salt, position.to_bytes(8, "big"), "sha256") + item)
-        for position, item in enumerate(sorted(ids))
+    keyed, leaf = hmac.digest, merkle.leaf_hash
+    return merkle.root(
+        [leaf(keyed(salt, place.to_bytes(8, "big"), "sha256") + item) for place, item in enumerate(sorted(ids))]
     )
-    return merkle.root(leaves)
