@@ -73,4 +73,7 @@ class Gate:
             ConsentRow.withdrawn.is_(None),
             ConsentRow.until > times.to_text(now),
         )
-        return self._database.read(lambda session: {row[0]: row[1] for row in session.execute(query)})
+        same: dict[str, str] = {}  # many consents end on one day: each text is kept once
+        return self._database.read(
+            lambda session: {client: same.setdefault(until, until) for client, until in session.execute(query)}
+        )

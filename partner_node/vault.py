@@ -5,6 +5,7 @@ Sources: CSV and CSV.gz (UTF-8), Parquet, or an SQLAlchemy URL with a table. Ids
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from partner_node.grants import INSPECTION, Gate, Grant
 from partner_node.readings import Clients, Columns, ConsentedRows, Identifiers, Inspection, Rejected
 from partner_node.settings import Asset
 from privacy.normalise import IdRejected, Normalised, normalise, normalise_column
+from privacy.psi.oprf import PackedIdentifiers
 
 
 class Vault:
@@ -37,14 +39,21 @@ class Vault:
         kept = [(client, key) for client, key in zip(found.ids, keys, strict=True) if key in consents]
         if not kept:
             raise NoConsent(asset=asset.name, purpose=grant.purpose)
+        without_consent, until = len(found.ids) - len(kept), min(consents[key] for _, key in kept)
+        # what is kept lies scattered among all that was read, and would hold that memory for as long as the match
+        # runs: it is taken out in two pieces, and made anew when the rest is gone
+        ids = PackedIdentifiers.of(client for client, _ in kept)
+        row_keys = PackedIdentifiers.of(key for _, key in kept)
+        found = replace(found, ids=())
+        del kept, keys, consents
         return Identifiers(
-            ids=tuple(client for client, _ in kept),
-            row_keys=tuple(key for _, key in kept),
+            ids=tuple(ids),
+            row_keys=tuple(row_keys),
             rejected={reason.value: count for reason, count in found.rejected.items()},
             duplicates=found.duplicates,
-            without_consent=len(found.ids) - len(kept),
+            without_consent=without_consent,
             unknown_region=found.unknown_region,
-            until=min(consents[key] for _, key in kept),
+            until=until,
         )
 
     def features(self, grant: Grant, row_keys: Sequence[bytes], now: datetime) -> Columns:
