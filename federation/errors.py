@@ -104,8 +104,15 @@ class LabelNotBinary(Failure):
 class LabelTooRare(Failure):
     code = "LABEL_TOO_RARE"
     kind = Kind.REFUSED
-    en = "the rarer label has {count} {what} rows, {minimum} are needed: moments would point at single clients"
+    en = "the rarer label has {count} {what} rows, {minimum} are needed: figures would point at single clients"
     zh = "较少的一类标签在 {what} 行中只有 {count} 个，至少需要 {minimum} 个，否则统计量会指向个别客户"
+
+
+class SurveyWeightsInvalid(Failure):
+    code = "SURVEY_WEIGHTS_INVALID"
+    kind = Kind.INVALID
+    en = "the survey weights in {column} can't be used: {why}"
+    zh = "{column} 中的抽样权重不可用：{why}"
 
 
 class OrderDiffers(Failure):

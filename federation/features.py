@@ -23,6 +23,7 @@ from federation.errors import (
     LabelTooRare,
     NoUsableColumns,
     RowsDiffer,
+    SurveyWeightsInvalid,
 )
 
 FRACTION_BITS = 8
@@ -36,11 +37,12 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A party's rows of the aligned clients, in the common order. `label` only at the label holder."""
+    """A party's rows of the aligned clients, in the common order. `label` and `survey_weights` only at its holder."""
 
     tokens: tuple[str, ...]
     columns: Columns
     label: NDArray[Any] | None = None
+    survey_weights: NDArray[Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,21 +99,40 @@ def prepare(columns: Columns, names: Sequence[str], train: NDArray[np.bool_], ra
     )
 
 
-def prepare_label(values: NDArray[Any], column: str, train: NDArray[np.bool_], rare_rows: int) -> NDArray[np.bool_]:
+def prepare_label(
+    values: NDArray[Any], column: str, train: NDArray[np.bool_], rare_rows: int, rare_test_rows: int
+) -> NDArray[np.bool_]:
     """The 0/1 label as booleans.
 
-    Both classes need `rare_rows` train rows, or a holder's exact moment would single out the rarer clients, and one
-    test row, or no AUC exists. Raises LabelNotBinary, LabelTooRare and the failures of `prepare` for its column.
+    Both classes need `rare_rows` train rows, or a holder's exact moment would single out the rarer clients, and
+    `rare_test_rows` test rows, or the published measures would. Raises LabelNotBinary, LabelTooRare and the failures of
+    `prepare` for its column.
     """
     numbers = _numbers({column: values}, column, len(train))
     if not np.isin(numbers, (0.0, 1.0)).all():
         raise LabelNotBinary(column=column)
     label: NDArray[np.bool_] = numbers == 1.0
-    for what, mask, minimum in (("train", train, rare_rows), ("test", ~train, 1)):
+    for what, mask, minimum in (("train", train, rare_rows), ("test", ~train, rare_test_rows)):
         rarer = min(int(label[mask].sum()), int((~label[mask]).sum()))
         if rarer < minimum:
             raise LabelTooRare(count=rarer, what=what, minimum=minimum)
     return label
+
+
+def prepare_survey_weights(values: NDArray[Any], column: str, test: NDArray[np.bool_]) -> Floats:
+    """(test rows,): how many clients of the population each test row stands for, scaled to a mean of 1.
+
+    Raises SurveyWeightsInvalid where one is negative or all test rows weigh nothing, and the failures of `prepare` for
+    its column: gaps, text, another number of rows.
+    """
+    numbers = _numbers({column: values}, column, len(test))
+    if (negative := int((numbers < 0).sum())) > 0:
+        raise SurveyWeightsInvalid(column=column, why=f"{negative} are negative")
+    most = float(numbers[test].max(initial=0.0))
+    if most == 0.0:
+        raise SurveyWeightsInvalid(column=column, why="all test rows have weight 0")
+    scaled = numbers[test] / most  # first: a sum of very large weights would overflow
+    return np.asarray(scaled / scaled.mean())
 
 
 def binary_levels(values: Integers) -> dict[int, tuple[int, int, int]]:

@@ -1,7 +1,9 @@
 """Measures of a score against 0/1 labels, with bootstrap intervals that anyone can recompute from a digest.
 
 Every variant is measured on the same resampled test rows, so the interval of an uplift is a paired one (Efron and
-Tibshirani, An Introduction to the Bootstrap, 1993, section 13.3: percentile interval).
+Tibshirani, An Introduction to the Bootstrap, 1993, section 13.3: percentile interval). Survey weights stay with their
+rows when these are resampled. A row of weight 3 counts as three rows of weight 1 in every measure; none depends on the
+order of rows, for equal scores share what they stand for.
 """
 
 import hashlib
@@ -16,6 +18,9 @@ CHUNK_CELLS_MAX = 500_000  # resamples are counted in blocks of this many cells,
 PERCENTILES = (2.5, 97.5)
 BINS = 512  # of a histogram of scores
 SCORE_MAX = 12.0  # log-odds: a chance of 6 in a million
+FIGURES = ("auc", "average_precision", "top_decile_precision", "log_loss", "brier")
+LOSSES = ("log_loss", "brier")  # lower is better
+TOP = 0.1  # the share of clients that a campaign would call first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,29 +34,55 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measures:
-    """One variant on the test rows. Uplifts are against the base variant, on the same resampled rows."""
+    """One variant on the test rows. Uplifts are against the base variant, on the same resampled rows.
+
+    An uplift above 0 is always for the better: of log-loss and Brier score it is what they are lower. The figure of
+    the top decile and its uplift may be None, where it would describe too few clients.
+    """
 
     auc: Estimate
     average_precision: Estimate
-    log_loss_ppm: int
+    top_decile_precision: Estimate | None
+    log_loss: Estimate  # nats a row
+    brier: Estimate
     auc_uplift: Estimate
     average_precision_uplift: Estimate
+    top_decile_precision_uplift: Estimate | None
+    log_loss_uplift: Estimate
+    brier_uplift: Estimate
 
 
-def auc(label: NDArray[np.bool_], score: Floats) -> float:
+def auc(label: NDArray[np.bool_], score: Floats, weights: Floats | None = None) -> float:
     """Area under the ROC curve: P(score of a positive > score of a negative), ties count half (mid-ranks)."""
-    return float(_Ranked(label, score).measure(np.ones((len(label), 1)))[0, 0])
+    return _figure(0, label, score, weights)
 
 
-def average_precision(label: NDArray[np.bool_], score: Floats) -> float:
+def average_precision(label: NDArray[np.bool_], score: Floats, weights: Floats | None = None) -> float:
     """Sum over thresholds of (recall step) times precision; equal scores share one threshold."""
-    return float(_Ranked(label, score).measure(np.ones((len(label), 1)))[1, 0])
+    return _figure(1, label, score, weights)
 
 
-def log_loss(label: NDArray[np.bool_], score: Floats) -> float:
-    """Mean negative log likelihood of the labels under sigmoid(score), in nats; stable for large scores."""
-    sign = np.where(label, 1.0, -1.0)
-    return float(np.logaddexp(0.0, -sign * score).mean())
+def top_decile_precision(label: NDArray[np.bool_], score: Floats, weights: Floats | None = None) -> float:
+    """Share of positives in the tenth of all weight that has the highest scores.
+
+    The group of equal scores on the edge counts in part, as if its rows were drawn into the tenth by lot.
+    """
+    return _figure(2, label, score, weights)
+
+
+def log_loss(label: NDArray[np.bool_], log_odds: Floats, weights: Floats | None = None) -> float:
+    """Mean negative log likelihood of the labels under sigmoid(log_odds), in nats; stable for large values."""
+    return float(np.average(_log_losses(label, log_odds), weights=weights))
+
+
+def brier(label: NDArray[np.bool_], log_odds: Floats, weights: Floats | None = None) -> float:
+    """Mean squared distance of sigmoid(log_odds) from the label (Brier, Monthly Weather Review 78, 1950)."""
+    return float(np.average(_squares(label, log_odds), weights=weights))
+
+
+def sigmoid(log_odds: Floats) -> Floats:
+    """Chances of log-odds; cannot overflow."""
+    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * log_odds)))
 
 
 def resamples(rows: int, replicates: int, seed: bytes, first: int = 0) -> NDArray[np.int64]:
@@ -69,35 +100,46 @@ def resamples(rows: int, replicates: int, seed: bytes, first: int = 0) -> NDArra
 
 
 def compare(
-    label: NDArray[np.bool_], scores: Mapping[str, Floats], base: str, replicates: int, seed: bytes
+    label: NDArray[np.bool_],
+    scores: Mapping[str, Floats],
+    base: str,
+    replicates: int,
+    seed: bytes,
+    *,
+    log_odds: Mapping[str, Floats] | None = None,
+    weights: Floats | None = None,
 ) -> dict[str, Measures]:
     """Measures of every variant and their uplift over `base`, all on the same rows and the same resamples.
 
-    label: (rows,); scores: (rows,) each. Replicates that drew one class only are left out of the intervals.
+    label: (rows,), both classes; scores: (rows,) each, for the measures of rank; log_odds: (rows,) each, calibrated,
+    for the losses, the scores themselves by default; weights: (rows,), at least 0, both classes above. Replicates that
+    drew one class only are left out of the intervals.
     """
-    ranked = {name: _Ranked(label, score) for name, score in scores.items()}
-    point = {name: r.measure(np.ones((len(label), 1)))[:, 0] for name, r in ranked.items()}
-    drawn: dict[str, list[Floats]] = {name: [] for name in ranked}
+    calibrated = scores if log_odds is None else log_odds
+    ready = {name: _Variant(label, score, calibrated[name]) for name, score in scores.items()}
+    own = np.ones((len(label), 1)) if weights is None else weights[:, None]
+    point = {name: variant.measure(own)[:, 0] for name, variant in ready.items()}
+    drawn: dict[str, list[Floats]] = {name: [] for name in ready}
     step = max(1, CHUNK_CELLS_MAX // len(label))
     for first in range(0, replicates, step):
-        block = resamples(len(label), min(step, replicates - first), seed, first)
-        positives = block[label].sum(axis=0)
-        usable = block[:, (positives > 0) & (positives < len(label))].astype(np.float64)
-        for name, r in ranked.items():
-            drawn[name].append(r.measure(usable))
+        block = resamples(len(label), min(step, replicates - first), seed, first) * own
+        usable = np.ascontiguousarray(block[:, (block[label].sum(axis=0) > 0) & (block[~label].sum(axis=0) > 0)])
+        for name, variant in ready.items():
+            drawn[name].append(variant.measure(usable))
     spread = {name: np.concatenate(parts, axis=1) for name, parts in drawn.items()}
-    result = {}
-    for name in ranked:
-        own = [_estimate(point[name][i], spread[name][i]) for i in range(2)]
-        uplift = [_estimate(point[name][i] - point[base][i], (spread[name] - spread[base])[i]) for i in range(2)]
-        result[name] = Measures(
-            auc=own[0],
-            average_precision=own[1],
-            log_loss_ppm=_ppm(log_loss(label, scores[name])),
-            auc_uplift=uplift[0],
-            average_precision_uplift=uplift[1],
+    return {name: _measures(point[name], spread[name], point[base], spread[base]) for name in ready}
+
+
+def _measures(point: Floats, spread: Floats, base_point: Floats, base_spread: Floats) -> Measures:
+    """point: (figures,); spread: (figures, replicates)."""
+    found = {}
+    for row, name in enumerate(FIGURES):
+        better = -1 if name in LOSSES else 1
+        found[name] = _estimate(point[row], spread[row])
+        found[f"{name}_uplift"] = _estimate(
+            better * (point[row] - base_point[row]), better * (spread[row] - base_spread[row])
         )
-    return result
+    return Measures(**found)
 
 
 def histogram(positive: NDArray[np.bool_], score: Floats) -> NDArray[np.int64]:
@@ -123,8 +165,25 @@ def histogram_auc(counts: NDArray[np.int64]) -> float:
     return float((positive * (below + negative / 2)).sum() / pairs) if pairs else float("nan")
 
 
+def _figure(row: int, label: NDArray[np.bool_], score: Floats, weights: Floats | None) -> float:
+    own = np.ones(len(label)) if weights is None else weights
+    return float(_Ranked(label, score).measure(own[:, None])[row, 0])
+
+
+class _Variant:
+    """One variant's scores and losses; each resample then costs a few sums over its row weights."""
+
+    def __init__(self, label: NDArray[np.bool_], score: Floats, log_odds: Floats) -> None:
+        self._ranked = _Ranked(label, score)
+        self._losses = np.stack([_log_losses(label, log_odds), _squares(label, log_odds)])
+
+    def measure(self, weights: Floats) -> Floats:
+        """(FIGURES, replicates) under row weights (rows, replicates)."""
+        return np.vstack([self._ranked.measure(weights), self._losses @ weights / weights.sum(axis=0)])
+
+
 class _Ranked:
-    """A score sorted once; each resample then costs two cumulative sums over its row counts."""
+    """A score sorted once; each resample then costs two cumulative sums over its row weights."""
 
     def __init__(self, label: NDArray[np.bool_], score: Floats) -> None:
         if label.shape != score.shape or label.ndim != 1 or not np.isfinite(score).all():
@@ -134,11 +193,11 @@ class _Ranked:
         self._starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])  # one group per distinct score
         self._label = label[self._order].astype(np.float64)
 
-    def measure(self, counts: Floats) -> Floats:
-        """(2, replicates): AUC and average precision under row counts (rows, replicates)."""
-        weights = counts[self._order]
-        positive = np.add.reduceat(weights * self._label[:, None], self._starts, axis=0)
-        everyone = np.add.reduceat(weights, self._starts, axis=0)
+    def measure(self, weights: Floats) -> Floats:
+        """(3, replicates): AUC, average precision, top-decile precision under row weights (rows, replicates)."""
+        ordered = weights[self._order]
+        positive = np.add.reduceat(ordered * self._label[:, None], self._starts, axis=0)
+        everyone = np.add.reduceat(ordered, self._starts, axis=0)
         below, up_to = np.cumsum(everyone - positive, axis=0), np.cumsum(positive, axis=0)
         total, negatives = up_to[-1], below[-1]
         wins = (positive * (below - (everyone - positive) / 2)).sum(axis=0)
@@ -146,7 +205,25 @@ class _Ranked:
         found = total - up_to + positive
         there = found + negatives - below + (everyone - positive)
         precision = np.divide(found, there, out=np.zeros_like(found), where=there > 0)
-        return np.stack([wins / (total * negatives), (positive * precision).sum(axis=0) / total])
+        # of each group of equal scores, what still finds room in the top tenth
+        tenth = TOP * (total + negatives)
+        taken = np.clip(tenth - (there - everyone), 0.0, everyone)
+        part = np.divide(taken, everyone, out=np.zeros_like(taken), where=everyone > 0)
+        return np.stack(
+            [
+                wins / (total * negatives),
+                (positive * precision).sum(axis=0) / total,
+                (positive * part).sum(axis=0) / tenth,
+            ]
+        )
+
+
+def _log_losses(label: NDArray[np.bool_], log_odds: Floats) -> Floats:
+    return np.asarray(np.logaddexp(0.0, -np.where(label, 1.0, -1.0) * log_odds))
+
+
+def _squares(label: NDArray[np.bool_], log_odds: Floats) -> Floats:
+    return np.asarray((sigmoid(log_odds) - label) ** 2)
 
 
 def _estimate(value: float, drawn: Floats) -> Estimate:

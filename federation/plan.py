@@ -32,7 +32,7 @@ _INTEGERS = {  # field: (least, most). The floors are rules, not tastes: below t
     "valid_days": (1, 3_650),
 }
 _REQUIRED = {"parties", "purpose", "expires", "nonce", "disclosure", "alignment", "model", "label", "split_salt"}
-_OPTIONAL = {"kind", "version", "title", "alignment_mode"}
+_OPTIONAL = {"kind", "version", "title", "alignment_mode", "survey_weights"}
 _PARTY_REQUIRED = {"partner", "role", "asset", "columns", "id_column"}
 _PARTY_OPTIONAL = {"signing", "sealing", "chain", "name", "id_type"}
 LABEL_HOLDER, FEATURE_HOLDER = "label_holder", "feature_holder"
@@ -68,6 +68,7 @@ class TrainingPlan:
     bootstrap: int  # resamples behind each interval
     score_budget: int  # score vectors one column set may disclose over its lifetime
     valid_days: int
+    survey_weights: str | None = None  # the label holder's column of weights that measures are taken with
 
     @property
     def label_holder(self) -> PartnerId:
@@ -124,6 +125,7 @@ class TrainingPlan:
             model="moments",
             parties=parties,
             label_column=label_column,
+            survey_weights=_survey_weights(body, parties, label_column),
             split_salt=salt,
             **numbers,
         )
@@ -198,4 +200,15 @@ def _label(value: Any, parties: tuple[PlanParty, ...]) -> str:
         raise PlanInvalid(field="label", why="it must be a column of the label_holder's asset")
     if column in holder.columns or column == holder.id_column:
         raise PlanInvalid(field="label", why="it is also a feature or the identifier")
+    return column
+
+
+def _survey_weights(body: Mapping[str, Any], parties: tuple[PlanParty, ...], label_column: str) -> str | None:
+    """The column of survey weights, in the label holder's asset; None where the plan names none."""
+    if "survey_weights" not in body:
+        return None
+    column = plan_fields.text(body["survey_weights"], "survey_weights")
+    holder = next(party for party in parties if party.role == LABEL_HOLDER)
+    if column in (*holder.columns, holder.id_column, label_column):
+        raise PlanInvalid(field="survey_weights", why="it is also a feature, the label or the identifier")
     return column

@@ -65,6 +65,7 @@ MEANINGS = {  # in the order in which they are shown
     "deadline_seconds": ("of a phase, for a connected node", "在线节点每阶段的期限（秒）"),
     "attempts": ("at a round, before the run rests", "每轮尝试次数，用尽后暂停"),
     "prepare_rounds": ("for which keys are dealt ahead", "预先分发密钥的轮数"),
+    "survey_weights": ("column of weights that measures are taken with", "计算度量所用的抽样权重列"),
     "valid_days": ("how long results may be used", "结果有效天数"),
     "expires": ("nothing runs after it", "此后不再执行"),
     "nonce": ("makes this proposal one of its own", "使本提案唯一的随机数"),

@@ -221,13 +221,17 @@ def _note_change(session: Session, action: str, purpose: str, clients: int, now:
 
 
 def _named_columns(body: Mapping[str, Any], partner: str, asset: str) -> set[str]:
-    """The columns that the job names for this partner's asset: its own list or that of all, and a label it holds."""
+    """The columns that the job names for this partner's asset.
+
+    Its own list or that of all; where it holds the label, that and the survey weights.
+    """
     for party in body["parties"]:
         if party["partner"] == partner and party.get("asset") == asset:
             label = body.get("label", {})
             if "columns" in body:  # every party has the same: a horizontal plan
                 return {column["name"] for column in body["columns"]} | {label["column"]}
-            own = {label.get("column")} if label.get("partner") == partner and label.get("asset") == asset else set()
+            holds_label = label.get("partner") == partner and label.get("asset") == asset
+            own = {label["column"], body.get("survey_weights")} - {None} if holds_label else set()
             for field in ("sum", "labels"):  # of a match: the column added up, or given for each shared client
                 taken = body.get(field, {})
                 own |= {taken["column"]} if taken.get("partner") == partner else set()

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from ecowire.documents import Body
+from federation import bands
 from federation.plan import read
 from federation.plan_horizontal import HorizontalPlan
 from partner_node import disclosure_horizontal
@@ -68,8 +69,21 @@ def of_training(body: Mapping[str, Any], me: str) -> list[Pair]:
             "of those before them",
             f"{holders} 获知自有字段与标签 {plan.label_column} 及排序在前各方字段之间的矩",
         ),
-        ("the hub learns the signed figures of the results", "枢纽获知已签名的结果指标"),
+        (
+            "the hub learns the signed figures of the results: measures over all test clients, and rates of bands of "
+            f"at least {max(bands.ROWS_MIN, plan.rare_rows)} of them, {bands.CLASS_ROWS_MIN} of each class",
+            f"枢纽获知已签名的结果指标：全部测试客户上的度量，以及每组至少 {max(bands.ROWS_MIN, plan.rare_rows)} 名"
+            f"测试客户（各类别至少 {bands.CLASS_ROWS_MIN} 名）的比率",
+        ),
     ]
+    weights = plan.survey_weights
+    if weights:
+        said.append(
+            (
+                f"{label} measures with the survey weights in its column {weights}",
+                f"{label} 以字段 {weights} 中的抽样权重计算度量",
+            )
+        )
     return said
 
 

@@ -202,8 +202,11 @@ class Training:
             return known
         aligned = self._aligned(plan)
         columns = self._vault.features(self._grant(plan), [row.row_key for row in aligned], self._node.clock())
-        label = columns.pop(plan.label_column) if plan.label_holder == self._node.settings.partner else None
-        table = Table(tokens=tuple(row.token for row in aligned), columns=columns, label=label)
+        holds_label = plan.label_holder == self._node.settings.partner
+        label = columns.pop(plan.label_column) if holds_label else None
+        weights = columns.pop(plan.survey_weights) if holds_label and plan.survey_weights else None
+        tokens = tuple(row.token for row in aligned)
+        table = Table(tokens=tokens, columns=columns, label=label, survey_weights=weights)
         self._inputs = _Inputs(run=plan.digest, revision=revision, aligned=aligned, table=table)
         return self._inputs
 
@@ -213,7 +216,10 @@ class Training:
 
     def _columns(self, plan: TrainingPlan) -> tuple[str, ...]:
         own = plan.party(self._node.settings.partner)
-        return (*own.columns, plan.label_column) if own.role == LABEL_HOLDER else own.columns
+        if own.role != LABEL_HOLDER:
+            return own.columns
+        beside = (plan.label_column, plan.survey_weights) if plan.survey_weights else (plan.label_column,)
+        return (*own.columns, *beside)
 
     def _check_alignment(self, plan: TrainingPlan) -> None:
         """Raises ProposalInvalid where a party took no part in the plan's alignment."""

@@ -9,17 +9,20 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from federation import features, metrics
+from federation import bands, calibration, features, metrics
+from federation.bands import Minimum
+from federation.calibration import Calibration
 from federation.errors import ColumnMissing, MomentsImplausible, ScoresImplausible
 from federation.features import FRACTION_BITS, VALUE_MAX, Table
 from federation.models import moments
 from federation.models.moments import Moments
 from federation.plan import LABEL_HOLDER, TrainingPlan
 from federation.vertical import scores
+from federation.vertical.evaluation import Held, evaluate
 from federation.vertical.holder import disclosed, exact_gram
 from federation.vertical.messages import Content, Outgoing, Reader
 from federation.vertical.party import Party
-from federation.vertical.results import LabelMatrix, LabelResult, Variant, deciles, model_part
+from federation.vertical.results import LabelMatrix, LabelResult, Rules, Variant, deciles, model_part
 from federation.vertical.session import Step, Taken, needs
 from privacy import canonical
 from privacy.packing import Packed
@@ -33,50 +36,50 @@ class LabelHolder(Party):
     """The label holder's session."""
 
     role: ClassVar[str] = LABEL_HOLDER
-    _STATE: ClassVar[tuple[str, ...]] = (*Party._STATE, "solved", "suppressed", "shares", "totals")
+    _STATE: ClassVar[tuple[str, ...]] = (*Party._STATE, "solved", "lines", "suppressed", "shares", "totals")
 
     def __init__(self, plan: TrainingPlan, me: str, table: Table, entropy: Entropy) -> None:
-        """Raises LabelNotBinary, LabelTooRare, and what `Party` raises."""
+        """Raises LabelNotBinary, LabelTooRare, SurveyWeightsInvalid, TooFewRows, and what `Party` raises."""
         if table.label is None:
             raise ColumnMissing(column=plan.label_column)
-        train = ~plan.test_mask(table.tokens)
-        self._label = features.prepare_label(table.label, plan.label_column, train, plan.rare_rows)
+        test = plan.test_mask(table.tokens)
+        self._label = features.prepare_label(
+            table.label, plan.label_column, ~test, plan.rare_rows, bands.CLASS_ROWS_MIN
+        )
+        self._weights_of_test = _survey_weights(plan, table, test)
         self.solved: NDArray[np.float64] = np.zeros((0, 0))  # (variants, all columns, then intercept and lift)
+        self.lines: NDArray[np.float64] = np.zeros((0, 2))  # (variants, slope and offset), calibrated by moments
         self.suppressed = 0
         self.shares: dict[str, Integers] = {}  # by holder: rounded shares of its smaller variants, (variants, test)
         self.totals: Integers = np.zeros(0, np.int64)  # the holders' summed shares of the full variant, (rows,)
         super().__init__(plan, me, table, entropy)
+        self._held().check(plan.survey_weights)
 
     def result(self) -> LabelResult:
         """Measures of every variant on the same test rows, and the label matrix. Only once `done`; computed anew."""
         assert self.done, "the session is done"
         plan, names = self._plan, {partner: tuple(columns) for partner, columns in self.names.items()}
         totals = [self._total(index) for index in range(len(plan.variants()))]
-        whole = len(self._test)
-        tested = {
-            _name(variant): total[self._test] if len(total) == whole else total
-            for variant, total in zip(plan.variants(), totals, strict=True)
-        }
-        seed = canonical.digest("ecohub/bootstrap/v1", {"run": self._run, "order": self._order})
-        measured = metrics.compare(self._label[self._test], tested, _name(()), plan.bootstrap, seed)
-        variants = tuple(
-            Variant(
-                holders=tuple(variant),
-                columns=sum(len(names[partner]) for partner in (self._me, *variant)),
-                measures=measured[_name(variant)],
-                lift_ppm=round(float(self.solved[index, -1]) * 1_000_000),
-            )
-            for index, variant in enumerate(plan.variants())
-        )
+        lines, held = self._calibrations(totals), self._held()
         part = model_part(self._me, self._prepared, self.solved[-1, self._columns_of(self._me)], self.solved[-1, -2])
         return LabelResult(
             run=self._run,
             train_rows=self._rows,
             test_rows=int(self._test.sum()),
             test_positives=int(self._label[self._test].sum()),
-            variants=variants,
+            rules=Rules(
+                bootstrap=plan.bootstrap,
+                survey_weights=plan.survey_weights,
+                effective_test_rows=int(bands.effective_rows(held.weights)),
+                minimum=held.minimum,
+            ),
+            variants=self._variants(totals, lines, held),
             matrix=LabelMatrix(
-                tokens=self._table.tokens, scores=totals[-1], deciles=deciles(totals[-1]), test=self._test
+                tokens=self._table.tokens,
+                scores=totals[-1],
+                chances=metrics.sigmoid(lines[-1].log_odds(totals[-1])),
+                deciles=deciles(totals[-1]),
+                test=self._test,
             ),
             part=part,
             weights_digests=self._digests() | {self._me: part.digest},
@@ -110,11 +113,13 @@ class LabelHolder(Party):
     def _weights(self, taken: Taken) -> list[Outgoing]:
         """Solve every variant and send each holder its own weights."""
         joint = self._assemble({sender: reader for (_, sender), reader in taken.items()})
-        rows = []
+        rows, lines = [], []
         for variant in self._plan.variants():
             solution = moments.solve(joint, {self._me, *variant}, self._plan.ridge_milli / 1000)
             rows.append(np.append(solution.weights, [solution.intercept, solution.lift]))
-        self.solved = np.array(rows)
+            line = calibration.from_moments(joint, solution)
+            lines.append([line.slope, line.offset])
+        self.solved, self.lines = np.array(rows), np.array(lines)
         announced: dict[str, Packed] = {**self._digests()}
         out = []
         for holder in self._plan.holders:
@@ -193,6 +198,54 @@ class LabelHolder(Party):
             own = own + self.shares[holder][mine.index(variant)] * step
         return np.asarray(own)
 
+    # --- measures ----------------------------------------------------------------------------------------------------
+
+    def _held(self) -> Held:
+        """The held-out rows and what of them may be published."""
+        plan = self._plan
+        return Held(
+            label=self._label[self._test],
+            weights=self._weights_of_test,
+            minimum=Minimum(rows=max(bands.ROWS_MIN, plan.rare_rows), of_each_class=bands.CLASS_ROWS_MIN),
+            bootstrap=plan.bootstrap,
+            seed=canonical.digest("ecohub/bootstrap/v1", {"run": self._run, "order": self._order}),
+        )
+
+    def _variants(self, totals: list[NDArray[np.float64]], lines: list[Calibration], held: Held) -> tuple[Variant, ...]:
+        """Every variant, measured on the same test rows; the first is the label holder alone."""
+        named = {_name(variant): variant for variant in self._plan.variants()}
+        tested = {
+            name: total[self._test] if len(total) == len(self._test) else total
+            for name, total in zip(named, totals, strict=True)
+        }
+        alone = {one.method: one for one in (lines[0], self._by_moments(0))}
+        evaluated = evaluate(held, tested, dict(zip(named, lines, strict=True)), _name(()), alone)
+        return tuple(
+            Variant(
+                holders=tuple(variant),
+                columns=sum(len(self.names[partner]) for partner in (self._me, *variant)),
+                evaluation=evaluated[name],
+                lift_ppm=round(float(lift) * 1_000_000),
+            )
+            for (name, variant), lift in zip(named.items(), self.solved[:, -1], strict=True)
+        )
+
+    def _calibrations(self, totals: list[NDArray[np.float64]]) -> list[Calibration]:
+        """By train scores where this party has them, by moments for the variants of which it has test scores only."""
+        whole = len(self._test)
+        return [
+            calibration.platt(self._label[self._train], total[self._train])
+            if len(total) == whole
+            else self._by_moments(index)
+            for index, total in enumerate(totals)
+        ]
+
+    def _by_moments(self, index: int) -> Calibration:
+        slope, offset = self.lines[index].tolist()
+        return Calibration(method=calibration.MOMENTS, slope=slope, offset=offset, rows=self._rows)
+
+    # --- helpers -----------------------------------------------------------------------------------------------------
+
     def _weights_of(self, holder: str) -> NDArray[np.float64]:
         """(variants that include the holder, its columns)."""
         included = np.flatnonzero([holder in variant for variant in self._plan.variants()])
@@ -213,6 +266,15 @@ def _check_gram(gram: NDArray[np.float64], owners: tuple[str, ...]) -> None:
     bad = np.argwhere(gram**2 > np.outer(power, power) * (1 + 1e-9))
     if len(bad):
         raise MomentsImplausible(partner=owners[int(bad[0].max())], why="a cross moment exceeds both columns' own")
+
+
+def _survey_weights(plan: TrainingPlan, table: Table, test: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The test rows' survey weights; ones where the plan names none."""
+    if plan.survey_weights is None:
+        return np.ones(int(test.sum()))
+    if table.survey_weights is None:
+        raise ColumnMissing(column=plan.survey_weights)
+    return features.prepare_survey_weights(table.survey_weights, plan.survey_weights, test)
 
 
 def _name(variant: tuple[str, ...]) -> str:

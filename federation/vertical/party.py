@@ -58,11 +58,13 @@ class Party(Session):
         super().__init__(plan.digest, me, order_digest(table.tokens), self._digest_of_table())
 
     def _digest_of_table(self) -> str:
-        """Of everything the session computes from: the prepared values and, where there is one, the label."""
-        label = b"" if self._table.label is None else np.asarray(self._table.label, dtype="<f8").tobytes()
+        """Of everything the session computes from: the prepared values, and what there is of label and weights."""
+        beside = [np.asarray(x, dtype="<f8") for x in (self._table.label, self._table.survey_weights) if x is not None]
         values = np.ascontiguousarray(self._prepared.values, dtype="<i8").tobytes()
         names = canonical.encode([*self._prepared.names])
-        return canonical.digest_bytes("ecohub/training-table/v1", names + values + label).hex()
+        return canonical.digest_bytes(
+            "ecohub/training-table/v1", names + values + b"".join(x.tobytes() for x in beside)
+        ).hex()
 
     def _dump_parts(self) -> dict[str, Packed]:
         multipliers: dict[str, Packed] = {name: one.dump() for name, one in self._multipliers.items()}

@@ -6,12 +6,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from federation.bands import Minimum
 from federation.features import Prepared
-from federation.metrics import Estimate, Measures
+from federation.metrics import FIGURES, Estimate, Measures
+from federation.vertical.evaluation import Evaluation
 from privacy import canonical, packing
 from privacy.canonical import Value
 
 DECILES = 10
+EVALUATION_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,20 +90,60 @@ class Variant:
 
     holders: tuple[str, ...]
     columns: int
-    measures: Measures
+    evaluation: Evaluation
     lift_ppm: int  # what suppression forced onto the ridge penalty, 0 as a rule
 
+    @property
+    def measures(self) -> Measures:
+        return self.evaluation.measures
+
     def to_value(self) -> dict[str, Value]:
-        m = self.measures
+        line = self.evaluation.calibration
+        figures: dict[str, Value] = {
+            name: _estimate(getattr(self.measures, name)) for figure in FIGURES for name in (figure, f"{figure}_uplift")
+        }
+        calibration: dict[str, Value] = {
+            "method": line.method,
+            "train_rows": line.rows,
+            "slope_ppm": round(line.slope * 1_000_000),
+            "offset_ppm": round(line.offset * 1_000_000),
+        }
+        bands: list[Value] = [
+            {
+                "rows": band.rows,
+                "share_ppm": band.share_ppm,
+                "predicted_ppm": band.predicted_ppm,
+                "observed_ppm": band.observed_ppm,
+            }
+            for band in self.evaluation.bands
+        ]
         return {
             "holders": list(self.holders),
             "columns": self.columns,
-            "auc": _estimate(m.auc),
-            "average_precision": _estimate(m.average_precision),
-            "log_loss_ppm": m.log_loss_ppm,
-            "auc_uplift": _estimate(m.auc_uplift),
-            "average_precision_uplift": _estimate(m.average_precision_uplift),
+            **figures,
+            "calibration": calibration,
+            "bands": bands,
             "lift_ppm": self.lift_ppm,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """How the variants were measured; what a record before this version did not say."""
+
+    bootstrap: int
+    survey_weights: str | None  # the column
+    effective_test_rows: int  # as many rows of equal weight say as much
+    minimum: Minimum
+
+    def to_value(self) -> dict[str, Value]:
+        return {
+            "version": EVALUATION_VERSION,
+            "bootstrap": self.bootstrap,
+            "survey_weights": self.survey_weights,
+            "effective_test_rows": self.effective_test_rows,
+            "band_rows_minimum": self.minimum.rows,
+            "band_class_rows_minimum": self.minimum.of_each_class,
         }
 
 
@@ -110,6 +153,7 @@ class LabelMatrix:
 
     tokens: tuple[str, ...]
     scores: NDArray[np.float64]  # log-odds
+    chances: NDArray[np.float64]  # of the label being 1, by the calibrated score
     deciles: NDArray[np.int8]  # 1..10
     test: NDArray[np.bool_]  # rows the model was measured on
 
@@ -122,6 +166,7 @@ class LabelResult:
     train_rows: int
     test_rows: int
     test_positives: int
+    rules: Rules
     variants: tuple[Variant, ...]  # alone first, all holders last
     matrix: LabelMatrix
     part: ModelPart
@@ -145,6 +190,7 @@ class LabelResult:
             "train_rows": self.train_rows,
             "test_rows": self.test_rows,
             "test_positives": self.test_positives,
+            "evaluation": self.rules.to_value(),
             "variants": [variant.to_value() for variant in self.variants],
             "weights_digests": dict(self.weights_digests),
             "columns": {partner: list(names) for partner, names in self.columns.items()},
@@ -190,5 +236,7 @@ def deciles(scores: NDArray[np.float64]) -> NDArray[np.int8]:
     return tenths.astype(np.int8)
 
 
-def _estimate(estimate: Estimate) -> dict[str, Value]:
+def _estimate(estimate: Estimate | None) -> dict[str, Value] | None:
+    if estimate is None:
+        return None
     return {"value_ppm": estimate.value_ppm, "low_ppm": estimate.low_ppm, "high_ppm": estimate.high_ppm}

@@ -16,7 +16,7 @@ from federation.vertical.messages import Content, Outgoing, Reader
 from privacy import packing
 from privacy.packing import Packed
 
-DUMP_VERSION = 1
+DUMP_VERSION = 2
 Needed = tuple[str, str]  # (kind, sender)
 Taken = dict[Needed, Reader]
 

@@ -114,14 +114,14 @@ def test_a_column_that_is_not_there_is_named() -> None:
 
 
 def test_the_label_is_zero_and_one_with_enough_of_both() -> None:
-    label = prepare_label((NORMAL > 0).astype(float), "y", TRAIN, 50)
+    label = prepare_label((NORMAL > 0).astype(float), "y", TRAIN, 50, 10)
     assert (label == (NORMAL > 0)).all()
     with pytest.raises(LabelNotBinary):
-        prepare_label(NORMAL, "y", TRAIN, 50)
+        prepare_label(NORMAL, "y", TRAIN, 50, 10)
     with pytest.raises(LabelTooRare, match="49 train"):
-        prepare_label(first_of(TRAIN, 49) + first_of(~TRAIN, 9), "y", TRAIN, 50)
+        prepare_label(first_of(TRAIN, 49) + first_of(~TRAIN, 9), "y", TRAIN, 50, 10)
     with pytest.raises(LabelTooRare, match="0 test"):
-        prepare_label(first_of(TRAIN, 60), "y", TRAIN, 50)
+        prepare_label(first_of(TRAIN, 60), "y", TRAIN, 50, 10)
 
 
 def test_two_valued_columns_are_found_with_their_counts() -> None:

@@ -1,27 +1,90 @@
 """Measures agree with scikit-learn, ties included; intervals follow from a digest and are paired."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 from sklearn.metrics import log_loss as sklearn_log_loss
 
 from federation import metrics
-from federation.metrics import auc, average_precision, compare, log_loss, resamples
+from federation.metrics import auc, average_precision, brier, compare, log_loss, resamples, top_decile_precision
+
+MEASURES = (auc, average_precision, top_decile_precision, log_loss, brier)
 
 
 @pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("seed", range(5))
-def test_measures_agree_with_scikit_learn(seed: int, ties: bool) -> None:
+def test_measures_agree_with_scikit_learn(seed: int, ties: bool, weighted: bool) -> None:
     draw = np.random.default_rng(seed)
     label = draw.random(400) < 0.3
     score = draw.normal(size=400) + label
     score = np.rint(score * 2) / 2 if ties else score
-    assert auc(label, score) == pytest.approx(roc_auc_score(label, score), abs=1e-12)
-    assert average_precision(label, score) == pytest.approx(average_precision_score(label, score), abs=1e-12)
+    own = draw.exponential(size=400) * (draw.random(400) < 0.9) if weighted else None
     chance = 1 / (1 + np.exp(-score))
-    assert log_loss(label, score) == pytest.approx(sklearn_log_loss(label, chance), abs=1e-12)
+    theirs = (
+        roc_auc_score(label, score, sample_weight=own),
+        average_precision_score(label, score, sample_weight=own),
+        sklearn_log_loss(label, chance, sample_weight=own),
+        brier_score_loss(label, chance, sample_weight=own),
+    )
+    ours = [measure(label, score, own) for measure in (auc, average_precision, log_loss, brier)]
+    assert ours == pytest.approx(theirs, abs=1e-12)
+
+
+def test_the_top_decile_is_the_tenth_with_the_highest_scores() -> None:
+    draw = np.random.default_rng(8)
+    label, score = draw.random(730) < 0.4, draw.permutation(730).astype(float)
+    assert top_decile_precision(label, score) == pytest.approx(label[np.argsort(-score)[:73]].mean())
+
+
+def test_equal_scores_on_the_edge_of_the_top_decile_count_as_drawn_by_lot() -> None:
+    """40 rows, a tenth is 4: two rows above, then five equal ones of which any two find room."""
+    score = np.r_[9.0, 8.0, np.full(5, 7.0), np.zeros(33)]
+    label = np.r_[True, False, [True, True, True, False, False], np.zeros(33, bool)]
+    draws = [np.r_[label[:2], label[list(two)]].mean() for two in itertools.combinations(range(2, 7), 2)]
+    assert top_decile_precision(label, score) == pytest.approx(np.mean(draws))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(2, 60), st.integers(0, 2**32))
+def test_a_weight_is_a_repetition_and_the_order_of_rows_is_nothing(rows: int, seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    label = draw.random(rows) < 0.5
+    label[:2] = True, False
+    score = np.rint(draw.normal(size=rows) * 2)
+    weights = draw.integers(0, 4, rows).astype(float)
+    weights[:2] += 1
+    mixed, repeated = draw.permutation(rows), np.repeat(np.arange(rows), weights.astype(int))
+    for measure in MEASURES:
+        found = measure(label, score, weights)
+        assert found == pytest.approx(measure(label[repeated], score[repeated]))
+        assert found == pytest.approx(measure(label[mixed], score[mixed], weights[mixed]))
+        assert found == pytest.approx(measure(label, score, 1000 * weights))
+
+
+def test_weights_stay_with_their_rows_in_the_bootstrap() -> None:
+    draw = np.random.default_rng(3)
+    label, score, weights = draw.random(80) < 0.4, draw.normal(size=80), draw.exponential(size=80)
+    drawn = [np.repeat(np.arange(80), row) for row in resamples(80, 20, b"x").T]
+    found = compare(label, {"base": score}, "base", 20, b"x", weights=weights)["base"]
+    for estimate, measure in ((found.brier, brier), (found.auc, auc), (found.top_decile_precision, MEASURES[2])):
+        low, high = np.percentile([measure(label[rows], score[rows], weights[rows]) for rows in drawn], [2.5, 97.5])
+        assert estimate is not None
+        assert (estimate.low_ppm, estimate.high_ppm) == pytest.approx((low * 1e6, high * 1e6), abs=1)
+
+
+def test_a_lower_loss_is_an_uplift_above_zero() -> None:
+    draw = np.random.default_rng(4)
+    odds = draw.normal(size=2000)
+    label = draw.random(2000) < metrics.sigmoid(odds)
+    found = compare(label, {"base": odds, "worse": odds + 1.5}, "base", 200, b"x")["worse"]
+    assert found.auc_uplift.value_ppm == 0
+    assert found.log_loss_uplift.high_ppm < 0 and found.brier_uplift.high_ppm < 0
+    assert found.log_loss.value_ppm == pytest.approx(log_loss(label, odds + 1.5) * 1e6, abs=1)
 
 
 def test_a_constant_score_is_worth_a_coin() -> None:

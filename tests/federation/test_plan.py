@@ -25,6 +25,8 @@ def test_a_valid_body_becomes_a_plan() -> None:
     assert plan.score_vectors("bank") == 2
     assert plan.party("bank").columns == ("income", "debt")
     assert plan.label_column == "label"
+    assert plan.survey_weights is None
+    assert TrainingPlan.from_body(body(COLUMNS, survey_weights="WGT")).survey_weights == "WGT"
 
 
 def test_one_holder_alone_is_also_all_of_them() -> None:
@@ -65,6 +67,11 @@ BAD: dict[str, tuple[str, dict[str, Any]]] = {
     "a label of another party": ("label", {"label": {"partner": "bank", "asset": "clients", "column": "label"}}),
     "a label of another asset": ("label", {"label": {"partner": "broker", "asset": "other", "column": "label"}}),
     "a label that is a feature": ("label", {"label": {"partner": "broker", "asset": "clients", "column": "age"}}),
+    "survey weights that are no name": ("survey_weights", {"survey_weights": 3}),
+    "no survey weights": ("survey_weights", {"survey_weights": None}),
+    "survey weights that are a feature": ("survey_weights", {"survey_weights": "age"}),
+    "survey weights that are the label": ("survey_weights", {"survey_weights": "label"}),
+    "survey weights that are the identifier": ("survey_weights", {"survey_weights": "client_id"}),
     "a label without a column": ("label", {"label": {"partner": "broker", "asset": "clients"}}),
 }
 

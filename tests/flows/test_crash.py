@@ -117,7 +117,7 @@ def trained(job: Any) -> dict[str, Any]:
     (record,) = [
         d["body"]["record"] for d in job["documents"] if (d["kind"], d["signer"]) == ("train-result", "broker")
     ]
-    measured = {tuple(v["holders"]): (v["auc"]["value_ppm"], v["log_loss_ppm"]) for v in record["variants"]}
+    measured = {tuple(v["holders"]): (v["auc"]["value_ppm"], v["log_loss"]["value_ppm"]) for v in record["variants"]}
     return {"measured": measured, "weights": record["weights_digests"], "train": record["train_rows"]}
 
 

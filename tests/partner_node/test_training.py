@@ -17,7 +17,8 @@ from ecowire.stream import Message
 from federation import apps, grid
 from federation.errors import PartyFailed
 from federation.plan import TrainingPlan
-from partner_node import sessions, store
+from partner_node import disclosure, sessions, store
+from partner_node.errors import ColumnNotOffered
 from privacy.errors import Failure
 from tests.partner_node import alliance
 from tests.partner_node.alliance import MovableClock, TestAuthority, TestNode
@@ -26,7 +27,7 @@ from tests.partner_node.relay import DirectChannel, MatchRelay
 pytestmark = pytest.mark.slow_flow  # among the longest: they run with the flows
 
 CLIENTS = 700
-COLUMNS = {"broker": ("AGE", "RISK", "Y"), "bank": ("SAVING", "INCOME"), "platform": ("SPEND", "TRAVEL")}
+COLUMNS = {"broker": ("AGE", "RISK", "WGT", "Y"), "bank": ("SAVING", "INCOME"), "platform": ("SPEND", "TRAVEL")}
 
 
 def table(partner: str) -> str:
@@ -39,6 +40,7 @@ def table(partner: str) -> str:
         values = [round(taste + noise.gauss(0, 1.5), 4) for _ in COLUMNS[partner]]
         cells = [str(value) for value in values]
         if partner == "broker":
+            cells[-2] = str(round(source.uniform(0.5, 3.0), 4))
             cells[-1] = str(int(taste + source.gauss(0, 0.7) > 0))
         rows.append(",".join([alliance.resident_id(n), *cells]))
     return "\n".join(rows) + "\n"
@@ -86,7 +88,7 @@ def plan_body(nodes: list[TestNode], match: str, **changes: Any) -> Body:
                 "role": "label_holder" if label_holder else "feature_holder",
                 "asset": "clients",
                 "id_column": "client_id",
-                "columns": [name for name in COLUMNS[node.partner] if name != "Y"],
+                "columns": [name for name in COLUMNS[node.partner] if name not in ("Y", "WGT")],
                 **{name: card[name] for name in ("signing", "sealing", "chain")},
             }
         )
@@ -147,6 +149,7 @@ def test_a_run_leaves_a_label_matrix_at_the_label_holder_alone(
         "client_id",
         "token",
         "score",
+        "chance",
         "decile",
         "model",
         "valid_until",
@@ -157,6 +160,21 @@ def test_a_run_leaves_a_label_matrix_at_the_label_holder_alone(
     assert set(matrix["valid_until"].to_pylist()) == {"2026-10-31T08:00:00+00:00"}
     assert set(matrix["model"].to_pylist()) == {record["model_digest"]}
     assert files["broker"][0].stat().st_mode & 0o777 == 0o600
+
+
+def test_survey_weights_are_read_under_the_grant_and_told_to_who_approves(
+    aligned: tuple[list[TestNode], str],
+) -> None:
+    nodes, match = aligned
+    _, results = run(nodes, plan_body(nodes, match, survey_weights="WGT"))
+    rules = results["broker"]["body"]["record"]["evaluation"]
+    assert rules["survey_weights"] == "WGT"
+    assert 0.8 * rules["effective_test_rows"] < results["broker"]["body"]["record"]["test_rows"]
+    said = disclosure.sentences("train", plan_body(nodes, match, survey_weights="WGT"), "bank")
+    assert any("survey weights in its column WGT" in en for en, _ in said)
+    assert any("at least 50 of them, 5 of each class" in en for en, _ in said)
+    with pytest.raises(ColumnNotOffered, match="NONE"):
+        run(nodes, plan_body(nodes, match, survey_weights="NONE", nonce="01" * 16))
 
 
 def test_nothing_of_a_run_is_kept_but_its_result(aligned: tuple[list[TestNode], str]) -> None:
