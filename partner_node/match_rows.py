@@ -30,12 +30,13 @@ NO_ROWS = Kept()
 
 def keep(session: Session, job: str, rows: Kept) -> None:
     """Keep a finished job's rows; nothing where there are none."""
-    assert all(len(key) == KEY_BYTES for key in rows.row_keys), "HMAC-SHA256"
+    row_keys = b"".join(rows.row_keys)
+    assert len(row_keys) == KEY_BYTES * len(rows.row_keys), "HMAC-SHA256"
     assert len(rows.tokens) in (0, len(rows.row_keys)), "one token a row, or none"
     assert len(rows.labels) in (0, len(rows.row_keys)), "one label a row, or none"
     if rows.row_keys:
         tokens = bytes.fromhex("".join(rows.tokens))
-        session.merge(SharedRow(job=job, row_keys=b"".join(rows.row_keys), tokens=tokens))
+        session.merge(SharedRow(job=job, row_keys=row_keys, tokens=tokens))
     if rows.labels:
         session.merge(LabelsRow(job=job, length=len(rows.labels[0]), labels=b"".join(rows.labels)))
 

@@ -69,9 +69,10 @@ class Receiver(Session):
             self._finish(RowsResult(outcome=Outcome.SHARED, rows=rows))
 
     def _ready_buckets(self) -> list[int]:
-        out = self.state.next_out
-        few = max(1, 2 * out)  # at first, so that the sender soon has something to do
-        return list(range(out, min(self.sizes.buckets, self.state.next_in + self._window, few)))
+        out, end = self.state.next_out, self.sizes.buckets
+        # few at first and at the end: the sender soon has something to do, and is soon done with what comes last
+        few = max(1, min(out, (end - out + 1) // 2))
+        return list(range(out, min(end, self.state.next_in + self._window, out + few)))
 
     def _work(self, numbers: list[int]) -> list[Outgoing]:
         for number in range(numbers[0], min(self.sizes.buckets, numbers[-1] + 1 + self.setup.parallel)):
