@@ -6,6 +6,7 @@ The places are calls of named functions inside the processes (`launch.Fault`), a
 
 import csv
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,14 @@ from tests.support.launch_alliance import Alliance
 pytestmark = [pytest.mark.flow, pytest.mark.slow_flow]
 PAIR = ("broker", "bank")
 # buckets of few clients, one a step, so that there is a middle to die in
-SMALL_NODE = Plan(settings={"privacy.psi.rows:BUCKET_KEYS": 64, "privacy.psi.rows:PARALLEL": 1})
+SMALL_NODE = Plan(
+    settings={
+        "privacy.psi.rows:BUCKET_KEYS": 64,
+        "privacy.psi.rows:PARALLEL": 1,
+        "privacy.psi.cached.agreed:MASKS_PER_MESSAGE": 128,
+        "privacy.psi.cached.agreed:POINTS_PER_MESSAGE": 32,
+    }
+)
 SMALL = {"hub": Plan(), **dict.fromkeys(PAIR, SMALL_NODE)}
 NODE_COMMIT, HUB_COMMIT = "partner_node.database:Database.write", "hub.store:Store.run"
 
@@ -47,7 +55,7 @@ def survived(alliance: Alliance, body: dict[str, Any], *, buckets: int) -> str:
     """
     digest = alliance.propose("data", "match", body)
     lives = {
-        "hub": [hub_dies("matching.advance", 12), hub_dies("tasks.answer", 9)],
+        "hub": [hub_dies("tasks.answer", 12), hub_dies("tasks.answer", 9)],
         "broker": [node_dies("after", 6), node_dies("before", 3)],
         "bank": [node_dies("before", 5), node_dies("after", 4)],
     }
@@ -96,3 +104,23 @@ def test_labels_are_the_sources_where_both_parties_and_the_hub_died(alliance: Al
     lines = found(alliance, "broker", job, tmp_path)
     assert {line["client_id"] for line in lines} == shared(alliance)
     assert all(line["label"].removeprefix("'") == source[line["client_id"]]["CHECKING"] for line in lines)
+
+
+def test_a_list_travels_once_and_points_are_booked_once_where_both_parties_and_the_hub_died(
+    alliance: Alliance, tmp_path: Path
+) -> None:
+    ends = (datetime.now(UTC) + timedelta(days=30)).replace(microsecond=0).isoformat()
+    epoch = {"epoch": 1, "slots": 4096, "addition_slots": 64, "additions_max": 2, "points_max": 10_000, "ends": ends}
+    body = launch_alliance.match_body("cached", *PAIR, version=2, cached=epoch)
+    job = survived(alliance, body, buckets=16)
+    assert {line["client_id"] for line in found(alliance, "broker", job, tmp_path)} == shared(alliance)
+    asked = sum(map(world.consents, launch_alliance.rows(alliance.world.partners["broker"].source)))
+    for name in PAIR:
+        (line,) = alliance.node(name, "matching.epochs")["epochs"]
+        assert (line["used"], line["state"]) == (asked, "open")
+    again = alliance.run_job("data", "match", {**body, "nonce": "5b" * 16})
+    assert alliance.job(job)["bytes"] - again["bytes"] > 2 * 12 * epoch["slots"], "the hub takes and gives each mask"
+    (tmp_path / "again").mkdir()
+    lines = found(alliance, "broker", again["digest"], tmp_path / "again")
+    assert {line["client_id"] for line in lines} == shared(alliance)
+    assert {alliance.node(name, "matching.epochs")["epochs"][0]["used"] for name in PAIR} == {2 * asked}
