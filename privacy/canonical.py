@@ -8,7 +8,7 @@ floats: a measured figure travels as an integer with its unit in its name (`auc_
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from json.encoder import encode_basestring
 from typing import Any, TypeAlias
 
@@ -20,6 +20,8 @@ INTEGER_MAX = 2**53 - 1
 DEPTH_MAX = 32
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BRACKET = re.compile(rb"[\[\]{}]")
+# sorts names as text, which is RFC 8785's order where all are ASCII
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), check_circular=False)
 
 
 class NotCanonical(Failure):
@@ -34,34 +36,29 @@ def encode(value: Value) -> bytes:
 
     Raises NotCanonical for floats, integers outside ±(2^53-1), lone surrogates, other types, nesting over 32.
     """
+    if _names_are_ascii(value, 0):
+        return _utf8(_ENCODER.encode(value))
     out: list[str] = []
-    _write(value, out, 0)
-    return "".join(out).encode()
+    _write(value, out)
+    return _utf8("".join(out))
 
 
 def decode(data: bytes) -> Value:
     """The value of canonical bytes. Raises NotCanonical unless the bytes are exactly what `encode` gives back."""
     try:
-        value: Value = parse_json(data, DEPTH_MAX)
+        _check_depth(data, DEPTH_MAX)
+        value: Value = json.loads(data.decode(), parse_int=_integer, parse_float=_no_float, parse_constant=_no_float)
     except ValueError as error:
         raise NotCanonical(why=type(error).__name__) from None
-    if encode(value) != data:
+    # without a byte beyond ASCII there is no name that sorts otherwise, and the parser made nothing but plain values
+    if (_utf8(_ENCODER.encode(value)) if data.isascii() else encode(value)) != data:
         raise NotCanonical(why="other bytes than the canonical form")
     return value
 
 
 def parse_json(data: bytes, depth_max: int) -> Any:
-    """The value of any JSON from outside. Raises ValueError where it is none, no UTF-8, or nests deeper than depth_max.
-
-    The depth is counted before the parser sees it: some EVM libraries raise Python's recursion limit so far that the
-    parser would overflow the stack of the process instead of raising RecursionError.
-    """
-    if data.count(b"[") + data.count(b"{") > depth_max:
-        depth = 0
-        for bracket in _BRACKET.finditer(_STRING.sub(b"", data)):
-            depth += 1 if bracket[0] in (b"[", b"{") else -1
-            if depth > depth_max:
-                raise ValueError(f"nested deeper than {depth_max}")
+    """The value of any JSON from outside. Raises ValueError where it is none, no UTF-8, or nests deeper than depth_max."""
+    _check_depth(data, depth_max)
     return json.loads(data.decode())
 
 
@@ -84,44 +81,88 @@ def ordered(names: Iterable[str]) -> list[str]:
     return sorted(listed) if "".join(listed).isascii() else sorted(listed, key=lambda name: name.encode("utf-16-be"))
 
 
-def _write(value: Value, out: list[str], depth: int) -> None:
+def _check_depth(data: bytes, depth_max: int) -> None:
+    """Raises ValueError where JSON nests deeper.
+
+    The depth is counted before the parser sees it: some EVM libraries raise Python's recursion limit so far that the
+    parser would overflow the stack of the process instead of raising RecursionError.
+    """
+    if data.count(b"[") + data.count(b"{") > depth_max:
+        depth = 0
+        for bracket in _BRACKET.finditer(_STRING.sub(b"", data)):
+            depth += 1 if bracket[0] in (b"[", b"{") else -1
+            if depth > depth_max:
+                raise ValueError(f"nested deeper than {depth_max}")
+
+
+def _names_are_ascii(value: Value, depth: int) -> bool:
+    """Whether all names of properties are ASCII, so that they sort as text.
+
+    Raises NotCanonical for what has no canonical form, but for lone surrogates.
+    """
     if depth > DEPTH_MAX:
         raise NotCanonical(why=f"nested deeper than {DEPTH_MAX}")
-    if value is None or isinstance(value, bool):
-        out.append({None: "null", True: "true", False: "false"}[value])
-    elif isinstance(value, int):
-        if abs(value) > INTEGER_MAX:
-            raise NotCanonical(why="an integer beyond 2^53 - 1")
-        out.append(str(value))
-    elif isinstance(value, str):
-        out.append(_text(value))
+    if value is None or isinstance(value, str | bool):
+        return True
+    if isinstance(value, int):
+        _in_range(value)
+        return True
+    if isinstance(value, dict):
+        plain = True
+        for name, item in value.items():
+            if not isinstance(name, str):
+                raise NotCanonical(why="a key that is not text")
+            plain &= name.isascii() & _names_are_ascii(item, depth + 1)
+        return plain
+    if isinstance(value, list | tuple):
+        plain = True
+        for item in value:
+            plain &= _names_are_ascii(item, depth + 1)
+        return plain
+    raise NotCanonical(why=f"a value of type {type(value).__name__}")
+
+
+def _write(value: Value, out: list[str]) -> None:
+    """What the C encoder writes, but for the order of names."""
+    if isinstance(value, dict):
+        out.append("{")
+        for i, name in enumerate(_names(value)):
+            out.append(("," if i else "") + encode_basestring(name) + ":")
+            _write(value[name], out)
+        out.append("}")
     elif isinstance(value, list | tuple):
         out.append("[")
         for i, item in enumerate(value):
             out.append("," if i else "")
-            _write(item, out, depth + 1)
+            _write(item, out)
         out.append("]")
-    elif isinstance(value, dict):
-        _write_object(value, out, depth)
     else:
-        raise NotCanonical(why=f"a value of type {type(value).__name__}")
+        out.append(_ENCODER.encode(value))
 
 
-def _write_object(value: dict[str, Value], out: list[str], depth: int) -> None:
-    for key in value:
-        if not isinstance(key, str):
-            raise NotCanonical(why="a key that is not text")
-        _text(key)  # a lone surrogate must fail here, before the sort
-    out.append("{")
-    for i, key in enumerate(ordered(value)):
-        out.append(("," if i else "") + _text(key) + ":")
-        _write(value[key], out, depth + 1)
-    out.append("}")
+def _in_range(value: int) -> int:
+    if abs(value) > INTEGER_MAX:
+        raise NotCanonical(why="an integer beyond 2^53 - 1")
+    return value
 
 
-def _text(value: str) -> str:
+def _integer(digits: str) -> int:
+    return _in_range(int(digits))
+
+
+def _no_float(_digits: str) -> Any:
+    raise NotCanonical(why="a value of type float")
+
+
+def _names(value: dict[str, Value]) -> list[str]:
     try:
-        value.encode()
+        return ordered(value)
     except UnicodeEncodeError:
         raise NotCanonical(why="a lone surrogate") from None
-    return encode_basestring(value)
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise NotCanonical(why="a lone surrogate") from None
