@@ -8,7 +8,7 @@ floats: a measured figure travels as an integer with its unit in its name (`auc_
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from json.encoder import encode_basestring
 from typing import Any, TypeAlias
 
@@ -57,7 +57,10 @@ def decode(data: bytes) -> Value:
 
 
 def parse_json(data: bytes, depth_max: int) -> Any:
-    """The value of any JSON from outside. Raises ValueError where it is none, no UTF-8, or nests deeper than depth_max."""
+    """The value of any JSON from outside.
+
+    Raises ValueError where it is none, no UTF-8, or nests deeper than depth_max.
+    """
     _check_depth(data, depth_max)
     return json.loads(data.decode())
 
