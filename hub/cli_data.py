@@ -4,6 +4,7 @@ import click
 
 from hub.cli_common import Cli, options
 from hub.cli_match import match
+from hub.cli_profile import profile
 from hub.cli_train import train
 
 
@@ -42,4 +43,5 @@ def jobs(cli: Cli, kind: str | None) -> None:
 
 
 data.add_command(match)
+data.add_command(profile)
 data.add_command(train)

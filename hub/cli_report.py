@@ -1,7 +1,7 @@
 """`ecohub data train report` of a horizontal run: on the terminal, as a page, as a picture."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,7 @@ class PlotsMissing(Failure):
 def report(cli: Cli, found: Mapping[str, Any], html: Path | None, png: Path | None) -> None:
     """Show a completed run; write the page and the picture where asked. Raises PlotsMissing, OutputExists."""
     made = run_report.read(found)
-    files = [path for path in (html, png) if path]
-    outputs.check_new(*files)
-    picture = _png(made) if png else b""
-    if html:
-        outputs.write_new(html, run_report.html(made, cli.lang).encode(), mode=0o644)
-    if png:
-        outputs.write_new(png, picture, mode=0o644)
+    files = write({html: lambda: run_report.html(made, cli.lang).encode(), png: lambda: _png(made)})
     kinds = ("train-result", "model-record")
     documents = [document for document in found["documents"] if document["kind"] in kinds]
     document = {
@@ -44,6 +38,36 @@ def report(cli: Cli, found: Mapping[str, Any], html: Path | None, png: Path | No
         "files": [str(path) for path in files],
     }
     cli.show(document, lambda: _show(cli, made, files))
+
+
+def write(wanted: Mapping[Path | None, Callable[[], bytes]]) -> list[Path]:
+    """Make and write the files that were asked for, all or none; a None was not. Raises OutputExists, PlotsMissing."""
+    files = [path for path in wanted if path]
+    outputs.check_new(*files)
+    contents = {path: wanted[path]() for path in files}
+    for path, content in contents.items():
+        outputs.write_new(path, content, mode=0o644)
+    return files
+
+
+def canvas() -> Any:
+    """matplotlib's pyplot, drawing to files. English labels only: the library has no Chinese letters."""
+    try:
+        import matplotlib
+    except ImportError:
+        raise PlotsMissing from None
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    return pyplot
+
+
+def picture(pyplot: Any, figure: Any) -> bytes:
+    """The figure as PNG; it is closed."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=120)
+    pyplot.close(figure)
+    return buffer.getvalue()
 
 
 def _show(cli: Cli, made: Report, files: list[Path]) -> None:
@@ -62,14 +86,8 @@ def _show(cli: Cli, made: Report, files: list[Path]) -> None:
 
 
 def _png(made: Report) -> bytes:
-    """The loss curve and the partners' AUC side by side. English labels: the library has no Chinese letters."""
-    try:
-        import matplotlib
-    except ImportError:
-        raise PlotsMissing from None
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
+    """The loss curve and the partners' AUC side by side."""
+    pyplot = canvas()
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4), layout="constrained")
     left.plot([number for number, _ in made.losses], [loss for _, loss in made.losses], marker=".")
     left.set(xlabel="round", ylabel="validation loss", title=made.digest[:16])
@@ -78,7 +96,4 @@ def _png(made: Report) -> bytes:
         right.plot([x for x, _ in points], [name for _, name in points], "o", label=variant)
     right.set(xlabel="AUC, own test rows", title="before and after")
     right.legend()
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=120)
-    pyplot.close(figure)
-    return buffer.getvalue()
+    return picture(pyplot, figure)

@@ -1,12 +1,11 @@
 """`ecohub data train`: plans of both shapes proposed, started, followed, reported, ended."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from hub import cli_follow, cli_jobs, cli_report, drafts, drafts_horizontal
+from hub import cli_follow, cli_jobs, cli_profile, cli_report, drafts, drafts_horizontal
 from hub.cli_common import Cli, clock, entropy, options
 
 
@@ -100,25 +99,17 @@ def train_status(cli: Cli, job: str, follow: bool) -> None:
 
 @train.command("report")
 @click.argument("job")
-@click.option("--html", type=click.Path(path_type=Path), help="also write a page that needs nothing else (horizontal)")
-@click.option("--png", type=click.Path(path_type=Path), help="also draw the curves as PNG (horizontal; needs an extra)")
+@click.option("--html", type=click.Path(path_type=Path), help="also write a page that needs nothing else")
+@click.option("--png", type=click.Path(path_type=Path), help="also draw the curves as PNG (needs an extra)")
 @options
 def train_report(cli: Cli, job: str, html: Path | None, png: Path | None) -> None:
-    """What came of a run: vertical, the measured scorecards with 95 % intervals; horizontal, the loss curve, every
-    partner's own test score before and after, bytes, time, clipped values and what was spent of privacy budgets."""
+    """What came of a run: vertical, as `data profile report` shows it; horizontal, the loss curve, every partner's own
+    test score before and after, bytes, time, clipped values and what was spent of privacy budgets."""
     found = cli_jobs.job_of(cli, job)
     if found["state"] != "COMPLETED":
         raise cli_jobs.no_result(found)
-    if "run" in found:
-        cli_report.report(cli, found, html, png)
-        return
-    if html or png:
-        raise click.UsageError("--html and --png are for horizontal runs")
-    results = cli_jobs.documents(found, "train-result")
-    holder = next(r for r in results if r["body"]["role"] == "label_holder")
-    record, model = holder["body"]["record"], cli_jobs.documents(found, "model-record")
-    document = {"digest": found["digest"], "record": record, "results": results, "model": model}
-    cli.show(document, lambda: _show_report(cli, holder["signer"], record))
+    shown = cli_report.report if "run" in found else cli_profile.show
+    shown(cli, found, html, png)
 
 
 @train.command("cancel")
@@ -166,23 +157,3 @@ def _with_columns(given: dict[str, Any], columns: tuple[str, ...]) -> dict[str, 
         if party.get("partner") in named:
             party["columns"] = named[str(party["partner"])]
     return {**given, "parties": parties} if named else given
-
-
-def _show_report(cli: Cli, holder: str, record: Mapping[str, Any]) -> None:
-    rows = []
-    for variant in record["variants"]:
-        name = " + ".join([holder, *variant["holders"]])
-        figures = [_estimate(variant[figure]) for figure in ("auc", "average_precision", "auc_uplift")]
-        rows.append((name, variant["columns"], *figures))
-    count, positive, model = record["test_rows"], record["test_positives"], record["model_digest"][:16]
-    title = cli.word(
-        f"{count} test rows, {positive} positive; model {model}", f"测试行 {count}，其中正例 {positive}；模型 {model}"
-    )
-    cli.table(("scorecard", "columns", "AUC", "average precision", "AUC uplift"), rows, title=title)
-
-
-def _estimate(value: Mapping[str, Any] | None) -> str | None:
-    if value is None:
-        return None
-    point, low, high = (int(value[name]) / 1_000_000 for name in ("value_ppm", "low_ppm", "high_ppm"))
-    return f"{point:.4f} [{low:.4f}, {high:.4f}]"

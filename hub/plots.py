@@ -89,11 +89,33 @@ def ranges(title: str, rows: Mapping[str, Mapping[str, float]], x_label: str) ->
         for name, x in zip(row, places, strict=True):
             colour = PALETTE[names.index(name) % len(PALETTE)]
             parts.append(f'<circle cx="{x:.1f}" cy="{y}" r="5" fill="{colour}"/>')
-    for value in _ticks(axes.x):
-        x = axes.at(value, 0.0)[0]
-        parts.append(_text(x, height - BOTTOM + 22, _number(value), anchor="middle"))
-    parts.append(_text((LEFT + WIDTH - RIGHT) / 2, height - 6, x_label, anchor="middle"))
-    return _svg(parts, height)
+    return _svg([*parts, *_scale(axes, height, x_label)], height)
+
+
+def intervals(title: str, rows: Mapping[str, tuple[float, float, float]], x_label: str) -> str:
+    """An SVG of one line a row from its low to its high end, with a point at its value; rows: (low, value, high).
+
+    Raises ValueError without a row.
+    """
+    axes = Axes(x=_edges([value for row in rows.values() for value in row]), y=(0.0, 1.0))
+    height = TOP + BOTTOM + 40 * len(rows)
+    parts = [_text(LEFT, 16, title, weight="bold")]
+    for number, (label, row) in enumerate(rows.items()):
+        y = TOP + 26 + 40 * number
+        low, value, high = (axes.at(one, 0.0)[0] for one in row)
+        colour = PALETTE[number % len(PALETTE)]
+        parts += [_text(LEFT, y - 12, label), _rule(low, y, high, y, colour)]
+        parts += [_rule(end, y - 5, end, y + 5, colour) for end in (low, high)]
+        parts.append(f'<circle cx="{value:.1f}" cy="{y}" r="5" fill="{colour}"/>')
+    return _svg([*parts, *_scale(axes, height, x_label)], height)
+
+
+def _scale(axes: Axes, height: float, x_label: str) -> list[str]:
+    """The values under a drawing of rows."""
+    marks = [
+        _text(axes.at(value, 0.0)[0], height - BOTTOM + 22, _number(value), anchor="middle") for value in _ticks(axes.x)
+    ]
+    return [*marks, _text((LEFT + WIDTH - RIGHT) / 2, height - 6, x_label, anchor="middle")]
 
 
 def _frame(title: str, axes: Axes, x_label: str, y_label: str) -> list[str]:

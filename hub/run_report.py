@@ -5,10 +5,9 @@ Figures that a document doesn't hold are shown as absent; a number never stands 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from html import escape
 from typing import Any
 
-from hub import plots, words
+from hub import page, plots, words
 from privacy.errors import Failure, Kind
 from privacy.printable import printable
 
@@ -27,11 +26,6 @@ COUNTS = ("partner", "train rows", "validation rows", "test rows", "missing", "u
 FIGURES = ("partner", "test rows", "AUC alone", "AUC joint", "AUC personal", "gain", "log loss alone → joint")
 TROUBLES = ("partner", "what went wrong", "phase", "rounds", "said there")
 Note = tuple[str, str]  # in English, in Chinese
-STYLE = (
-    "body{font:15px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}"
-    "table{border-collapse:collapse;margin:1rem 0}td,th{padding:.25rem .7rem;border-bottom:1px solid #ddd}"
-    "td{text-align:right}td:first-child,th:first-child{text-align:left}svg{width:100%;height:auto}"
-)
 
 
 class ReportUnreadable(Failure):
@@ -247,22 +241,19 @@ def _figure(value: float | None) -> str:
 def html(report: Report, lang: str) -> str:
     """One page that needs nothing else: no script, no other file, no address."""
     zh = lang == "zh"
-    heading = "横向训练报告" if zh else "Horizontal training report"
     facts = [(name_zh if zh else name, value) for name, name_zh, value in report.facts]
-    title = escape(printable(report.title))
     parts = [
-        f'<!doctype html><html lang="{"zh" if zh else "en"}"><meta charset="utf-8"><title>{heading}: {title}</title>',
-        f"<style>{STYLE}</style><h1>{title}</h1><p>{heading} · <code>{report.digest}</code></p>",
-        _table(("", ""), facts),
+        page.table(("", ""), facts),
         *drawings(report, lang).values(),
-        _table(_heads(FIGURES, lang), rows(report)),
-        _table(_heads(COUNTS, lang), counts(report)),
+        page.table(page.heads(FIGURES, lang), rows(report)),
+        page.table(page.heads(COUNTS, lang), counts(report)),
     ]
     if report.troubles:
         lines = [[printable(cell) for cell in line] for line in troubles(report.troubles, lang)]
-        parts.append(_table(_heads(TROUBLES, lang), lines))
-    parts += [f"<p>{escape(printable(note[zh]))}</p>" for note in notes(report)]
-    return "\n".join(parts) + "</html>\n"
+        parts.append(page.table(page.heads(TROUBLES, lang), lines))
+    parts += [page.paragraph(printable(note[zh])) for note in notes(report)]
+    heading = "横向训练报告" if zh else "Horizontal training report"
+    return page.page(heading, printable(report.title), report.digest, parts, lang)
 
 
 def notes(report: Report) -> tuple[Note, ...]:
@@ -286,13 +277,3 @@ def drawings(report: Report, lang: str) -> dict[str, str]:
         title = "各方自有测试集 AUC" if zh else "AUC on each partner's own test rows"
         made["auc"] = plots.ranges(title, {name: row for name, row in found.items() if row}, "AUC")
     return made
-
-
-def _heads(names: Sequence[str], lang: str) -> list[str]:
-    return [words.head(name, lang) for name in names]
-
-
-def _table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(text)}</th>" for text in heads)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in line) + "</tr>" for line in lines)
-    return f"<table>{f'<tr>{head}</tr>' if any(heads) else ''}{body}</table>"

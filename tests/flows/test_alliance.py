@@ -111,6 +111,26 @@ def test_the_joint_model_is_the_model_of_the_pooled_rows(alliance: Alliance, sto
     assert np.abs(found - scores).max() <= 2.0**-6
     assert record["variants"][-1]["auc"]["value_ppm"] == round(auc(label[test], found[test]) * 1_000_000)
     assert (record["train_rows"], record["test_rows"]) == ((~test).sum(), test.sum())
+    story |= {"train": job["digest"], "label": label[test], "chance": np.array(matrix["chance"])[test]}
+
+
+def test_the_report_shows_the_baseline_beside_every_partner(
+    alliance: Alliance, story: dict[str, Any], tmp_path: Path
+) -> None:
+    page, person = tmp_path / "profile.html", str(alliance.world.person_config("data"))
+    shown = run("data", "profile", "report", story["train"][:12], "--html", str(page), "--config", person).check()
+    flat = " ".join(shown.stdout.split())
+    assert "platform added to broker alone: AUC " in flat and f"{len(story['label'])}, " in flat
+    assert "AGE" in flat and page.read_text().count("<svg") == 3
+    told = run("data", "train", "report", story["train"][:12], "--json", "--config", person).check().json
+    assert [variant["holders"] for variant in told["record"]["variants"]] == [
+        [], ["bank"], ["platform"], ["bank", "platform"],
+    ]  # fmt: skip
+    full, clients = told["record"]["variants"][-1], len(story["label"])
+    assert full["brier"]["value_ppm"] == round(((story["chance"] - story["label"]) ** 2).mean() * 1_000_000)
+    assert sum(band["rows"] for band in full["bands"]) == clients
+    assert min(band["rows"] for band in full["bands"]) >= 100, "the plan's rare_rows"
+    assert run("data", "profile", "report", story["alignment"], "--config", person).exit_code == 2
 
 
 def test_one_month_is_settled_as_worked_out_by_hand(alliance: Alliance, story: dict[str, Any]) -> None:

@@ -49,6 +49,18 @@ def test_points_of_before_and_after_are_in_the_order_of_their_values() -> None:
     assert len(places) == 3 and places[0] < places[1] < places[2]
 
 
+def test_an_interval_is_drawn_from_its_low_to_its_high_end() -> None:
+    svg = plots.intervals("AUC", {"<bank>": (0.7, 0.75, 0.9), "all": (0.8, 0.8, 0.8)}, "AUC")
+    ElementTree.fromstring(svg)
+    low, point, high = (
+        float(re.findall(pattern, svg)[0]) for pattern in (r'x1="([\d.]+)"', r'cx="([\d.]+)"', r'x2="([\d.]+)"')
+    )
+    assert low < point < high and point - low < high - point
+    assert "&lt;bank&gt;" in svg
+    with pytest.raises(ValueError, match="nothing to draw"):
+        plots.intervals("AUC", {}, "AUC")
+
+
 def test_one_value_alone_is_drawn_and_nothing_is_not() -> None:
     ElementTree.fromstring(plots.line_chart("t", {"a": [(1, 0.0)]}, "x", "y"))
     with pytest.raises(ValueError, match="nothing to draw"):
