@@ -207,8 +207,7 @@ class Guard:
             longest, digests = match_sequences.longest_run(found.ids), match_book.digests(found.row_keys)
             self._looked = _Looked(found=found, longest_run=longest, digests=digests)
         limit = min(self._rules.of(peer).consecutive for peer in self.peers(body))
-        if self._looked.longest_run > limit:
-            raise IdentifiersInSequence(asset=asset.name, limit=limit)
+        self._check_sequence(asset, self._looked.longest_run, limit)
         return self._looked.digests
 
     # --- one rule each ---------------------------------------------------------------------------------------------
@@ -227,6 +226,10 @@ class Guard:
     def _check_registered(self, asset: Asset, found: Identifiers) -> None:
         if asset.registered is not None and len(found.ids) > asset.registered:
             raise OwnSetTooLarge(asset=asset.name)
+
+    def _check_sequence(self, asset: Asset, longest_run: int, limit: int) -> None:
+        if longest_run > limit:
+            raise IdentifiersInSequence(asset=asset.name, limit=limit)
 
     def _check_peer(self, session: Session, job: str, peer: str, count: int, slots: int, month: str) -> None:
         limits = self._rules.of(peer)
