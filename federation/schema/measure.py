@@ -8,7 +8,7 @@ mapped column of names shows nobody's.
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
 from fractions import Fraction
@@ -19,14 +19,8 @@ from privacy import canonical
 
 RARE_ROWS = 50  # the 50-row rule of training: a smaller bin tells about few clients
 COMMON_SHOWN = 10
-SLIPS = (  # what a column in another unit is off by: fen, percent, ten thousand yuan, thousands
-    Fraction(1, 100),
-    Fraction(100),
-    Fraction(10_000),
-    Fraction(1, 10_000),
-    Fraction(1_000),
-    Fraction(1, 1_000),
-)
+DIGITS_MAX = 30  # of a cell, before and after its point
+SLIPS = (-2, 2, 4, -4, 3, -3)  # powers of ten of likely factors: fen, percent, ten thousand yuan, thousands
 TRUTHS = {"true": "1", "True": "1", "false": "0", "False": "0"}  # as typed sources and CSV write a flag
 _NUMBER = re.compile(r"[+-]?([0-9]{1,30}(\.[0-9]{0,30})?|\.[0-9]{1,30})([eE][+-]?[0-9]{1,2})?", re.ASCII)
 _EXACT = Context(prec=300, traps=[Inexact, InvalidOperation, Overflow])  # 30 + 30 digits, 10^±99, a factor's 18
@@ -67,7 +61,8 @@ def measure(entry: Entry, cells: Sequence[str]) -> Figures:
 
 def number(text: str) -> Decimal | None:
     """The exact number in a cell, or None. Thousands separators, percent signs, NaN and infinities are no numbers."""
-    return Decimal(text) if _NUMBER.fullmatch(text) else None
+    plain = len(text) <= DIGITS_MAX and text.isascii() and text.isdigit()  # most cells: five times as fast
+    return Decimal(text) if plain or _NUMBER.fullmatch(text) else None
 
 
 def _numeric(entry: Entry, span: Span, found: Mapping[str, int]) -> Figures:
@@ -76,7 +71,7 @@ def _numeric(entry: Entry, span: Span, found: Mapping[str, int]) -> Figures:
     edges = [_EXACT.multiply(edge, bottom) for edge in (span.low, *span.bins, span.high)]
     bins = [0] * (len(edges) - 1)
     missing = not_numbers = not_whole = outside = 0
-    values: Counter[Decimal] = Counter()  # times the factor's numerator
+    values: list[tuple[Decimal, int]] = []  # times the factor's numerator, with how many rows
     for cell, count in found.items():
         raw = number(cell)
         if cell == "" or cell in entry.missing or (raw is not None and raw in markers):
@@ -85,7 +80,7 @@ def _numeric(entry: Entry, span: Span, found: Mapping[str, int]) -> Figures:
             not_numbers += count
         else:
             value = _EXACT.multiply(raw, top)
-            values[value] += count
+            values.append((value, count))
             if span.whole and _EXACT.remainder(value, bottom):
                 not_whole += count
             if edges[0] <= value <= edges[-1]:
@@ -99,7 +94,7 @@ def _numeric(entry: Entry, span: Span, found: Mapping[str, int]) -> Figures:
         not_whole=not_whole,
         outside=outside,
         bins=tuple(bins),
-        constant=len(values) == 1,
+        constant=bool(values) and all(value == values[0][0] for value, _ in values),
         likely_factor=_likely_factor(entry, span, values),
     )
 
@@ -130,26 +125,23 @@ def _listed(entry: Entry, found: Mapping[str, int]) -> Figures:
     )
 
 
-def _likely_factor(entry: Entry, span: Span, values: Mapping[Decimal, int]) -> str | None:
-    others = {value: count for value, count in values.items() if value}
-    total = sum(others.values())
-    if span.typical is None or total < RARE_ROWS:
+def _likely_factor(entry: Entry, span: Span, values: Sequence[tuple[Decimal, int]]) -> str | None:
+    """The factor that makes the median usual, where this entry's does not; from RARE_ROWS values other than 0 on."""
+    others = [(value, count) for value, count in values if value]
+    if span.typical is None or sum(count for _, count in others) < RARE_ROWS:
         return None
-    low, high = (Fraction(edge) for edge in span.typical)
-    median = Fraction(_median(others.items(), total)) / entry.factor.denominator
-    if low <= median <= high:
+    low, high = (_EXACT.multiply(edge, Decimal(entry.factor.denominator)) for edge in span.typical)
+    if _median_within(others, low, high):
         return None
     for slip in SLIPS:
-        if low <= median * slip <= high:
-            return str(entry.factor * slip)
+        if _median_within(others, low.scaleb(-slip), high.scaleb(-slip)):
+            return str(entry.factor * Fraction(10) ** slip)
     return None
 
 
-def _median(counted: Iterable[tuple[Decimal, int]], total: int) -> Decimal:
-    """The lower median."""
-    before = 0
-    for value, count in sorted(counted):
-        before += count
-        if 2 * before >= total:
-            return value
-    raise AssertionError("a median of nothing")
+def _median_within(values: Sequence[tuple[Decimal, int]], low: Decimal, high: Decimal) -> bool:
+    """Whether low <= lower median <= high, without sorting."""
+    total = sum(count for _, count in values)
+    below = sum(count for value, count in values if value < low)
+    not_above = sum(count for value, count in values if value <= high)
+    return 2 * below < total <= 2 * not_above

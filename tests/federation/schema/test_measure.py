@@ -1,10 +1,12 @@
 """Counts of a column: exact whatever the factor, and silent about what few rows hold."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
+from statistics import median_low
 
 import pytest
 from hypothesis import given
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from federation.schema.check import AssetView, counts, rule
 from federation.schema.mapping import Entry
-from federation.schema.measure import RARE_ROWS, measure
+from federation.schema.measure import RARE_ROWS, _median_within, measure
 from tests.federation.schema.mappings import CATALOGUE, entry
 
 NUMBERS = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**15), max_value=10**15, places=4)
@@ -165,3 +167,10 @@ def test_rules_of_class_and_purpose(spec: str, view: AssetView, code: str | None
         assert finding.stops
         assert "line 3, column X" in finding.failure.message("en")
         assert "{" not in finding.failure.message("en") + finding.failure.message("zh")
+
+
+@given(st.lists(st.integers(1, 10**9), min_size=1), st.integers(0, 10**9), st.integers(0, 10**9))
+def test_the_median_is_placed_without_sorting(values: list[int], a: int, b: int) -> None:
+    low, high = min(a, b), max(a, b)
+    counted = [(Decimal(value), count) for value, count in Counter(values).items()]
+    assert _median_within(counted, Decimal(low), Decimal(high)) == (low <= median_low(values) <= high)
