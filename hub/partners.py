@@ -18,6 +18,8 @@ from contracts.errors import MalformedAddress
 from ecowire import documents
 from ecowire.status import MalformedMessage
 from ecowire.stream import Message
+from federation.schema import offer
+from federation.schema.errors import OfferInvalid
 from hub import authority, proposals, times
 from hub.audit import Log
 from hub.identity import Caller
@@ -300,6 +302,10 @@ def _check_assets(body: Head) -> None:
         # JR/T 0171-2020: a column without a class must not be offered
         if any(not isinstance(cls, str) or cls not in COLUMN_CLASSES for cls in columns.values()):
             raise AssetsNotValid(why="each column needs its class C1, C2 or C3")
+        try:
+            offer.check(asset)
+        except OfferInvalid as failure:
+            raise AssetsNotValid(why=failure.message()) from None
 
 
 def _end_membership(services: Services, tx: Transaction, partner: PartnerId, now: datetime, reason: str) -> None:

@@ -1,12 +1,12 @@
 """Data assets: what this partner offers, and a report on its data for its own people.
 
-Published are schema, classes, types, purposes and a band of the row count; never a row, never an exact count. Every
-column of a source must have a class (JR/T 0171-2020: C1 internal, C2 personal and financial, C3 authentication and
-biometric) before anything of that source is published.
+Published are schema, classes, types, purposes, standard features that columns were mapped to, and a band of the row
+count; never a row, never an exact count. Every column of a source must have a class (JR/T 0171-2020: C1 internal, C2
+personal and financial, C3 authentication and biometric) before anything of that source is published.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,12 @@ from typing import Any
 from ecowire import documents
 from ecowire.documents import Body
 from ecowire.stream import Message
+from federation.schema.measure import Figures
 from partner_node import approvals, files, store, times
 from partner_node.arguments import optional_text, text
 from partner_node.consent import ConsentDesk
 from partner_node.errors import SourceColumnMissing, SourceColumnUnclassified
+from partner_node.mappings import Mappings
 from partner_node.node import Commands, Node
 from partner_node.readings import Inspection
 from partner_node.settings import Asset
@@ -34,14 +36,17 @@ class Catalogue:
         self._node = node
         self._desk = desk
         self._vault = vault
+        self._mappings = Mappings(node, self._inspect, self._survey)
 
     def commands(self) -> Commands:
-        return {"publish": self.publish, "check-data": self.check_data, "rejected": self.rejected}
+        own: Commands = {"publish": self.publish, "check-data": self.check_data, "rejected": self.rejected}
+        return {**own, **self._mappings.commands()}
 
     def publish(self, _: Mapping[str, Any]) -> Body:
         """Sign the list of assets and queue it for the hub.
 
-        Raises SourceColumnUnclassified, SourceColumnMissing, and what the vault raises; then nothing is published.
+        Raises SourceColumnUnclassified, SourceColumnMissing, the rule that an asset's mapping breaks by now, and what
+        the vault raises; then nothing is published.
         """
         node = self._node
         now = times.to_text(node.clock())
@@ -90,6 +95,7 @@ class Catalogue:
             "types": {**offered},
             "rows": band(found.rows),
             "purposes": list(asset.purposes),
+            **self._mappings.offer(asset, found),
         }
 
     def _report(self, asset: Asset) -> Body:
@@ -111,6 +117,10 @@ class Catalogue:
     def _inspect(self, asset: Asset) -> Inspection:
         now = self._node.clock()
         return self._vault.inspect(self._desk.inspection(asset.name, now), now)
+
+    def _survey(self, asset: Asset, measures: Mapping[str, Callable[[list[str]], Figures]]) -> dict[str, Figures]:
+        now = self._node.clock()
+        return self._vault.survey(self._desk.inspection(asset.name, now), measures, now)
 
 
 def check_columns(asset: Asset, found: Inspection) -> None:

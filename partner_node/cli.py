@@ -13,7 +13,8 @@ from typing import Any
 import click
 
 from ecowire import outputs
-from partner_node import cli_matching, cli_results, cli_settlement, keys
+from federation.schema import offer
+from partner_node import cli_mapping, cli_matching, cli_results, cli_settlement, keys
 from partner_node.cli_common import Cli, options
 from privacy import seal
 
@@ -22,6 +23,7 @@ NO_BUDGET = (
     "node.toml sets one",
     "没有数据资产设有隐私预算，也没有加噪结果的记录；可在 node.toml 的 [[asset]] 下以 privacy_budget 设置",
 )
+NO_OFFER: dict[str, Any] = {"features": {}}
 LEVELS = click.Choice(["debug", "info", "warning", "error"])
 
 
@@ -31,7 +33,7 @@ def partner(cli: Cli) -> None:
     """A partner's own node: enrol, publish, approve, check, sign."""
 
 
-for _group in (*cli_settlement.GROUPS, *cli_matching.COMMANDS, *cli_results.COMMANDS):
+for _group in (*cli_settlement.GROUPS, *cli_matching.COMMANDS, *cli_results.COMMANDS, *cli_mapping.COMMANDS):
     partner.add_command(_group)
 
 
@@ -107,10 +109,13 @@ def status(cli: Cli) -> None:
 @partner.command()
 @options
 def publish(cli: Cli) -> None:
-    """Publish the data assets of the settings: schema, classes, bands; never a row."""
+    """Publish the data assets of the settings: schema, classes, standard features, bands; never a row."""
     found = cli.call("publish")
-    columns = ("asset", "rows", "columns", "purposes")
-    rows = [(a["name"], a["rows"], len(a["columns"]), ", ".join(a["purposes"])) for a in found["assets"]]
+    columns = ("asset", "rows", "columns", "standard features", "purposes")
+    rows = [
+        (a["name"], a["rows"], len(a["columns"]), len(a.get(offer.KEY, NO_OFFER)["features"]), ", ".join(a["purposes"]))
+        for a in found["assets"]
+    ]
     cli.show(found, lambda: cli.table(columns, rows))
 
 

@@ -28,6 +28,7 @@ from partner_node.tables import (
     CountedRow,
     CountReleaseRow,
     LabelsRow,
+    MappingRow,
     ReleaseRow,
     ResultFileRow,
     RoundKeyRow,
@@ -62,6 +63,7 @@ ADDED = {
     6: (CountReleaseRow,),
     7: (LabelsRow,),
     8: (EpochRow, EpochMasksRow),
+    9: (MappingRow,),
 }  # tables that each schema brought: steps only add
 
 

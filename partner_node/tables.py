@@ -6,7 +6,7 @@ ORM rows never leave `store`, `sessions` and `consent`. Instants are ISO 8601 te
 from sqlalchemy import CheckConstraint, LargeBinary, MetaData, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 
 _NAMING = {
     "ix": "ix_%(column_0_label)s",
@@ -292,4 +292,13 @@ class ResultRow(Base):
     kind: Mapped[str]
     document: Mapped[bytes]
     file: Mapped[str | None]  # what this node wrote for its own people, relative to its results folder
+    time: Mapped[str]
+
+
+class MappingRow(Base):
+    """Which columns of an asset are which standard features, as the last mapping file that passed its checks said."""
+
+    __tablename__ = "mapping"
+    asset: Mapped[str] = mapped_column(primary_key=True)
+    document: Mapped[bytes]
     time: Mapped[str]

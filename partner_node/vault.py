@@ -4,10 +4,10 @@ Sources: CSV and CSV.gz (UTF-8), Parquet, or an SQLAlchemy URL with a table. Ids
 (privacy.normalise). Counts of what was left out are returned with what was read, never the values themselves.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from partner_node.readings import Clients, Columns, ConsentedRows, Identifiers, 
 from partner_node.settings import Asset
 from privacy.normalise import IdRejected, Normalised, normalise, normalise_column
 from privacy.psi.oprf import PackedIdentifiers
+
+T = TypeVar("T")
 
 
 class Vault:
@@ -131,6 +133,17 @@ class Vault:
             unknown_region=found.unknown_region,
             consents={purpose: len(keys & self._gate.consents(purpose, now).keys()) for purpose in asset.purposes},
         )
+
+    def survey(self, grant: Grant, measures: Mapping[str, Callable[[list[str]], T]], now: datetime) -> dict[str, T]:
+        """What each measure says of its column's cells (as text, "" where missing), under an inspection grant.
+
+        A measure counts: it must hand out nothing that tells of single rows. Raises as `inspect`.
+        """
+        asset = self._checked(grant, now)
+        if grant.job != INSPECTION:
+            raise GrantRefused(why="an inspection needs a grant of its own")
+        table = sources.load(asset, list(measures), list(measures))
+        return {name: measure(sources.cells(asset, table, name)) for name, measure in measures.items()}
 
     def rejected(self, grant: Grant, now: datetime) -> tuple[Rejected, ...]:
         """The rows whose id is malformed, under an inspection grant, for this node's own people to mend.

@@ -221,7 +221,13 @@ def test_an_invite_needs_a_partner_id(hub: Hub, name: object) -> None:
 
 
 ASSET: Head = {"name": "clients", "columns": {"AGE": "C1", "RENT": "C2"}, "rows": "1000-4999"}
+OFFER: Head = {"column": "AGE", "class": "C1", "purposes": ["joint-profile"]}
+PROFILE: Head = {"catalogue": 1, "digest": "ab" * 32, "features": {"client_age": OFFER}}
+MAPPED: Head = {**ASSET, "purposes": ["joint-profile"], "profile": PROFILE}
 ASSETS: list[tuple[Head, bool]] = [
+    ({"partner": "bank", "assets": [MAPPED]}, True),
+    ({"partner": "bank", "assets": [{**MAPPED, "profile": {**PROFILE, "median": 3}}]}, False),
+    ({"partner": "bank", "assets": [{**MAPPED, "purposes": ["marketing"]}]}, False),
     ({"partner": "bank", "assets": [ASSET]}, True),
     ({"partner": "bank", "assets": [{**ASSET, "columns": {}}]}, True),
     ({"partner": "bank", "assets": [{**ASSET, "columns": {"AGE": "C4"}}]}, False),

@@ -315,3 +315,14 @@ def test_row_keys_are_this_nodes_own(pair: list[TestNode]) -> None:
     first, second = (desk_of(node).gate.row_keys([b"cid:1"]) for node in pair)
     assert first != second
     assert desk_of(pair[0]).gate.row_keys([b"cid:1"]) == first
+
+
+def test_a_survey_counts_every_row_under_an_inspection_grant_and_no_other(
+    pair: list[TestNode], vault: Vault, desk: ConsentDesk, grant: Grant
+) -> None:
+    inspection = desk.inspection("clients", START)
+    assert vault.survey(inspection, {"SPEND": len}, START) == {"SPEND": 10}
+    with pytest.raises(errors.SourceColumnMissing):
+        vault.survey(inspection, {"INCOME": len}, START)
+    with pytest.raises(GrantRefused, match="grant of its own"):
+        vault.survey(grant, {"SPEND": len}, START)
