@@ -22,13 +22,23 @@ from partner_node import settings
 from privacy.errors import all_failures
 from privacy.psi.job import MODES, MatchJob
 from revenue_share.agreement import Agreement
+from sandbox import party_files
 from sandbox.cli import ecohub
 from sandbox.examine import trust
 from sandbox.examine.findings import CATALOGUE
 from sandbox.reference import walk
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("partner.md", "data-team.md", "finance.md", "regulator.md", "data.md", "deploy.md", "profile-features.md")
+PAGES = (
+    "partner.md",
+    "data-team.md",
+    "finance.md",
+    "regulator.md",
+    "data.md",
+    "deploy.md",
+    "profile.md",
+    "profile-features.md",
+)
 COMMANDS = {" ".join(path): command for path, command in walk(ecohub, ("ecohub",))}
 ENVIRONMENT = {"ECOHUB_LANG", "ECOHUB_NODE", "ECOHUB_PERSON"}
 
@@ -68,6 +78,7 @@ def test_every_code_on_a_page_exists(page: str) -> None:
             if "migrations" not in module.name and not module.name.endswith("__main__"):
                 importlib.import_module(module.name)
     known = {failure.code for failure in all_failures()} | set(CATALOGUE) | ENVIRONMENT
+    known |= {column for columns in party_files.COLUMNS.values() for column in columns}  # of the synthetic alliance
     sources = ("doctor_hub", "doctor_checks", "settlement_check")
     pure = ("revenue_share/referral", "privacy/normalise")  # verdicts and reasons of rejection
     quoted = [ROOT / f"{name}.py" for name in (*(f"partner_node/{name}" for name in sources), *pure)]
