@@ -140,8 +140,8 @@ def notes(profile: Profile) -> tuple[Note, ...]:
         made.append(
             (
                 f"Clients count by the survey weights in {profile.survey_weights}, in measures and resamples; they "
-                f"say as much as {profile.effective_rows:,} clients of equal weight. Training and calibration do not use "
-                "them: chances are of the aligned clients, observed rates of the population.",
+                f"say as much as {profile.effective_rows:,} clients of equal weight. Training and calibration do not "
+                "use them: chances are of the aligned clients, observed rates of the population.",
                 f"度量与重抽样按 {profile.survey_weights} 中的抽样权重计数，相当于 {profile.effective_rows:,} 名"
                 "等权客户；训练与校准不使用权重：预测概率针对对齐客户，实际比例针对总体。",
             )
