@@ -39,7 +39,8 @@ class Mappings:
         return {"mapping.check": self.check, "mapping.show": self.show, "mapping.suggest": self.suggest}
 
     def check(self, arguments: Mapping[str, Any]) -> Body:
-        """Check a mapping file against an asset's source; keep it where nothing stops it, unless `dry_run`.
+        """Check a mapping file against an asset's source; keep it where nothing stops it, unless `dry_run`. Coverage is
+        of the columns that nothing stops.
 
         Raises AssetUnknown, MappingUnreadable, MappingMalformed, MappingOtherCatalogue and what the vault raises; all
         that is wrong with single columns is listed as findings.
@@ -49,6 +50,7 @@ class Mappings:
         figures, found = self._measured(asset, entries)
         listed = sorted([*findings, *found], key=lambda finding: int(finding.failure.facts.get("line", 0)))
         stopped = any(finding.stops for finding in listed)
+        wrong = {finding.failure.facts.get("column") for finding in listed if finding.stops}
         if not dry and not stopped:
             stored = self._stored(asset, entries)
             self._node.database.write("keep mapping", lambda session: store_mappings.keep(session, stored))
@@ -63,7 +65,7 @@ class Mappings:
             "stopped": stopped,
             "columns": columns,
             "findings": [finding.to_value() for finding in listed],
-            "coverage": self._coverage({entry.feature.name for entry in entries}),
+            "coverage": self._coverage({entry.feature.name for entry in entries if entry.column not in wrong}),
         }
 
     def show(self, arguments: Mapping[str, Any]) -> Body:

@@ -113,6 +113,7 @@ def test_what_stops_keeps_what_was_there(node: TestNode) -> None:
     check(node, GOOD)
     found = check(node, GOOD + 'SEX = "invest_stock_value"\n')
     assert (found["stored"], codes_of(found)) == (False, ["MAPPING_NOT_NUMBERS"])
+    assert found["coverage"][-1]["offered"] == ["invest_cash", "invest_risk_level", "invest_relation_days"]
     (kept,) = node.command("mapping.show", asset="clients")["mappings"]
     assert sorted(kept["columns"]) == ["CASH_FEN", "DAYS", "SEG", "TIER"]
 
