@@ -1,5 +1,6 @@
 """What the vault gives out, as values: whoever takes them need not know the vault, and can read nothing with them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -10,10 +11,13 @@ Columns: TypeAlias = dict[str, np.ndarray[Any, np.dtype[Any]]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identifiers:
-    """The distinct normalised ids of clients with consent, with the key that finds each row again."""
+    """The distinct normalised ids of clients with consent, with the key that finds each row again.
 
-    ids: tuple[bytes, ...]
-    row_keys: tuple[bytes, ...]
+    Packed by the vault: as single objects a million of them take 200 MB, and lie scattered among all that was read.
+    """
+
+    ids: Sequence[bytes]
+    row_keys: Sequence[bytes]
     rejected: dict[str, int]  # rows whose id is malformed, by reason
     duplicates: int  # rows left out because their id stood in an earlier row
     without_consent: int

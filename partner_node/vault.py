@@ -5,7 +5,6 @@ Sources: CSV and CSV.gz (UTF-8), Parquet, or an SQLAlchemy URL with a table. Ids
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -42,15 +41,9 @@ class Vault:
         if not kept:
             raise NoConsent(asset=asset.name, purpose=grant.purpose)
         without_consent, until = len(found.ids) - len(kept), min(consents[key] for _, key in kept)
-        # what is kept lies scattered among all that was read, and would hold that memory for as long as the match
-        # runs: it is taken out in two pieces, and made anew when the rest is gone
-        ids = PackedIdentifiers.of(client for client, _ in kept)
-        row_keys = PackedIdentifiers.of(key for _, key in kept)
-        found = replace(found, ids=())
-        del kept, keys, consents
         return Identifiers(
-            ids=tuple(ids),
-            row_keys=tuple(row_keys),
+            ids=PackedIdentifiers.of(client for client, _ in kept),
+            row_keys=PackedIdentifiers.of(key for _, key in kept),
             rejected={reason.value: count for reason, count in found.rejected.items()},
             duplicates=found.duplicates,
             without_consent=without_consent,

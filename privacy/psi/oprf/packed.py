@@ -5,6 +5,7 @@ takes any sequence, this one for large jobs. Arrow's binary columns have the sam
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import Any, overload
 
 import numpy as np
@@ -52,11 +53,17 @@ class PackedIdentifiers(Sequence[bytes]):
             first, last, step = index.indices(len(self))
             return self._between(first, max(first, last))[::step] if step > 0 else [*self][index]
         position = range(len(self))[index]  # IndexError, negative indices
-        return self._between(position, position + 1)[0]
+        end = int(self._ends[position])
+        return self.data[end - int(self.lengths[position]) : end]
 
     def __iter__(self) -> Iterator[bytes]:
         for first in range(0, len(self), _BLOCK):
             yield from self._between(first, min(first + _BLOCK, len(self)))
+
+    @cached_property
+    def _ends(self) -> "np.ndarray[Any, np.dtype[np.int64]]":
+        """Where each ends: for whoever takes single ones, which a session does not."""
+        return np.cumsum(self.lengths, dtype=np.int64)
 
     def _between(self, first: int, last: int) -> list[bytes]:
         block = first // _BLOCK
