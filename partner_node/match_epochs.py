@@ -259,10 +259,8 @@ def _only(found: Identifiers, kept: Any) -> Identifiers:
     """The clients at the places that are kept."""
     if kept.all():
         return found
-    rows = np.flatnonzero(kept).tolist()
-    return replace(
-        found, ids=tuple(found.ids[row] for row in rows), row_keys=tuple(found.row_keys[row] for row in rows)
-    )
+    rows = np.flatnonzero(kept)
+    return replace(found, ids=found.ids.take(rows), row_keys=found.row_keys.take(rows))
 
 
 def _said(job: MatchJob, commitments: object) -> tuple[int, int, bytes]:

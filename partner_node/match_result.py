@@ -86,7 +86,7 @@ def of(result: Result, found: Identifiers, counts: Mapping[str, int]) -> Finishe
 
 
 def _kept(rows: Rows, found: Identifiers) -> Kept:
-    return Kept(row_keys=tuple(map(found.row_keys.__getitem__, rows.tolist())))
+    return Kept(row_keys=found.row_keys.take(rows))
 
 
 def sign(node: Node, job: MatchJob, digest: Digest, finished: Finished, transcripts: Mapping[str, bytes]) -> Signed:

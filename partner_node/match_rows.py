@@ -20,7 +20,7 @@ class Kept:
     labels: what another party said of each client, of one length, or none at all.
     """
 
-    row_keys: tuple[bytes, ...] = ()
+    row_keys: Sequence[bytes] = ()
     tokens: tuple[str, ...] = ()
     labels: tuple[bytes, ...] = ()
 

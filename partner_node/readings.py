@@ -1,10 +1,11 @@
 """What the vault gives out, as values: whoever takes them need not know the vault, and can read nothing with them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
+
+from privacy.psi.oprf import PackedIdentifiers
 
 Columns: TypeAlias = dict[str, np.ndarray[Any, np.dtype[Any]]]
 
@@ -16,8 +17,8 @@ class Identifiers:
     Packed by the vault: as single objects a million of them take 200 MB, and lie scattered among all that was read.
     """
 
-    ids: Sequence[bytes]
-    row_keys: Sequence[bytes]
+    ids: PackedIdentifiers
+    row_keys: PackedIdentifiers
     rejected: dict[str, int]  # rows whose id is malformed, by reason
     duplicates: int  # rows left out because their id stood in an earlier row
     without_consent: int

@@ -12,6 +12,7 @@ from privacy.psi.oprf import packed
 from privacy.psi.oprf import state as states
 from privacy.psi.oprf.ahead import Begin, Later
 from privacy.psi.oprf.options import SEMI_HONEST
+from privacy.psi.oprf.packed import PackedIdentifiers
 from privacy.psi.oprf.parameters import BUCKET_KEYS
 from privacy.psi.oprf.receiver import Receiver
 from privacy.psi.oprf.sender import Sender
@@ -100,8 +101,13 @@ def keyed_digest(ids: Sequence[bytes], seed: bytes, labels: bytes | memoryview =
     """32 bytes over the identifiers in their order, then their labels if they have any, keyed by the seed."""
     mac = hashlib.blake2b(key=seed, digest_size=32)
     for start in range(0, len(ids), _BLOCK):
-        block = ids[start : start + _BLOCK]
-        mac.update(np.fromiter(map(len, block), np.uint16, len(block)).tobytes())
-        mac.update(b"".join(block))
+        end = min(start + _BLOCK, len(ids))
+        if isinstance(ids, PackedIdentifiers):
+            mac.update(ids.lengths[start:end].tobytes())
+            mac.update(ids.bytes_between(start, end))
+        else:
+            block = ids[start:end]
+            mac.update(np.fromiter(map(len, block), np.uint16, len(block)).tobytes())
+            mac.update(b"".join(block))
     mac.update(labels)
     return mac.digest()

@@ -60,14 +60,28 @@ class PackedIdentifiers(Sequence[bytes]):
         for first in range(0, len(self), _BLOCK):
             yield from self._between(first, min(first + _BLOCK, len(self)))
 
+    def take(self, positions: "np.ndarray[Any, np.dtype[np.int64]]") -> "PackedIdentifiers":
+        """Those at these places, in this order."""
+        if len(positions) and (self.lengths == self.lengths[0]).all():
+            grid = np.frombuffer(self.data, np.uint8).reshape(len(self), -1)
+            return PackedIdentifiers(grid[positions].tobytes(), self.lengths[positions])
+        return PackedIdentifiers.of(self[position] for position in positions.tolist())
+
+    def bytes_between(self, first: int, last: int) -> bytes:
+        """Those from first to before last, one after the other."""
+        return self.data[self._start(first) : self._start(last)]
+
     @cached_property
     def _ends(self) -> "np.ndarray[Any, np.dtype[np.int64]]":
         """Where each ends: for whoever takes single ones, which a session does not."""
         return np.cumsum(self.lengths, dtype=np.int64)
 
+    def _start(self, position: int) -> int:
+        block = position // _BLOCK
+        return int(self._starts[block]) + int(self.lengths[block * _BLOCK : position].sum(dtype=np.int64))
+
     def _between(self, first: int, last: int) -> list[bytes]:
-        block = first // _BLOCK
-        start = int(self._starts[block]) + int(self.lengths[block * _BLOCK : first].sum(dtype=np.int64))
+        start = self._start(first)
         ends = start + np.cumsum(self.lengths[first:last], dtype=np.int64)
         found = []
         for end in ends.tolist():

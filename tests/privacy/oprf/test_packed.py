@@ -27,6 +27,13 @@ def test_it_is_the_sequence_it_was_made_of(items: list[bytes], part: slice, inde
     assert list(PackedIdentifiers(packed.data, packed.lengths)) == items
 
 
+@given(ITEMS.filter(bool) | st.lists(st.binary(min_size=5, max_size=5), min_size=1), st.data())
+def test_some_are_taken_in_any_order(items: list[bytes], data: st.DataObject) -> None:
+    places = data.draw(st.lists(st.integers(0, len(items) - 1)))
+    taken = PackedIdentifiers.of(items).take(np.array(places, np.int64))
+    assert list(taken) == [items[place] for place in places]
+
+
 def test_it_is_the_sequence_beyond_one_block() -> None:
     items = [b"phone:%d" % (i * i) for i in range(2 * _BLOCK + 5)]
     packed = PackedIdentifiers.of(items)
@@ -34,6 +41,8 @@ def test_it_is_the_sequence_beyond_one_block() -> None:
     for position in (0, 1, _BLOCK - 1, _BLOCK, 2 * _BLOCK - 1, 2 * _BLOCK, -1):
         assert packed[position] == items[position]
     assert packed[_BLOCK - 2 : _BLOCK + 2] == items[_BLOCK - 2 : _BLOCK + 2]
+    for first, last in ((0, len(items)), (_BLOCK, 2 * _BLOCK), (_BLOCK - 1, len(items))):
+        assert packed.bytes_between(first, last) == b"".join(items[first:last])
 
 
 @pytest.mark.parametrize(
