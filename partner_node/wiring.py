@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
+from ecowire import memory
 from partner_node import enrolment, executors, keys, upkeep
 from partner_node.approvals import Approvals
 from partner_node.audit import Witness
@@ -133,6 +134,7 @@ def join(*tables: Mapping[str, V]) -> dict[str, V]:
 
 def run(settings: Settings, tap: Tap | None = None) -> None:
     """Run the node until SIGTERM or SIGINT: the local socket, the link to the hub, and the worker on this thread."""
+    memory.few_arenas()
     parts = build(settings, tap=tap)
     stop = threading.Event()
     server = LocalServer(settings.socket, parts.commands, parts.node.entropy, parts.worker.wake)
