@@ -152,7 +152,7 @@ def tampered(pair: Pair, monkeypatch: pytest.MonkeyPatch, me: str, phase: str, c
         ("bank", "masks", lambda data: data[12:], "PSI_MALFORMED_MESSAGE"),
         ("bank", "masks", lambda data: data + data[-12:], "PSI_MALFORMED_MESSAGE"),
     ],
-    ids=str,
+    ids=["more", "fewer", "no point", "swapped", "altered", "out of order", "a mask less", "a mask more"],
 )
 def test_messages_of_another_form_or_content_end_the_job(
     pair: Pair, monkeypatch: pytest.MonkeyPatch, me: str, phase: str, change: Callable[[bytes], bytes], code: str
