@@ -45,12 +45,14 @@ class Begun(Protocol):
 class Executor(Protocol):
     """`parts` runs pure functions of picklable values; `threads` runs functions that release the interpreter lock.
 
+    `local` is `parts` on this machine, whatever is configured: for a secret that lives longer than its job.
     `begin` begins one part, as `parts` would run it, and does not wait.
     """
 
     def begin(self, function: Work, task: Any) -> Begun: ...
 
     def parts(self, function: Work, tasks: Iterable[Any]) -> Iterable[Any]: ...
+    def local(self, function: Work, tasks: Iterable[Any]) -> Iterable[Any]: ...
     def threads(self, function: Work, tasks: Iterable[Any]) -> Iterable[Any]: ...
     def close(self) -> None: ...
 
@@ -80,6 +82,9 @@ class _Local:
     def threads(self, function: Work, tasks: Iterable[Any]) -> Iterable[Any]:
         return self._started_threads().map(function, tasks)
 
+    def local(self, function: Work, tasks: Iterable[Any]) -> Iterable[Any]:
+        return self.threads(function, tasks)
+
     def _started_threads(self) -> ThreadPoolExecutor:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self._workers, thread_name_prefix="match")
@@ -108,6 +113,9 @@ class Processes(_Local):
             log.warning("a worker process died; its parts are computed again")
             self._pool = None
             return list(self._started().map(function, listed))
+
+    def local(self, function: Work, tasks: Iterable[Any]) -> Iterable[Any]:
+        return self.parts(function, tasks)
 
     def begin(self, function: Work, task: Any) -> Begun:
         """One part; a single worker is a thread of the node itself."""

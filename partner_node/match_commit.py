@@ -63,6 +63,6 @@ def _count(signed: Signed, name: PartnerId, proposal: Proposal) -> int:
     count = signed.body.get("count")
     if said != [proposal.digest, name, proposal.body["id_type"], normalise.VERSION]:
         raise CommitmentsDiffer(why=f"that of {name} is for something else")
-    if not isinstance(count, int) or isinstance(count, bool):
+    if type(count) is not int or count < 1:  # nobody enters nothing, and shares are taken of these counts
         raise CommitmentsDiffer(why=f"that of {name} has no count")
     return count

@@ -130,7 +130,7 @@ class Epochs:
             ids=ids,
             entropy=self._node.entropy,
             now=self._node.clock(),
-            map=executor.parts if held < part.stop(terms) else executor.threads,
+            map=executor.local if held < part.stop(terms) else executor.threads,
         )
 
     def load(
@@ -138,7 +138,7 @@ class Epochs:
     ) -> cached.Session:
         """The session that was dumped, in its stored epoch. ids: as `entered` gave. Raises as `cached.load`."""
         place = self._place(job, proposal.body)
-        return cached.load(data=data, epoch=self._load(place), ids=ids, now=self._node.clock(), map=executor.parts)
+        return cached.load(data=data, epoch=self._load(place), ids=ids, now=self._node.clock(), map=executor.local)
 
     def keeper(self, proposal: Proposal, job: MatchJob, session: object) -> Write:
         """The write that stores a session's epoch with the session. Raises EpochOver, EpochEnded: it ended meanwhile.
@@ -157,6 +157,9 @@ class Epochs:
         same = isinstance(epoch, cached.SenderEpoch) and stored is not None and stored.spent == spent
 
         def write(transaction: Session) -> None:
+            kept = match_epoch_store.find(transaction, place.line, place.number)
+            if kept is not None:
+                self._check_open(kept)  # a person or the upkeep may have ended it while this step was computed
             if not same:
                 match_epoch_store.keep(transaction, place, epoch, proposal.digest, now)
             if session.done and not epoch.left:

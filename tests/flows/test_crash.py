@@ -83,8 +83,8 @@ def test_matching_goes_on_where_every_party_and_the_hub_died(alliance: Alliance,
     expected = {client for client in set.intersection(*known) if world.consents(client)}
     digest = alliance.propose("data", "match", launch_alliance.match_body("align", *TRAINERS))
     lives = {
-        # the hub: with envelopes waiting, after it took an answer and before it made anything of it
-        "hub": [hub_dies("after", "matching.advance", 9), hub_dies("after", "tasks.answer", 6)],
+        # the hub: with envelopes waiting, before it stores an answer, and after it stored one, not yet acknowledged
+        "hub": [hub_dies("before", "tasks.answer", 12), hub_dies("after", "tasks.answer", 6)],
         "bank": [node_dies("after", "match.step", 2)],
         "platform": [node_dies("before", "match.step", 3)],
         "broker": [node_dies("after", "match.step", 3)],

@@ -119,6 +119,14 @@ def test_a_cluster_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -
         made.parts(identity, range(2))
 
 
+def test_a_secret_that_outlives_its_job_goes_to_no_cluster() -> None:
+    made = executors.make("dask://127.0.0.1:9")  # nobody is there: what went out would fail
+    try:
+        assert [pid for _, pid in made.local(identity, range(3))] == [os.getpid()] * 3
+    finally:
+        made.close()
+
+
 @pytest.mark.filterwarnings("default")  # Dask's own
 def test_a_dask_cluster_of_two_workers_finds_what_there_is() -> None:
     distributed = pytest.importorskip("distributed", reason="the extra dask")

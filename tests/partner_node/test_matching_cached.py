@@ -294,6 +294,22 @@ def test_a_person_ends_an_epoch_and_the_job_in_it(pair: Pair) -> None:
     assert refused.value.code == "JOB_OVER"
 
 
+def test_what_was_computed_while_a_person_ended_the_epoch_does_not_leave(pair: Pair) -> None:
+    """The step has looked at its epoch, and is about to commit: neither its answer nor its job may outlive the end."""
+    relay = pair.start()
+    relay.step("broker")
+    bank = relay.nodes["bank"]
+    answer = bank.parts.handlers["match.step"](relay.request("bank", [*relay.boxes["bank"]]))
+    assert answer.failure is None and answer.body
+    bank.command("matching.end_epoch", partner="broker", epoch=1, person="privacy officer")
+    with pytest.raises(Failure) as late:
+        bank.parts.node.database.write("match.step", answer.write)
+    assert late.value.code == "MATCH_EPOCH_ENDED"
+    with pytest.raises(Refused) as refused:
+        relay.step("bank")
+    assert refused.value.code == "JOB_OVER"
+
+
 @pytest.mark.parametrize("name", ["bank", "broker"])
 def test_an_ended_epochs_secrets_are_gone_from_the_files(pair: Pair, name: str) -> None:
     pair.run()

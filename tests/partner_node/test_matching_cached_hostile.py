@@ -100,6 +100,21 @@ def test_a_commitment_that_says_nothing_of_the_epoch(pair: Pair, monkeypatch: py
     assert refused(pair)[1] == "COMMITMENTS_DIFFER"
 
 
+@pytest.mark.parametrize("count", [0, -5, True, "180"])
+def test_a_commitment_to_no_clients_ends_the_job_before_anything_is_asked(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, count: Any
+) -> None:
+    """The list comes all the same: a share of no clients is none, and the leader could not book how its job ended."""
+    right = match_commit.sign
+
+    def sign(node: Any, proposal: Any, true: int, root: bytes, epoch: Body | None = None) -> Any:
+        return right(node, proposal, count if node.settings.partner == "bank" else true, root, epoch)
+
+    monkeypatch.setattr(match_commit, "sign", sign)
+    assert refused(pair) == ("broker", "COMMITMENTS_DIFFER")
+    assert not pair.epochs("broker")
+
+
 def test_a_key_of_another_epoch_in_the_first_job_finds_nothing_and_is_unproven(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
