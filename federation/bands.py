@@ -6,6 +6,7 @@ band's rate is a statement about a few clients or about one that outweighs the o
 """
 
 from dataclasses import dataclass
+from math import fsum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,11 +80,12 @@ def top_is_shown(label: NDArray[np.bool_], score: Floats, weights: Floats, minim
 
 def _band(label: NDArray[np.bool_], chance: Floats, weights: Floats, group: NDArray[np.bool_]) -> Band:
     own = weights[group]
+    total = fsum(own)  # correctly rounded sums: the figures are the same in whatever order the rows stand
     return Band(
         rows=int(group.sum()),
-        share_ppm=_ppm(own.sum() / weights.sum()),
-        predicted_ppm=_ppm(np.average(chance[group], weights=own)),
-        observed_ppm=_ppm(np.average(label[group], weights=own)),
+        share_ppm=_ppm(total / fsum(weights)),
+        predicted_ppm=_ppm(fsum(own * chance[group]) / total),
+        observed_ppm=_ppm(fsum(own * label[group]) / total),
     )
 
 
