@@ -68,7 +68,10 @@ class Epochs:
         epoch = self._begun(job, place, found) if stored is None else self._continued(job, place, found)
         said: Body = {"public": epoch.terms.public.hex(), "lists": len(epoch.lists)}
         now = times.to_text(self._node.clock())
-        write: Write = lambda session: match_epoch_store.keep(session, place, epoch, proposal.digest, now)  # noqa: E731
+
+        def write(session: Session) -> None:
+            match_epoch_store.keep(session, place, epoch, proposal.digest, now)
+
         return Opened(found=_only(found, epoch.standing(found.ids)), said=said, write=write)
 
     def entered(self, proposal: Proposal, job: MatchJob, found: Identifiers) -> Identifiers:

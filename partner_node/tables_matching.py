@@ -84,7 +84,8 @@ class EpochRow(Base):
     why: Mapped[str | None]  # match_epoch_store.WHYS
     person: Mapped[str | None]
     room: Mapped[bytes]
-    secret: Mapped[bytes]  # SenderEpoch.dump or ReceiverEpoch.head; empty once ended
+    # SenderEpoch.dump or ReceiverEpoch.head; empty once ended. Megabytes: read by who asks for it, not with every look
+    secret: Mapped[bytes] = mapped_column(deferred=True)
 
 
 class EpochMasksRow(Base):

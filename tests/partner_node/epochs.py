@@ -5,10 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ecowire.documents import Body
 from ecowire.stream import FAILURE, Message
 from partner_node import match_epoch_store
 from partner_node.match_epoch_store import Epoch
+from privacy.psi.cached import agreed
 from tests.partner_node import alliance
 from tests.partner_node.alliance import MovableClock, TestAuthority, TestNode
 from tests.partner_node.relay import MatchRelay
@@ -21,6 +24,15 @@ EPOCH: dict[str, Any] = {
     "points_max": 1000,
     "ends": "2026-12-01T00:00:00+00:00",
 }
+
+
+BROKER, BANK = range(40), range(20, 200)  # numbers of the clients of each
+
+
+def small_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Messages of few masks and points, so that there is a middle."""
+    monkeypatch.setattr(agreed, "MASKS_PER_MESSAGE", 64)
+    monkeypatch.setattr(agreed, "POINTS_PER_MESSAGE", 8)
 
 
 class Refused(Exception):

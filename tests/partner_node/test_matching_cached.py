@@ -8,18 +8,13 @@ from sqlalchemy import text
 
 from partner_node import disclosure, match_book, match_epoch_store, upkeep
 from privacy.errors import Failure
-from privacy.psi.cached import agreed
 from tests.partner_node import alliance
-from tests.partner_node.epochs import EPOCH, Pair, Refused, number_of
-
-BROKER, BANK = range(40), range(20, 200)
+from tests.partner_node.epochs import BANK, BROKER, EPOCH, Pair, Refused, number_of, small_messages
 
 
 @pytest.fixture(autouse=True)
-def small_messages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Messages of few masks and points, so that there is a middle."""
-    monkeypatch.setattr(agreed, "MASKS_PER_MESSAGE", 64)
-    monkeypatch.setattr(agreed, "POINTS_PER_MESSAGE", 8)
+def _small_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    small_messages(monkeypatch)
 
 
 @pytest.fixture

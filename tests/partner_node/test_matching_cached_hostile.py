@@ -18,21 +18,18 @@ from ecowire.documents import Body
 from ecowire.stream import FAILURE
 from partner_node import match_commit
 from privacy.psi import group
-from privacy.psi.cached import agreed, sender
+from privacy.psi.cached import sender
 from privacy.psi.cached.session import Session
 from tests.partner_node import alliance
-from tests.partner_node.epochs import EPOCH, Pair, Refused, Relay
+from tests.partner_node.epochs import BANK, BROKER, EPOCH, Pair, Refused, Relay, small_messages
 from tests.support.entropy import SeededEntropy
 
 pytestmark = pytest.mark.slow_flow  # among the longest: they run with the flows
 
-BROKER, BANK = range(40), range(20, 200)
-
 
 @pytest.fixture(autouse=True)
-def small_messages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(agreed, "MASKS_PER_MESSAGE", 64)
-    monkeypatch.setattr(agreed, "POINTS_PER_MESSAGE", 8)
+def _small_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    small_messages(monkeypatch)
 
 
 @pytest.fixture

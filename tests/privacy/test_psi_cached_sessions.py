@@ -185,7 +185,7 @@ def test_an_epoch_that_was_ended_has_no_secret_left() -> None:
     with pytest.raises(EpochOver):
         alliance.sender.add([])
     with pytest.raises(EpochOver):
-        alliance.sender.departed([])
+        alliance.sender.standing([])
     with pytest.raises(EpochOver):
         alliance.pair([], lists=1)
     stored = cached.SenderEpoch.load(alliance.sender.dump())
@@ -212,7 +212,7 @@ def test_a_list_takes_no_more_than_its_places() -> None:
 def test_clients_that_left_are_counted_and_stop_a_delivery() -> None:
     alliance = Alliance(clients(1, 2, 3))
     alliance.sender_ids = clients(1, 3, 4)
-    assert alliance.sender.departed(alliance.sender_ids) == 1
+    assert alliance.sender.size - alliance.sender.standing(alliance.sender_ids).sum() == 1
     with pytest.raises(EpochDiffers):
         alliance.pair(clients(1))
     assert alliance.sender.spent == 0

@@ -82,16 +82,13 @@ class SenderEpoch:
         return sum(len(prints) for prints in self.lists)
 
     def standing(self, ids: Sequence[bytes]) -> Standing:
-        """For each of these distinct identifiers, whether it stands in a list. Raises EpochOver."""
+        """For each of these distinct identifiers, whether it stands in a list. Raises EpochOver.
+
+        Where fewer stand there than `size`, clients left or took back their consent: they stand in the receiver's lists
+        until the epoch ends.
+        """
         self._check_open()
         return lists.find(self._fingerprints(ids), self._all()) >= 0
-
-    def departed(self, ids: Sequence[bytes]) -> int:
-        """How many identifiers of the lists are not among these: clients that left, or took back their consent.
-
-        They stand in the receiver's lists until the epoch ends.
-        """
-        return self.size - int(self.standing(ids).sum())
 
     def book(self, points: int, now: datetime) -> None:
         """Promise evaluations to a job. Raises EpochOver, PointsSpent; then nothing is booked."""
