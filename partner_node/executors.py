@@ -20,6 +20,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Protocol
 
 from privacy.errors import Failure, Kind
+from privacy.psi.oprf.ahead import Begin, Begun
 
 log = logging.getLogger(__name__)
 PROCESSES = "processes"
@@ -33,13 +34,6 @@ class ExecutorUnreachable(Failure):
     kind = Kind.UNAVAILABLE
     en = "the executor {address} of [matching] in node.toml can't be used: {why}"
     zh = "node.toml 中 [matching] 的执行器 {address} 不可用：{why}"
-
-
-class Begun(Protocol):
-    """A part that is computed while its caller goes on."""
-
-    def result(self) -> Any:
-        """Waits for it."""
 
 
 class Executor(Protocol):
@@ -107,12 +101,7 @@ class Processes(_Local):
         listed = list(tasks)
         if min(len(listed), self._workers) < 2:
             return [function(task) for task in listed]
-        try:
-            return list(self._started().map(function, listed))
-        except BrokenProcessPool:
-            log.warning("a worker process died; its parts are computed again")
-            self._pool = None
-            return list(self._started().map(function, listed))
+        return _results(self.begin, function, listed)
 
     def local(self, function: Work, tasks: Iterable[Any]) -> Iterable[Any]:
         return self.parts(function, tasks)
@@ -171,7 +160,7 @@ class Dask(_Local):
         listed = list(tasks)
         if len(listed) < 2:
             return [function(task) for task in listed]
-        return [begun.result() for begun in [self.begin(function, task) for task in listed]]
+        return _results(self.begin, function, listed)
 
     def begin(self, function: Work, task: Any) -> Begun:
         """One part. Raises ExecutorUnreachable, here or when its result is asked for."""
@@ -213,6 +202,11 @@ class _Distant:
             return act()
         except (OSError, TimeoutError) as error:
             raise ExecutorUnreachable(address=self._name, why=type(error).__name__) from None
+
+
+def _results(begin: Begin, function: Work, tasks: list[Any]) -> list[Any]:
+    """All are begun before the first is waited for."""
+    return [begun.result() for begun in [begin(function, task) for task in tasks]]
 
 
 def _end_with_parent() -> None:
