@@ -5,7 +5,7 @@ processes, the engines of a case in turn; the receiver's result is compared with
 them the product: two nodes through a hub (benchmarks/matching_alliance.py), founded once for each case.
 
 ECOHUB_BENCH_SIZES=4096,1024x1048576 are the cases (receiver x sender, one number for both), ECOHUB_BENCH_RUNS=1 the
-runs, ECOHUB_BENCH_ENGINES=relay,listed the engines. What is left out is not judged. All of it takes about an hour.
+runs, ECOHUB_BENCH_ENGINES=relay,listed the engines. What is left out is not judged. All of it takes one to two hours.
 """
 
 import os

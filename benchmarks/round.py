@@ -38,14 +38,15 @@ UNITS = ("s", "s", "B", "B")
 UPLOAD_BYTES = 6.1  # of a parameter, as the benchmark aggregation measures them
 # of the hub's process for each node more: sums are streamed, but uploads that come at the same moment are in transit
 GROWTH_BYTES_MAX = 2 * UPLOAD_BYTES * 1_000_869
+FEW, MANY = 3, 10  # nodes between which it is taken
 
 
 def run() -> None:
     peers = environment.python()
     cases = (
         Case(name=TINY, nodes=3, rounds=20 * RUNS + 1),
-        Case(name=MILLION, nodes=3, rounds=2 * RUNS + 1, hidden=MILLION_UNITS),
-        Case(name=MILLION, nodes=10, rounds=3, hidden=MILLION_UNITS),
+        Case(name=MILLION, nodes=FEW, rounds=2 * RUNS + 1, hidden=MILLION_UNITS),
+        Case(name=MILLION, nodes=MANY, rounds=3, hidden=MILLION_UNITS),
         Case(name="10,000 parameters", nodes=20, rounds=4, hidden=(90, 89)),
     )
     rows = round_alliance.measured(cases)
@@ -84,7 +85,7 @@ def _median(rows: Sequence[Row], case: str, engine: str = "EcoHub", metric: str 
 
 def targets(rows: Sequence[Row]) -> list[Target]:
     """The issue's targets."""
-    memory = [_median(rows, f"{MILLION}, {nodes} nodes", metric=round_alliance.HUB_MEMORY) for nodes in (3, 10)]
+    memory = [_median(rows, f"{MILLION}, {nodes} nodes", metric=round_alliance.HUB_MEMORY) for nodes in (FEW, MANY)]
     local = next(r for r in rows if r.case.startswith("LocalGrid"))
     tiny, million = (_median(rows, f"{name}, 3 nodes") for name in (TINY, MILLION))
     return [
@@ -92,8 +93,8 @@ def targets(rows: Sequence[Row]) -> list[Target]:
         Target(what=f"{MILLION}, encrypted, 3 nodes: a round", figure=million, limit=MILLION_SECONDS_MAX, unit="s"),
         Target(what=f"{local.case}: the whole run", figure=local.median, limit=LOCAL_SECONDS_MAX, unit="s"),
         Target(
-            what="the hub's memory for each node more, 3 to 10: two uploads",
-            figure=(memory[1] - memory[0]) / 7,
+            what=f"the hub's memory for each node more, {FEW} to {MANY}: two uploads",
+            figure=(memory[1] - memory[0]) / (MANY - FEW),
             limit=GROWTH_BYTES_MAX,
             unit="B",
         ),

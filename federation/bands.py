@@ -11,7 +11,7 @@ from math import fsum
 import numpy as np
 from numpy.typing import NDArray
 
-from federation.metrics import TOP, Floats
+from federation.metrics import TOP, Floats, ppm
 
 TENTHS = 10
 ROWS_MIN = 50  # design rule e
@@ -83,9 +83,9 @@ def _band(label: NDArray[np.bool_], chance: Floats, weights: Floats, group: NDAr
     total = fsum(own)  # correctly rounded sums: the figures are the same in whatever order the rows stand
     return Band(
         rows=int(group.sum()),
-        share_ppm=_ppm(total / fsum(weights)),
-        predicted_ppm=_ppm(fsum(own * chance[group]) / total),
-        observed_ppm=_ppm(fsum(own * label[group]) / total),
+        share_ppm=ppm(total / fsum(weights)),
+        predicted_ppm=ppm(fsum(own * chance[group]) / total),
+        observed_ppm=ppm(fsum(own * label[group]) / total),
     )
 
 
@@ -108,7 +108,3 @@ def _above(score: Floats, weights: Floats) -> tuple[Floats, Floats, NDArray[np.i
     distinct, group = np.unique(-score, return_inverse=True)
     own = np.bincount(group, weights=weights, minlength=len(distinct)).astype(np.float64)
     return np.cumsum(own) - own, own, group.astype(np.int64)
-
-
-def _ppm(value: float) -> int:
-    return round(float(value) * 1_000_000)

@@ -20,6 +20,7 @@ BINS = 512  # of a histogram of scores
 SCORE_MAX = 12.0  # log-odds: a chance of 6 in a million
 FIGURES = ("auc", "average_precision", "top_decile_precision", "log_loss", "brier")
 LOSSES = ("log_loss", "brier")  # lower is better
+PPM = 1_000_000
 TOP = 0.1  # the share of clients that a campaign would call first
 
 
@@ -30,6 +31,15 @@ class Estimate:
     value_ppm: int
     low_ppm: int
     high_ppm: int
+
+    @property
+    def parts(self) -> tuple[float, float, float]:
+        """(low, value, high) as fractions."""
+        return self.low_ppm / PPM, self.value_ppm / PPM, self.high_ppm / PPM
+
+    @property
+    def excludes_zero(self) -> bool:
+        return self.low_ppm > 0 or self.high_ppm < 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,8 +238,8 @@ def _squares(label: NDArray[np.bool_], log_odds: Floats) -> Floats:
 
 def _estimate(value: float, drawn: Floats) -> Estimate:
     low, high = np.percentile(drawn, PERCENTILES)
-    return Estimate(value_ppm=_ppm(value), low_ppm=_ppm(low), high_ppm=_ppm(high))
+    return Estimate(value_ppm=ppm(value), low_ppm=ppm(low), high_ppm=ppm(high))
 
 
-def _ppm(value: float) -> int:
+def ppm(value: float) -> int:
     return round(float(value) * 1_000_000)

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from federation.schema.offer import KEY
+from federation.schema import offer
 from hub.cli_common import Cli, options
 from hub.cli_features import features
 from hub.cli_match import match
@@ -49,7 +49,7 @@ def jobs(cli: Cli, kind: str | None) -> None:
 def _asset(cli: Cli, asset: Mapping[str, Any]) -> str:
     """ "clients (1000-4999, 12 columns, 9 standard features)"."""
     columns, standard = cli.word("columns", "列"), cli.word("standard features", "个标准特征")
-    mapped = len(asset.get(KEY, {"features": {}})["features"])
+    mapped = len(offer.features(asset))
     parts = (asset["rows"], f"{len(asset['columns'])} {columns}", *([f"{mapped} {standard}"] if mapped else []))
     return f"{asset['name']} ({', '.join(parts)})"
 

@@ -6,9 +6,8 @@ from typing import Any
 
 import click
 
-from federation.schema import coverage, standard
+from federation.schema import coverage, offer, standard
 from federation.schema.coverage import Coverage
-from federation.schema.offer import KEY
 from federation.schema.values import Catalogue
 from hub.cli_common import Cli, options
 from hub.records import Head
@@ -55,8 +54,7 @@ def every(partners: Sequence[Mapping[str, Any]]) -> Iterator[Offered]:
     """All that partners publish; one that published before there was a catalogue offers nothing here."""
     for item in partners:
         for asset in item["assets"]["body"]["assets"] if item["assets"] else []:
-            profile = asset.get(KEY, {"features": {}})
-            for name, found in profile["features"].items():
+            for name, found in offer.features(asset).items():
                 yield Offered(
                     feature=name,
                     partner=item["partner"],
@@ -65,7 +63,7 @@ def every(partners: Sequence[Mapping[str, Any]]) -> Iterator[Offered]:
                     class_=found["class"],
                     purposes=tuple(found["purposes"]),
                     rows=str(asset.get("rows", "")),
-                    catalogue=profile["catalogue"],
+                    catalogue=asset[offer.KEY]["catalogue"],
                 )
 
 

@@ -9,28 +9,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-from federation.metrics import FIGURES
+from federation.metrics import FIGURES, PPM, Estimate
 from hub.run_report import ReportUnreadable
-
-PPM = 1_000_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
-    """A figure with its 95 % interval, in parts per million."""
-
-    value_ppm: int
-    low_ppm: int
-    high_ppm: int
-
-    @property
-    def parts(self) -> tuple[float, float, float]:
-        """(low, value, high) as fractions."""
-        return self.low_ppm / PPM, self.value_ppm / PPM, self.high_ppm / PPM
-
-    @property
-    def excludes_zero(self) -> bool:
-        return self.low_ppm > 0 or self.high_ppm < 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +29,8 @@ class Card:
 
     holders: tuple[str, ...]
     columns: int
-    figures: Mapping[str, Interval | None]  # by FIGURES
-    uplifts: Mapping[str, Interval | None]  # by FIGURES; above 0 is better
+    figures: Mapping[str, Estimate | None]  # by FIGURES
+    uplifts: Mapping[str, Estimate | None]  # by FIGURES; above 0 is better
     method: str | None  # of its calibration
     bands: tuple[Band, ...]  # highest chances first
     raw_log_loss: float | None  # of a record before calibration
@@ -142,14 +122,14 @@ def _read(found: Mapping[str, Any]) -> Profile:
 
 def _card(variant: Mapping[str, Any]) -> Card:
     method, raw = variant.get("calibration", {}).get("method"), variant.get("log_loss_ppm")
-    figures = {name: _interval(variant.get(name)) for name in FIGURES}
+    figures = {name: _estimate(variant.get(name)) for name in FIGURES}
     if figures["auc"] is None:
         raise ValueError("a scorecard has no AUC")
     return Card(
         holders=tuple(map(str, variant["holders"])),
         columns=int(variant["columns"]),
         figures=figures,
-        uplifts={name: _interval(variant.get(f"{name}_uplift")) for name in FIGURES},
+        uplifts={name: _estimate(variant.get(f"{name}_uplift")) for name in FIGURES},
         method=None if method is None else str(method),
         bands=tuple(
             Band(
@@ -165,7 +145,7 @@ def _card(variant: Mapping[str, Any]) -> Card:
     )
 
 
-def _interval(value: Mapping[str, Any] | None) -> Interval | None:
+def _estimate(value: Mapping[str, Any] | None) -> Estimate | None:
     if value is None:
         return None
-    return Interval(**{name: int(value[name]) for name in ("value_ppm", "low_ppm", "high_ppm")})
+    return Estimate(**{name: int(value[name]) for name in ("value_ppm", "low_ppm", "high_ppm")})

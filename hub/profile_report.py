@@ -6,8 +6,9 @@ does not hold, or that would describe too few clients, are shown as absent, with
 
 from collections.abc import Mapping, Sequence
 
+from federation.metrics import Estimate
 from hub import page, plots
-from hub.profile_record import Card, Interval, Profile
+from hub.profile_record import Card, Profile
 from hub.run_report import Note
 from privacy.printable import printable
 
@@ -33,7 +34,7 @@ PERFECT = ("as predicted", "与预测一致")
 BY_LOT = ("by lot", "随机")
 
 
-def uplift(interval: Interval | None) -> Note:
+def uplift(interval: Estimate | None) -> Note:
     """ "+0.031 (0.012 to 0.049)", or that there is none to be measured: the interval holds zero."""
     if interval is None:
         return "not shown", "不显示"
@@ -274,7 +275,7 @@ def _table(names: Sequence[str], lines: Sequence[Sequence[str]], lang: str) -> s
     return page.table(page.heads(names, lang), [[printable(cell) for cell in line] for line in lines])
 
 
-def _figure(interval: Interval | None) -> str:
+def _figure(interval: Estimate | None) -> str:
     if interval is None:
         return "-"
     low, value, high = interval.parts

@@ -23,7 +23,6 @@ NO_BUDGET = (
     "node.toml sets one",
     "没有数据资产设有隐私预算，也没有加噪结果的记录；可在 node.toml 的 [[asset]] 下以 privacy_budget 设置",
 )
-NO_OFFER: dict[str, Any] = {"features": {}}
 LEVELS = click.Choice(["debug", "info", "warning", "error"])
 
 
@@ -113,7 +112,7 @@ def publish(cli: Cli) -> None:
     found = cli.call("publish")
     columns = ("asset", "rows", "columns", "standard features", "purposes")
     rows = [
-        (a["name"], a["rows"], len(a["columns"]), len(a.get(offer.KEY, NO_OFFER)["features"]), ", ".join(a["purposes"]))
+        (a["name"], a["rows"], len(a["columns"]), len(offer.features(a)), ", ".join(a["purposes"]))
         for a in found["assets"]
     ]
     cli.show(found, lambda: cli.table(columns, rows))

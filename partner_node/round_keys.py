@@ -25,10 +25,8 @@ KEEP = (
 DROP = "DELETE FROM round_key WHERE job = ? AND name = ?"
 # what is remembered for the whole job grows with its rounds; it is looked up by its name, and not iterated over
 REMEMBERED = ("answered/", "lanes/", "round/", "used/")
-OVERVIEW = (
-    "SELECT name, CASE WHEN length(value) <= ? THEN value END FROM round_key WHERE job = ?"
-    " AND name NOT GLOB ? AND name NOT GLOB ? AND name NOT GLOB ? AND name NOT GLOB ?"
-)
+OVERVIEW = "SELECT name, CASE WHEN length(value) <= ? THEN value END FROM round_key WHERE job = ?"
+OVERVIEW += " AND name NOT GLOB ?" * len(REMEMBERED)
 ONE = "SELECT value FROM round_key WHERE job = ? AND name = ?"
 BESIDE = "SELECT name, value FROM round_key WHERE job = ? AND name >= ? AND name < ?"
 

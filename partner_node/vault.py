@@ -40,15 +40,14 @@ class Vault:
         kept = [(client, key) for client, key in zip(found.ids, keys, strict=True) if key in consents]
         if not kept:
             raise NoConsent(asset=asset.name, purpose=grant.purpose)
-        without_consent, until = len(found.ids) - len(kept), min(consents[key] for _, key in kept)
         return Identifiers(
             ids=PackedIdentifiers.of(client for client, _ in kept),
             row_keys=PackedIdentifiers.of(key for _, key in kept),
             rejected={reason.value: count for reason, count in found.rejected.items()},
             duplicates=found.duplicates,
-            without_consent=without_consent,
+            without_consent=len(found.ids) - len(kept),
             unknown_region=found.unknown_region,
-            until=until,
+            until=min(consents[key] for _, key in kept),
         )
 
     def features(self, grant: Grant, row_keys: Sequence[bytes], now: datetime) -> Columns:

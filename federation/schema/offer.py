@@ -31,6 +31,11 @@ def make(
     }
 
 
+def features(asset: Mapping[str, Any]) -> dict[str, Any]:
+    """Feature -> its column, class and purposes; {} of an asset that says nothing."""
+    return dict(asset[KEY]["features"]) if KEY in asset else {}
+
+
 def check(asset: Mapping[str, Any]) -> None:
     """Raises OfferInvalid unless what an asset says under `profile` fits the asset's own columns and purposes.
 

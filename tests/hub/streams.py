@@ -185,3 +185,12 @@ def served_hub(folder: Path, *names: str, **changes: str | int) -> Iterator[Serv
         for stream in made.streams:
             stream.close()
         running.stop()
+
+
+def publish(hub: ServedHub, who: Party, asset: Any) -> None:
+    """A partner's node says over its stream what it offers: this one asset."""
+    document = who.sign("assets", {"partner": who.id, "assets": [asset]})
+    stream = hub.stream(who).welcomed()
+    stream.say(Message(id=f"assets/{who.id}", kind="assets", head={"assets": document.to_value()}))
+    assert stream.message().kind == "ok"
+    stream.close()

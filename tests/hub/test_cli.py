@@ -11,39 +11,30 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ecowire import evidence, status
-from ecowire.stream import Message
 from hub import authority, cli, cli_data, cli_jobs, client, person_files, proposals
 from hub.client import PersonInvalid
 from hub.store import Transaction
 from privacy.errors import Failure
-from tests.hub.alliance import Party, party
-from tests.hub.streams import ServedHub, served_hub
+from tests.hub.alliance import party
+from tests.hub.streams import ServedHub, publish, served_hub
 
 pytestmark = pytest.mark.slow_flow
+ASSET = {
+    "name": "clients",
+    "id_column": "client_id",
+    "id_type": "resident_id",
+    "columns": {"AGE": "C1", "Y": "C2"},
+    "rows": "1000-4999",
+    "purposes": ["profile"],
+}
 
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedHub]:
     with served_hub(tmp_path_factory.mktemp("hub"), "broker", "insurer") as made:
         for who in made.parties.values():
-            publish(made, who)
+            publish(made, who, ASSET)
         yield made
-
-
-def publish(hub: ServedHub, who: Party) -> None:
-    asset = {
-        "name": "clients",
-        "id_column": "client_id",
-        "id_type": "resident_id",
-        "columns": {"AGE": "C1", "Y": "C2"},
-        "rows": "1000-4999",
-        "purposes": ["profile"],
-    }
-    document = who.sign("assets", {"partner": who.id, "assets": [asset]})  # type: ignore[list-item]
-    stream = hub.stream(who).welcomed()
-    stream.say(Message(id=f"assets/{who.id}", kind="assets", head={"assets": document.to_value()}))
-    assert stream.message().kind == "ok"
-    stream.close()
 
 
 @pytest.fixture(scope="module")

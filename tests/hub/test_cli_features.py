@@ -6,11 +6,9 @@ from typing import Any
 
 import pytest
 
-from ecowire.stream import Message
 from federation.schema import coverage, offer, standard
 from hub import cli_data, cli_features, person_files
-from tests.hub.alliance import Party
-from tests.hub.streams import ServedHub, served_hub
+from tests.hub.streams import ServedHub, publish, served_hub
 from tests.hub.test_cli import run
 
 CATALOGUE = standard.load()
@@ -48,16 +46,8 @@ def test_what_partners_offer_is_read_from_what_they_signed() -> None:
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedHub]:
     with served_hub(tmp_path_factory.mktemp("hub"), "broker", "insurer") as made:
         for who in made.parties.values():
-            publish(made, who)
+            publish(made, who, asset(mapped=who.id == "broker"))
         yield made
-
-
-def publish(hub: ServedHub, who: Party) -> None:
-    body: Any = {"partner": who.id, "assets": [asset(mapped=who.id == "broker")]}
-    stream = hub.stream(who).welcomed()
-    stream.say(Message(id=f"assets/{who.id}", kind="assets", head={"assets": who.sign("assets", body).to_value()}))
-    assert stream.message().kind == "ok"
-    stream.close()
 
 
 @pytest.fixture(scope="module")

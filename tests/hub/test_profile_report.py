@@ -7,9 +7,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from federation.metrics import Estimate
 from federation.plan import TrainingPlan
 from hub import profile_record, profile_report
-from hub.profile_record import Interval
 from hub.run_report import ReportUnreadable
 from privacy import canonical
 from tests.federation.alliance import body, pump, synthetic
@@ -62,7 +62,7 @@ def old(found: Any) -> Any:
 )
 def test_an_uplift_has_its_interval_or_is_none(ppm: tuple[int, int, int], english: str, chinese: str) -> None:
     value, low, high = ppm
-    assert profile_report.uplift(Interval(value_ppm=value, low_ppm=low, high_ppm=high)) == (english, chinese)
+    assert profile_report.uplift(Estimate(value_ppm=value, low_ppm=low, high_ppm=high)) == (english, chinese)
 
 
 def test_the_baseline_is_the_label_holder_with_its_columns_by_name(found: Any) -> None:
