@@ -9,7 +9,7 @@ frequent value would turn a moment into a statement about those few clients, so 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -37,12 +37,13 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A party's rows of the aligned clients, in the common order. `label` and `survey_weights` only at its holder."""
+    """A party's rows of the aligned clients, in the common order; from `label` on, the label holder alone has them."""
 
     tokens: tuple[str, ...]
     columns: Columns
     label: NDArray[Any] | None = None
     survey_weights: NDArray[Any] | None = None
+    groups: Columns = field(default_factory=dict)  # attributes that fairness is measured by; never features
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from federation import plan_fields
+from federation import plan_fields, plan_models
 from federation.errors import HiddenAlignmentRefused, PlanInvalid
 from federation.plan_fields import COLUMNS_MAX, PARTNERS_MAX, ROWS_MAX
 from federation.plan_horizontal import SHAPE, HorizontalPlan
+from federation.plan_models import Fairness, Logistic, Trees, Validation
 from privacy import canonical
 from privacy.errors import Failure
 from privacy.ids import Digest, PartnerId, parse_client_token, parse_digest
@@ -33,8 +34,10 @@ _INTEGERS = {  # field: (least, most). The floors are rules, not tastes: below t
 }
 _REQUIRED = {"parties", "purpose", "expires", "nonce", "disclosure", "alignment", "model", "label", "split_salt"}
 _OPTIONAL = {"kind", "version", "title", "alignment_mode", "survey_weights"}
+_MODEL_OPTIONS = {"bins", "validation", "logistic", "trees", "contribution", "fairness"}
+_NOT_BUILT = ("bins", "validation", "logistic", "trees", "contribution", "fairness")
 _PARTY_REQUIRED = {"partner", "role", "asset", "columns", "id_column"}
-_PARTY_OPTIONAL = {"signing", "sealing", "chain", "name", "id_type"}
+_PARTY_OPTIONAL = {"signing", "sealing", "chain", "name", "id_type", "binned"}
 LABEL_HOLDER, FEATURE_HOLDER = "label_holder", "feature_holder"
 
 
@@ -47,6 +50,7 @@ class PlanParty:
     asset: str
     id_column: str
     columns: tuple[str, ...]
+    binned: tuple[str, ...] = ()  # those of them that enter as bins rather than as numbers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +73,12 @@ class TrainingPlan:
     score_budget: int  # score vectors one column set may disclose over its lifetime
     valid_days: int
     survey_weights: str | None = None  # the label holder's column of weights that measures are taken with
+    bins: int = 0  # bins of each binned column at most; 0 where no column is binned
+    validation: Validation | None = None
+    logistic: Logistic | None = None
+    trees: Trees | None = None
+    contribution: bool = False  # each feature holder's part in the held-out gain is measured
+    fairness: Fairness | None = None
 
     @property
     def label_holder(self) -> PartnerId:
@@ -82,6 +92,11 @@ class TrainingPlan:
     @property
     def partners(self) -> tuple[PartnerId, ...]:
         return tuple(p.partner for p in self.parties)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The label holder's columns by which gaps between groups are measured."""
+        return self.fairness.groups if self.fairness else ()
 
     def party(self, partner: str) -> PlanParty:
         """One party's part. Raises PlanInvalid for a partner that is not in the plan."""
@@ -106,7 +121,7 @@ class TrainingPlan:
     @classmethod
     def from_body(cls, body: Mapping[str, Any]) -> "TrainingPlan":
         """The plan of a "train" proposal's body. Raises PlanInvalid (naming the field) or HiddenAlignmentRefused."""
-        plan_fields.fields(body, _REQUIRED | set(_INTEGERS), _OPTIONAL, "body")
+        plan_fields.fields(body, _REQUIRED | set(_INTEGERS), _OPTIONAL | _MODEL_OPTIONS, "body")
         _constants(body)
         parties = _parties(body["parties"])
         label_column = _label(body["label"], parties)
@@ -119,14 +134,22 @@ class TrainingPlan:
         except Failure as failure:
             raise PlanInvalid(field="alignment", why=failure.message()) from None
         salt = plan_fields.hex_bytes(body["split_salt"], "split_salt", 16)
+        survey_weights = _survey_weights(body, parties, label_column)
+        model, logistic, trees = plan_models.read_model(body)
         return cls(
             digest=digest,
             alignment=alignment,
-            model="moments",
+            model=model,
             parties=parties,
             label_column=label_column,
-            survey_weights=_survey_weights(body, parties, label_column),
+            survey_weights=survey_weights,
             split_salt=salt,
+            bins=_bins(body, parties, model),
+            validation=plan_models.read_validation(body["validation"]) if "validation" in body else None,
+            logistic=logistic,
+            trees=trees,
+            contribution=_flag(body, "contribution"),
+            fairness=_fairness(body, parties, label_column, survey_weights),
             **numbers,
         )
 
@@ -152,12 +175,15 @@ def order_digest(tokens: Sequence[str]) -> str:
 
 
 def _constants(body: Mapping[str, Any]) -> None:
-    for name, allowed in (("kind", ("train",)), ("version", (1,)), ("model", ("moments",))):
+    for name, allowed in (("kind", ("train",)), ("version", (1,))):
         if name in body and (body[name] not in allowed or isinstance(body[name], bool)):
             raise PlanInvalid(field=name, why=f"{allowed[0]} is expected")
     if (mode := body.get("alignment_mode", "align")) != "align":
         raise HiddenAlignmentRefused(mode=str(mode)[:40])
     plan_fields.agreement(body)
+    for name in _NOT_BUILT:
+        if name in body:
+            raise PlanInvalid(field=name, why="no model of this version has it")
 
 
 def _parties(value: Any) -> tuple[PlanParty, ...]:
@@ -189,6 +215,39 @@ def _party(value: Any) -> PlanParty:
         asset=plan_fields.text(value["asset"], "asset"),
         id_column=plan_fields.text(value["id_column"], "id_column"),
         columns=names,
+        binned=_binned(value, names, str(partner)),
+    )
+
+
+def _binned(value: Mapping[str, Any], columns: tuple[str, ...], partner: str) -> tuple[str, ...]:
+    named = plan_fields.texts(value.get("binned", []), "binned", 0, len(columns))
+    if outside := sorted(set(named) - set(columns)):
+        raise PlanInvalid(field="binned", why=f"{', '.join(outside)} is no column that {partner} brings")
+    return tuple(name for name in columns if name in named)
+
+
+def _bins(body: Mapping[str, Any], parties: tuple[PlanParty, ...], model: str) -> int:
+    """How many bins; they go with binned columns or with trees, and these need them."""
+    needed = model == plan_models.TREES or any(party.binned for party in parties)
+    if ("bins" in body) != needed:
+        raise PlanInvalid(field="bins", why="it goes with binned columns or trees, and these need it")
+    return plan_fields.integer(body["bins"], "bins", *plan_models.BINS) if needed else 0
+
+
+def _flag(body: Mapping[str, Any], name: str) -> bool:
+    if not isinstance(value := body.get(name, False), bool):
+        raise PlanInvalid(field=name, why="true or false is expected")
+    return value
+
+
+def _fairness(
+    body: Mapping[str, Any], parties: tuple[PlanParty, ...], label_column: str, survey_weights: str | None
+) -> Fairness | None:
+    if "fairness" not in body:
+        return None
+    holder = next(party for party in parties if party.role == LABEL_HOLDER)
+    return plan_models.read_fairness(
+        body["fairness"], {*holder.columns, holder.id_column, label_column, survey_weights or ""}
     )
 
 

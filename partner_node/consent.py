@@ -231,7 +231,8 @@ def _named_columns(body: Mapping[str, Any], partner: str, asset: str) -> set[str
             if "columns" in body:  # every party has the same: a horizontal plan
                 return {column["name"] for column in body["columns"]} | {label["column"]}
             holds_label = label.get("partner") == partner and label.get("asset") == asset
-            own = {label["column"], body.get("survey_weights")} - {None} if holds_label else set()
+            beside = {label.get("column"), body.get("survey_weights"), *body.get("fairness", {}).get("groups", [])}
+            own = beside - {None} if holds_label else set()
             for field in ("sum", "labels"):  # of a match: the column added up, or given for each shared client
                 taken = body.get(field, {})
                 own |= {taken["column"]} if taken.get("partner") == partner else set()

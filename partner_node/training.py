@@ -205,8 +205,9 @@ class Training:
         holds_label = plan.label_holder == self._node.settings.partner
         label = columns.pop(plan.label_column) if holds_label else None
         weights = columns.pop(plan.survey_weights) if holds_label and plan.survey_weights else None
+        groups = {name: columns.pop(name) for name in plan.groups} if holds_label else {}
         tokens = tuple(row.token for row in aligned)
-        table = Table(tokens=tokens, columns=columns, label=label, survey_weights=weights)
+        table = Table(tokens=tokens, columns=columns, label=label, survey_weights=weights, groups=groups)
         self._inputs = _Inputs(run=plan.digest, revision=revision, aligned=aligned, table=table)
         return self._inputs
 
@@ -219,7 +220,7 @@ class Training:
         if own.role != LABEL_HOLDER:
             return own.columns
         beside = (plan.label_column, plan.survey_weights) if plan.survey_weights else (plan.label_column,)
-        return (*own.columns, *beside)
+        return (*own.columns, *beside, *plan.groups)
 
     def _check_alignment(self, plan: TrainingPlan) -> None:
         """Raises ProposalInvalid where a party took no part in the plan's alignment."""

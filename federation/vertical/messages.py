@@ -18,6 +18,7 @@ from privacy.packing import Packed
 
 PROTOCOL = 1
 DIGEST = re.compile(r"[0-9a-f]{64}")
+ROUND = re.compile(r"[1-9][0-9]{0,4}")
 Content: TypeAlias = dict[str, Packed]
 
 FIELDS: dict[str, frozenset[str]] = {
@@ -35,6 +36,8 @@ FIELDS: dict[str, frozenset[str]] = {
     "weights": frozenset({"weights", "announced"}),  # label holder to holder: its own rows of every variant it is in
     "scores": frozenset({"small", "full"}),  # holder to label holder: rounded partial scores
 }
+NUMBERED: frozenset[str] = frozenset()  # kinds of rounds: each is sent as "kind:round", from round 1
+ROUNDS_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +50,7 @@ class Outgoing:
 
 def encode(run: str, kind: str, content: Content) -> bytes:
     """The bytes of one message."""
-    assert set(content) == FIELDS[kind], f"fields of {kind}"
+    assert set(content) == FIELDS[kind.partition(":")[0]], f"fields of {kind}"
     return packing.pack({"protocol": PROTOCOL, "run": run, "kind": kind, "content": content})
 
 
@@ -64,11 +67,24 @@ def decode(sender: str, run: str, data: bytes) -> tuple[str, Content]:
     if value["run"] != run:
         raise StepMalformed(partner=sender, why="another run")
     kind, content = value["kind"], value["content"]
-    if not isinstance(kind, str) or kind not in FIELDS:
+    if not isinstance(kind, str) or not _known(kind):
         raise StepMalformed(partner=sender, why="an unknown step")
-    if not isinstance(content, dict) or set(content) != FIELDS[kind]:
+    if not isinstance(content, dict) or set(content) != FIELDS[kind.partition(":")[0]]:
         raise StepMalformed(partner=sender, why=f"the fields of {kind}")
     return kind, content
+
+
+def in_round(kind: str, number: int) -> str:
+    """The kind of a message that belongs to a round."""
+    assert kind in NUMBERED and 1 <= number <= ROUNDS_MAX, f"round {number} of {kind}"
+    return f"{kind}:{number}"
+
+
+def _known(kind: str) -> bool:
+    base, colon, number = kind.partition(":")
+    if base not in NUMBERED:
+        return kind in FIELDS
+    return colon == ":" and ROUND.fullmatch(number) is not None and int(number) <= ROUNDS_MAX
 
 
 @dataclass(frozen=True, slots=True)

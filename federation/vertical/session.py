@@ -6,7 +6,7 @@ depends on has been checked. `dump` holds all that is needed to go on after a cr
 transaction that stores the answer. After a Failure the session is over.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -138,6 +138,13 @@ class Session:
 
     def _restore_parts(self, parts: dict[str, Any]) -> None:
         assert not parts, "a subclass that dumps parts restores them"
+
+    def _skip(self, names: Collection[str]) -> None:
+        """Steps that will not happen, because a run ended its rounds early. What they would wait for is refused now."""
+        gone = [step for step in self._steps if step.name in names and step.name not in self._fired]
+        assert len(gone) == len(names), "only steps that have not fired are skipped"
+        self._fired += [step.name for step in gone]
+        self._seen |= {needed for step in gone for needed in step.needs}
 
     def _advance(self) -> list[Outgoing]:
         """Fire every step that can fire, in the table's order, until none can."""

@@ -36,7 +36,9 @@ def test_one_holder_alone_is_also_all_of_them() -> None:
 
 
 BAD: dict[str, tuple[str, dict[str, Any]]] = {
-    "another model": ("model", {"model": "trees"}),
+    "another model": ("model", {"model": "forest"}),
+    "trees without their bounds": ("trees", {"model": "trees"}),
+    "bounds of another model": ("logistic", {"logistic": {"rounds": 6, "plateau_ppm": 100}}),
     "another kind": ("kind", {"kind": "match"}),
     "a later version": ("version", {"version": 2}),
     "a version that is a truth value": ("version", {"version": True}),

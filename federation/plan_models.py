@@ -1,0 +1,121 @@
+"""The models a vertical plan may choose, and how each is chosen, bounded and checked: small values of the plan.
+
+    moments    the scorecard solved from protected moments (the default); no score of a client exists while it trains
+    logistic   the same, refined by rounds of logistic regression over rounded partial scores
+    trees      boosted trees over bins that every party forms of its own columns
+
+`validation` (folds, a ridge path) goes with moments and logistic; every field is a bound that people approve.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from federation import plan_fields
+from federation.errors import PlanInvalid
+
+MOMENTS, LOGISTIC, TREES = "moments", "logistic", "trees"
+MODELS = (MOMENTS, LOGISTIC, TREES)
+RIDGE_MILLI = (1, 1_000_000)
+RIDGES_MAX = 16
+BINS = (2, 32)
+GROUPS_MAX = 8
+
+_VALIDATION = {"folds": (2, 10)}
+_LOGISTIC = {"rounds": (1, 15), "plateau_ppm": (0, 100_000)}
+_TREES = {
+    "trees": (1, 50),
+    "depth": (1, 4),
+    "rate_milli": (10, 1_000),
+    "leaf_rows": (20, 1_000_000),
+    "sample_ppm": (100_000, 1_000_000),
+    "columns_ppm": (100_000, 1_000_000),
+    "patience": (0, 50),
+}
+_LIMITS = {"selection_gap_ppm": (0, 1_000_000), "true_positive_gap_ppm": (0, 1_000_000), "group_rows": (20, 1_000_000)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validation:
+    """Cross-validation on the train rows by fold-wise moments."""
+
+    folds: int
+    ridge_path_milli: tuple[int, ...] = ()  # penalties to choose from, rising; empty where the plan's own stands
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logistic:
+    """Refinement by logistic rounds: each discloses one rounded, masked score vector of the train rows."""
+
+    rounds: int  # at most
+    plateau_ppm: int  # rounds end once the train log-loss falls by less than this share
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trees:
+    """Boosted trees. Bins are the plan's `bins`."""
+
+    trees: int
+    depth: int
+    rate_milli: int  # learning rate in thousandths
+    leaf_rows: int  # train rows a leaf has at least
+    sample_ppm: int  # share of train rows of each tree
+    columns_ppm: int  # share of columns of each tree
+    patience: int  # trees without a gain before the rest is left out; 0 = all trees are grown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fairness:
+    """Gaps between groups of clients, by attributes the label holder has; a release above a limit is blocked."""
+
+    groups: tuple[str, ...]  # columns of the label holder's asset
+    selection_gap_ppm: int  # largest difference of two groups' shares of selected clients
+    true_positive_gap_ppm: int  # the same among clients whose label is 1
+    group_rows: int  # test rows below which a group is not shown
+
+
+def read_validation(value: Any) -> Validation:
+    found = plan_fields.fields(value, set(_VALIDATION), {"ridge_path_milli"}, "validation")
+    return Validation(
+        **plan_fields.integers(found, _VALIDATION), ridge_path_milli=_ridges(found.get("ridge_path_milli", []))
+    )
+
+
+def read_logistic(value: Any) -> Logistic:
+    return Logistic(**_numbers(value, _LOGISTIC, LOGISTIC))
+
+
+def read_trees(value: Any) -> Trees:
+    return Trees(**_numbers(value, _TREES, TREES))
+
+
+def read_fairness(value: Any, taken: Collection[str]) -> Fairness:
+    """taken: columns that are features, the label, weights or the identifier. Raises PlanInvalid."""
+    found = plan_fields.fields(value, {"groups", *_LIMITS}, set(), "fairness")
+    groups = plan_fields.texts(found["groups"], "groups", 1, GROUPS_MAX)
+    if both := sorted(set(groups) & set(taken)):
+        raise PlanInvalid(field="groups", why=f"{', '.join(both)} is also a feature, the label or the identifier")
+    return Fairness(groups=groups, **plan_fields.integers(found, _LIMITS))
+
+
+def read_model(body: Mapping[str, Any]) -> tuple[str, Logistic | None, Trees | None]:
+    """(model, its options): a model's options are there exactly where it is chosen. Raises PlanInvalid."""
+    model = str(plan_fields.constant(body, "model", MODELS))
+    for name in (LOGISTIC, TREES):
+        if (name in body) != (model == name):
+            raise PlanInvalid(field=name, why=f"it goes with model {name}, and that model needs it")
+    logistic = read_logistic(body[LOGISTIC]) if model == LOGISTIC else None
+    return model, logistic, read_trees(body[TREES]) if model == TREES else None
+
+
+def _numbers(value: Any, bounds: Mapping[str, tuple[int, int]], where: str) -> dict[str, int]:
+    return plan_fields.integers(plan_fields.fields(value, set(bounds), set(), where), bounds)
+
+
+def _ridges(value: Any) -> tuple[int, ...]:
+    if not isinstance(value, list) or len(value) > RIDGES_MAX:
+        raise PlanInvalid(field="ridge_path_milli", why=f"a list of at most {RIDGES_MAX} integers is expected")
+    found = tuple(plan_fields.integer(one, "ridge_path_milli", *RIDGE_MILLI) for one in value)
+    if list(found) != sorted(set(found)):
+        raise PlanInvalid(field="ridge_path_milli", why="the penalties must rise")
+    return found
