@@ -9,6 +9,7 @@ NAMES = {
     "linear": "plain matrix times encrypted vector, beside per-element Paillier",
     "matching": "shared clients of two parties, beside SecretFlow RR22 and KKRT and openmined-psi",
     "round": "a round of horizontal training over real processes, beside stock Flower",
+    "vertical": "joint training over the same clients through hub and nodes, beside per-element Paillier",
 }
 
 

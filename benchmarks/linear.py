@@ -7,26 +7,26 @@ its case says so. Sizes: the demo's training, and 30,000 rows of 60 columns.
 import os
 
 import numpy as np
-import phe
 
+from benchmarks import paillier
 from benchmarks.harness import Row, in_turn, publish, row, seconds
+from benchmarks.paillier import Paillier
 from privacy.linear import Encryptor, Multiplier, joint_seed, parameters
 
 RUNS = 5
 CASES = [(1600, 54), (30_000, 60)]
-SAMPLE_ROWS, SAMPLE_COLUMNS = 40, 4
 CONTEXT = b"benchmark"
 
 
 def run() -> None:
     rows: list[Row] = []
-    public, private = phe.generate_paillier_keypair(n_length=3072)
+    peer = Paillier()
     for n, columns in CASES:
-        rows += _case(n, columns, public, private)
+        rows += _case(n, columns, peer)
     publish("linear", rows)
 
 
-def _case(n: int, columns: int, public: phe.PaillierPublicKey, private: phe.PaillierPrivateKey) -> list[Row]:
+def _case(n: int, columns: int, peer: Paillier) -> list[Row]:
     generator = np.random.default_rng(1)
     matrix = np.clip(np.rint(generator.standard_normal((n, columns)) * 256), -2047, 2047).astype(np.int64)
     vector = generator.integers(-2047, 2048, (1, n))
@@ -53,40 +53,13 @@ def _case(n: int, columns: int, public: phe.PaillierPublicKey, private: phe.Pail
         result = holder.open(label.decrypt("holder", holder.multiply(message)))
         assert np.array_equal(result[0], matrix.T @ vector[0])
 
-    ours, peer = in_turn(RUNS, lambda: seconds(product), lambda: _paillier(matrix, vector[0], public, private))
-    scaled = f"{n:,} x {columns}, scaled from {SAMPLE_ROWS} rows x {SAMPLE_COLUMNS} columns"
+    ours, theirs = in_turn(RUNS, lambda: seconds(product), lambda: peer.costs(matrix, vector[0]).product(n, columns))
+    scaled = f"{n:,} x {columns}, {paillier.SAMPLE}"
     case = f"{n:,} x {columns}"
     return [
         row(case, "linear", n, setup, metric="setup with hint and zero test", unit="s"),
         row(case, "linear", n, ours, metric="one product", unit="s"),
         row(case, "linear", n, [size[0]], metric="bytes up", unit="B"),
-        row(scaled, "phe 3072", n, peer, metric="one product", unit="s"),
-        row(scaled, "ratio", n, [b / a for a, b in zip(ours, peer, strict=True)], metric="phe / linear", unit="x"),
+        row(scaled, paillier.NAME, n, theirs, metric="one product", unit="s"),
+        row(scaled, "ratio", n, [b / a for a, b in zip(ours, theirs, strict=True)], metric="phe / linear", unit="x"),
     ]
-
-
-def _paillier(
-    matrix: np.ndarray, vector: np.ndarray, public: phe.PaillierPublicKey, private: phe.PaillierPrivateKey
-) -> float:
-    """Seconds of the same product by phe at full size, scaled from the sample by the number of operations."""
-    n, columns = matrix.shape
-    sample = matrix[:SAMPLE_ROWS, :SAMPLE_COLUMNS]
-    encrypted: list[phe.EncryptedNumber] = []
-    sums: list[phe.EncryptedNumber] = []
-
-    def encrypt() -> None:
-        encrypted.extend(public.encrypt(int(value)) for value in vector[:SAMPLE_ROWS])
-
-    def multiply() -> None:
-        for column in sample.T:
-            terms = [cipher * int(value) for cipher, value in zip(encrypted, column, strict=True)]
-            sums.append(sum(terms[1:], terms[0]))
-
-    def decrypt() -> None:
-        opened = [private.decrypt(value) for value in sums]
-        assert opened == (sample.T @ vector[:SAMPLE_ROWS]).tolist()
-
-    each_row = seconds(encrypt) / SAMPLE_ROWS
-    each_term = seconds(multiply) / (SAMPLE_ROWS * SAMPLE_COLUMNS)
-    each_column = seconds(decrypt) / SAMPLE_COLUMNS
-    return each_row * n + each_term * n * columns + each_column * columns
