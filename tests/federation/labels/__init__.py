@@ -1,0 +1,1 @@
+"""Labels: rules files, and what they give."""
