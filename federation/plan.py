@@ -39,6 +39,8 @@ _NOT_BUILT = ("bins", "validation", "logistic", "trees", "contribution", "fairne
 _PARTY_REQUIRED = {"partner", "role", "asset", "columns", "id_column"}
 _PARTY_OPTIONAL = {"signing", "sealing", "chain", "name", "id_type", "binned"}
 LABEL_HOLDER, FEATURE_HOLDER = "label_holder", "feature_holder"
+TRAIN, HELD = "train", "held"  # parts of the rows; with validation the train rows are in fold-1, fold-2, …
+PART_ROWS_MIN = 100  # rows of any part: moments of fewer describe single clients
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +120,28 @@ class TrainingPlan:
         """Which aligned clients are test rows."""
         return split(tokens, self.split_salt, self.test_ppm)
 
+    @property
+    def train_parts(self) -> tuple[str, ...]:
+        """The parts of the train rows: the folds, or all of them as one."""
+        folds = self.validation.folds if self.validation else 0
+        return tuple(f"fold-{number}" for number in range(1, folds + 1)) or (TRAIN,)
+
+    @property
+    def part_rows(self) -> int:
+        """Rows that every part needs: half of a whole run's, and room for a column's `rare_rows` on both sides."""
+        return max(PART_ROWS_MIN, self.minimum_rows // 2, 2 * self.rare_rows)
+
+    def parts(self, tokens: Sequence[str]) -> dict[str, NDArray[np.bool_]]:
+        """The rows of every part of which moments are exchanged; no row is in two parts.
+
+        They are the train rows, fold by fold where there is validation, and the test rows where contribution is
+        measured: nothing smaller than a part ever leaves a party in model "moments".
+        """
+        test = self.test_mask(tokens)
+        fold = folds(tokens, self.split_salt, len(self.train_parts))
+        masks = {name: ~test & (fold == number) for number, name in enumerate(self.train_parts)}
+        return {**masks, HELD: test} if self.contribution else masks
+
     @classmethod
     def from_body(cls, body: Mapping[str, Any]) -> "TrainingPlan":
         """The plan of a "train" proposal's body. Raises PlanInvalid (naming the field) or HiddenAlignmentRefused."""
@@ -164,9 +188,21 @@ def read(body: Mapping[str, Any]) -> TrainingPlan | HorizontalPlan:
 
 def split(tokens: Sequence[str], salt: bytes, test_ppm: int) -> NDArray[np.bool_]:
     """True for test rows: HMAC-SHA256(salt, token), its first 8 bytes as a fraction of 2^64, below test_ppm / 10^6."""
-    edge = (test_ppm << 64) // 1_000_000
-    first = (hmac.digest(salt, parse_client_token(token).encode(), "sha256")[:8] for token in tokens)
-    return np.fromiter((int.from_bytes(head, "big") < edge for head in first), dtype=bool, count=len(tokens))
+    return _drawn(tokens, salt, 0) < np.uint64((test_ppm << 64) // 1_000_000)
+
+
+def folds(tokens: Sequence[str], salt: bytes, count: int) -> NDArray[np.int64]:
+    """(rows,): each client's fold from 0, by bytes of the same HMAC that do not decide on the test rows."""
+    if count == 1:
+        return np.zeros(len(tokens), np.int64)
+    fraction = _drawn(tokens, salt, 8) >> np.uint64(32)  # of 2^32: times a count of folds it stays below 2^64
+    return ((fraction * np.uint64(count)) >> np.uint64(32)).astype(np.int64)
+
+
+def _drawn(tokens: Sequence[str], salt: bytes, at: int) -> NDArray[np.uint64]:
+    """(rows,): eight bytes of HMAC-SHA256(salt, token) from place `at`, as a number."""
+    found = (hmac.digest(salt, parse_client_token(token).encode(), "sha256")[at : at + 8] for token in tokens)
+    return np.frombuffer(b"".join(found), ">u8").astype(np.uint64)
 
 
 def order_digest(tokens: Sequence[str]) -> str:
