@@ -237,3 +237,10 @@ class RunStalled(Failure):
     kind = Kind.INTEGRITY
     en = "the run cannot go on after round {round}: {why}"
     zh = "第 {round} 轮之后训练无法继续：{why}"
+
+
+class ContributionInvalid(Failure):
+    code = "CONTRIBUTION_INVALID"
+    kind = Kind.INTEGRITY
+    en = "the record of contributions does not hold: {why}"
+    zh = "贡献记录不成立：{why}"

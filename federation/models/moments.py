@@ -5,7 +5,7 @@ logistic regression from zero, whose Hessian is XᵀX/4 there (Böhning 1992 bou
 any row, and any subset of the parties can be solved from the same moments.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,4 +70,17 @@ def from_data(values: Floats, label: NDArray[np.bool_], owners: tuple[str, ...])
         sums=values.sum(axis=0),
         target=values.T @ centred,
         target_sum=float(centred.sum()),
+    )
+
+
+def together(parts: Sequence[Moments]) -> Moments:
+    """The moments of all parts' rows; the parts have the same columns."""
+    assert len({part.owners for part in parts}) == 1, "parts of the same columns"
+    return Moments(
+        owners=parts[0].owners,
+        rows=sum(part.rows for part in parts),
+        gram=np.sum([part.gram for part in parts], axis=0),
+        sums=np.sum([part.sums for part in parts], axis=0),
+        target=np.sum([part.target for part in parts], axis=0),
+        target_sum=sum(part.target_sum for part in parts),
     )
