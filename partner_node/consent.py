@@ -6,7 +6,7 @@ the asset, columns and purpose which that job names, and never for a column of c
 """
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -64,14 +64,21 @@ class ConsentDesk:
 
         Raises UnknownJob, NotApproved, JobExpired, NotAParty, ColumnNotOffered, PurposeNotOffered, AssetUnknown.
         """
-        purpose = ""
-        try:
-            purpose, expires = self._permitted(job, asset, columns, now)
-        except Failure as failure:
-            self._record(job, purpose, asset, columns, failure.code, now)
-            raise
-        self._record(job, purpose, asset, columns, "GRANTED", now)
-        return self._make(job, purpose, asset, columns, expires)
+        return self._answer(job, asset, columns, now, lambda: self._permitted(job, asset, columns, now))
+
+    def label_grant(self, job: str, *, asset: str, columns: Sequence[str], until: datetime, now: datetime) -> Grant:
+        """A grant to read own clients for the labels of a run that this node's person approved, `until` they end.
+
+        What is read stays in the house: the run may have expired since, and need not name the columns. Records the
+        answer. Raises UnknownJob, NotApproved, NotAParty, ColumnNotOffered, PurposeNotOffered, AssetUnknown.
+        """
+
+        def permitted() -> tuple[str, str]:
+            body, _ = self._approved(job)
+            _named_columns(body, self._settings.partner, asset)
+            return self._offered(body, asset, columns, set(columns)), times.to_text(until)
+
+        return self._answer(job, asset, columns, now, permitted)
 
     def inspection(self, asset: str, now: datetime) -> Grant:
         """A grant for `Vault.inspect` alone: counts for this node's own people."""
@@ -138,18 +145,33 @@ class ConsentDesk:
         (newest,) = self._database.read(lambda session: raw(session).execute(REVISION).fetchone())
         return int(newest)
 
+    def _answer(
+        self, job: str, asset: str, columns: Sequence[str], now: datetime, permitted: Callable[[], tuple[str, str]]
+    ) -> Grant:
+        """The grant for the purpose and end that `permitted` gives, or its refusal; either is recorded."""
+        try:
+            purpose, expires = permitted()
+        except Failure as failure:
+            self._record(job, "", asset, columns, failure.code, now)
+            raise
+        self._record(job, purpose, asset, columns, "GRANTED", now)
+        return self._make(job, purpose, asset, columns, expires)
+
     def _permitted(self, job: str, asset: str, columns: Sequence[str], now: datetime) -> tuple[str, str]:
         body, expires = self._approved(job)
         if times.to_text(now) >= expires:
             raise JobExpired(job=job[:16], expires=expires)
+        return self._offered(body, asset, columns, _named_columns(body, self._settings.partner, asset)), expires
+
+    def _offered(self, body: Mapping[str, Any], asset: str, columns: Sequence[str], named: set[str]) -> str:
+        """The job's purpose, for which this asset and these columns are offered."""
         offered = self._settings.asset(asset)
         purpose = str(body["purpose"])
         if purpose not in offered.purposes:
             raise PurposeNotOffered(asset=asset, purpose=purpose)
-        named = _named_columns(body, self._settings.partner, asset)
         for column in columns:
             check_column(offered, column, named)
-        return purpose, expires
+        return purpose
 
     def _approved(self, job: str) -> tuple[Mapping[str, Any], str]:
         def find(session: Session) -> tuple[bytes, str, str | None]:

@@ -35,6 +35,7 @@ from partner_node.tables import (
     Schema,
     SharedRow,
 )
+from partner_node.tables_labels import LabelDeliveryRow, LabelFileRow, LabelRefusalRow, OptOutRow
 from partner_node.tables_matching import EpochMasksRow, EpochRow, MatchAlarmRow, MatchEntryRow, MatchRefusalRow
 
 T = TypeVar("T")
@@ -64,6 +65,7 @@ ADDED = {
     7: (LabelsRow,),
     8: (EpochRow, EpochMasksRow),
     9: (MappingRow,),
+    10: (OptOutRow, LabelDeliveryRow, LabelRefusalRow, LabelFileRow),
 }  # tables that each schema brought: steps only add
 
 

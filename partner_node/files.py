@@ -18,16 +18,21 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # the signs also in their ful
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A new CSV file (RFC 4180). Text that a spreadsheet would take for a formula gets an apostrophe. OutputExists."""
+    """A new CSV file, see `csv_text`. Raises OutputExists."""
+    write_new(path, csv_text(header, rows).encode())
+
+
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """CSV (RFC 4180). Text that a spreadsheet would take for a formula gets an apostrophe."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(header)
     writer.writerows([_guarded(cell) for cell in row] for row in rows)
-    write_new(path, out.getvalue().encode())
+    return out.getvalue()
 
 
 def write_table(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
-    """A new table file: Parquet where its name ends so, else CSV (see `write_csv`). Raises OutputExists."""
+    """A new table file: Parquet where its name ends so, else CSV (see `csv_text`). Raises OutputExists."""
     if path.suffix == PARQUET:
         sink = io.BytesIO()
         pyarrow.parquet.write_table(pyarrow.table(dict(columns)), sink)

@@ -5,11 +5,41 @@ One row for each aligned client: who, the model's score and decile, which model,
 
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
 from federation.vertical import LabelResult
+from partner_node import times
+from partner_node.labels_errors import LabelMatrixUnreadable
+from privacy.errors import Failure
+
+SCHEMA: dict[str, Any] = {
+    "client_id": pa.string(),
+    "token": pa.string(),
+    "score": pa.float64(),
+    "chance": pa.float64(),
+    "decile": pa.int8(),
+    "model": pa.string(),
+    "valid_until": pa.string(),
+    "purpose": pa.string(),
+    "consent_until": pa.string(),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matrix:
+    """A stored label matrix; the lists stand in the order of its rows."""
+
+    client_ids: tuple[str, ...]
+    scores: tuple[float, ...]
+    chances: tuple[float, ...]
+    deciles: tuple[int, ...]
+    valid_until: tuple[datetime, ...]
 
 
 def encode(
@@ -23,19 +53,55 @@ def encode(
     matrix = result.matrix
     assert len(matrix.tokens) == len(client_ids) == len(consents), "one client a token"
     count = len(matrix.tokens)
-    table = pa.table(
-        {
-            "client_id": pa.array(client_ids, pa.string()),
-            "token": pa.array(matrix.tokens, pa.string()),
-            "score": pa.array(matrix.scores, pa.float64()),
-            "chance": pa.array(matrix.chances, pa.float64()),
-            "decile": pa.array(matrix.deciles, pa.int8()),
-            "model": pa.array([result.model_digest] * count, pa.string()),
-            "valid_until": pa.array([min(valid_until, until) for until in consents], pa.string()),
-            "purpose": pa.array([purpose] * count, pa.string()),
-            "consent_until": pa.array(consents, pa.string()),
-        }
-    )
+    columns = {
+        "client_id": client_ids,
+        "token": matrix.tokens,
+        "score": matrix.scores,
+        "chance": matrix.chances,
+        "decile": matrix.deciles,
+        "model": [result.model_digest] * count,
+        "valid_until": [min(valid_until, until) for until in consents],
+        "purpose": [purpose] * count,
+        "consent_until": consents,
+    }
+    table = pa.table({name: pa.array(columns[name], kind) for name, kind in SCHEMA.items()})
     out = io.BytesIO()
     pyarrow.parquet.write_table(table, out, compression="zstd")
     return out.getvalue()
+
+
+def decode(data: bytes, file: str, *, model: str, purpose: str) -> Matrix:
+    """The matrix of a file's bytes, which must be of this model and purpose. Raises LabelMatrixUnreadable."""
+
+    def unreadable(why: str) -> LabelMatrixUnreadable:
+        return LabelMatrixUnreadable(file=file, why=why)
+
+    try:
+        table = pyarrow.parquet.read_table(io.BytesIO(data))
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise unreadable(type(error).__name__) from None
+    if dict(zip(table.column_names, table.schema.types, strict=True)) != SCHEMA or not table.num_rows:
+        raise unreadable("other columns, or none of the rows")
+    if any(table.column(name).null_count for name in SCHEMA):
+        raise unreadable("a cell without value")
+    if set(table["model"].to_pylist()) != {model} or set(table["purpose"].to_pylist()) != {purpose}:
+        raise unreadable("another model or purpose than the run's")
+    scores, chances, deciles = (table[name].to_numpy() for name in ("score", "chance", "decile"))
+    if not np.isfinite(scores).all() or not ((chances >= 0) & (chances <= 1)).all():
+        raise unreadable("a score or chance out of range")
+    if not ((deciles >= 1) & (deciles <= 10)).all():
+        raise unreadable("a decile out of range")
+    client_ids = tuple(table["client_id"].to_pylist())
+    if len(set(client_ids)) != len(client_ids):
+        raise unreadable("a client stands there twice")
+    try:
+        ends = {text: times.parse(text, "valid_until") for text in set(table["valid_until"].to_pylist())}
+    except Failure as failure:
+        raise unreadable(failure.message()) from None
+    return Matrix(
+        client_ids=client_ids,
+        scores=tuple(scores.tolist()),
+        chances=tuple(chances.tolist()),
+        deciles=tuple(deciles.tolist()),
+        valid_until=tuple(ends[text] for text in table["valid_until"].to_pylist()),
+    )

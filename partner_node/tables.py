@@ -6,7 +6,7 @@ ORM rows never leave `store`, `sessions` and `consent`. Instants are ISO 8601 te
 from sqlalchemy import CheckConstraint, LargeBinary, MetaData, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10
 
 _NAMING = {
     "ix": "ix_%(column_0_label)s",
@@ -214,7 +214,8 @@ class ScoreVectorRow(Base):
 
 
 class RoundKeyRow(Base):
-    """What a horizontal run keeps between requests (federation.horizontal.keys): own keys, shares, what was spent.
+    """What a run keeps between requests under names: a horizontal one its keys, shares and what was spent
+    (federation.horizontal.keys), a vertical one the pieces of its session that never change (partner_node.training_state).
 
     A name is one of its job's; all of a job goes when the job is over. SQLite overwrites a deleted cell, but leaves
     copies of cells it moved before within a page. `room` fills the part of a row that lies in such pages with zeros, so
