@@ -74,7 +74,7 @@ def bands(label: NDArray[np.bool_], chance: Floats, weights: Floats, minimum: Mi
 
 def top_is_shown(label: NDArray[np.bool_], score: Floats, weights: Floats, minimum: Minimum) -> bool:
     """Whether the precision of the top tenth may be published: the rows in it meet the minimum."""
-    part = weights * _share_in_top(score, weights)
+    part = weights * share_in_top(score, weights)
     return minimum.met(label, part)
 
 
@@ -96,7 +96,7 @@ def _tenths(score: Floats, weights: Floats) -> NDArray[np.int64]:
     return np.asarray(np.minimum((middle * TENTHS).astype(np.int64), TENTHS - 1)[group])
 
 
-def _share_in_top(score: Floats, weights: Floats) -> Floats:
+def share_in_top(score: Floats, weights: Floats) -> Floats:
     """(rows,): how much of each row's weight is in the top tenth, as `metrics.top_decile_precision` counts it."""
     above, own, group = _above(score, weights)
     taken = np.clip(TOP * weights.sum() - above, 0.0, own)
