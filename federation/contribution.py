@@ -20,6 +20,7 @@ from typing import Any, TypeAlias
 from federation.errors import ContributionInvalid
 from federation.models import moments
 from federation.models.moments import Moments
+from federation.plan import HELD, fold_name
 from federation.plan_fields import ROWS_MAX
 from privacy import canonical
 from privacy.canonical import NotCanonical, Value
@@ -27,7 +28,6 @@ from privacy.canonical import NotCanonical, Value
 PPM = 1_000_000
 VERSION = 1
 METHOD = "shapley of the held-out squared error, by moments"
-TEST = "test"
 HOLDERS_MAX = 5  # 32 coalitions; more would say less of each
 Coalition: TypeAlias = tuple[str, ...]  # feature holders, in the plan's order
 
@@ -36,7 +36,7 @@ Coalition: TypeAlias = tuple[str, ...]  # feature holders, in the plan's order
 class Part:
     """What was measured on one held-out part of the clients."""
 
-    name: str  # TEST, or "fold 1" …
+    name: str  # as the plan names it
     rows: int
     errors_ppm: Mapping[Coalition, int]  # mean squared distance of label and chance, in millionths
 
@@ -103,11 +103,11 @@ def measure(
 
     folds, test: moments of the same columns; ridge: the scorecard's penalty. One fold is the whole of the train rows.
     """
-    parts = [Part(name=TEST, rows=test.rows, errors_ppm=_errors(folds, test, label_holder, holders, ridge))]
+    parts = [Part(name=HELD, rows=test.rows, errors_ppm=_errors(folds, test, label_holder, holders, ridge))]
     for place, fold in enumerate(folds if len(folds) > 1 else ()):
         others = [*folds[:place], *folds[place + 1 :]]
         found = _errors(others, fold, label_holder, holders, ridge)
-        parts.append(Part(name=f"fold {place + 1}", rows=fold.rows, errors_ppm=found))
+        parts.append(Part(name=fold_name(place + 1), rows=fold.rows, errors_ppm=found))
     return tuple(parts)
 
 
@@ -190,7 +190,7 @@ def _read(value: Any, key: bytes) -> Contribution:
         raise ValueError("holders")
     parts = tuple(_part(item, holders) for item in value["parts"])
     names = [part.name for part in parts]
-    if names[:1] != [TEST] or names[1:] != [f"fold {place}" for place in range(1, len(parts))] or len(parts) == 2:
+    if names[:1] != [HELD] or names[1:] != [fold_name(place) for place in range(1, len(parts))] or len(parts) == 2:
         raise ValueError("parts")
     return Contribution(label_holder=_name(value["label_holder"]), holders=holders, parts=parts, key=key)
 

@@ -124,7 +124,7 @@ class TrainingPlan:
     def train_parts(self) -> tuple[str, ...]:
         """The parts of the train rows: the folds, or all of them as one."""
         folds = self.validation.folds if self.validation else 0
-        return tuple(f"fold-{number}" for number in range(1, folds + 1)) or (TRAIN,)
+        return tuple(fold_name(number) for number in range(1, folds + 1)) or (TRAIN,)
 
     @property
     def part_rows(self) -> int:
@@ -197,6 +197,11 @@ def folds(tokens: Sequence[str], salt: bytes, count: int) -> NDArray[np.int64]:
         return np.zeros(len(tokens), np.int64)
     fraction = _drawn(tokens, salt, 8) >> np.uint64(32)  # of 2^32: times a count of folds it stays below 2^64
     return ((fraction * np.uint64(count)) >> np.uint64(32)).astype(np.int64)
+
+
+def fold_name(number: int) -> str:
+    """The part of the train rows that is fold `number`, from 1."""
+    return f"fold-{number}"
 
 
 def _drawn(tokens: Sequence[str], salt: bytes, at: int) -> NDArray[np.uint64]:

@@ -146,7 +146,7 @@ def seeded() -> Contribution:
 
 
 def test_every_client_is_held_out_once(seeded: Contribution) -> None:
-    assert [part.name for part in seeded.parts] == ["test", "fold 1", "fold 2", "fold 3", "fold 4"]
+    assert [part.name for part in seeded.parts] == ["held", "fold-1", "fold-2", "fold-3", "fold-4"]
     assert seeded.rows == 2000
     gain = sum(part.rows * (part.errors_ppm[()] - part.errors_ppm[seeded.holders]) for part in seeded.parts)
     assert sum(seeded.shapley.values()) == Fraction(gain, 2000) == seeded.gains[seeded.holders]
@@ -163,7 +163,7 @@ def test_both_holders_of_hidden_causes_add_something(seeded: Contribution) -> No
 def test_without_folds_only_the_test_part_is_held_out() -> None:
     tables, columns = synthetic(1500)
     made = measured(tables, TrainingPlan.from_body(body(columns)), 1)
-    assert [part.name for part in made.parts] == ["test"]
+    assert [part.name for part in made.parts] == ["held"]
     assert contribution.read(made.to_value(), KEY) == made
 
 
@@ -173,14 +173,14 @@ def test_a_record_is_computed_again_exactly(seeded: Contribution) -> None:
 
 def test_nobody_who_adds_anything_leaves_no_weights() -> None:
     errors = {(): 100, ("bank",): 100, ("platform",): 130, ("bank", "platform"): 120}
-    part = Part(name="test", rows=500, errors_ppm=errors)
+    part = Part(name="held", rows=500, errors_ppm=errors)
     made = Contribution(label_holder="broker", holders=("bank", "platform"), parts=(part,), key=KEY)
     assert made.shapley == {"bank": 5, "platform": -25}
     assert made.weights_ppm == {"bank": 1_000_000, "platform": 0}
     worse = Contribution(
         label_holder="broker",
         holders=("bank", "platform"),
-        parts=(Part(name="test", rows=500, errors_ppm={**errors, ("bank",): 110}),),
+        parts=(Part(name="held", rows=500, errors_ppm={**errors, ("bank",): 110}),),
         key=KEY,
     )
     assert worse.shapley == {"bank": 0, "platform": -20}
@@ -207,7 +207,7 @@ ALTERED: dict[str, Callable[[Any], None]] = {
     "the denominator": _change("shapley_denominator", to=1),
     "rows of a part": _change("parts", 1, "rows", to=1),
     "no rows": _change("parts", 1, "rows", to=0),
-    "a part's name": _change("parts", 1, "part", to="fold 9"),
+    "a part's name": _change("parts", 1, "part", to="fold-9"),
     "no parts": _change("parts", to=[]),
     "no holders": _change("holders", to=[]),
     "a holder twice": _change("holders", to=["bank", "bank"]),
