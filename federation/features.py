@@ -4,12 +4,15 @@ Everything is decided on the party's own train rows: whether a column is wide (t
 deviation, and whether it is too rare. Values are standardised, rounded to 8 fraction bits and clipped to ±2047, so that
 the encrypted products are exact integers.
 
-Rare columns: a column (or the difference or sum of two) that sets fewer than `rare_rows` train rows apart from its most
-frequent value would turn a moment into a statement about those few clients, so it is dropped with a reason.
+Rare columns: a column (or the difference or sum of two) that sets fewer than `rare_rows` rows apart from its most
+frequent value would turn a moment into a statement about those few clients, so it is dropped with a reason. That holds
+in every part of the rows of which moments are exchanged. It then holds in any union of parts: the rows that a union
+sets apart are at least those of its parts together.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -33,6 +36,9 @@ WIDE_ABOVE = 100.0  # a column with larger absolute values on the train rows is 
 Columns = Mapping[str, NDArray[Any]]
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+Places = Mapping[str, Integers]  # row numbers of each part, by its name
+FIRST_ROWS = 4  # times rare_rows: how many rows are looked at before all of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,25 +70,29 @@ class Prepared:
         return self.values / float(1 << FRACTION_BITS)
 
 
-def prepare(columns: Columns, names: Sequence[str], train: NDArray[np.bool_], rare_rows: int) -> Prepared:
+def prepare(
+    columns: Columns, names: Sequence[str], train: Mask, rare_rows: int, parts: Mapping[str, Mask] | None = None
+) -> Prepared:
     """The matrix of `names` in that order, less the columns that may not be used.
 
-    train: (rows,) mask. Raises ColumnMissing, ColumnNotNumeric, ColumnHasGaps, RowsDiffer, NoUsableColumns.
+    train: (rows,) mask; parts: masks of the parts whose moments are exchanged, by name, else the train rows alone.
+    Raises ColumnMissing, ColumnNotNumeric, ColumnHasGaps, RowsDiffer, NoUsableColumns.
     """
     raw = {name: _numbers(columns, name, len(train)) for name in names}
+    places = _places(parts or {"train": train})
     dropped: dict[str, str] = {}
     kept: list[str] = []
     for name in names:
-        reason = _rare(raw[name][train], rare_rows) or _near_copy(name, kept, raw, train, rare_rows)
+        reason = _rare(raw[name], places, rare_rows) or _near_copy(name, kept, raw, places, rare_rows)
         if reason:
             dropped[name] = reason
         else:
             kept.append(name)
-    parts = [(name, *_standardised(raw[name], train)) for name in kept]
+    coded = [(name, *_standardised(raw[name], train)) for name in kept]
     usable = []
-    for name, wide, mean, deviation, rounded in parts:
+    for name, wide, mean, deviation, rounded in coded:
         # rounding may merge values, and merged values may leave too few rows apart
-        if reason := _rare(np.clip(rounded[train], -VALUE_MAX, VALUE_MAX), rare_rows):
+        if reason := _rare(np.clip(rounded, -VALUE_MAX, VALUE_MAX), places, rare_rows):
             dropped[name] = reason
         else:
             usable.append((name, wide, mean, deviation, rounded))
@@ -101,11 +111,16 @@ def prepare(columns: Columns, names: Sequence[str], train: NDArray[np.bool_], ra
 
 
 def prepare_label(
-    values: NDArray[Any], column: str, train: NDArray[np.bool_], rare_rows: int, rare_test_rows: int
+    values: NDArray[Any],
+    column: str,
+    train: Mask,
+    rare_rows: int,
+    rare_test_rows: int,
+    parts: Mapping[str, Mask] | None = None,
 ) -> NDArray[np.bool_]:
     """The 0/1 label as booleans.
 
-    Both classes need `rare_rows` train rows, or a holder's exact moment would single out the rarer clients, and
+    Both classes need `rare_rows` rows in every part, or a holder's exact moment would single out the rarer clients, and
     `rare_test_rows` test rows, or the published measures would. Raises LabelNotBinary, LabelTooRare and the failures of
     `prepare` for its column.
     """
@@ -113,7 +128,8 @@ def prepare_label(
     if not np.isin(numbers, (0.0, 1.0)).all():
         raise LabelNotBinary(column=column)
     label: NDArray[np.bool_] = numbers == 1.0
-    for what, mask, minimum in (("train", train, rare_rows), ("test", ~train, rare_test_rows)):
+    needed = [(part, mask, rare_rows) for part, mask in (parts or {"train": train}).items()]
+    for what, mask, minimum in (*needed, ("test", ~train, rare_test_rows)):
         rarer = min(int(label[mask].sum()), int((~label[mask]).sum()))
         if rarer < minimum:
             raise LabelTooRare(count=rarer, what=what, minimum=minimum)
@@ -174,25 +190,48 @@ def _off_mode(values: NDArray[Any]) -> int:
     return int((values != middle).sum())
 
 
-def _rare(values: NDArray[Any], rare_rows: int) -> str:
-    apart = _off_mode(values)
+def _places(parts: Mapping[str, Mask]) -> Places:
+    return {name: np.flatnonzero(mask) for name, mask in parts.items()}
+
+
+def _apart(values: Callable[[Integers], NDArray[Any]], places: Places, rare_rows: int) -> tuple[int, str] | None:
+    """(rows set apart, part) of the first part where they are fewer than `rare_rows`; None where that is nowhere.
+
+    values: of the given rows. What a few rows of a part set apart is set apart in all of it: most columns pass by them.
+    """
+    for part, rows in places.items():
+        if _off_mode(values(rows[: FIRST_ROWS * rare_rows])) >= rare_rows:
+            continue
+        if (apart := _off_mode(values(rows))) < rare_rows:
+            return apart, part
+    return None
+
+
+def _rare(values: NDArray[Any], places: Places, rare_rows: int) -> str:
+    found = _apart(values.take, places, rare_rows)
+    if found is None:
+        return ""
+    apart, part = found
     if apart == 0:
-        return "constant on the train rows"
-    return f"sets only {apart} train rows apart, {rare_rows} are needed" if apart < rare_rows else ""
+        return f"constant on the {part} rows"
+    return f"sets only {apart} {part} rows apart, {rare_rows} are needed"
 
 
-def _near_copy(name: str, kept: list[str], raw: dict[str, Floats], train: NDArray[np.bool_], rare_rows: int) -> str:
+def _near_copy(name: str, kept: Sequence[str], raw: Columns, places: Places, rare_rows: int) -> str:
     """Why a column may not stand beside one that is kept: two nearly equal moments differ by a few clients' labels.
 
     Differences and sums: a 0/1 column and its complement sum to a constant.
     """
-    own = raw[name][train]
+    own = raw[name]
     for other in kept:
-        theirs = raw[other][train]
-        for combined, word in ((own - theirs, "differs from"), (own + theirs, "complements")):
-            if (apart := _off_mode(combined)) < rare_rows:
-                return f"{word} {other} in only {apart} train rows, {rare_rows} are needed"
+        for sign, word in ((-1, "differs from"), (1, "complements")):
+            if found := _apart(partial(_combined, own, raw[other], sign), places, rare_rows):
+                return f"{word} {other} in only {found[0]} {found[1]} rows, {rare_rows} are needed"
     return ""
+
+
+def _combined(own: Floats, theirs: Floats, sign: int, rows: Integers) -> Floats:
+    return np.asarray(own[rows] + sign * theirs[rows])
 
 
 def _standardised(values: Floats, train: NDArray[np.bool_]) -> tuple[bool, float, float, Floats]:
