@@ -6,7 +6,7 @@ before the commit has changed nothing, and nothing that depends on its changes h
 replaced was secret: its pages are overwritten, and the write-ahead log is emptied with that transaction (`database`).
 """
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 
 from sqlalchemy.orm import Session
 
@@ -29,6 +29,7 @@ OVERVIEW = "SELECT name, CASE WHEN length(value) <= ? THEN value END FROM round_
 OVERVIEW += " AND name NOT GLOB ?" * len(REMEMBERED)
 ONE = "SELECT value FROM round_key WHERE job = ? AND name = ?"
 BESIDE = "SELECT name, value FROM round_key WHERE job = ? AND name >= ? AND name < ?"
+ALL = "SELECT name, value FROM round_key WHERE job = ?"
 
 
 class RoundKeys(MutableMapping[str, bytes]):
@@ -118,3 +119,13 @@ class RoundKeys(MutableMapping[str, bytes]):
 def overview(session: Session, job: str) -> dict[str, bytes | None]:
     """The names of a job's slots, with the values that are small; None for one that is loaded when it is asked for."""
     return dict(raw(session).execute(OVERVIEW, (SMALL_BYTES, job, *(f"{prefix}*" for prefix in REMEMBERED))))
+
+
+def keep_all(session: Session, job: str, values: Mapping[str, bytes]) -> None:
+    """Store secret values, each under a name that the job has not used, until the job is over."""
+    raw(session).executemany(KEEP, [(job, name, ROOM, value) for name, value in values.items()])
+
+
+def all_of(session: Session, job: str) -> dict[str, bytes]:
+    """Every value of a job."""
+    return dict(raw(session).execute(ALL, (job,)))

@@ -214,8 +214,8 @@ class ScoreVectorRow(Base):
 
 
 class RoundKeyRow(Base):
-    """What a run keeps between requests under names: a horizontal one its keys, shares and what was spent
-    (federation.horizontal.keys), a vertical one the pieces of its session that never change (partner_node.training_state).
+    """What a run keeps between requests under names: a horizontal one keys, shares and what was spent
+    (federation.horizontal.keys), a vertical one the pieces of its session that never change (federation.vertical).
 
     A name is one of its job's; all of a job goes when the job is over. SQLite overwrites a deleted cell, but leaves
     copies of cells it moved before within a page. `room` fills the part of a row that lies in such pages with zeros, so

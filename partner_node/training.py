@@ -2,8 +2,8 @@
 
 Each "flower" request is one round of one run. Round 1 carries everybody's approvals; then the columns are read under a
 grant, for the aligned clients whose consent holds now. The session (federation.vertical) is stored with each answer and
-restored for the next. Score vectors are booked in a lifetime ledger before any is shown. The label holder's matrix is a
-file of this node.
+stays in memory for the next. Score vectors are booked in a lifetime ledger before any is shown. The label holder's
+matrix is a file of this node.
 """
 
 from dataclasses import dataclass, field
@@ -17,8 +17,8 @@ from ecowire.documents import Body, Signed
 from ecowire.status import MalformedMessage
 from ecowire.stream import Message
 from federation.plan import LABEL_HOLDER, TrainingPlan
-from federation.vertical import FeatureHolder, HolderResult, LabelHolder, LabelResult, Table, open_session
-from partner_node import approvals, differencing, label_matrix, result_files, sessions, store, times
+from federation.vertical import Dump, HolderResult, LabelResult, Table, open_session
+from partner_node import approvals, differencing, label_matrix, result_files, sessions, store, times, training_state
 from partner_node.approvals import Approvals
 from partner_node.consent import ConsentDesk, check_column
 from partner_node.errors import AlignmentMissing, ProposalInvalid, PurposeNotOffered, StepOutOfPlace
@@ -26,12 +26,12 @@ from partner_node.grants import Grant
 from partner_node.node import Answer, Handlers, Node
 from partner_node.relay import Post
 from partner_node.result_files import ResultFiles
-from partner_node.sessions import Aligned, JobSession, Spent
+from partner_node.sessions import Aligned, Spent
 from partner_node.store import Proposal, Result
+from partner_node.training_state import KIND, Live, States
 from partner_node.vault import Vault
 from privacy.errors import Failure
 
-Holder: TypeAlias = LabelHolder | FeatureHolder
 Turn: TypeAlias = tuple[list[bytes], bool, str, Body | None]
 
 
@@ -63,6 +63,7 @@ class Training:
         self._vault = vault
         self.results = results
         self._inputs: _Inputs | None = None
+        self.states = States(node)
 
     def handlers(self) -> Handlers:
         return {"flower": self.answer}
@@ -101,12 +102,12 @@ class Training:
         run, round_ = request.head.get("run"), request.head.get("round")
         approved = request.head.get("approvals")
         proposal = self._jobs.require_all(run, approved) if round_ == 1 else self._jobs.require_own(run)
-        if proposal.kind != "train":
+        if proposal.kind != KIND:
             raise ProposalInvalid(why="it is no training plan")
-        kept = self._place(proposal, round_)
-        if kept is None:
+        before = self._before(proposal, round_)
+        if not before:
             self.results.check()
-        turn = _Turn(self, proposal, kept)
+        turn = _Turn(self, proposal, before)
 
         def participant(number: int, _: Body, envelopes: list[bytes]) -> Turn:
             if number != round_:
@@ -118,24 +119,30 @@ class Training:
 
     # --- what a turn needs
 
-    def open(self, proposal: Proposal, kept: JobSession | None) -> Holder:
-        """The session of this run, fresh or where the last answer left it."""
-        plan = TrainingPlan.from_body(proposal.body)
-        me = self._node.settings.partner
-        if kept is None:
+    def open(self, proposal: Proposal, before: int) -> Live:
+        """The session of this run where round `before` left it, fresh before the first."""
+        revision = self._desk.revision()
+        if (live := self.states.take(proposal.digest, before, revision)) is not None:
+            return live
+        plan, me = TrainingPlan.from_body(proposal.body), self._node.settings.partner
+        if not before:
             self._check_difference(plan)  # another run may have begun since the approval
         inputs = self._read(proposal, plan)
-        before = self._node.database.read(
+        spent = self._node.database.read(
             lambda session: sessions.spent(
                 session, plan.party(me).asset, plan.party(me).columns, plan.label_holder, other_than=plan.digest
             )
         )
-        holder = open_session(plan, me, inputs.table, self._node.entropy, spent_before=before)
-        return holder if kept is None else holder.restore(kept.state)
+        holder = open_session(plan, me, inputs.table, self._node.entropy, spent_before=spent)
+        made = Live(plan=plan, round=before, revision=inputs.revision, holder=holder)
+        if not before:
+            return made
+        dump = self.states.load(proposal.digest)
+        holder.restore(dump)
+        return made.after(before, dump)
 
-    def booking(self, proposal: Proposal) -> Spent | None:
+    def booking(self, plan: TrainingPlan) -> Spent | None:
         """What this run will disclose of this side's columns; None at the label holder."""
-        plan = TrainingPlan.from_body(proposal.body)
         own = plan.party(self._node.settings.partner)
         if own.role == LABEL_HOLDER:
             return None
@@ -147,10 +154,9 @@ class Training:
             count=plan.score_vectors(own.partner),
         )
 
-    def finish(self, proposal: Proposal, outcome: LabelResult | HolderResult) -> _Finished:
+    def finish(self, proposal: Proposal, plan: TrainingPlan, outcome: LabelResult | HolderResult) -> _Finished:
         """This side's files and its signed result."""
         now = self._node.clock()
-        plan = TrainingPlan.from_body(proposal.body)
         short = proposal.digest[:16]
         file = f"model-{short}.bin"
         made = {file: outcome.part.encode()}
@@ -172,11 +178,11 @@ class Training:
             "time": times.to_text(now),
         }
         signed = documents.sign("train-result", body, self._node.settings.partner, self._node.keys.signing)
-        kept = Result(job=proposal.digest, kind="train", document=signed, file=file, time=times.to_text(now))
+        kept = Result(job=proposal.digest, kind=KIND, document=signed, file=file, time=times.to_text(now))
         return _Finished(result=kept, files=made)
 
     def post(self, proposal: Proposal) -> Post:
-        return Post(self._node, proposal.digest, proposal.body, "train")
+        return Post(self._node, proposal.digest, proposal.body, KIND)
 
     def now(self) -> str:
         return times.to_text(self._node.clock())
@@ -184,16 +190,19 @@ class Training:
     def forget(self) -> None:
         """Let go of what was read from the vault."""
         self._inputs = None
+        self.states.forget()
 
-    def _place(self, proposal: Proposal, round_: object) -> JobSession | None:
-        """The stored session; only round 1 may find none. Raises JobOver, StepOutOfPlace, MalformedMessage."""
+    def _before(self, proposal: Proposal, round_: object) -> int:
+        """The round answered last; only before round 1 there may be none.
+
+        Raises JobOver, StepOutOfPlace, MalformedMessage.
+        """
         if not isinstance(round_, int) or isinstance(round_, bool) or round_ < 1:
             raise MalformedMessage(why="a round number is expected")
-        kept = self._node.database.read(lambda session: sessions.load(session, proposal.digest))
-        expected = kept.step + 1 if kept else 1
-        if (kept is None) != (round_ == 1) or round_ < expected:
-            raise StepOutOfPlace(job=proposal.digest[:16], expected=expected, found=round_)
-        return kept
+        before = self.states.round(proposal.digest)
+        if (before == 0) != (round_ == 1) or round_ <= before:
+            raise StepOutOfPlace(job=proposal.digest[:16], expected=before + 1, found=round_)
+        return before
 
     def _read(self, proposal: Proposal, plan: TrainingPlan) -> _Inputs:
         revision = self._desk.revision()
@@ -241,13 +250,15 @@ class Training:
 class _Turn:
     """One round of a run: envelopes in, envelopes out, and the write that keeps what changed."""
 
-    def __init__(self, training: Training, proposal: Proposal, kept: JobSession | None) -> None:
+    def __init__(self, training: Training, proposal: Proposal, before: int) -> None:
+        """before: the round that this side answered last."""
         self._training = training
         self._proposal = proposal
-        self._kept = kept
+        self._before = before
         self._ended = False  # the run broke, or it never began
         self._round = 0
-        self._holder: Holder | None = None
+        self._live: Live | None = None
+        self._dump: Dump | None = None
         self._post: Post | None = None
         self._finished: _Finished | None = None
 
@@ -263,33 +274,34 @@ class _Turn:
 
     def write(self, session: Session) -> None:
         """Keep what this turn changed. A request that never reached the participant changes nothing."""
-        job = self._proposal.digest
+        job, now = self._proposal.digest, self._training.now()
         if self._ended:
-            sessions.end(session, job, self._training.now())
+            sessions.end(session, job, now)
             sessions.release(session, job)  # scores leave with the last answer only, and then nothing has failed
             return
-        if self._holder is None or self._post is None:
+        if self._live is None or self._post is None:
             return
         self._post.write(session)
-        if (booking := self._training.booking(self._proposal)) is not None:
-            sessions.spend(session, booking, self._training.now())
+        if not self._before and (booking := self._training.booking(self._live.plan)) is not None:
+            sessions.spend(session, booking, now)
         if self._finished is not None:
-            sessions.end(session, job, self._training.now())
+            sessions.end(session, job, now)
             store.keep_result(session, self._finished.result)
             result_files.keep(session, job, self._finished.files)
-            return
-        state = JobSession(job=job, kind="train", step=self._round, state=self._holder.dump())
-        sessions.save(session, state, self._training.now())
+        elif self._dump is not None:
+            training_state.save(session, job, self._round, self._dump, now)
 
     def then(self) -> None:
-        """What became true with the commit, for this side's people."""
+        """What became true with the commit: this side's people have their files, the next round finds the session."""
         if self._finished is not None:
             self._training.results.place()
+        elif self._live is not None and self._dump is not None:
+            self._training.states.put(self._live.after(self._round, self._dump))
 
     def _advance(self, envelopes: list[bytes]) -> Turn:
-        holder = self._training.open(self._proposal, self._kept)
-        post = self._training.post(self._proposal)
-        if self._kept is None:
+        live = self._training.open(self._proposal, self._before)
+        holder, post = live.holder, self._training.post(self._proposal)
+        if not self._before:
             for item in holder.start():
                 post.seal(item.recipient, item.message)
         for envelope in envelopes:
@@ -298,7 +310,9 @@ class _Turn:
                 post.seal(item.recipient, item.message)
         signed: Signed | None = None
         if holder.done:
-            self._finished = self._training.finish(self._proposal, holder.result())
+            self._finished = self._training.finish(self._proposal, live.plan, holder.result())
             signed = self._finished.result.document
-        self._holder, self._post = holder, post
+        else:
+            self._dump = holder.dump(live.stored)
+        self._live, self._post = live, post
         return post.sealed, holder.done, holder.phase, signed.to_value() if signed else None

@@ -2,7 +2,7 @@
 
     node      FeatureHolder(plan, me, table, entropy, spent_before=…) or LabelHolder(plan, me, table, entropy)
               .start() → messages, .receive(sender, message) → messages, until .done; then .result()
-    restart   open_session(plan, me, table, entropy, …).restore(stored bytes of .dump())
+    restart   open_session(plan, me, table, entropy, …).restore(what was stored of .dump())
 
 Rounds of messages: commit and open the joint seed → hints → zero test → encrypted products → moments to the label
 holder → weights back → rounded partial scores.
@@ -14,6 +14,7 @@ from federation.vertical.holder import FeatureHolder
 from federation.vertical.label import LabelHolder
 from federation.vertical.messages import Outgoing
 from federation.vertical.results import Disclosed, HolderResult, LabelMatrix, LabelResult, ModelPart, Variant
+from federation.vertical.session import Dump
 from privacy.ring import Entropy
 
 
@@ -28,6 +29,7 @@ def open_session(
 
 __all__ = [
     "Disclosed",
+    "Dump",
     "FeatureHolder",
     "HolderResult",
     "LabelHolder",

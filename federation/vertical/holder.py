@@ -17,7 +17,7 @@ from federation.vertical import scores
 from federation.vertical.messages import Content, Outgoing, Reader
 from federation.vertical.party import Party
 from federation.vertical.results import Disclosed, HolderResult, model_part
-from federation.vertical.session import Step, Taken, needs, only
+from federation.vertical.steps import Step, Taken, needs, only
 from federation.vertical.suppress import Levels, suppress
 from privacy import canonical
 from privacy.packing import Packed

@@ -23,7 +23,7 @@ from federation.vertical.holder import disclosed, exact_gram
 from federation.vertical.messages import Content, Outgoing, Reader
 from federation.vertical.party import Party
 from federation.vertical.results import LabelMatrix, LabelResult, Rules, Variant, deciles, model_part
-from federation.vertical.session import Step, Taken, needs
+from federation.vertical.steps import Step, Taken, needs
 from privacy import canonical
 from privacy.packing import Packed
 from privacy.ring import Entropy

@@ -4,6 +4,7 @@ A party encrypts for those after it and multiplies what those before it encrypte
 the feature holders in partner order. One upload of an encryptor serves all who multiply it.
 """
 
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,7 +15,8 @@ from federation.errors import OrderDiffers, RowsDiffer, SeedCommitmentBroken, St
 from federation.features import Table
 from federation.plan import TrainingPlan, order_digest
 from federation.vertical.messages import Content, Outgoing, Reader
-from federation.vertical.session import Session, Step, Taken, needs, only
+from federation.vertical.session import Session
+from federation.vertical.steps import Step, Taken, needs, only
 from privacy import canonical, linear
 from privacy.linear.errors import BadNonce
 from privacy.packing import Packed
@@ -70,9 +72,12 @@ class Party(Session):
         multipliers: dict[str, Packed] = {name: one.dump() for name, one in self._multipliers.items()}
         return {"encryptor": self._encryptor.dump() if self._encryptor else None, "multipliers": multipliers}
 
-    def _restore_parts(self, parts: dict[str, Any]) -> None:
+    def _pieces(self) -> dict[str, Callable[[], bytes]]:
+        return self._encryptor.pieces() if self._encryptor else {}
+
+    def _restore_parts(self, parts: dict[str, Any], pieces: Mapping[str, bytes]) -> None:
         if parts["encryptor"] is not None:
-            self._encryptor = linear.Encryptor.load(parts["encryptor"], *self._link(self._me), self._entropy)
+            self._encryptor = linear.Encryptor.load(parts["encryptor"], pieces, *self._link(self._me), self._entropy)
         for name, data in parts["multipliers"].items():
             agreed, seed, context = self._link(name)
             self._multipliers[name] = linear.Multiplier.load(

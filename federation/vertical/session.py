@@ -6,41 +6,30 @@ depends on has been checked. `dump` holds all that is needed to go on after a cr
 transaction that stores the answer. After a Failure the session is over.
 """
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 from federation.errors import SessionUnreadable, StepUnexpected
 from federation.vertical import messages
 from federation.vertical.messages import Content, Outgoing, Reader
+from federation.vertical.steps import Agenda, Needed, Step
 from privacy import packing
 from privacy.packing import Packed
 
-DUMP_VERSION = 2
-Needed = tuple[str, str]  # (kind, sender)
-Taken = dict[Needed, Reader]
+DUMP_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One thing a party does once: when the needed messages are in and the named steps have fired."""
+class Dump:
+    """Everything but the table that is needed to go on. Secret: it stays in this party's own store.
 
-    name: str
-    phase: str
-    needs: tuple[Needed, ...] = ()
-    after: tuple[str, ...] = ()
-    act: Callable[[Taken], list[Outgoing]]
+    state: small, another after every step. pieces: large; what stands under a name never changes, so each is stored
+    once.
+    """
 
-
-def needs(kind: str, senders: Sequence[str]) -> tuple[Needed, ...]:
-    """One message of `kind` from each sender."""
-    return tuple((kind, sender) for sender in senders)
-
-
-def only(taken: Taken) -> tuple[str, str, Reader]:
-    """(kind, sender, reader) of a step that needs one message."""
-    (((kind, sender), reader),) = taken.items()
-    return kind, sender, reader
+    state: bytes = field(repr=False)
+    pieces: Mapping[str, bytes] = field(repr=False)
 
 
 class Session:
@@ -56,13 +45,11 @@ class Session:
         self._run, self._me, self._order, self._table_digest = run, me, order, table_digest
         self._inbox: dict[Needed, Content] = {}
         self._seen: set[Needed] = set()
-        self._fired: list[str] = []
-        self._steps = self._table_of_steps()
-        self._expected = {needed for step in self._steps for needed in step.needs}
+        self._agenda = Agenda(self._table_of_steps())
 
     def start(self) -> list[Outgoing]:
         """The first messages. Once."""
-        assert not self._fired, "a session starts once"
+        assert not self._agenda.begun, "a session starts once"
         return self._advance()
 
     def receive(self, sender: str, message: bytes) -> list[Outgoing]:
@@ -73,46 +60,62 @@ class Session:
         """
         kind, content = messages.decode(sender, self._run, message)
         key = (kind, sender)
-        if key not in self._expected or key in self._seen:
+        if key not in self._agenda.expected or key in self._seen:
             raise StepUnexpected(partner=sender, step=kind)
         self._seen.add(key)
         self._inbox[key] = content
-        return self._advance() if self._fired else []
+        self._agenda.came(key)
+        return self._advance() if self._agenda.begun else []
 
     @property
     def done(self) -> bool:
-        return len(self._fired) == len(self._steps)
+        return self._agenda.done
 
     @property
     def phase(self) -> str:
         """What the session works on or waits for, in one word or two."""
-        return next((step.phase for step in self._steps if step.name not in self._fired), "done")
+        return self._agenda.phase
 
-    def dump(self) -> bytes:
-        """Everything but the table that is needed to go on. Secret: it stays in this party's own store."""
+    def dump(self, stored: Collection[str] = ()) -> Dump:
+        """Where the session stands, with the pieces that are not `stored` already."""
+        pieces = self._pieces()
         inbox: list[Packed] = [[kind, sender, content] for (kind, sender), content in self._inbox.items()]
-        seen: list[Packed] = [[kind, sender] for kind, sender in sorted(self._seen)]
-        state: dict[str, Packed] = {name: getattr(self, name) for name in self._STATE}
-        return packing.pack(
+        attributes: dict[str, Packed] = {name: getattr(self, name) for name in self._STATE}
+        state = packing.pack(
             {
                 "version": DUMP_VERSION,
                 "run": self._run,
                 "me": self._me,
                 "order": self._order,
                 "table": self._table_digest,
-                "fired": [*self._fired],
-                "seen": seen,
+                "fired": self._agenda.dump(),
                 "inbox": inbox,
-                "state": state,
+                "state": attributes,
                 "parts": self._dump_parts(),
+                "pieces": [*sorted(pieces)],
             }
         )
+        return Dump(state=state, pieces={name: make() for name, make in pieces.items() if name not in stored})
 
-    def restore(self, data: bytes) -> Self:
-        """Put a fresh session where `dump` was taken. Raises SessionUnreadable for another run, party or table."""
-        assert not self._fired, "only a fresh session is restored"
+    def restore(self, dump: Dump) -> Self:
+        """Put a fresh session where `dump` was taken, with all of its pieces.
+
+        Raises SessionUnreadable for another run, party, order or table, and where a piece is missing.
+        """
+        assert not self._agenda.begun, "only a fresh session is restored"
+        value = self._readable(dump)
+        for name in self._STATE:
+            setattr(self, name, value["state"][name])
+        self._inbox = {(kind, sender): content for kind, sender, content in value["inbox"]}
+        self._agenda.restore(value["fired"], self._inbox)
+        self._seen = {*self._inbox, *self._agenda.used()}
+        self._restore_parts(value["parts"], dump.pieces)
+        return self
+
+    def _readable(self, dump: Dump) -> dict[str, Any]:
+        """A dump's state, which must be one of this session. Raises SessionUnreadable."""
         try:
-            value: Any = packing.unpack(data)
+            value: Any = packing.unpack(dump.state)
         except packing.NotPacked as failure:
             raise SessionUnreadable(why=failure.message()) from None
         if not isinstance(value, dict) or value.get("version") != DUMP_VERSION:
@@ -121,46 +124,40 @@ class Session:
             raise SessionUnreadable(why="it belongs to another run, party or order of clients")
         if value["table"] != self._table_digest:
             raise SessionUnreadable(why="the table's rows are others than when the session began")
-        for name in self._STATE:
-            setattr(self, name, value["state"][name])
-        self._fired = list(value["fired"])
-        self._seen = {(kind, sender) for kind, sender in value["seen"]}
-        self._inbox = {(kind, sender): content for kind, sender, content in value["inbox"]}
-        self._restore_parts(value["parts"])
-        return self
+        if not dump.pieces.keys() >= set(value["pieces"]):
+            raise SessionUnreadable(why="a piece of it is missing")
+        return value
 
     def _table_of_steps(self) -> list[Step]:
         raise NotImplementedError
 
     def _dump_parts(self) -> dict[str, Packed]:
-        """What the subclass keeps beyond plain attributes."""
+        """What the subclass keeps beyond plain attributes, without its pieces."""
         return {}
 
-    def _restore_parts(self, parts: dict[str, Any]) -> None:
+    def _pieces(self) -> dict[str, Callable[[], bytes]]:
+        """What is large and never changes under its name, packed when asked for."""
+        return {}
+
+    def _restore_parts(self, parts: dict[str, Any], pieces: Mapping[str, bytes]) -> None:
         assert not parts, "a subclass that dumps parts restores them"
 
     def _skip(self, names: Collection[str]) -> None:
         """Steps that will not happen, because a run ended its rounds early. What they would wait for is refused now."""
-        gone = [step for step in self._steps if step.name in names and step.name not in self._fired]
-        assert len(gone) == len(names), "only steps that have not fired are skipped"
-        self._fired += [step.name for step in gone]
-        self._seen |= {needed for step in gone for needed in step.needs}
+        for name in names:
+            self._agenda.fire(name)
+            for needed in self._agenda.step(name).needs:
+                self._seen.add(needed)
+                self._inbox.pop(needed, None)
 
     def _advance(self) -> list[Outgoing]:
         """Fire every step that can fire, in the table's order, until none can."""
         out: list[Outgoing] = []
-        while (step := self._next()) is not None:
+        while (step := self._agenda.next()) is not None:
             taken = {needed: Reader(needed[1], self._inbox.pop(needed)) for needed in step.needs}
             out += step.act(taken)
-            self._fired.append(step.name)
+            self._agenda.fire(step.name)
         return out
-
-    def _next(self) -> Step | None:
-        fired = set(self._fired)
-        for step in self._steps:
-            if step.name not in fired and fired >= set(step.after) and all(need in self._inbox for need in step.needs):
-                return step
-        return None
 
     def _send(self, kind: str, recipients: Sequence[str], content: Content) -> list[Outgoing]:
         data = messages.encode(self._run, kind, content)

@@ -1,9 +1,12 @@
 """The label holder's side (or another holder's, for cross products): encrypts vectors, decrypts padded products.
 
 Sans I/O: methods take and give whole messages; the caller carries them in sealed, signed envelopes, stores `dump()`
-in the same transaction as each message, and resends the stored bytes on a retry. Encrypting the same vector again
-makes new keys.
+in the same transaction as each message, once also each of the `pieces()`, and resends the stored bytes on a retry.
+Encrypting the same vector again makes new keys.
 """
+
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 
@@ -18,7 +21,7 @@ from privacy.linear.errors import (
     ProductOutOfOrder,
 )
 from privacy.linear.parameters import CHECK_COLUMNS, ZERO_VECTORS, Parameters
-from privacy.linear.state import VERSION, Holder, Sent, items, number, record, stored
+from privacy.linear.state import VERSION, Holder, Sent, items, number, record, stored, unpacked_hint
 from privacy.linear.wire import MessageKind
 from privacy.packing import Packed, pack
 from privacy.ring import SEED_BYTES, Entropy, Ints, Stream, exact_product
@@ -63,8 +66,7 @@ class Encryptor:
             return
         if len(self._holders) == p.holders:
             raise InputOutOfRange(what="hint", why=f"{p.holders} holders are agreed")
-        digits = ring.unpack(body, columns, ring.degree).astype(np.int32)
-        self._holders[holder] = Holder(bound=bound, hint=digits)
+        self._holders[holder] = Holder(bound=bound, hint=unpacked_hint(ring, body, columns))
 
     def zero_test(self) -> bytes:
         """A message that encrypts zero only, for every holder that has not passed yet. One a holder at most."""
@@ -138,10 +140,14 @@ class Encryptor:
             raise HolderCheated(holder=holder)
         known.proven, known.zeros, known.claimed = True, None, b""
 
-    def dump(self) -> bytes:
-        """Everything needed to go on after a crash, hints included. Secret: it stays in this party's own store."""
+    def pieces(self) -> dict[str, Callable[[], bytes]]:
+        """What is needed beside `dump` and never changes under its name: the hints, packed when asked for."""
         ring = self._parameters.ring
-        holders: dict[str, Packed] = {name: known.packed(ring) for name, known in self._holders.items()}
+        return {known.hint_name: partial(known.packed_hint, ring) for known in self._holders.values()}
+
+    def dump(self) -> bytes:
+        """Everything but the pieces that is needed to go on after a crash. Secret: it stays in this party's store."""
+        holders: dict[str, Packed] = {name: known.packed() for name, known in self._holders.items()}
         sent: list[Packed] = [
             {"sequence": sequence, "message": message.packed()} for sequence, message in sorted(self._sent.items())
         ]
@@ -158,8 +164,19 @@ class Encryptor:
         )
 
     @classmethod
-    def load(cls, data: bytes, parameters: Parameters, seed: bytes, context: bytes, entropy: Entropy) -> "Encryptor":
-        """The Encryptor that `dump` stored, with the arguments it was made with; else ForeignProductMessage."""
+    def load(
+        cls,
+        data: bytes,
+        pieces: Mapping[str, bytes],
+        parameters: Parameters,
+        seed: bytes,
+        context: bytes,
+        entropy: Entropy,
+    ) -> "Encryptor":
+        """The Encryptor whose `dump` and `pieces` were stored, with the arguments it was made with.
+
+        Raises ForeignProductMessage where these are others.
+        """
         state = stored(data)
         made = cls(parameters, seed, context, entropy)
         if state["common"] != made._common:
@@ -167,7 +184,7 @@ class Encryptor:
         made._next, made._used = number(state["next"]), number(state["used"])
         made._zero_tests = number(state["zero_tests"])
         for name, known in record(state["holders"]).items():
-            made._holders[name] = Holder.of(known, parameters.ring)
+            made._holders[name] = Holder.of(known, parameters.ring, pieces)
         for entry in map(record, items(state["sent"])):
             made._sent[number(entry["sequence"])] = Sent.of(entry["message"])
         return made

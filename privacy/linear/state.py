@@ -1,5 +1,6 @@
 """What both sides of an encrypted product remember between messages, and its stored form."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -11,7 +12,7 @@ from privacy.packing import Packed, unpack
 from privacy.ring import Ints, Ring
 
 HintDigits: TypeAlias = NDArray[np.int32]
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,11 +78,19 @@ class Holder:
     def columns(self) -> int:
         return int(self.hint.shape[1])
 
-    def packed(self, ring: Ring) -> Packed:
+    @property
+    def hint_name(self) -> str:
+        """Of the piece that the hint is stored as: another hint has another name."""
+        return f"hint {self.bound.hex()}"
+
+    def packed_hint(self, ring: Ring) -> bytes:
+        return ring.pack(self.hint.astype(np.int64))
+
+    def packed(self) -> Packed:
+        """All but the hint."""
         return {
             "bound": self.bound,
             "columns": self.columns,
-            "hint": ring.pack(self.hint.astype(np.int64)),
             "proven": self.proven,
             "cheated": self.cheated,
             "zero_sequence": self.zero_sequence,
@@ -90,19 +99,26 @@ class Holder:
         }
 
     @classmethod
-    def of(cls, value: Packed, ring: Ring) -> "Holder":
+    def of(cls, value: Packed, ring: Ring, pieces: Mapping[str, bytes]) -> "Holder":
         state = record(value)
         zeros = state["zeros"]
         assert zeros is None or isinstance(zeros, np.ndarray), "zeros are an array"
-        return cls(
+        made = cls(
             bound=octets(state["bound"]),
-            hint=ring.unpack(octets(state["hint"]), number(state["columns"]), ring.degree).astype(np.int32),
+            hint=np.empty(0, np.int32),
             proven=bool(state["proven"]),
             cheated=bool(state["cheated"]),
             zero_sequence=number(state["zero_sequence"]),
             claimed=octets(state["claimed"]),
             zeros=None if zeros is None else zeros.astype(np.int64),
         )
+        made.hint = unpacked_hint(ring, pieces[made.hint_name], number(state["columns"]))
+        return made
+
+
+def unpacked_hint(ring: Ring, data: bytes | memoryview, columns: int) -> HintDigits:
+    """The digits of a hint's bytes."""
+    return ring.unpack(data, columns, ring.degree).astype(np.int32)
 
 
 def stored(data: bytes) -> dict[str, Packed]:

@@ -69,10 +69,22 @@ class Session:
         return results
 
 
+def restarted(
+    encryptor: linear.Encryptor,
+    parameters: linear.Parameters,
+    seed: bytes,
+    context: bytes,
+    entropy: Callable[[int], bytes],
+) -> linear.Encryptor:
+    """An encryptor that goes on from what another has stored."""
+    pieces = {name: make() for name, make in encryptor.pieces().items()}
+    return linear.Encryptor.load(encryptor.dump(), pieces, parameters, seed, context, entropy)
+
+
 def reload_all(session: Session) -> None:
     """What a `kill -9` of every party between two steps amounts to: each goes on from its stored bytes."""
     p = session.parameters
-    session.encryptor = linear.Encryptor.load(session.encryptor.dump(), p, SEED, CONTEXT, session.entropy)
+    session.encryptor = restarted(session.encryptor, p, SEED, CONTEXT, session.entropy)
     for name, holder in session.holders.items():
         matrix = session.matrices[name]
         session.holders[name] = linear.Multiplier.load(holder.dump(), p, SEED, name, matrix, CONTEXT, session.entropy)

@@ -25,6 +25,7 @@ from tests.privacy.linear_session import (
     random_vectors,
     ready,
     reload_all,
+    restarted,
     small_session,
 )
 from tests.support.entropy import SeededEntropy
@@ -271,7 +272,7 @@ def test_a_new_multiplier_has_a_new_hint_for_the_same_matrix() -> None:
 def test_a_stored_session_of_something_else_is_refused() -> None:
     session = small_session()
     p, entropy, matrix = session.parameters, session.entropy, session.matrices["bank"]
-    holder, encryptor = session.holders["bank"].dump(), session.encryptor.dump()
+    holder = session.holders["bank"].dump()
     other_matrix = matrix.copy()
     other_matrix[7, 1] ^= 1
     other_parameters = linear.parameters(200, 3, 1, 1, 9)
@@ -286,7 +287,17 @@ def test_a_stored_session_of_something_else_is_refused() -> None:
             linear.Multiplier.load(holder, *arguments, entropy)
     for arguments in ((p, SEED, b"other run"), (p, bytes(32), CONTEXT), (other_parameters, SEED, CONTEXT)):
         with pytest.raises(errors.ForeignProductMessage):
-            linear.Encryptor.load(encryptor, *arguments, entropy)
+            restarted(session.encryptor, *arguments, entropy)
+
+
+def test_a_hint_is_a_piece_that_keeps_its_name_and_its_bytes() -> None:
+    """So that it is stored once: what is stored with every message is small, and does not hold it."""
+    session = small_session()
+    (before,) = session.encryptor.pieces()
+    session.product(np.ones((1, session.parameters.rows), np.int64))
+    ((after, piece),) = session.encryptor.pieces().items()
+    assert after == before and piece() in session.messages["hint bank"]
+    assert len(session.encryptor.dump()) < 1000 < len(piece())
 
 
 # --- the hint's own check

@@ -24,6 +24,7 @@ from tests.privacy.linear_session import (
     random_matrix,
     random_vectors,
     ready,
+    restarted,
 )
 from tests.support.entropy import SeededEntropy
 
@@ -234,9 +235,9 @@ def test_the_zero_test_catches_the_crafted_hint() -> None:
             step()
     with pytest.raises(errors.ProductOutOfOrder):  # it is not tested again until it passes by luck
         encryptor.zero_test()
-    restarted = linear.Encryptor.load(encryptor.dump(), p, SEED, CONTEXT, SeededEntropy(b"x"))
+    again = restarted(encryptor, p, SEED, CONTEXT, SeededEntropy(b"x"))
     with pytest.raises(errors.HolderCheated):
-        restarted.encrypt(np.ones((1, 300), np.int64))
+        again.encrypt(np.ones((1, 300), np.int64))
 
 
 def test_a_holder_that_opens_what_it_did_not_commit_to_is_caught() -> None:
