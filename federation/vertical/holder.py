@@ -15,13 +15,15 @@ from federation.features import Table
 from federation.plan import FEATURE_HOLDER, TrainingPlan
 from federation.vertical import scores
 from federation.vertical.messages import Content, Outgoing, Reader
-from federation.vertical.party import Party
+from federation.vertical.party import ByPart, Party
 from federation.vertical.results import Disclosed, HolderResult, model_part
 from federation.vertical.steps import Step, Taken, needs, only
 from federation.vertical.suppress import Levels, suppress
 from privacy import canonical
 from privacy.packing import Packed
 from privacy.ring import Entropy
+
+BLOCK_ROWS = 8192  # of a matrix that is turned into floats at a time
 
 
 class FeatureHolder(Party):
@@ -39,7 +41,7 @@ class FeatureHolder(Party):
         if spent_before < 0 or spent_before + needed > plan.score_budget:
             raise ScoreBudgetExceeded(needed=needed, spent=spent_before, budget=plan.score_budget)
         self._spent_before = spent_before
-        self.levels: dict[str, NDArray[np.int64]] = {}  # by encryptor: rows of (column, low, high, rows with high)
+        self.levels: dict[str, ByPart] = {}  # by encryptor and part: rows of (column, low, high, rows with high)
         self.suppressed = 0
         self.weights: NDArray[np.float64] = np.zeros((0, 0))
         super().__init__(plan, me, table, entropy)
@@ -59,7 +61,7 @@ class FeatureHolder(Party):
         )
 
     def _role_steps(self) -> list[Step]:
-        multiplied = tuple(f"multiplied {peer}" for peer in self._encryptors())
+        multiplied = tuple(f"multiplied {peer}" for peer in self._senders())
         opened = tuple(f"opened {peer}" for peer in self._receivers(self._me))
         asked = needs("weights", [self._plan.label_holder])
         return [
@@ -68,41 +70,46 @@ class FeatureHolder(Party):
         ]
 
     def _take_levels(self, sender: str, reader: Reader) -> None:
-        """Keep the encryptor's statement on its 0/1 columns; it must respect the plan's rarity rule (rule e)."""
-        value = reader.content["levels"]
+        """Keep the encryptor's statement on its 0/1 columns; in every part it must respect rarity (rule e)."""
+        stated = reader.mapping("levels", set(self._parts))
+        self.levels[sender] = {part: self._levels_of(sender, reader, stated[part], part) for part in self._parts}
+
+    def _levels_of(self, sender: str, reader: Reader, value: Packed, part: str) -> NDArray[np.int64]:
+        size = len(self._matrices[part])
         count = value.shape[0] if isinstance(value, np.ndarray) and value.ndim == 2 else 0
-        rows = reader.integers("levels", (count, 4), max(self._rows, features.VALUE_MAX))
+        rows = reader.integers_of(value, "levels", (count, 4), max(size, features.VALUE_MAX))
         columns, low, high, with_high = rows.T
         if not ((columns >= 0) & (columns < len(self.names[sender]))).all() or len(set(columns.tolist())) != count:
             raise StepMalformed(partner=sender, why="its levels")
         if not ((low < high) & (low >= -features.VALUE_MAX) & (high <= features.VALUE_MAX)).all():
             raise StepMalformed(partner=sender, why="its levels")
-        if not (np.minimum(with_high, self._rows - with_high) >= self._plan.rare_rows).all():
-            raise MomentsImplausible(partner=sender, why="a 0/1 column is rarer than the plan allows")
-        self.levels[sender] = rows
+        if not (np.minimum(with_high, size - with_high) >= self._plan.rare_rows).all():
+            raise MomentsImplausible(partner=sender, why=f"a 0/1 column is rarer than the plan allows ({part})")
+        return rows
 
     def _moments(self, _: Taken) -> list[Outgoing]:
-        """Own second moments, and the products with the small cells taken out."""
-        leader = self._plan.label_holder
-        own = features.binary_levels(self._matrix)
-        blocks: dict[str, NDArray[np.int64]] = {}
-        for peer, product in self.products.items():
-            columns = product[1:] if peer == leader else product  # the label holder's first vector is the label
-            theirs: Levels = {int(row[0]): (int(row[1]), int(row[2]), int(row[3])) for row in self.levels[peer]}
-            block, count = suppress(columns, theirs, own, self._rows, self._plan.cell_minimum, peer)
-            blocks[peer] = block
-            self.suppressed += count
-        between: dict[str, Packed] = {peer: block for peer, block in blocks.items() if peer != leader}
-        content: Content = {
-            "gram": exact_gram(self._matrix),
-            "sums": self._matrix.sum(axis=0),
-            "target": self.products[leader][0],
-            "with_label_holder": blocks[leader],
-            "with_holders": between,
-            "suppressed": self.suppressed,
-        }
+        """Second moments of every part, and the products with the small cells taken out."""
+        parts: dict[str, Packed] = {part: self._moments_in(part) for part in self._parts}
         self.products, self.levels = {}, {}
-        return self._send("moments", [leader], content)
+        return self._send("moments", [self._plan.label_holder], {"parts": parts, "suppressed": self.suppressed})
+
+    def _moments_in(self, part: str) -> Content:
+        leader, matrix = self._plan.label_holder, self._matrices[part]
+        own = features.binary_levels(matrix)
+        blocks: dict[str, Packed] = {}
+        for peer, products in self.products.items():
+            # the label holder's first vector is the label
+            columns = products[part][1:] if peer == leader else products[part]
+            theirs: Levels = {int(row[0]): (int(row[1]), int(row[2]), int(row[3])) for row in self.levels[peer][part]}
+            blocks[peer], count = suppress(columns, theirs, own, len(matrix), self._plan.cell_minimum, peer)
+            self.suppressed += count
+        return {
+            "gram": exact_gram(matrix),
+            "sums": matrix.sum(axis=0),
+            "target": self.products[leader][part][0],
+            "with_label_holder": blocks.pop(leader),
+            "with_holders": blocks,
+        }
 
     def _scores(self, taken: Taken) -> list[Outgoing]:
         """Rounded shares of the score: test rows for the smaller variants, every client for the full one."""
@@ -137,8 +144,11 @@ class FeatureHolder(Party):
 def exact_gram(matrix: NDArray[np.int64]) -> NDArray[np.int64]:
     """XᵀX of a (rows, m) integer matrix, exact: sums stay below 2^53, so float64 products are too."""
     assert matrix.shape[0] * features.VALUE_MAX**2 < 1 << 53, "sums are exact in float64"
-    real = matrix.astype(np.float64)
-    return np.rint(real.T @ real).astype(np.int64)
+    total = np.zeros((matrix.shape[1],) * 2)
+    for start in range(0, len(matrix), BLOCK_ROWS):
+        block = matrix[start : start + BLOCK_ROWS].astype(np.float64)
+        total += block.T @ block
+    return total.astype(np.int64)
 
 
 def disclosed(

@@ -4,7 +4,7 @@ It learns the moments of all parties' columns (small cells suppressed) and round
 another party's columns, and no score of any client exists before the weights are solved.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from federation import bands, calibration, features, metrics
 from federation.bands import Minimum
 from federation.calibration import Calibration
-from federation.errors import ColumnMissing, MomentsImplausible, ScoresImplausible
-from federation.features import FRACTION_BITS, VALUE_MAX, Table
+from federation.errors import ColumnMissing, ScoresImplausible
+from federation.features import Table
 from federation.models import moments
 from federation.models.moments import Moments
 from federation.plan import LABEL_HOLDER, TrainingPlan
-from federation.vertical import scores
+from federation.vertical import assembly, scores
+from federation.vertical.assembly import Layout, Sums
 from federation.vertical.evaluation import Held, evaluate
 from federation.vertical.holder import disclosed, exact_gram
 from federation.vertical.messages import Content, Outgoing, Reader
@@ -29,27 +30,27 @@ from privacy.packing import Packed
 from privacy.ring import Entropy
 
 Integers = NDArray[np.int64]
-SCALE = float(1 << FRACTION_BITS)
 
 
 class LabelHolder(Party):
     """The label holder's session."""
 
     role: ClassVar[str] = LABEL_HOLDER
-    _STATE: ClassVar[tuple[str, ...]] = (*Party._STATE, "solved", "lines", "suppressed", "shares", "totals")
+    _STATE: ClassVar[tuple[str, ...]] = (*Party._STATE, "solved", "lines", "suppressed", "gathered", "shares", "totals")
 
     def __init__(self, plan: TrainingPlan, me: str, table: Table, entropy: Entropy) -> None:
         """Raises LabelNotBinary, LabelTooRare, SurveyWeightsInvalid, TooFewRows, and what `Party` raises."""
         if table.label is None:
             raise ColumnMissing(column=plan.label_column)
-        test = plan.test_mask(table.tokens)
+        test, parts = plan.test_mask(table.tokens), plan.parts(table.tokens)
         self._label = features.prepare_label(
-            table.label, plan.label_column, ~test, plan.rare_rows, bands.CLASS_ROWS_MIN
+            table.label, plan.label_column, ~test, plan.rare_rows, bands.CLASS_ROWS_MIN, parts
         )
         self._weights_of_test = _survey_weights(plan, table, test)
         self.solved: NDArray[np.float64] = np.zeros((0, 0))  # (variants, all columns, then intercept and lift)
         self.lines: NDArray[np.float64] = np.zeros((0, 2))  # (variants, slope and offset), calibrated by moments
         self.suppressed = 0
+        self.gathered: dict[str, dict[str, Packed]] = {}  # by part: the fields of `Sums`
         self.shares: dict[str, Integers] = {}  # by holder: rounded shares of its smaller variants, (variants, test)
         self.totals: Integers = np.zeros(0, np.int64)  # the holders' summed shares of the full variant, (rows,)
         super().__init__(plan, me, table, entropy)
@@ -103,16 +104,20 @@ class LabelHolder(Party):
             Step(name="result", phase="scores", needs=answered, after=("weights",), act=self._result),
         ]
 
-    def _vectors(self) -> Integers:
-        """The label as ±1, which is 2(y − ½), then the own columns: (1 + m, rows)."""
-        signed = np.where(self._label[self._train], 1, -1).astype(np.int64)
-        return np.vstack([signed, self._matrix.T])
+    def _signed(self, part: str) -> Integers:
+        """(rows,): the label as ±1, which is 2(y − ½)."""
+        return np.where(self._label[self._parts[part]], 1, -1).astype(np.int64)
+
+    def _vectors(self, part: str) -> Integers:
+        """The label, then the own columns: (1 + m, rows)."""
+        return np.vstack([self._signed(part), self._matrices[part].T])
 
     # --- moments and weights -----------------------------------------------------------------------------------------
 
     def _weights(self, taken: Taken) -> list[Outgoing]:
         """Solve every variant and send each holder its own weights."""
-        joint = self._assemble({sender: reader for (_, sender), reader in taken.items()})
+        self._gather({sender: reader for (_, sender), reader in taken.items()})
+        joint = moments.together([self._moments_of(part) for part in self._plan.train_parts])
         rows, lines = [], []
         for variant in self._plan.variants():
             solution = moments.solve(joint, {self._me, *variant}, self._plan.ridge_milli / 1000)
@@ -127,49 +132,20 @@ class LabelHolder(Party):
             out += self._send("weights", [holder], content)
         return out
 
-    def _assemble(self, given: dict[str, Reader]) -> Moments:
-        """All parties' moments as one matrix, in the line's order, scaled from integers."""
-        owners = tuple(partner for partner in self._line for _ in self.names[partner])
-        size = len(owners)
-        gram, sums, target = np.zeros((size, size)), np.zeros(size), np.zeros(size)
-        own = self._columns_of(self._me)
-        gram[np.ix_(own, own)] = exact_gram(self._matrix)
-        sums[own] = self._matrix.sum(axis=0)
-        target[own] = self._vectors()[0] @ self._matrix
-        for holder, reader in given.items():
-            at = self._columns_of(holder)
-            block, sums[at], target[at] = self._own_moments(reader, len(at))
-            gram[np.ix_(at, at)] = block
-            self.suppressed += reader.count("suppressed", size * size)
-            peers: set[str] = set(self._plan.holders[: self._plan.holders.index(holder)])
-            between = reader.mapping("with_holders", peers)
-            crosses = {self._me: reader.content["with_label_holder"], **between}
-            for peer, cross in crosses.items():
-                there = self._columns_of(peer)
-                shape = (len(there), len(at))
-                gram[np.ix_(there, at)] = reader.integers_of(cross, "cross moments", shape, self._rows * VALUE_MAX**2)
-                gram[np.ix_(at, there)] = gram[np.ix_(there, at)].T
-        _check_gram(gram, owners)
-        return Moments(
-            owners=owners,
-            rows=self._rows,
-            gram=gram / SCALE**2,
-            sums=sums / SCALE,
-            target=target / (2 * SCALE),  # the encrypted label is 2(y − ½)
-            target_sum=float(self._label[self._train].sum()) - self._rows / 2,
-        )
+    def _gather(self, given: dict[str, Reader]) -> None:
+        """Check and keep the moments of every part."""
+        size = len(self._layout.owners)
+        self.suppressed = sum(reader.count("suppressed", size**2 * len(self._parts)) for reader in given.values())
+        by_part = {sender: reader.within("parts", set(self._parts)) for sender, reader in given.items()}
+        for part, matrix in self._matrices.items():
+            own = Sums(gram=exact_gram(matrix), sums=matrix.sum(axis=0), target=self._signed(part) @ matrix)
+            readers = {sender: parts[part] for sender, parts in by_part.items()}
+            self.gathered[part] = assembly.assemble(self._layout, own, readers, len(matrix)).packed()
 
-    def _own_moments(self, reader: Reader, size: int) -> tuple[Integers, Integers, Integers]:
-        """A holder's own second moments, sums and moments with the label, within the bounds any data keeps."""
-        gram = reader.integers("gram", (size, size), self._rows * VALUE_MAX**2)
-        sums = reader.integers("sums", (size,), self._rows * VALUE_MAX)
-        target = reader.integers("target", (size,), self._rows * VALUE_MAX)
-        power = np.diag(gram).astype(np.float64) * self._rows
-        if (gram != gram.T).any() or (np.diag(gram) <= 0).any():
-            raise MomentsImplausible(partner=reader.sender, why="its second moments are not those of a matrix")
-        if (sums.astype(np.float64) ** 2 > power).any() or (target.astype(np.float64) ** 2 > power).any():
-            raise MomentsImplausible(partner=reader.sender, why="a first moment exceeds its second moment")
-        return gram, sums, target
+    def _moments_of(self, part: str) -> Moments:
+        """All parties' moments over the rows of a part. Only once the step "weights" has begun."""
+        sums: dict[str, Any] = self.gathered[part]
+        return assembly.scaled(sums, self._layout.owners, self._label[self._parts[part]])
 
     # --- scores ------------------------------------------------------------------------------------------------------
 
@@ -254,18 +230,13 @@ class LabelHolder(Party):
     def _digests(self) -> dict[str, str]:
         return {holder: scores.weights_digest(self._weights_of(holder)) for holder in self._plan.holders}
 
+    @property
+    def _layout(self) -> Layout:
+        """Whose columns stand where among all."""
+        return Layout(widths={partner: len(self.names[partner]) for partner in self._line})
+
     def _columns_of(self, partner: str) -> Integers:
-        """Where a party's columns stand among all, in the line's order."""
-        before = sum(len(self.names[p]) for p in self._line[: self._line.index(partner)])
-        return np.arange(before, before + len(self.names[partner]))
-
-
-def _check_gram(gram: NDArray[np.float64], owners: tuple[str, ...]) -> None:
-    """Cauchy-Schwarz for every pair of columns; a lying party's cross moment would otherwise blow up the solution."""
-    power = np.diag(gram)
-    bad = np.argwhere(gram**2 > np.outer(power, power) * (1 + 1e-9))
-    if len(bad):
-        raise MomentsImplausible(partner=owners[int(bad[0].max())], why="a cross moment exceeds both columns' own")
+        return self._layout.at(partner)
 
 
 def _survey_weights(plan: TrainingPlan, table: Table, test: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -24,18 +24,20 @@ Content: TypeAlias = dict[str, Packed]
 FIELDS: dict[str, frozenset[str]] = {
     "commit": frozenset({"commitment", "order", "columns"}),  # to all: to a nonce; the order of clients; usable columns
     "open": frozenset({"nonce", "mask_key"}),  # to all: the nonce; between holders also half of their pair's mask key
-    "hint": frozenset({"data"}),  # multiplier to encryptor, the linear products' own messages from here
+    # from here "data" holds the linear products' own messages by part of the rows
+    "hint": frozenset({"data"}),  # multiplier to encryptor
     "zero": frozenset({"data"}),
     "zero-reply": frozenset({"data"}),
     "zero-opened": frozenset({"data"}),
     "zero-proof": frozenset({"data"}),
-    "vectors": frozenset({"data", "levels"}),  # levels: the encryptor's 0/1 columns, for suppressing small cells
+    "vectors": frozenset({"data", "levels"}),  # levels: the encryptor's 0/1 columns in every part, for small cells
     "product": frozenset({"data"}),
     "opened": frozenset({"data"}),
-    "moments": frozenset({"gram", "sums", "target", "with_label_holder", "with_holders", "suppressed"}),
+    "moments": frozenset({"parts", "suppressed"}),  # parts: the fields of MOMENTS of every part
     "weights": frozenset({"weights", "announced"}),  # label holder to holder: its own rows of every variant it is in
     "scores": frozenset({"small", "full"}),  # holder to label holder: rounded partial scores
 }
+MOMENTS = frozenset({"gram", "sums", "target", "with_label_holder", "with_holders"})
 NUMBERED: frozenset[str] = frozenset()  # kinds of rounds: each is sent as "kind:round", from round 1
 ROUNDS_MAX = 10_000
 
@@ -124,6 +126,20 @@ class Reader:
         if not isinstance(value, dict) or set(value) != keys:
             raise self._wrong(name)
         return value
+
+    def within(self, name: str, keys: set[str]) -> "dict[str, Reader]":
+        """A reader of each object in an object with exactly these keys."""
+        found = {key: value for key, value in self.mapping(name, keys).items() if isinstance(value, dict)}
+        if set(found) != keys:
+            raise self._wrong(name)
+        return {key: Reader(self.sender, value) for key, value in found.items()}
+
+    def datas(self, name: str, keys: set[str]) -> dict[str, bytes]:
+        """Bytes, by key."""
+        found = {key: value for key, value in self.mapping(name, keys).items() if isinstance(value, bytes)}
+        if set(found) != keys:
+            raise self._wrong(name)
+        return found
 
     def digests(self, name: str, keys: set[str]) -> dict[str, str]:
         """Digests as 64 hex digits, by key."""

@@ -2,10 +2,14 @@
 
 A party encrypts for those after it and multiplies what those before it encrypted: the label holder comes first, then
 the feature holders in partner order. One upload of an encryptor serves all who multiply it.
+
+Products run over parts of the rows: over all train rows at once, or fold by fold, and over the held-out rows where the
+plan has contribution measured. Every part has a link of its own, with own keys; the links of all parts travel in the
+same messages, so that the number of rounds does not grow.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +27,7 @@ from privacy.packing import Packed
 from privacy.ring import Entropy
 
 MASK_KEY_BYTES = 32
+ByPart: TypeAlias = dict[str, NDArray[np.int64]]  # by part of the rows
 
 
 class Party(Session):
@@ -45,8 +50,14 @@ class Party(Session):
         self._rows = int(self._train.sum())
         if self._rows < plan.minimum_rows:
             raise TooFewRows(count=self._rows, what="train", minimum=plan.minimum_rows)
-        self._prepared = features.prepare(table.columns, plan.party(me).columns, self._train, plan.rare_rows)
-        self._matrix = np.ascontiguousarray(self._prepared.values[self._train])
+        self._parts = plan.parts(table.tokens)
+        for part, mask in self._parts.items():
+            if (count := int(mask.sum())) < plan.part_rows:
+                raise TooFewRows(count=count, what=part, minimum=plan.part_rows)
+        self._prepared = features.prepare(
+            table.columns, plan.party(me).columns, self._train, plan.rare_rows, self._parts
+        )
+        self._matrices = {p: np.ascontiguousarray(self._prepared.values[mask]) for p, mask in self._parts.items()}
         self._line = (plan.label_holder, *plan.holders)
         self._others = tuple(partner for partner in self._line if partner != me)
         self.nonce = b""
@@ -54,9 +65,9 @@ class Party(Session):
         self.names: dict[str, list[str]] = {me: list(self._prepared.names)}  # usable columns by party
         self.mask_halves: dict[str, bytes] = {}  # "to <holder>" and "from <holder>"
         self.joint = b""
-        self.products: dict[str, NDArray[np.int64]] = {}  # by encryptor: exact (vectors, own columns)
-        self._encryptor: linear.Encryptor | None = None
-        self._multipliers: dict[str, linear.Multiplier] = {}
+        self.products: dict[str, ByPart] = {}  # by encryptor and part: exact (vectors, own columns)
+        self._encryptors: dict[str, linear.Encryptor] = {}  # by part
+        self._multipliers: dict[str, dict[str, linear.Multiplier]] = {}  # by encryptor and part
         super().__init__(plan.digest, me, order_digest(table.tokens), self._digest_of_table())
 
     def _digest_of_table(self) -> str:
@@ -69,20 +80,28 @@ class Party(Session):
         ).hex()
 
     def _dump_parts(self) -> dict[str, Packed]:
-        multipliers: dict[str, Packed] = {name: one.dump() for name, one in self._multipliers.items()}
-        return {"encryptor": self._encryptor.dump() if self._encryptor else None, "multipliers": multipliers}
+        encryptors: dict[str, Packed] = {part: one.dump() for part, one in self._encryptors.items()}
+        multipliers: dict[str, Packed] = {
+            peer: {part: one.dump() for part, one in links.items()} for peer, links in self._multipliers.items()
+        }
+        return {"encryptors": encryptors, "multipliers": multipliers}
 
     def _pieces(self) -> dict[str, Callable[[], bytes]]:
-        return self._encryptor.pieces() if self._encryptor else {}
+        return {name: make for one in self._encryptors.values() for name, make in one.pieces().items()}
 
     def _restore_parts(self, parts: dict[str, Any], pieces: Mapping[str, bytes]) -> None:
-        if parts["encryptor"] is not None:
-            self._encryptor = linear.Encryptor.load(parts["encryptor"], pieces, *self._link(self._me), self._entropy)
-        for name, data in parts["multipliers"].items():
-            agreed, seed, context = self._link(name)
-            self._multipliers[name] = linear.Multiplier.load(
-                data, agreed, seed, self._me, self._matrix, context, self._entropy
-            )
+        self._encryptors = {
+            part: linear.Encryptor.load(data, pieces, *self._link(self._me, part), self._entropy)
+            for part, data in parts["encryptors"].items()
+        }
+        self._multipliers = {
+            peer: {part: self._load_multiplier(data, peer, part) for part, data in links.items()}
+            for peer, links in parts["multipliers"].items()
+        }
+
+    def _load_multiplier(self, data: bytes, peer: str, part: str) -> linear.Multiplier:
+        agreed, seed, context = self._link(peer, part)
+        return linear.Multiplier.load(data, agreed, seed, self._me, self._matrices[part], context, self._entropy)
 
     def _table_of_steps(self) -> list[Step]:
         everyone = self._others
@@ -120,7 +139,7 @@ class Party(Session):
 
     def _multiplier_steps(self) -> list[Step]:
         steps = []
-        for peer in self._encryptors():
+        for peer in self._senders():
             names = [f"{name} {peer}" for name in ("zero-reply", "zero-proof", "product", "multiplied")]
             kinds = ("zero", "zero-opened", "vectors", "opened")
             acts = (self._multiply, self._prove, self._multiply, self._unmask)
@@ -168,43 +187,50 @@ class Party(Session):
                 raise SeedCommitmentBroken(partner=sender) from None
         self.joint = linear.joint_seed([nonces[partner] for partner in self._line])
         if self._receivers(self._me):
-            self._encryptor = linear.Encryptor(*self._link(self._me), self._entropy)
+            self._encryptors = {
+                part: linear.Encryptor(*self._link(self._me, part), self._entropy) for part in self._parts
+            }
         out = []
-        for peer in self._encryptors():
-            agreed, seed, context = self._link(peer)
-            one = linear.Multiplier(agreed, seed, self._me, self._matrix, context, self._entropy)
-            self._multipliers[peer] = one
-            out += self._send("hint", [peer], {"data": one.hint()})
+        for peer in self._senders():
+            self._multipliers[peer] = {part: self._multiplier(peer, part) for part in self._parts}
+            hints: dict[str, Packed] = {part: one.hint() for part, one in self._multipliers[peer].items()}
+            out += self._send("hint", [peer], {"data": hints})
         return out
+
+    def _multiplier(self, peer: str, part: str) -> linear.Multiplier:
+        agreed, seed, context = self._link(peer, part)
+        return linear.Multiplier(agreed, seed, self._me, self._matrices[part], context, self._entropy)
 
     # --- encrypted products ------------------------------------------------------------------------------------------
 
-    def _vectors(self) -> NDArray[np.int64]:
-        """What this party encrypts: its columns over the train rows, (vectors, rows)."""
-        return np.ascontiguousarray(self._matrix.T)
+    def _vectors(self, part: str) -> NDArray[np.int64]:
+        """What this party encrypts: its columns over the rows of a part, (vectors, rows)."""
+        return np.ascontiguousarray(self._matrices[part].T)
 
     def _zero(self, taken: Taken) -> list[Outgoing]:
-        encryptor = self._the_encryptor()
         for (_, sender), reader in taken.items():
-            encryptor.take_hint(sender, reader.data("data"))
-        return self._send("zero", self._receivers(self._me), {"data": encryptor.zero_test()})
+            for part, hint in self._by_part(reader):
+                self._encryptors[part].take_hint(sender, hint)
+        tests: dict[str, Packed] = {part: one.zero_test() for part, one in self._encryptors.items()}
+        return self._send("zero", self._receivers(self._me), {"data": tests})
 
     def _decrypt(self, taken: Taken) -> list[Outgoing]:
         kind, sender, reader = only(taken)
-        answer = self._the_encryptor().decrypt(sender, reader.data("data"))
-        return self._send("zero-opened" if kind == "zero-reply" else "opened", [sender], {"data": answer})
+        answers: dict[str, Packed] = {
+            part: self._encryptors[part].decrypt(sender, data) for part, data in self._by_part(reader)
+        }
+        return self._send("zero-opened" if kind == "zero-reply" else "opened", [sender], {"data": answers})
 
     def _verify(self, taken: Taken) -> list[Outgoing]:
         for (_, sender), reader in taken.items():
-            self._the_encryptor().verify_zero(sender, reader.data("data"))
+            for part, data in self._by_part(reader):
+                self._encryptors[part].verify_zero(sender, data)
         return []
 
     def _encrypt(self, _: Taken) -> list[Outgoing]:
-        levels = features.binary_levels(self._matrix)
-        rows = [[index, *level] for index, level in levels.items()]
         content: Content = {
-            "data": self._the_encryptor().encrypt(self._vectors()),
-            "levels": np.array(rows, dtype=np.int64).reshape(len(rows), 4),
+            "data": {part: one.encrypt(self._vectors(part)) for part, one in self._encryptors.items()},
+            "levels": {part: _levels(self._matrices[part]) for part in self._parts},
         }
         return self._send("vectors", self._receivers(self._me), content)
 
@@ -212,19 +238,25 @@ class Party(Session):
         kind, sender, reader = only(taken)
         if kind == "vectors":
             self._take_levels(sender, reader)
-        answer = self._multipliers[sender].multiply(reader.data("data"))
-        return self._send("zero-reply" if kind == "zero" else "product", [sender], {"data": answer})
+        answers: dict[str, Packed] = {
+            part: self._multipliers[sender][part].multiply(data) for part, data in self._by_part(reader)
+        }
+        return self._send("zero-reply" if kind == "zero" else "product", [sender], {"data": answers})
 
     def _take_levels(self, sender: str, reader: Reader) -> None:
         raise NotImplementedError
 
     def _prove(self, taken: Taken) -> list[Outgoing]:
         _, sender, reader = only(taken)
-        return self._send("zero-proof", [sender], {"data": self._multipliers[sender].prove(reader.data("data"))})
+        proofs: dict[str, Packed] = {
+            part: self._multipliers[sender][part].prove(data) for part, data in self._by_part(reader)
+        }
+        return self._send("zero-proof", [sender], {"data": proofs})
 
     def _unmask(self, taken: Taken) -> list[Outgoing]:
         _, sender, reader = only(taken)
-        self.products[sender] = self._multipliers[sender].open(reader.data("data"))
+        links = self._multipliers[sender]
+        self.products[sender] = {part: links[part].open(data) for part, data in self._by_part(reader)}
         return []
 
     # --- helpers ---------------------------------------------------------------------------------------------------
@@ -233,26 +265,34 @@ class Party(Session):
         """The parties that multiply what `encryptor` encrypts."""
         return tuple(self._line[self._line.index(encryptor) + 1 :])
 
-    def _encryptors(self) -> tuple[str, ...]:
+    def _senders(self) -> tuple[str, ...]:
         """The parties whose vectors this one multiplies."""
         return tuple(self._line[: self._line.index(self._me)])
 
-    def _link(self, encryptor: str) -> tuple[linear.Parameters, bytes, bytes]:
-        """(parameters, seed, context) of one encryptor's products: rule f, nothing of one link fits another."""
+    def _by_part(self, reader: Reader) -> list[tuple[str, bytes]]:
+        """A message of every part's link, in the order of the parts."""
+        found = reader.datas("data", set(self._parts))
+        return [(part, found[part]) for part in self._parts]
+
+    def _link(self, encryptor: str, part: str) -> tuple[linear.Parameters, bytes, bytes]:
+        """(parameters, seed, context) of an encryptor in a part; rule f: nothing of one link fits another."""
         vectors = len(self.names[encryptor]) + (encryptor == self._plan.label_holder)
         receivers = self._receivers(encryptor)
         agreed = linear.parameters(
-            self._rows,
+            len(self._matrices[part]),
             max(len(self.names[receiver]) for receiver in receivers),
             features.VALUE_MAX,
             features.VALUE_MAX,
             messages=vectors,
             holders=len(receivers),
         )
-        seed = canonical.digest_bytes("ecohub/linear-seed/v1", self.joint + encryptor.encode())
-        context = canonical.encode({"run": self._plan.digest, "order": self._order, "encryptor": encryptor})
+        whose = {"encryptor": encryptor, "part": part}
+        seed = canonical.digest_bytes("ecohub/linear-seed/v2", self.joint + canonical.encode({**whose}))
+        context = canonical.encode({"run": self._plan.digest, "order": self._order, **whose})
         return agreed, seed, context
 
-    def _the_encryptor(self) -> linear.Encryptor:
-        assert self._encryptor is not None, "the seed step makes the encryptor"
-        return self._encryptor
+
+def _levels(matrix: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(two-valued columns, 4): column, low, high, rows with high."""
+    rows = [[index, *level] for index, level in features.binary_levels(matrix).items()]
+    return np.array(rows, dtype=np.int64).reshape(len(rows), 4)

@@ -57,6 +57,23 @@ def setting(**fields: Any) -> Callable[[Content, str], Content]:
     return lambda content, _: content | fields
 
 
+def in_part(change: Callable[[Content], Content], field: str = "parts") -> Callable[[Content, str], Content]:
+    """The change of what a message says of the train rows."""
+
+    def changed(content: Content, _: str) -> Content:
+        return content | {field: content[field] | {"train": change(content[field]["train"])}}
+
+    return changed
+
+
+def moments(**fields: Any) -> Callable[[Content, str], Content]:
+    return in_part(lambda content: content | fields)
+
+
+def levels(value: Any) -> Callable[[Content, str], Content]:
+    return in_part(lambda _: value, "levels")
+
+
 # --- the table --------------------------------------------------------------------------------------------------------
 
 
@@ -158,13 +175,16 @@ def test_a_holder_that_lies_in_its_hint_fails_the_zero_test(monkeypatch: pytest.
         pump(PLAN, TABLES)
 
 
-def reopened(content: Content, _: str) -> Content:
+def moved(data: bytes) -> bytes:
     """The first opened value moved by five: it would steer the holder's moments."""
-    header = wire.HEADER.unpack_from(content["data"])
-    values = np.frombuffer(content["data"][wire.HEADER.size :], "<i8").copy()
+    header = wire.HEADER.unpack_from(data)
+    values = np.frombuffer(data[wire.HEADER.size :], "<i8").copy()
     values[0] ^= 5
     kind, bound, sequence, count = wire.MessageKind(header[1]), header[2], header[3], header[4]
-    return content | {"data": wire.frame(kind, bound, sequence, count, values.tobytes())}
+    return wire.frame(kind, bound, sequence, count, values.tobytes())
+
+
+reopened = in_part(moved, "data")
 
 
 def test_a_label_holder_that_offsets_opened_values_is_refused() -> None:
@@ -178,32 +198,30 @@ def test_a_holder_that_offsets_another_holders_values_is_refused() -> None:
 
 
 def test_levels_that_the_encrypted_column_does_not_have_are_found() -> None:
-    def lie(content: Content, _: str) -> Content:
-        levels = content["levels"].copy()
-        levels[0, 3] += 60
-        return content | {"levels": levels}
+    def lie(stated: np.ndarray) -> np.ndarray:
+        return stated + np.array([0, 0, 0, 60])
 
     with pytest.raises(MomentsImplausible, match="broker"):
-        pump(PLAN, TABLES, tamper=altered("vectors", "broker", lie))
+        pump(PLAN, TABLES, tamper=altered("vectors", "broker", in_part(lie, "levels")))
 
 
 def test_an_encryptor_that_states_a_rare_column_is_refused() -> None:
-    def lie(content: Content, _: str) -> Content:
-        levels = content["levels"].copy()
-        levels[0, 3] = PLAN.rare_rows - 1
-        return content | {"levels": levels}
+    def lie(stated: np.ndarray) -> np.ndarray:
+        changed = stated.copy()
+        changed[0, 3] = PLAN.rare_rows - 1
+        return changed
 
     with pytest.raises(MomentsImplausible, match="rarer"):
-        pump(PLAN, TABLES, tamper=altered("vectors", "bank", lie))
+        pump(PLAN, TABLES, tamper=altered("vectors", "bank", in_part(lie, "levels")))
 
 
 def enlarged(field: str) -> Callable[[Content, str], Content]:
-    def change(content: Content, _: str) -> Content:
+    def change(content: Content) -> Content:
         array = content[field].copy()
         array.flat[1] = 1300 * features.VALUE_MAX
         return content | {field: array}
 
-    return change
+    return in_part(change)
 
 
 @pytest.mark.parametrize("field", ["gram", "sums", "target"])
@@ -213,11 +231,11 @@ def test_moments_no_data_can_have_are_refused(field: str) -> None:
 
 
 def test_a_cross_moment_beyond_cauchy_schwarz_is_refused() -> None:
-    def change(content: Content, _: str) -> Content:
+    def change(content: Content) -> Content:
         return content | {"with_label_holder": content["with_label_holder"] * 0 + 1300 * features.VALUE_MAX**2}
 
     with pytest.raises(MomentsImplausible):
-        pump(PLAN, TABLES, tamper=altered("moments", "platform", change))
+        pump(PLAN, TABLES, tamper=altered("moments", "platform", in_part(change)))
 
 
 def announcing(weights: np.ndarray, content: Content, recipient: str) -> Content:
@@ -275,18 +293,32 @@ MALFORMED: dict[str, tuple[str, str, Callable[[Content, str], Content]]] = {
     "columns that are numbers": ("commit", "bank", setting(columns=[1])),
     "a mask key for the label holder": ("open", "bank", setting(mask_key=b"k" * 32)),
     "a hint that is no bytes": ("hint", "bank", setting(data="x")),
-    "levels without rows": ("vectors", "broker", setting(levels=np.array(3))),
-    "levels that are no array": ("vectors", "broker", setting(levels=None)),
+    "a hint of another part": (
+        "hint",
+        "bank",
+        lambda content, _: content | {"data": {"held": content["data"]["train"]}},
+    ),
+    "a hint of one part too many": (
+        "hint",
+        "bank",
+        lambda content, _: content | {"data": content["data"] | {"held": b""}},
+    ),
+    "levels of another part": ("vectors", "broker", lambda c, _: c | {"levels": {"held": c["levels"]["train"]}}),
+    "moments of another part": ("moments", "bank", lambda c, _: c | {"parts": {"held": c["parts"]["train"]}}),
+    "moments without a field": ("moments", "bank", in_part(lambda c: {name: c[name] for name in c if name != "gram"})),
+    "moments that are no object": ("moments", "bank", in_part(lambda _: b"")),
+    "levels without rows": ("vectors", "broker", levels(np.array(3))),
+    "levels that are no array": ("vectors", "broker", levels(None)),
     "a digest that is none": ("weights", "broker", setting(announced={"bank": "x", "platform": "y"})),
     "digests of strangers": ("weights", "broker", setting(announced={"insurer": "ab" * 32})),
-    "levels of another dtype": ("vectors", "broker", setting(levels=np.zeros((1, 4)))),
-    "levels of an unknown column": ("vectors", "broker", setting(levels=np.array([[99, -1, 1, 300]]))),
-    "levels upside down": ("vectors", "broker", setting(levels=np.array([[0, 1, -1, 300]]))),
-    "moments of another shape": ("moments", "bank", setting(sums=np.zeros(3, np.int64))),
-    "moments as floats": ("moments", "bank", setting(sums=np.zeros(6))),
-    "moments out of range": ("moments", "bank", setting(sums=np.full(6, 2**60))),
+    "levels of another dtype": ("vectors", "broker", levels(np.zeros((1, 4)))),
+    "levels of an unknown column": ("vectors", "broker", levels(np.array([[99, -1, 1, 300]]))),
+    "levels upside down": ("vectors", "broker", levels(np.array([[0, 1, -1, 300]]))),
+    "moments of another shape": ("moments", "bank", moments(sums=np.zeros(3, np.int64))),
+    "moments as floats": ("moments", "bank", moments(sums=np.zeros(6))),
+    "moments out of range": ("moments", "bank", moments(sums=np.full(6, 2**60))),
     "a negative count": ("moments", "bank", setting(suppressed=-1)),
-    "blocks of strangers": ("moments", "bank", setting(with_holders={"insurer": np.zeros((1, 6), np.int64)})),
+    "blocks of strangers": ("moments", "bank", moments(with_holders={"insurer": np.zeros((1, 6), np.int64)})),
     "weights that are not finite": ("weights", "broker", setting(weights=np.full((2, 6), np.nan))),
     "weights out of range": ("weights", "broker", setting(weights=np.full((2, 6), 1e6))),
     "weights of another shape": ("weights", "broker", setting(weights=np.zeros((1, 6)))),
@@ -383,12 +415,12 @@ def test_a_product_message_fits_one_run_and_one_encryptor_only() -> None:
 def test_every_encryptor_has_a_seed_and_a_context_of_its_own() -> None:
     """Rule f: no two encryptors share public polynomials, and both sides of a link derive the same ones."""
     parties = pump(PLAN, TABLES)
-    links = {encryptor: parties["platform"]._link(encryptor) for encryptor in ("broker", "bank")}
+    links = {encryptor: parties["platform"]._link(encryptor, "train") for encryptor in ("broker", "bank")}
     assert links["broker"][1] != links["bank"][1]
     assert links["broker"][2] != links["bank"][2]
-    assert links == {encryptor: parties[encryptor]._link(encryptor) for encryptor in links}
+    assert links == {encryptor: parties[encryptor]._link(encryptor, "train") for encryptor in links}
     other = pump(TrainingPlan.from_body(body(COLUMNS, nonce="01" * 16)), TABLES)
-    assert other["platform"]._link("broker")[2] != links["broker"][2]
+    assert other["platform"]._link("broker", "train")[2] != links["broker"][2]
     assert PLAN.digest.encode() in links["bank"][2]
 
 

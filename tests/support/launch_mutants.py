@@ -25,7 +25,8 @@ def column() -> None:
     def send(self: Any, kind: str, receivers: Any, content: Any) -> Any:
         if kind == "moments":
             name = self.names[self._me][0]
-            content = {**content, "sums": np.asarray(self._table.columns[name], dtype=np.float64)}
+            rows = np.asarray(self._table.columns[name], dtype=np.float64)
+            content = {**content, "parts": {part: {**x, "sums": rows} for part, x in content["parts"].items()}}
         return original(self, kind, receivers, content)
 
     FeatureHolder._send = send  # type: ignore[method-assign]
@@ -40,7 +41,8 @@ def rounded_column() -> None:
     @functools.wraps(original)
     def send(self: Any, kind: str, receivers: Any, content: Any) -> Any:
         if kind == "moments":
-            content = {**content, "sums": self._matrix[:, 0]}
+            rounded = {part: {**x, "sums": self._matrices[part][:, 0]} for part, x in content["parts"].items()}
+            content = {**content, "parts": rounded}
         return original(self, kind, receivers, content)
 
     FeatureHolder._send = send  # type: ignore[method-assign]
