@@ -181,6 +181,16 @@ class ScoreBudgetExceeded(Failure):
     zh = "本次将披露 {needed} 个得分向量，额度 {budget} 已用 {spent}；须重新审批才能提高额度"
 
 
+class RoundsBeyondCap(Failure):
+    code = "ROUNDS_BEYOND_CAP"
+    kind = Kind.REFUSED
+    en = (
+        "{rounds} rounds of scores over {columns} columns of {partner}: at most half as many, {most}, unless the plan "
+        "says beyond_cap and its owner approves that"
+    )
+    zh = "{partner} 仅有 {columns} 列，却要求 {rounds} 轮得分：至多为列数的一半（{most}），除非方案写明 beyond_cap 并经其所有者批准"
+
+
 class TooManyColumns(Failure):
     code = "TOO_MANY_COLUMNS"
     kind = Kind.REFUSED
@@ -244,3 +254,10 @@ class ContributionInvalid(Failure):
     kind = Kind.INTEGRITY
     en = "the record of contributions does not hold: {why}"
     zh = "贡献记录不成立：{why}"
+
+
+class BoundsInvalid(Failure):
+    code = "BOUNDS_INVALID"
+    kind = Kind.INVALID
+    en = "column {column} can't be changed between {least} and {most}: give the smaller bound first, with a value between"
+    zh = "列 {column} 无法在 {least} 与 {most} 之间变化：请先给出较小的界限，且其间须有可取值"
