@@ -188,7 +188,10 @@ class RoundsBeyondCap(Failure):
         "{rounds} rounds of scores over {columns} columns of {partner}: at most half as many, {most}, unless the plan "
         "says beyond_cap and its owner approves that"
     )
-    zh = "{partner} 仅有 {columns} 列，却要求 {rounds} 轮得分：至多为列数的一半（{most}），除非方案写明 beyond_cap 并经其所有者批准"
+    zh = (
+        "{partner} 仅有 {columns} 列，却要求 {rounds} 轮得分：至多为列数的一半（{most}），"
+        "除非方案写明 beyond_cap 并经其所有者批准"
+    )
 
 
 class TooManyColumns(Failure):

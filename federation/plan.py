@@ -112,9 +112,18 @@ class TrainingPlan:
         single: list[tuple[PartnerId, ...]] = [(h,) for h in self.holders]
         return ((), *single) if len(single) == 1 else ((), *single, self.holders)
 
-    def score_vectors(self, holder: str) -> int:
-        """How many score vectors `holder` discloses in this run: one for each variant that includes it."""
+    def variants_with(self, holder: str) -> int:
+        """How many of the variants include `holder`."""
         return sum(holder in variant for variant in self.variants())
+
+    @property
+    def rounds(self) -> int:
+        """Rounds of refinement at most."""
+        return self.logistic.rounds if self.logistic else 0
+
+    def score_vectors(self, holder: str) -> int:
+        """How many score vectors `holder` discloses in this run at most: one for each variant with it, one a round."""
+        return self.variants_with(holder) + self.rounds
 
     def test_mask(self, tokens: Sequence[str]) -> NDArray[np.bool_]:
         """Which aligned clients are test rows."""
@@ -144,7 +153,10 @@ class TrainingPlan:
 
     @classmethod
     def from_body(cls, body: Mapping[str, Any]) -> "TrainingPlan":
-        """The plan of a "train" proposal's body. Raises PlanInvalid (naming the field) or HiddenAlignmentRefused."""
+        """The plan of a "train" proposal's body.
+
+        Raises PlanInvalid (naming the field), HiddenAlignmentRefused or RoundsBeyondCap.
+        """
         plan_fields.fields(body, _REQUIRED | set(_INTEGERS), _OPTIONAL | _MODEL_OPTIONS, "body")
         _constants(body)
         parties = _parties(body["parties"])
@@ -160,6 +172,9 @@ class TrainingPlan:
         salt = plan_fields.hex_bytes(body["split_salt"], "split_salt", 16)
         survey_weights = _survey_weights(body, parties, label_column)
         model, logistic, trees = plan_models.read_model(body)
+        for party in parties:
+            if logistic and party.role == FEATURE_HOLDER:
+                logistic.check(party.partner, len(party.columns))
         return cls(
             digest=digest,
             alignment=alignment,
@@ -172,7 +187,7 @@ class TrainingPlan:
             validation=plan_models.read_validation(body["validation"]) if "validation" in body else None,
             logistic=logistic,
             trees=trees,
-            contribution=_flag(body, "contribution"),
+            contribution=plan_fields.flag(body, "contribution"),
             fairness=_fairness(body, parties, label_column, survey_weights),
             **numbers,
         )
@@ -273,12 +288,6 @@ def _bins(body: Mapping[str, Any], parties: tuple[PlanParty, ...], model: str) -
     if ("bins" in body) != needed:
         raise PlanInvalid(field="bins", why="it goes with binned columns or trees, and these need it")
     return plan_fields.integer(body["bins"], "bins", *plan_models.BINS) if needed else 0
-
-
-def _flag(body: Mapping[str, Any], name: str) -> bool:
-    if not isinstance(value := body.get(name, False), bool):
-        raise PlanInvalid(field=name, why="true or false is expected")
-    return value
 
 
 def _fairness(

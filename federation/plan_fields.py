@@ -57,6 +57,13 @@ def constant(body: Mapping[str, Any], name: str, allowed: Sequence[Any], where: 
     return value
 
 
+def flag(value: Mapping[str, Any], name: str, where: str = "") -> bool:
+    """The truth value of an optional field; false where it is absent."""
+    if not isinstance(found := value.get(name, False), bool):
+        raise PlanInvalid(field=f"{where}.{name}" if where else name, why="true or false is expected")
+    return found
+
+
 def integer(value: Any, field: str, least: int, most: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
         raise PlanInvalid(field=field, why=f"an integer from {least} to {most} is expected")

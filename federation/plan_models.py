@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from federation import plan_fields
-from federation.errors import PlanInvalid
+from federation.errors import PlanInvalid, RoundsBeyondCap
 
 MOMENTS, LOGISTIC, TREES = "moments", "logistic", "trees"
 MODELS = (MOMENTS, LOGISTIC, TREES)
@@ -22,7 +22,8 @@ BINS = (2, 32)
 GROUPS_MAX = 8
 
 _VALIDATION = {"folds": (2, 10)}
-_LOGISTIC = {"rounds": (1, 15), "plateau_ppm": (0, 100_000)}
+ROUNDS_MAX = 15  # of refinement: after about so many, columns of a holder lie in the span of what was scored
+_LOGISTIC = {"rounds": (2, ROUNDS_MAX), "plateau_ppm": (0, 100_000)}
 _TREES = {
     "trees": (1, 50),
     "depth": (1, 4),
@@ -47,8 +48,14 @@ class Validation:
 class Logistic:
     """Refinement by logistic rounds: each discloses one rounded, masked score vector of the train rows."""
 
-    rounds: int  # at most
+    rounds: int  # score vectors at most, the first at the scorecard of moments
     plateau_ppm: int  # rounds end once the train log-loss falls by less than this share
+    beyond_cap: bool = False  # the owners approve more rounds than half of a holder's columns
+
+    def check(self, partner: str, columns: int) -> None:
+        """Design rule a: at most min(15, m/2) rounds over a holder's m raw columns. Raises RoundsBeyondCap."""
+        if self.rounds * 2 > columns and not self.beyond_cap:
+            raise RoundsBeyondCap(rounds=self.rounds, partner=partner, columns=columns, most=columns // 2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +89,10 @@ def read_validation(value: Any) -> Validation:
 
 
 def read_logistic(value: Any) -> Logistic:
-    return Logistic(**_numbers(value, _LOGISTIC, LOGISTIC))
+    found = plan_fields.fields(value, set(_LOGISTIC), {"beyond_cap"}, LOGISTIC)
+    return Logistic(
+        **plan_fields.integers(found, _LOGISTIC), beyond_cap=plan_fields.flag(found, "beyond_cap", LOGISTIC)
+    )
 
 
 def read_trees(value: Any) -> Trees:
