@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 from federation.errors import ContributionInvalid
 from federation.models import moments
 from federation.models.moments import Moments
-from federation.plan import HELD, fold_name
+from federation.plan import CONTRIBUTORS_MAX, HELD, fold_name
 from federation.plan_fields import ROWS_MAX
 from privacy import canonical
 from privacy.canonical import NotCanonical, Value
@@ -28,7 +28,6 @@ from privacy.canonical import NotCanonical, Value
 PPM = 1_000_000
 VERSION = 1
 METHOD = "shapley of the held-out squared error, by moments"
-HOLDERS_MAX = 5  # 32 coalitions; more would say less of each
 Coalition: TypeAlias = tuple[str, ...]  # feature holders, in the plan's order
 
 
@@ -186,7 +185,7 @@ def _same(made: Value, said: Any) -> bool:
 
 def _read(value: Any, key: bytes) -> Contribution:
     holders = tuple(_name(name) for name in value["holders"])
-    if not 1 <= len(holders) <= HOLDERS_MAX or len({*holders, value["label_holder"]}) != len(holders) + 1:
+    if not 1 <= len(holders) <= CONTRIBUTORS_MAX or len({*holders, value["label_holder"]}) != len(holders) + 1:
         raise ValueError("holders")
     parts = tuple(_part(item, holders) for item in value["parts"])
     names = [part.name for part in parts]

@@ -35,11 +35,12 @@ _INTEGERS = {  # field: (least, most). The floors are rules, not tastes: below t
 _REQUIRED = {"parties", "purpose", "expires", "nonce", "disclosure", "alignment", "model", "label", "split_salt"}
 _OPTIONAL = {"kind", "version", "title", "alignment_mode", "survey_weights"}
 _MODEL_OPTIONS = {"bins", "validation", "logistic", "trees", "contribution", "fairness"}
-_NOT_BUILT = ("bins", "validation", "logistic", "trees", "contribution", "fairness")
+_NOT_BUILT = ("bins", "validation", "logistic", "trees", "fairness")
 _PARTY_REQUIRED = {"partner", "role", "asset", "columns", "id_column"}
 _PARTY_OPTIONAL = {"signing", "sealing", "chain", "name", "id_type", "binned"}
 LABEL_HOLDER, FEATURE_HOLDER = "label_holder", "feature_holder"
 TRAIN, HELD = "train", "held"  # parts of the rows; with validation the train rows are in fold-1, fold-2, …
+CONTRIBUTORS_MAX = 5  # feature holders: 32 coalitions
 PART_ROWS_MIN = 100  # rows of any part: moments of fewer describe single clients
 
 
@@ -187,7 +188,7 @@ class TrainingPlan:
             validation=plan_models.read_validation(body["validation"]) if "validation" in body else None,
             logistic=logistic,
             trees=trees,
-            contribution=plan_fields.flag(body, "contribution"),
+            contribution=_contribution(body, parties, model),
             fairness=_fairness(body, parties, label_column, survey_weights),
             **numbers,
         )
@@ -288,6 +289,17 @@ def _bins(body: Mapping[str, Any], parties: tuple[PlanParty, ...], model: str) -
     if ("bins" in body) != needed:
         raise PlanInvalid(field="bins", why="it goes with binned columns or trees, and these need it")
     return plan_fields.integer(body["bins"], "bins", *plan_models.BINS) if needed else 0
+
+
+def _contribution(body: Mapping[str, Any], parties: tuple[PlanParty, ...], model: str) -> bool:
+    asked = plan_fields.flag(body, "contribution")
+    if asked and model == plan_models.TREES:
+        raise PlanInvalid(
+            field="contribution", why="trees have no moments to measure it by; holders are then paid by a fixed key"
+        )
+    if asked and len(parties) > CONTRIBUTORS_MAX + 1:
+        raise PlanInvalid(field="contribution", why=f"it is measured of at most {CONTRIBUTORS_MAX} feature holders")
+    return asked
 
 
 def _fairness(

@@ -17,7 +17,7 @@ from federation.features import Table
 from federation.models import moments
 from federation.models.moments import Moments
 from federation.plan import LABEL_HOLDER, TrainingPlan
-from federation.vertical import assembly, scores
+from federation.vertical import assembly, scores, worth
 from federation.vertical.assembly import Layout, Sums
 from federation.vertical.evaluation import Held, evaluate
 from federation.vertical.holder import disclosed, exact_gram
@@ -83,6 +83,8 @@ class LabelHolder(Party):
                 test=self._test,
             ),
             part=part,
+            contribution=worth.contribution_of(plan, self._moments_of, plan.ridge_milli / 1000),
+            importance=worth.importance_of(plan, self._moments_of, names[self._me], self.solved[-1, :-2]),
             weights_digests=self._digests() | {self._me: part.digest},
             columns=names,
             dropped={p: tuple(c for c in plan.party(p).columns if c not in names[p]) for p in self._line},

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federation.bands import Minimum
+from federation.contribution import Contribution
+from federation.explain import Importance
 from federation.features import Prepared
 from federation.metrics import FIGURES, Estimate, Measures
 from federation.vertical.evaluation import Evaluation
@@ -160,7 +162,7 @@ class LabelMatrix:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelResult:
-    """What the label holder has. `matrix` and `part` stay at its node; `record()` may be signed and shown."""
+    """What the label holder has. `matrix`, `part`, `importance` stay at its node; the rest may be signed and shown."""
 
     run: str
     train_rows: int
@@ -170,6 +172,8 @@ class LabelResult:
     variants: tuple[Variant, ...]  # alone first, all holders last
     matrix: LabelMatrix
     part: ModelPart
+    contribution: Contribution | None  # where the plan asks for it
+    importance: Importance
     weights_digests: dict[str, str]  # by holder: of the weights of every variant it is in; own: of the model part
     columns: dict[str, tuple[str, ...]]  # used, by party
     dropped: dict[str, tuple[str, ...]]  # planned and not used, by party

@@ -1,0 +1,91 @@
+"""Contribution and importance of a run: what the label holder computes from protected moments is that of pooled rows."""
+
+import numpy as np
+import pytest
+
+from federation import explain
+from federation import plan as plans
+from federation.errors import PlanInvalid
+from federation.models import moments
+from federation.plan import TrainingPlan
+from federation.vertical import LabelResult
+from tests.federation.alliance import body, pump, synthetic
+from tests.federation.test_contribution import measured
+from tests.federation.test_vertical import label_result, pooled
+
+
+@pytest.fixture(scope="module")
+def ran() -> tuple[TrainingPlan, LabelResult]:
+    tables, columns = synthetic()
+    plan = TrainingPlan.from_body(body(columns, contribution=True))
+    return plan, label_result(pump(plan, tables, restart=True))
+
+
+def test_the_contribution_is_that_of_pooled_rows(ran: tuple[TrainingPlan, LabelResult]) -> None:
+    """But for small cells that the holders did not show exactly."""
+    plan, result = ran
+    assert result.contribution is not None
+    expected = measured(synthetic()[0], plan, 1)
+    (ours,), (theirs,) = result.contribution.parts, expected.parts
+    assert (ours.name, ours.rows) == (theirs.name, theirs.rows) == ("held", result.test_rows)
+    for coalition, error in theirs.errors_ppm.items():
+        assert ours.errors_ppm[coalition] == pytest.approx(error, abs=300), coalition
+    assert ours.errors_ppm[()] == theirs.errors_ppm[()]  # the label holder's own moments are exact
+    assert result.contribution.key.hex() == plan.digest
+
+
+def test_without_the_plans_word_no_test_row_enters_a_moment() -> None:
+    tables, columns = synthetic()
+    plan = TrainingPlan.from_body(body(columns))
+    assert "held" not in plan.parts(tables["broker"].tokens)
+    assert label_result(pump(plan, tables)).contribution is None
+
+
+def test_importance_is_that_of_pooled_rows(ran: tuple[TrainingPlan, LabelResult]) -> None:
+    plan, result = ran
+    tables, _ = synthetic()
+    parts = pooled(plan, tables)
+    train = ~plan.test_mask(tables["broker"].tokens)
+    values = np.hstack([part.scaled for part in parts.values()])[train]
+    owners = tuple(partner for partner, part in parts.items() for _ in part.names)
+    assert tables["broker"].label is not None
+    whole = moments.from_data(values, tables["broker"].label[train] == 1, owners)
+    expected = explain.importance(
+        whole, moments.solve(whole, plan.partners, plan.ridge_milli / 1000), parts["broker"].names, "broker"
+    )
+    assert set(result.importance.own) == set(parts["broker"].names)
+    assert set(result.importance.parties) == set(plan.partners)
+    for name, share in expected.parties.items():
+        assert result.importance.parties[name] == pytest.approx(share, abs=3_000), name
+    for name, share in expected.own.items():
+        assert result.importance.own[name] == pytest.approx(share, abs=3_000), name
+
+
+TREES = {
+    "trees": 10,
+    "depth": 3,
+    "rate_milli": 300,
+    "leaf_rows": 50,
+    "sample_ppm": 1_000_000,
+    "columns_ppm": 1_000_000,
+    "patience": 0,
+}
+
+
+@pytest.mark.parametrize("value", [1, "yes", None], ids=["a number", "text", "nothing"])
+def test_contribution_is_asked_for_by_true(value: object) -> None:
+    with pytest.raises(PlanInvalid, match="contribution"):
+        TrainingPlan.from_body(body(synthetic(300)[1], contribution=value))
+
+
+def test_the_contribution_to_trees_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plans, "_NOT_BUILT", (), raising=False)
+    with pytest.raises(PlanInvalid, match=r"contribution.*trees"):
+        TrainingPlan.from_body(body(synthetic(300)[1], contribution=True, model="trees", bins=8, trees=TREES))
+
+
+def test_the_contribution_of_more_than_five_holders_is_refused() -> None:
+    columns = {"broker": ["age"], **{f"holder-{number}": ["amount"] for number in range(6)}}
+    TrainingPlan.from_body(body(columns))
+    with pytest.raises(PlanInvalid, match="contribution"):
+        TrainingPlan.from_body(body(columns, contribution=True))
