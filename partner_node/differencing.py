@@ -1,28 +1,35 @@
 """Two trainings over nearly the same clients: their moments differ by the few clients that are in one of them only.
 
 The label holder of both could subtract: the count of a 0/1 column in one run less the count in the other is the value
-of the one client that joined or left, and a feature holder reads that client's label likewise. So the train rows of a
-new run must be those of an earlier run exactly, or differ from them by at least the plan's `rare_rows` clients. Sets of
-three and more runs whose sums and differences single a client out are not found (docs/threat-model.md, section 3).
+of the one client that joined or left, and a feature holder reads that client's label likewise. Moments are of parts of
+the rows (folds, held-out rows), and sums of parts are known with them. So every union of parts of a new run must equal
+a union of parts of an earlier run exactly, or differ from all of them by at least the plan's `rare_rows` clients. That
+is all that two runs can tell: whatever is added and subtracted with other factors is such a difference at each level.
+Sets of three and more runs whose sums and differences single a client out are not found (docs/threat-model.md,
+section 3).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import TypeAlias
 
+import numpy as np
 from sqlalchemy.orm import Session
 
 from federation.plan import LABEL_HOLDER, PlanParty, TrainingPlan, read
 from partner_node import sessions, store
 from partner_node.errors import RunsTooAlike, UnknownJob
 
+PartOf: TypeAlias = Mapping[bytes, int]  # the part each client is in, by its keyed hash
+
 
 def check(session: Session, plan: TrainingPlan, me: str) -> None:
     """Raises RunsTooAlike, naming an earlier run over some of the same columns whose clients differ by too few."""
-    own = _train_rows(session, plan)
+    own = _part_of(session, plan)
     for earlier in _earlier(session, plan):
         if not _columns(plan, me) & _columns(earlier, me):
             continue
-        apart = len(own ^ _train_rows(session, earlier))
-        if 0 < apart < plan.rare_rows:
+        apart = nearest(own, _part_of(session, earlier))
+        if apart is not None and apart < plan.rare_rows:
             raise RunsTooAlike(run=earlier.digest[:16], count=apart, minimum=plan.rare_rows)
 
 
@@ -38,11 +45,35 @@ def _earlier(session: Session, plan: TrainingPlan) -> Iterator[TrainingPlan]:
             yield earlier
 
 
-def _train_rows(session: Session, plan: TrainingPlan) -> frozenset[bytes]:
-    """The keyed hashes (Gate.row_keys) of a plan's train clients: the same client has the same in every alignment."""
+def nearest(own: PartOf, theirs: PartOf) -> int | None:
+    """By how many clients the nearest two unions of parts of two runs differ; None where those that are near are equal.
+
+    Of each union of own parts the nearest one of theirs is found part by part: theirs is in it where more than half of
+    its clients are.
+    """
+    here, there = (1 + max(parts.values(), default=-1) for parts in (own, theirs))
+    shared = np.zeros((here + 1, there + 1), np.int64)  # clients by own part and theirs; last: in no part of the run
+    for client, part in own.items():
+        shared[part, theirs.get(client, there)] += 1
+    for client, part in theirs.items():
+        if client not in own:
+            shared[here, part] += 1
+    unions = np.arange(1, 1 << here)[:, None] >> np.arange(here) & 1
+    inside = unions @ shared[:here]
+    outside = shared.sum(axis=0) - inside
+    apart = inside[:, there] + np.minimum(inside, outside)[:, :there].sum(axis=1)
+    return min(apart[apart > 0].tolist(), default=None)
+
+
+def _part_of(session: Session, plan: TrainingPlan) -> PartOf:
+    """The part each client is in, by its keyed hash (Gate.row_keys), which is the same in every alignment."""
     rows = sessions.alignment(session, plan.alignment)
-    test = plan.test_mask([row.token for row in rows])
-    return frozenset(row.row_key for row, held_out in zip(rows, test, strict=True) if not held_out)
+    parts = plan.parts([row.token for row in rows])
+    return {
+        rows[place].row_key: number
+        for number, mask in enumerate(parts.values())
+        for place in np.flatnonzero(mask).tolist()
+    }
 
 
 def _columns(plan: TrainingPlan, me: str) -> frozenset[tuple[str, str]]:

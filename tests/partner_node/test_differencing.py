@@ -1,0 +1,62 @@
+"""The nearest unions of parts of two runs are found: what moments of one run less those of the other can tell."""
+
+from itertools import chain, combinations
+
+import numpy as np
+import pytest
+
+from partner_node.differencing import nearest
+
+CLIENTS = [b"%04d" % number for number in range(600)]
+ALL = range(len(CLIENTS))
+
+
+def parts(*groups: "range | list[int]") -> dict[bytes, int]:
+    return {CLIENTS[client]: number for number, group in enumerate(groups) for client in group}
+
+
+def by_sets(own: dict[bytes, int], theirs: dict[bytes, int]) -> int | None:
+    """The same by comparing every union with every other."""
+
+    def unions(of: dict[bytes, int]) -> list[frozenset[bytes]]:
+        groups = [{client for client, part in of.items() if part == number} for number in set(of.values())]
+        chosen = chain.from_iterable(combinations(groups, count) for count in range(len(groups) + 1))
+        return [frozenset().union(*some) for some in chosen]
+
+    found = [min(len(a ^ b) for b in unions(theirs)) for a in unions(own) if a]
+    return min((apart for apart in found if apart), default=None)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_it_finds_what_comparing_all_unions_finds(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    counts = draw.integers(1, 5, 2)
+    own = {client: int(part) for client, part in zip(CLIENTS, draw.integers(0, counts[0], 600), strict=True)}
+    if seed % 3:  # near: the same parts but for a few clients that moved, left or came
+        theirs = dict(own)
+        for client in draw.choice(CLIENTS, 6, replace=False).tolist():
+            theirs[client] = int(draw.integers(0, counts[0]))
+        for client in draw.choice(CLIENTS, int(draw.integers(0, 4)), replace=False).tolist():
+            (own if draw.random() < 0.5 else theirs).pop(client)
+    else:
+        theirs = {client: int(part) for client, part in zip(CLIENTS, draw.integers(0, counts[1], 600), strict=True)}
+    assert nearest(own, theirs) == by_sets(own, theirs)
+
+
+def test_folds_that_differ_by_one_client_are_found_where_the_train_rows_are_the_same() -> None:
+    folds = parts(range(200), range(200, 400), range(400, 600))
+    moved = parts(range(201), range(201, 400), range(400, 600))
+    assert nearest(moved, folds) == 1
+    assert nearest(parts(ALL), folds) is None  # the rows of all folds together are known anyway
+    assert nearest(parts(range(401), range(401, 600)), folds) == 1  # two folds and one client
+
+
+def test_held_out_rows_are_a_part_like_the_others() -> None:
+    measured = parts(range(400), range(400, 600))
+    assert nearest(parts(range(400), range(400, 599)), measured) == 1
+    assert nearest(parts(range(400)), measured) is None
+
+
+def test_runs_over_other_clients_have_nothing_in_common() -> None:
+    assert nearest(parts(range(300)), parts(range(300, 600))) == 300
+    assert nearest({}, parts(range(10))) is None
