@@ -57,11 +57,13 @@ def setting(**fields: Any) -> Callable[[Content, str], Content]:
     return lambda content, _: content | fields
 
 
-def in_part(change: Callable[[Content], Content], field: str = "parts") -> Callable[[Content, str], Content]:
-    """The change of what a message says of the train rows."""
+def in_part(
+    change: Callable[[Any], Any], field: str = "parts", part: str = "train"
+) -> Callable[[Content, str], Content]:
+    """The change of what a message says of the rows of one part."""
 
     def changed(content: Content, _: str) -> Content:
-        return content | {field: content[field] | {"train": change(content[field]["train"])}}
+        return content | {field: content[field] | {part: change(content[field][part])}}
 
     return changed
 
