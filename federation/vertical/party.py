@@ -50,25 +50,28 @@ class Party(Session):
         self._rows = int(self._train.sum())
         if self._rows < plan.minimum_rows:
             raise TooFewRows(count=self._rows, what="train", minimum=plan.minimum_rows)
-        self._parts = plan.parts(table.tokens)
-        for part, mask in self._parts.items():
-            if (count := int(mask.sum())) < plan.part_rows:
-                raise TooFewRows(count=count, what=part, minimum=plan.part_rows)
-        self._prepared = features.prepare(
-            table.columns, plan.party(me).columns, self._train, plan.rare_rows, self._parts
-        )
-        self._matrices = {p: np.ascontiguousarray(self._prepared.values[mask]) for p, mask in self._parts.items()}
+        usable = self._prepare(plan.party(me).columns)
         self._line = (plan.label_holder, *plan.holders)
         self._others = tuple(partner for partner in self._line if partner != me)
         self.nonce = b""
         self.commitments: dict[str, bytes] = {}
-        self.names: dict[str, list[str]] = {me: list(self._prepared.names)}  # usable columns by party
+        self.names: dict[str, list[str]] = {me: list(usable)}  # usable columns by party
         self.mask_halves: dict[str, bytes] = {}  # "to <holder>" and "from <holder>"
         self.joint = b""
         self.products: dict[str, ByPart] = {}  # by encryptor and part: exact (vectors, own columns)
         self._encryptors: dict[str, linear.Encryptor] = {}  # by part
         self._multipliers: dict[str, dict[str, linear.Multiplier]] = {}  # by encryptor and part
         super().__init__(plan.digest, me, order_digest(table.tokens), self._digest_of_table())
+
+    def _prepare(self, columns: tuple[str, ...]) -> tuple[str, ...]:
+        """Make the matrix of every part; the names of the columns that may be used."""
+        self._parts = self._plan.parts(self._table.tokens)
+        for part, mask in self._parts.items():
+            if (count := int(mask.sum())) < self._plan.part_rows:
+                raise TooFewRows(count=count, what=part, minimum=self._plan.part_rows)
+        self._prepared = features.prepare(self._table.columns, columns, self._train, self._plan.rare_rows, self._parts)
+        self._matrices = {p: np.ascontiguousarray(self._prepared.values[mask]) for p, mask in self._parts.items()}
+        return self._prepared.names
 
     def _digest_of_table(self) -> str:
         """Of everything the session computes from: the prepared values, and what there is of label and weights."""
@@ -186,6 +189,10 @@ class Party(Session):
             except BadNonce:
                 raise SeedCommitmentBroken(partner=sender) from None
         self.joint = linear.joint_seed([nonces[partner] for partner in self._line])
+        return self._begin_links()
+
+    def _begin_links(self) -> list[Outgoing]:
+        """Make this party's ends of every link from the joint seed; its hints for those who encrypt for it."""
         if self._receivers(self._me):
             self._encryptors = {
                 part: linear.Encryptor(*self._link(self._me, part), self._entropy) for part in self._parts
