@@ -17,6 +17,7 @@ from privacy.packing import Packed
 
 Integers = NDArray[np.int64]
 SCALE = float(1 << FRACTION_BITS)
+BLOCK_ROWS = 8192  # of a matrix that is turned into floats at a time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +83,16 @@ def scaled(sums: Mapping[str, Integers], owners: tuple[str, ...], label: NDArray
         target=sums["target"] / (2 * SCALE),
         target_sum=float(label.sum()) - len(label) / 2,
     )
+
+
+def exact_gram(matrix: Integers) -> Integers:
+    """XᵀX of a (rows, m) integer matrix, exact: sums stay below 2^53, so float64 products are too."""
+    assert matrix.shape[0] * VALUE_MAX**2 < 1 << 53, "sums are exact in float64"
+    total = np.zeros((matrix.shape[1],) * 2)
+    for start in range(0, len(matrix), BLOCK_ROWS):
+        block = matrix[start : start + BLOCK_ROWS].astype(np.float64)
+        total += block.T @ block
+    return total.astype(np.int64)
 
 
 def _place(made: Sums, at: Integers, own: Sums) -> None:

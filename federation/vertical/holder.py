@@ -14,6 +14,7 @@ from federation.errors import MomentsImplausible, ScoreBudgetExceeded, StepMalfo
 from federation.features import Table
 from federation.plan import FEATURE_HOLDER, TrainingPlan
 from federation.vertical import scores
+from federation.vertical.assembly import exact_gram
 from federation.vertical.messages import Content, Outgoing, Reader
 from federation.vertical.party import ByPart, Party
 from federation.vertical.results import Disclosed, HolderResult, model_part
@@ -22,8 +23,6 @@ from federation.vertical.suppress import Levels, suppress
 from privacy import canonical
 from privacy.packing import Packed
 from privacy.ring import Entropy
-
-BLOCK_ROWS = 8192  # of a matrix that is turned into floats at a time
 
 
 class FeatureHolder(Party):
@@ -139,16 +138,6 @@ class FeatureHolder(Party):
             first = self._me < peer
             keys.append((1 if first else -1, scores.pair_key(*((to, from_) if first else (from_, to)))))
         return keys
-
-
-def exact_gram(matrix: NDArray[np.int64]) -> NDArray[np.int64]:
-    """XᵀX of a (rows, m) integer matrix, exact: sums stay below 2^53, so float64 products are too."""
-    assert matrix.shape[0] * features.VALUE_MAX**2 < 1 << 53, "sums are exact in float64"
-    total = np.zeros((matrix.shape[1],) * 2)
-    for start in range(0, len(matrix), BLOCK_ROWS):
-        block = matrix[start : start + BLOCK_ROWS].astype(np.float64)
-        total += block.T @ block
-    return total.astype(np.int64)
 
 
 def disclosed(

@@ -71,6 +71,9 @@ class Agenda:
     def step(self, name: str) -> Step:
         return self.steps[self._places[name]]
 
+    def fired(self, name: str) -> bool:
+        return self._fired[self._places[name]]
+
     def used(self) -> Iterator[Needed]:
         """The messages of steps that have fired."""
         return (needed for step, has in zip(self.steps, self._fired, strict=True) if has for needed in step.needs)
