@@ -17,10 +17,10 @@ from federation.features import Table
 from federation.models import moments
 from federation.models.moments import Moments
 from federation.plan import LABEL_HOLDER, TrainingPlan
-from federation.vertical import assembly, scores, worth
-from federation.vertical.assembly import Layout, Sums
+from federation.vertical import assembly, gaps, scores, worth
+from federation.vertical.assembly import Layout, Sums, exact_gram
 from federation.vertical.evaluation import Held, evaluate
-from federation.vertical.holder import disclosed, exact_gram
+from federation.vertical.holder import disclosed
 from federation.vertical.messages import Content, Outgoing, Reader
 from federation.vertical.party import Party
 from federation.vertical.results import LabelMatrix, LabelResult, Rules, Variant, deciles, model_part
@@ -39,9 +39,10 @@ class LabelHolder(Party):
     _STATE: ClassVar[tuple[str, ...]] = (*Party._STATE, "solved", "lines", "suppressed", "gathered", "shares", "totals")
 
     def __init__(self, plan: TrainingPlan, me: str, table: Table, entropy: Entropy) -> None:
-        """Raises LabelNotBinary, LabelTooRare, SurveyWeightsInvalid, TooFewRows, and what `Party` raises."""
+        """Raises ColumnMissing, LabelNotBinary, LabelTooRare, SurveyWeightsInvalid, TooFewRows, and as `Party` does."""
         if table.label is None:
             raise ColumnMissing(column=plan.label_column)
+        gaps.check(plan, table)
         test, parts = plan.test_mask(table.tokens), plan.parts(table.tokens)
         self._label = features.prepare_label(
             table.label, plan.label_column, ~test, plan.rare_rows, bands.CLASS_ROWS_MIN, parts
@@ -62,6 +63,7 @@ class LabelHolder(Party):
         plan, names = self._plan, {partner: tuple(columns) for partner, columns in self.names.items()}
         totals = [self._total(index) for index in range(len(plan.variants()))]
         lines, held = self._calibrations(totals), self._held()
+        chances = metrics.sigmoid(lines[-1].log_odds(totals[-1]))
         part = model_part(self._me, self._prepared, self.solved[-1, self._columns_of(self._me)], self.solved[-1, -2])
         return LabelResult(
             run=self._run,
@@ -78,11 +80,12 @@ class LabelHolder(Party):
             matrix=LabelMatrix(
                 tokens=self._table.tokens,
                 scores=totals[-1],
-                chances=metrics.sigmoid(lines[-1].log_odds(totals[-1])),
+                chances=chances,
                 deciles=deciles(totals[-1]),
                 test=self._test,
             ),
             part=part,
+            fairness=gaps.measure(plan, self._table, held, totals[-1], chances),
             contribution=worth.contribution_of(plan, self._moments_of, plan.ridge_milli / 1000),
             importance=worth.importance_of(plan, self._moments_of, names[self._me], self.solved[-1, :-2]),
             weights_digests=self._digests() | {self._me: part.digest},

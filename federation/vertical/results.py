@@ -172,6 +172,7 @@ class LabelResult:
     variants: tuple[Variant, ...]  # alone first, all holders last
     matrix: LabelMatrix
     part: ModelPart
+    fairness: dict[str, Value] | None  # gaps between groups, where the plan asks for them (federation.fairness)
     contribution: Contribution | None  # where the plan asks for it
     importance: Importance
     weights_digests: dict[str, str]  # by holder: of the weights of every variant it is in; own: of the model part
@@ -201,6 +202,7 @@ class LabelResult:
             "dropped": {partner: list(names) for partner, names in self.dropped.items()},
             "suppressed_cells": self.suppressed_cells,
             "disclosed": [one.to_value() for one in self.disclosed],
+            "fairness": self.fairness,
         }
 
 
