@@ -35,26 +35,58 @@ class Solution:
     lift: float  # what had to be added to the penalty, 0 where the moments are those of whole data
 
 
-def solve(moments: Moments, parties: Collection[str], ridge: float) -> Solution:
-    """The scorecard of a subset of the parties. ridge > 0 is λ, on standardised columns.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class System:
+    """The ridge system of some parties' columns, taken apart once so that every penalty is solved at little cost."""
 
-    Moments that were not shown exactly can make the centred matrix indefinite. Then the penalty is lifted by what its
-    smallest eigenvalue lacks, which keeps the solution unique; `lift` says so.
-    """
+    moments: Moments
+    chosen: NDArray[np.int64]  # places of the parties' columns
+    values: Floats  # eigenvalues of the centred second moments over 4, rising
+    vectors: Floats  # (chosen, chosen), eigenvectors as columns
+    target: Floats  # (chosen,): centred moments with the label, along the eigenvectors
+
+    def solution(self, ridge: float) -> Solution:
+        """ridge > 0 is λ, on standardised columns.
+
+        Moments that were not shown exactly can make the centred matrix indefinite. Then the penalty is lifted by what
+        its smallest eigenvalue lacks, which keeps the solution unique; `lift` says so.
+        """
+        rows = self.moments.rows
+        smallest = float(self.values[0]) if len(self.values) else 0.0
+        # within the rounding noise of the largest moment the matrix counts as semi-definite; the penalty makes it so
+        lift = -smallest if smallest < -1e-9 * rows else 0.0
+        answer = self.vectors @ (self.target / (self.values + ridge + lift))
+        weights = np.zeros(len(self.moments.owners))
+        weights[self.chosen] = answer
+        intercept = (4 * self.moments.target_sum - float(self.moments.sums[self.chosen] @ answer)) / rows
+        return Solution(weights=weights, intercept=intercept, lift=lift)
+
+
+def system(moments: Moments, parties: Collection[str]) -> System:
+    """The ridge system of a subset of the parties."""
     chosen = np.array([i for i, owner in enumerate(moments.owners) if owner in parties], dtype=np.int64)
-    sums, target = moments.sums[chosen], moments.target[chosen]
+    sums = moments.sums[chosen]
     # the unpenalised intercept is eliminated first: what is left are the moments about the mean
     centred = (moments.gram[np.ix_(chosen, chosen)] - np.outer(sums, sums) / moments.rows) / 4
-    smallest = float(np.linalg.eigvalsh(centred)[0]) if len(chosen) else 0.0
-    # within the rounding noise of the largest moment the matrix counts as semi-definite; the penalty makes it definite
-    lift = -smallest if smallest < -1e-9 * moments.rows else 0.0
-    answer = np.linalg.solve(
-        centred + (ridge + lift) * np.eye(len(chosen)), target - sums * (moments.target_sum / moments.rows)
-    )
-    weights = np.zeros(len(moments.owners))
-    weights[chosen] = answer
-    intercept = (4 * moments.target_sum - float(sums @ answer)) / moments.rows
-    return Solution(weights=weights, intercept=intercept, lift=lift)
+    values, vectors = np.linalg.eigh(centred)
+    target = vectors.T @ (moments.target[chosen] - sums * (moments.target_sum / moments.rows))
+    return System(moments=moments, chosen=chosen, values=values, vectors=vectors, target=target)
+
+
+def solve(moments: Moments, parties: Collection[str], ridge: float) -> Solution:
+    """The scorecard of a subset of the parties with one penalty: `System.solution`."""
+    return system(moments, parties).solution(ridge)
+
+
+def squared_error(moments: Moments, solution: Solution) -> float:
+    """Σ (y − ½ − s/4)² of the solution's scores s over the rows of these moments, which may be others than it saw.
+
+    It is what the ridge system minimises beside the penalty, and the rows times the Brier score of the chance ½ + s/4.
+    """
+    weights, intercept = solution.weights, solution.intercept
+    with_label = float(weights @ moments.target) + intercept * moments.target_sum
+    squares = float(weights @ moments.gram @ weights) + 2 * intercept * float(weights @ moments.sums)
+    return moments.rows / 4 - with_label / 2 + (squares + intercept**2 * moments.rows) / 16
 
 
 def from_data(values: Floats, label: NDArray[np.bool_], owners: tuple[str, ...]) -> Moments:
