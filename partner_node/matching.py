@@ -255,6 +255,7 @@ class Matching:
         self._read = None
 
         def write(transaction: Session) -> None:
+            sessions.check_open(transaction, proposal.digest)  # first: what follows may end the job itself
             book(transaction)
             self._look(transaction, proposal, job, finished)
             match_result.keep(transaction, proposal.digest, finished, signed, times.to_text(now))

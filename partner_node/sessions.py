@@ -19,6 +19,7 @@ STEP = "SELECT kind, step FROM session WHERE job = ?"
 SAVE = (
     "INSERT INTO session (job, kind, step, state, updated) VALUES (?, ?, ?, ?, ?) ON CONFLICT (job) DO UPDATE"
     " SET kind = excluded.kind, step = excluded.step, state = excluded.state, updated = excluded.updated"
+    " WHERE kind <> 'over'"  # OVER
 )
 
 
@@ -73,7 +74,14 @@ def step(session: Session, job: str) -> int | None:
 
 
 def save(session: Session, value: JobSession, now: str) -> None:
-    raw(session).execute(SAVE, (value.job, value.kind, value.step, value.state, now))
+    """Keep a job's state. Raises JobOver where the job was ended while its request was computed."""
+    if raw(session).execute(SAVE, (value.job, value.kind, value.step, value.state, now)).rowcount == 0:
+        raise JobOver(job=value.job[:16])
+
+
+def check_open(session: Session, job: str) -> None:
+    """Raises JobOver where a job was ended while its last request was computed: nothing of it may be kept or leave."""
+    step(session, job)
 
 
 def running(session: Session) -> list[JobSession]:

@@ -109,12 +109,18 @@ class Worker:
             return request.reply(FAILURE, status.to_head(failure))
         if known is not None:
             return known
-        answer = self._answer(request)
+        answer, reply = self._answer(request)
+        try:
+            self._commit(request, answer, reply)
+        except Failure as failure:  # found by the write itself, of which nothing stays
+            answer, reply = _refusal(request, failure)
+            self._commit(request, answer, reply)
         if answer.failure is not None:
-            reply = request.reply(FAILURE, status.to_head(answer.failure))
             log.warning("%s %s: %s", request.kind, request.id, answer.failure)
-        else:
-            reply = request.reply(OK, answer.head, answer.body)
+        answer.then()
+        return reply
+
+    def _commit(self, request: Message, answer: Answer, reply: Message) -> None:
         now = times.to_text(self._node.clock())
 
         def commit(session: Session) -> None:
@@ -125,8 +131,6 @@ class Worker:
 
         self._node.database.write(request.kind, commit, keep_log=True)
         self._acks.clear()
-        answer.then()
-        return reply
 
     def _next(self) -> Callable[[], None] | None:
         """The next task; when all is quiet the house is tidied, later requests that the hub could not take go again."""
@@ -144,20 +148,24 @@ class Worker:
     def _keep_acks(self, session: Session) -> None:
         store.acknowledge(session, self._acks)
 
-    def _answer(self, request: Message) -> Answer:
+    def _answer(self, request: Message) -> tuple[Answer, Message]:
+        """What the handler gives, and the reply that says so."""
         try:
             handler = self._handlers.get(request.kind)
             if handler is None:
                 raise UnknownRequest(request=request.kind[:40])
             answer = handler(request)
-            check_size(request.reply(OK, answer.head, answer.body))
-            return answer
+            if answer.failure is not None:
+                return answer, request.reply(FAILURE, status.to_head(answer.failure))
+            reply = request.reply(OK, answer.head, answer.body)
+            check_size(reply)
+            return answer, reply
         except Failure as failure:
-            return Answer(failure=failure)
+            return _refusal(request, failure)
         except Exception:
             reference = self._node.entropy(6).hex()
             log.exception("internal error %s in %s %s", reference, request.kind, request.id)
-            return Answer(failure=Internal(reference=reference))
+            return _refusal(request, Internal(reference=reference))
 
     def _work(self, request: Message) -> None:
         try:
@@ -182,3 +190,8 @@ class Worker:
         for request in self._outbox.pending():
             if request.id not in self._sent and self._send(self._node.outbound.message(request)):
                 self._sent.add(request.id)
+
+
+def _refusal(request: Message, failure: Failure) -> tuple[Answer, Message]:
+    """A failure that changes no state."""
+    return Answer(failure=failure), request.reply(FAILURE, status.to_head(failure))

@@ -2,11 +2,14 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ecowire.documents import Signed
 from ecowire.stream import FAILURE, Message
-from partner_node import sessions
+from partner_node import match_result, sessions, store
+from partner_node.node import Node
 from tests.partner_node import alliance
 from tests.partner_node.alliance import MovableClock, TestAuthority, TestNode
 from tests.partner_node.relay import MatchRelay
@@ -165,3 +168,25 @@ def test_a_match_that_ended_does_not_begin_again(three: list[TestNode]) -> None:
     head = {"job": job, "approvals": approvals}
     reply = three[0].ask(Message(id="a new id", kind="match.start", head=head))
     assert reply.head["code"] == "JOB_OVER"
+
+
+def test_a_match_that_ends_while_its_last_step_is_computed_leaves_no_result(
+    three: list[TestNode], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker, bank, _ = three
+    pair = [broker, bank]
+    job = alliance.propose(pair, "match", alliance.match_body(pair, mode="count"))
+    relay = MatchRelay(pair, job, alliance.approve(pair, job))
+    sign = match_result.sign
+
+    def late(node: Node, *arguments: Any) -> Signed:
+        node.database.write("upkeep", lambda session: sessions.end(session, job, "now"))
+        return sign(node, *arguments)
+
+    monkeypatch.setattr(match_result, "sign", late)
+    replies = [relay.step("broker"), relay.step("bank")]
+    while replies[-1].kind != FAILURE:
+        replies.append(relay.step("broker" if len(replies) % 2 == 0 else "bank"))
+    assert (replies[-1].head["code"], replies[-1].body) == ("JOB_OVER", b"")
+    for node in pair:
+        assert node.parts.node.database.read(lambda session: store.result(session, job)) is None

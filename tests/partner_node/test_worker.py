@@ -11,10 +11,11 @@ from sqlalchemy.orm import Session
 from ecowire.stream import FAILURE, Message
 from partner_node import sessions, store, worker
 from partner_node.database import raw
+from partner_node.errors import JobOver
 from partner_node.node import Answer
 from partner_node.outbox import Outbox
 from partner_node.sessions import JobSession
-from partner_node.tables import InboxRow
+from partner_node.tables import InboxRow, SessionRow
 from partner_node.worker import Worker
 from privacy.ids import Digest
 from tests.partner_node.alliance import TestNode
@@ -111,6 +112,39 @@ def test_a_fault_before_the_commit_leaves_nothing(bench: Bench) -> None:
     second = bench.worker.handle(request())
     state = bench.read(lambda s: sessions.load(s, JOB))
     assert (state.state, bench.handler.calls) == (second.body, 2)
+
+
+def test_a_refusal_by_the_write_is_answered_and_nothing_else_of_it_stays(bench: Bench) -> None:
+    bench.handler.fault = JobOver(job=JOB[:16])
+    reply = bench.worker.handle(request())
+    assert (reply.kind, reply.head["code"], reply.body) == (FAILURE, "JOB_OVER", b"")
+    assert bench.read(lambda s: sessions.load(s, JOB)) is None
+    bench.handler.fault = None
+    assert bench.worker.handle(request()) == reply, "the refusal is the request's one answer"
+    assert bench.handler.calls == 1
+
+
+@pytest.mark.parametrize("kind", ["match", "train"])
+def test_a_job_that_ended_while_its_step_was_computed_stays_over(bench: Bench, kind: str) -> None:
+    database = bench.node.parts.node.database
+    database.write("begin", lambda s: sessions.save(s, JobSession(job=JOB, kind=kind, step=0, state=b"key"), "now"))
+
+    def handler(_: Message) -> Answer:
+        database.write("upkeep", lambda s: sessions.end(s, JOB, "later"))  # its time is over meanwhile
+        state = JobSession(job=JOB, kind=kind, step=1, state=b"another key")
+        return Answer(body=b"a share", write=lambda s: sessions.save(s, state, "last"))
+
+    bench.worker = Worker(
+        bench.node.parts.node,
+        {"count": handler},
+        bench.node.parts.worker._outbox,
+        send=lambda _: True,
+        acknowledge=lambda _: True,
+    )
+    reply = bench.worker.handle(request())
+    assert (reply.kind, reply.head["code"], reply.body) == (FAILURE, "JOB_OVER", b"")
+    row = bench.read(lambda s: s.execute(select(SessionRow.kind, SessionRow.state)).one())
+    assert tuple(row) == (sessions.OVER, b"")
 
 
 def test_a_full_disk_sends_nothing_and_loses_nothing(bench: Bench) -> None:
