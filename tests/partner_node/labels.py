@@ -1,0 +1,128 @@
+"""A label holder's node after a vertical run: 40 clients, four a decile, their risk classes in the broker's own asset.
+
+The run itself is put on record as training does; tests/partner_node/test_labels_run.py has one that was trained.
+"""
+
+import math
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from ecowire import documents
+from ecowire.documents import Body
+from partner_node import files, label_matrix, store
+from partner_node.store import Proposal, Result
+from tests.partner_node import alliance
+from tests.partner_node.alliance import TestNode
+
+CLIENTS = 40
+COLUMNS = {"AGE": "C1", "RISK": "C2", "PIN": "C3", "Y": "C2"}
+MODEL = "ab" * 32
+MADE = "2026-10-01T08:00:00+00:00"
+EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "examples" / "labels" / "joint-profile.toml"
+DEFINITE = {"risk_column": "RISK", "rules": str(EXAMPLE)}
+
+
+def decile(number: int) -> int:
+    return 1 + number // 4
+
+
+def chance(number: int) -> float:
+    return (number + 0.5) / CLIENTS
+
+
+def risk(number: int) -> str:
+    """C1 to C4 in turn; of every tenth client nobody knows it."""
+    return "" if number % 10 == 9 else f"C{1 + number % 4}"
+
+
+def source() -> str:
+    rows = [f"{alliance.resident_id(n)},{30 + n},{risk(n)},1234,{n % 2}" for n in range(CLIENTS)]
+    return "\n".join(["client_id,AGE,RISK,PIN,Y", *rows]) + "\n"
+
+
+def plan_body(nodes: list[TestNode], **changes: Any) -> Body:
+    """A plan in which the first node holds the label."""
+    parties: list[Any] = []
+    for node in nodes:
+        card = node.card().body
+        holder = node is nodes[0]
+        parties.append(
+            {
+                "partner": node.partner,
+                "role": "label_holder" if holder else "feature_holder",
+                "asset": "clients",
+                "id_column": "client_id",
+                "columns": ["AGE"] if holder else ["SPEND"],
+                **{name: card[name] for name in ("signing", "sealing", "chain")},
+            }
+        )
+    return {
+        "parties": parties,
+        "purpose": alliance.PURPOSE,
+        "expires": "2026-10-08T00:00:00+00:00",
+        "nonce": "00" * 16,
+        "disclosure": ["the broker learns a score of each common client"],
+        "alignment": "cd" * 32,
+        "model": "moments",
+        "label": {"partner": nodes[0].partner, "asset": "clients", "column": "Y"},
+        "split_salt": "11" * 16,
+        "ridge_milli": 1000,
+        "test_ppm": 300000,
+        "minimum_rows": 200,
+        "rare_rows": 50,
+        "cell_minimum": 10,
+        "score_step_log2": -4,
+        "bootstrap": 200,
+        "score_budget": 4,
+        "valid_days": 90,
+        **changes,
+    }
+
+
+def matrix(consents: list[str] | None = None) -> bytes:
+    """The file that the run left."""
+    numbers = range(CLIENTS)
+    result: Any = SimpleNamespace(
+        model_digest=MODEL,
+        matrix=SimpleNamespace(
+            tokens=tuple(f"{n:032x}" for n in numbers),
+            scores=np.array([math.log(chance(n) / (1 - chance(n))) for n in numbers]),
+            chances=np.array([chance(n) for n in numbers]),
+            deciles=np.array([decile(n) for n in numbers], dtype=np.int8),
+        ),
+    )
+    ends = consents or ["2027-01-01T00:00:00+00:00"] * CLIENTS
+    ids = [alliance.resident_id(n) for n in numbers]
+    return label_matrix.encode(result, ids, ends, purpose=alliance.PURPOSE, valid_until="2026-12-30T08:00:00+00:00")
+
+
+def finished(node: TestNode, body: Body, data: bytes | None, *, role: str = "label_holder") -> str:
+    """Put an approved run on record as it ends at this node, with its matrix where `data` is given; the job."""
+    job = documents.digest("train", body)
+    part = node.parts.node
+    me, key = part.settings.partner, part.keys.signing
+    proposal = Proposal(digest=job, kind="train", body=body, received=MADE, expires=str(body["expires"]))
+    said: Body = {"proposal": job, "kind": "train", "decision": "approve"}
+    decision = store.Decision(
+        digest=job,
+        decision="approve",
+        person="privacy officer",
+        time=MADE,
+        approval=documents.sign("approval", said, me, key),
+    )
+    told: Body = {"job": job, "partner": me, "role": role, "record": {"model_digest": MODEL}, "time": MADE}
+    name = f"label-matrix-{job[:16]}.parquet"
+    result = Result(job=job, kind="train", document=documents.sign("train-result", told, me, key), file=name, time=MADE)
+    part.database.write("keep", lambda session: store.keep_proposal(session, proposal))
+    part.database.write("keep", lambda session: store.keep_decision(session, decision))
+    if data is not None:
+        part.database.write("keep", lambda session: store.keep_result(session, result))
+        files.replace(part.settings.results / name, data)
+    return job
+
+
+def matrix_file(node: TestNode, job: str) -> Path:
+    return node.parts.node.settings.results / f"label-matrix-{job[:16]}.parquet"
