@@ -18,8 +18,8 @@ from partner_node.consent import ConsentDesk
 from partner_node.database import Database
 from partner_node.executors import Executor
 from partner_node.horizontal import Horizontal
-from partner_node.local import LocalServer
 from partner_node.labels import Labels
+from partner_node.local import LocalServer
 from partner_node.match_epoch_office import EpochOffice
 from partner_node.match_office import MatchOffice
 from partner_node.matching import Matching
@@ -117,6 +117,7 @@ def build(settings: Settings, *, tap: Tap | None = None, now: Clock = clock, ran
         witness.commands(),
         catalogue.commands(),
         settlement.commands(),
+        Labels(node, desk, vault, results).commands(),
         office.commands(),
     )
     return Parts(
@@ -126,7 +127,6 @@ def build(settings: Settings, *, tap: Tap | None = None, now: Clock = clock, ran
 
 def join(*tables: Mapping[str, V]) -> dict[str, V]:
     """One table of several; a name that two modules claim is a bug."""
-        Labels(node, desk, vault, results).commands(),
     joined: dict[str, V] = {}
     for table in tables:
         assert not joined.keys() & table.keys(), f"claimed twice: {joined.keys() & table.keys()}"
