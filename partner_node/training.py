@@ -7,10 +7,9 @@ matrix is a file of this node.
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any, TypeAlias
+from datetime import timedelta
+from typing import TypeAlias
 
-import numpy as np
 from sqlalchemy.orm import Session
 
 from ecowire import documents
@@ -19,18 +18,7 @@ from ecowire.status import MalformedMessage
 from ecowire.stream import Message
 from federation.plan import LABEL_HOLDER, TrainingPlan
 from federation.vertical import Dump, HolderResult, LabelResult, Table, open_session
-from partner_node import (
-    approvals,
-    contributions,
-    differencing,
-    importance,
-    label_matrix,
-    result_files,
-    sessions,
-    store,
-    times,
-    training_state,
-)
+from partner_node import approvals, differencing, label_matrix, result_files, sessions, store, times, training_state
 from partner_node.approvals import Approvals
 from partner_node.consent import ConsentDesk, check_column
 from partner_node.errors import AlignmentMissing, ProposalInvalid, PurposeNotOffered, StepOutOfPlace
@@ -169,8 +157,19 @@ class Training:
     def finish(self, proposal: Proposal, plan: TrainingPlan, outcome: LabelResult | HolderResult) -> _Finished:
         """This side's files and its signed result."""
         now = self._node.clock()
-        file = f"model-{proposal.digest[:16]}.bin"
+        short = proposal.digest[:16]
+        file = f"model-{short}.bin"
         made = {file: outcome.part.encode()}
+        if isinstance(outcome, LabelResult):
+            file = f"label-matrix-{short}.parquet"
+            inputs = self._read(proposal, plan)
+            clients = self._vault.clients(self._grant(plan), [row.row_key for row in inputs.aligned], now)
+            until = times.to_text(now + timedelta(days=plan.valid_days))
+            purpose = str(proposal.body["purpose"])
+            made[file] = label_matrix.encode(
+                outcome, clients.client_ids, clients.until, purpose=purpose, valid_until=until
+            )
+        self.forget()
         body: Body = {
             "job": proposal.digest,
             "partner": self._node.settings.partner,
@@ -178,24 +177,9 @@ class Training:
             "record": outcome.record(),
             "time": times.to_text(now),
         }
-        if isinstance(outcome, LabelResult):
-            file = f"label-matrix-{proposal.digest[:16]}.parquet"
-            made[file] = self._label_matrix(proposal, plan, outcome, now)
-            made[importance.file_name(proposal.digest)] = importance.encode(outcome.importance)
-            if (receipt := contributions.sign(self._node, plan, outcome, now)) is not None:
-                made[contributions.file_name(proposal.digest)] = receipt.encode()
-                body["contribution"] = receipt.to_value()
-        self.forget()
         signed = documents.sign("train-result", body, self._node.settings.partner, self._node.keys.signing)
         kept = Result(job=proposal.digest, kind=KIND, document=signed, file=file, time=times.to_text(now))
         return _Finished(result=kept, files=made)
-
-    def _label_matrix(self, proposal: Proposal, plan: TrainingPlan, outcome: LabelResult, now: datetime) -> bytes:
-        rows = [row.row_key for row in self._read(proposal, plan).aligned]
-        clients = self._vault.clients(self._grant(plan, self._columns(plan)), rows, now)
-        until = times.to_text(now + timedelta(days=plan.valid_days))
-        purpose = str(proposal.body["purpose"])
-        return label_matrix.encode(outcome, clients.client_ids, clients.until, purpose=purpose, valid_until=until)
 
     def post(self, proposal: Proposal) -> Post:
         return Post(self._node, proposal.digest, proposal.body, KIND)
@@ -226,35 +210,26 @@ class Training:
         if known is not None and (known.run, known.revision) == (plan.digest, revision):
             return known
         aligned = self._aligned(plan)
-        keys, now = [row.row_key for row in aligned], self._node.clock()
-        columns = self._vault.features(self._grant(plan, self._numbers(plan)), keys, now)
+        columns = self._vault.features(self._grant(plan), [row.row_key for row in aligned], self._node.clock())
         holds_label = plan.label_holder == self._node.settings.partner
         label = columns.pop(plan.label_column) if holds_label else None
         weights = columns.pop(plan.survey_weights) if holds_label and plan.survey_weights else None
-        groups: dict[str, np.ndarray[Any, Any]] = {}
-        if holds_label and plan.groups:  # an attribute may be text
-            found = self._vault.texts(self._grant(plan, plan.groups), keys, now)
-            groups = {name: np.array(cells, dtype=np.str_) for name, cells in found.items()}
+        groups = {name: columns.pop(name) for name in plan.groups} if holds_label else {}
         tokens = tuple(row.token for row in aligned)
         table = Table(tokens=tokens, columns=columns, label=label, survey_weights=weights, groups=groups)
         self._inputs = _Inputs(run=plan.digest, revision=revision, aligned=aligned, table=table)
         return self._inputs
 
-    def _grant(self, plan: TrainingPlan, columns: tuple[str, ...]) -> Grant:
+    def _grant(self, plan: TrainingPlan) -> Grant:
         asset = plan.party(self._node.settings.partner).asset
-        return self._desk.grant(plan.digest, asset=asset, columns=columns, now=self._node.clock())
+        return self._desk.grant(plan.digest, asset=asset, columns=self._columns(plan), now=self._node.clock())
 
     def _columns(self, plan: TrainingPlan) -> tuple[str, ...]:
-        """All that this side reads for a run."""
-        holds_label = plan.label_holder == self._node.settings.partner
-        return (*self._numbers(plan), *(plan.groups if holds_label else ()))
-
-    def _numbers(self, plan: TrainingPlan) -> tuple[str, ...]:
         own = plan.party(self._node.settings.partner)
         if own.role != LABEL_HOLDER:
             return own.columns
         beside = (plan.label_column, plan.survey_weights) if plan.survey_weights else (plan.label_column,)
-        return (*own.columns, *beside)
+        return (*own.columns, *beside, *plan.groups)
 
     def _check_alignment(self, plan: TrainingPlan) -> None:
         """Raises ProposalInvalid where a party took no part in the plan's alignment."""
