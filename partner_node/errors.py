@@ -375,3 +375,10 @@ class RunsTooAlike(Failure):
         "训练客户与任务 {run} 仅相差 {count} 人，至少需相差 {minimum} 人：两次结果相减会泄露这几人的信息；"
         "请使用相同的对齐与划分，或更换 split_salt"
     )
+
+
+class ContributionMissing(Failure):
+    code = "CONTRIBUTION_MISSING"
+    kind = Kind.NOT_FOUND
+    en = "there is no receipt of contributions of {job} here: its plan asks for none, or the run has not ended"
+    zh = "本节点没有任务 {job} 的贡献回执：方案未要求，或任务尚未结束"

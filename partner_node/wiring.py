@@ -15,6 +15,7 @@ from partner_node.approvals import Approvals
 from partner_node.audit import Witness
 from partner_node.catalogue import Catalogue
 from partner_node.consent import ConsentDesk
+from partner_node.contributions import Contributions
 from partner_node.database import Database
 from partner_node.executors import Executor
 from partner_node.horizontal import Horizontal
@@ -89,7 +90,15 @@ def build(settings: Settings, *, tap: Tap | None = None, now: Clock = clock, ran
     settlement = Settlement(node, desk.gate)
     jobs.reviews.update({"match": matching.review, "train": plans.review, "agreement": settlement.review})
     jobs.admissions["match"] = matching.admit
-    handlers = join(jobs.handlers(), matching.handlers(), plans.handlers(), witness.handlers(), settlement.handlers())
+    contributions = Contributions(node, results)
+    handlers = join(
+        jobs.handlers(),
+        matching.handlers(),
+        plans.handlers(),
+        contributions.handlers(),
+        witness.handlers(),
+        settlement.handlers(),
+    )
 
     worker: Worker
     link = HubLink(
@@ -117,6 +126,7 @@ def build(settings: Settings, *, tap: Tap | None = None, now: Clock = clock, ran
         witness.commands(),
         catalogue.commands(),
         settlement.commands(),
+        contributions.commands(),
         Labels(node, desk, vault, results).commands(),
         office.commands(),
     )

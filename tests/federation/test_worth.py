@@ -1,4 +1,4 @@
-"""Contribution and importance of a run: what the label holder computes from protected moments is that of pooled rows."""
+"""Contribution and importance of a run: the label holder computes from protected moments what pooled rows give."""
 
 import numpy as np
 import pytest
