@@ -17,8 +17,6 @@ import numpy as np
 from federation.models import moments
 from federation.models.moments import Floats, Moments
 
-PPM = 1_000_000
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrossValidation:

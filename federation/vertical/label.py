@@ -14,8 +14,9 @@ from federation.bands import Minimum
 from federation.calibration import Calibration
 from federation.errors import ColumnMissing, ScoresImplausible
 from federation.features import Table
-from federation.models import moments
+from federation.models import moments, path
 from federation.models.moments import Moments
+from federation.models.path import CrossValidation
 from federation.plan import LABEL_HOLDER, TrainingPlan
 from federation.vertical import assembly, gaps, scores, worth
 from federation.vertical.assembly import Layout, Sums, exact_gram
@@ -36,7 +37,16 @@ class LabelHolder(Party):
     """The label holder's session."""
 
     role: ClassVar[str] = LABEL_HOLDER
-    _STATE: ClassVar[tuple[str, ...]] = (*Party._STATE, "solved", "lines", "suppressed", "gathered", "shares", "totals")
+    _STATE: ClassVar[tuple[str, ...]] = (
+        *Party._STATE,
+        "gathered",
+        "suppressed",
+        "ridge_milli",
+        "solved",
+        "lines",
+        "shares",
+        "totals",
+    )
 
     def __init__(self, plan: TrainingPlan, me: str, table: Table, entropy: Entropy) -> None:
         """Raises ColumnMissing, LabelNotBinary, LabelTooRare, SurveyWeightsInvalid, TooFewRows, and as `Party` does."""
@@ -52,6 +62,7 @@ class LabelHolder(Party):
         self.lines: NDArray[np.float64] = np.zeros((0, 2))  # (variants, slope and offset), calibrated by moments
         self.suppressed = 0
         self.gathered: dict[str, dict[str, Packed]] = {}  # by part: the fields of `Sums`
+        self.ridge_milli = plan.ridge_milli  # the penalty of every variant, by cross-validation where the plan has it
         self.shares: dict[str, Integers] = {}  # by holder: rounded shares of its smaller variants, (variants, test)
         self.totals: Integers = np.zeros(0, np.int64)  # the holders' summed shares of the full variant, (rows,)
         super().__init__(plan, me, table, entropy)
@@ -70,6 +81,7 @@ class LabelHolder(Party):
             train_rows=self._rows,
             test_rows=int(self._test.sum()),
             test_positives=int(self._label[self._test].sum()),
+            validation=self._cross_validation() if plan.validation else None,
             rules=Rules(
                 bootstrap=plan.bootstrap,
                 survey_weights=plan.survey_weights,
@@ -86,7 +98,7 @@ class LabelHolder(Party):
             ),
             part=part,
             fairness=gaps.measure(plan, self._table, held, totals[-1], chances),
-            contribution=worth.contribution_of(plan, self._moments_of, plan.ridge_milli / 1000),
+            contribution=worth.contribution_of(plan, self._moments_of, self.ridge_milli / 1000),
             importance=worth.importance_of(plan, self._moments_of, names[self._me], self.solved[-1, :-2]),
             weights_digests=self._digests() | {self._me: part.digest},
             columns=names,
@@ -123,9 +135,11 @@ class LabelHolder(Party):
         """Solve every variant and send each holder its own weights."""
         self._gather({sender: reader for (_, sender), reader in taken.items()})
         joint = moments.together([self._moments_of(part) for part in self._plan.train_parts])
+        if self._plan.validation:
+            self.ridge_milli = self._cross_validation().ridge_milli
         rows, lines = [], []
         for variant in self._plan.variants():
-            solution = moments.solve(joint, {self._me, *variant}, self._plan.ridge_milli / 1000)
+            solution = moments.solve(joint, {self._me, *variant}, self.ridge_milli / 1000)
             rows.append(np.append(solution.weights, [solution.intercept, solution.lift]))
             line = calibration.from_moments(joint, solution)
             lines.append([line.slope, line.offset])
@@ -151,6 +165,16 @@ class LabelHolder(Party):
         """All parties' moments over the rows of a part. Only once the step "weights" has begun."""
         sums: dict[str, Any] = self.gathered[part]
         return assembly.scaled(sums, self._layout.owners, self._label[self._parts[part]])
+
+    def _cross_validation(self) -> CrossValidation:
+        """Every variant on the folds of the train rows, and the penalty that they choose."""
+        plan = self._plan
+        assert plan.validation is not None, "the plan has folds"
+        return path.cross_validate(
+            [self._moments_of(part) for part in plan.train_parts],
+            [{self._me, *variant} for variant in plan.variants()],
+            sorted({plan.ridge_milli, *plan.validation.ridge_path_milli}),
+        )
 
     # --- scores ------------------------------------------------------------------------------------------------------
 

@@ -1,22 +1,26 @@
 """What a vertical run leaves at each party. Figures are integers with their unit in the name, so they can be signed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from federation import metrics
 from federation.bands import Minimum
 from federation.contribution import Contribution
 from federation.explain import Importance
 from federation.features import Prepared
 from federation.metrics import FIGURES, Estimate, Measures
+from federation.models.path import CrossValidation
 from federation.vertical.evaluation import Evaluation
 from privacy import canonical, packing
 from privacy.canonical import Value
 
 DECILES = 10
 EVALUATION_VERSION = 1
+VALIDATION_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +78,7 @@ class Disclosed:
     step_log2: int
     variant: tuple[str, ...]
     masked: bool
+    round: int = 0  # of refinement; 0 for the final scores
 
     def to_value(self) -> dict[str, Value]:
         return {
@@ -83,6 +88,25 @@ class Disclosed:
             "step_log2": self.step_log2,
             "variant": list(self.variant),
             "masked": self.masked,
+            "round": self.round,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refinement:
+    """How the rounds of a refined scorecard went."""
+
+    losses_ppm: tuple[int, ...]  # by round: the train log-loss of the scores as they were, the first by moments
+    kept: int  # the round whose weights are the model's
+    ended: str  # why: refine.PLATEAU or refine.ROUNDS
+    divided: bool  # a loss rose, and the steps after it were divided by the number of parties
+
+    def to_value(self) -> dict[str, Value]:
+        return {
+            "losses_ppm": [*self.losses_ppm],
+            "kept": self.kept,
+            "ended": self.ended,
+            "divided": self.divided,
         }
 
 
@@ -92,6 +116,7 @@ class Variant:
 
     holders: tuple[str, ...]
     columns: int
+    model: str  # "moments", or "logistic" where it was refined
     evaluation: Evaluation
     lift_ppm: int  # what suppression forced onto the ridge penalty, 0 as a rule
 
@@ -122,6 +147,7 @@ class Variant:
         return {
             "holders": list(self.holders),
             "columns": self.columns,
+            "model": self.model,
             **figures,
             "calibration": calibration,
             "bands": bands,
@@ -168,6 +194,7 @@ class LabelResult:
     train_rows: int
     test_rows: int
     test_positives: int
+    validation: CrossValidation | None  # where the plan has it: squared errors by fold of the train rows
     rules: Rules
     variants: tuple[Variant, ...]  # alone first, all holders last
     matrix: LabelMatrix
@@ -181,6 +208,7 @@ class LabelResult:
     own_reasons: dict[str, str]  # why own columns were dropped
     suppressed_cells: int
     disclosed: tuple[Disclosed, ...]
+    refinement: Refinement | None  # where the plan has rounds
 
     @property
     def model_digest(self) -> str:
@@ -197,12 +225,14 @@ class LabelResult:
             "test_positives": self.test_positives,
             "evaluation": self.rules.to_value(),
             "variants": [variant.to_value() for variant in self.variants],
+            "validation": _validation(self.validation, self.variants) if self.validation else None,
             "weights_digests": dict(self.weights_digests),
             "columns": {partner: list(names) for partner, names in self.columns.items()},
             "dropped": {partner: list(names) for partner, names in self.dropped.items()},
             "suppressed_cells": self.suppressed_cells,
             "disclosed": [one.to_value() for one in self.disclosed],
             "fairness": self.fairness,
+            "refinement": self.refinement.to_value() if self.refinement else None,
         }
 
 
@@ -232,6 +262,30 @@ class HolderResult:
             "disclosed": [one.to_value() for one in self.disclosed],
             "spent": self.spent,
         }
+
+
+def _validation(found: CrossValidation, variants: Sequence[Variant]) -> dict[str, Value]:
+    """Mean squared errors of every fold in millionths, in the order of the folds."""
+    path: list[Value] = [
+        {"ridge_milli": ridge, "errors_ppm": _ppm(errors)}
+        for ridge, errors in zip(found.ridges_milli, found.path, strict=True)
+    ]
+    cards: list[Value] = [
+        {"holders": list(variant.holders), "errors_ppm": _ppm(errors)}
+        for variant, errors in zip(variants, found.variants, strict=True)
+    ]
+    return {
+        "version": VALIDATION_VERSION,
+        "fold_rows": list(found.rows),
+        "ridge_milli": found.ridge_milli,
+        "path": path,
+        "base_errors_ppm": _ppm(found.base),
+        "variants": cards,
+    }
+
+
+def _ppm(values: NDArray[np.float64]) -> list[Value]:
+    return [metrics.ppm(value) for value in values]
 
 
 def deciles(scores: NDArray[np.float64]) -> NDArray[np.int8]:
