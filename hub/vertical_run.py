@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, TypeAlias
 
 from federation.plan import TrainingPlan
-from hub import proposals, run_results
+from hub import contributions, proposals, run_results
 from hub.records import Head, Proposal
 from hub.round_channel import TaskChannel
 from hub.services import Services
@@ -56,6 +56,7 @@ def complete(services: Services, tx: Transaction, job: Proposal, outcome: Result
     kept = [run_results.read_result(job, party, outcome.get(party)) for party in job.parties]
     for document in kept:
         proposals.keep_document(services, tx, job, document, now)
+    contributions.keep(services, tx, job, kept, now)
     holder = next(str(p["partner"]) for p in job.party_bodies if p["role"] == "label_holder")
     models = {document.signer: run_results.record_of(document).get("model_digest") for document in kept}
     facts: Head = {
