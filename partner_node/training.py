@@ -7,7 +7,7 @@ matrix is a file of this node.
 """
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from sqlalchemy.orm import Session
@@ -18,7 +18,18 @@ from ecowire.status import MalformedMessage
 from ecowire.stream import Message
 from federation.plan import LABEL_HOLDER, TrainingPlan
 from federation.vertical import Dump, HolderResult, LabelResult, Table, open_session
-from partner_node import approvals, differencing, label_matrix, result_files, sessions, store, times, training_state
+from partner_node import (
+    approvals,
+    contributions,
+    differencing,
+    importance,
+    label_matrix,
+    result_files,
+    sessions,
+    store,
+    times,
+    training_state,
+)
 from partner_node.approvals import Approvals
 from partner_node.consent import ConsentDesk, check_column
 from partner_node.errors import AlignmentMissing, ProposalInvalid, PurposeNotOffered, StepOutOfPlace
@@ -157,19 +168,8 @@ class Training:
     def finish(self, proposal: Proposal, plan: TrainingPlan, outcome: LabelResult | HolderResult) -> _Finished:
         """This side's files and its signed result."""
         now = self._node.clock()
-        short = proposal.digest[:16]
-        file = f"model-{short}.bin"
+        file = f"model-{proposal.digest[:16]}.bin"
         made = {file: outcome.part.encode()}
-        if isinstance(outcome, LabelResult):
-            file = f"label-matrix-{short}.parquet"
-            inputs = self._read(proposal, plan)
-            clients = self._vault.clients(self._grant(plan), [row.row_key for row in inputs.aligned], now)
-            until = times.to_text(now + timedelta(days=plan.valid_days))
-            purpose = str(proposal.body["purpose"])
-            made[file] = label_matrix.encode(
-                outcome, clients.client_ids, clients.until, purpose=purpose, valid_until=until
-            )
-        self.forget()
         body: Body = {
             "job": proposal.digest,
             "partner": self._node.settings.partner,
@@ -177,9 +177,24 @@ class Training:
             "record": outcome.record(),
             "time": times.to_text(now),
         }
+        if isinstance(outcome, LabelResult):
+            file = f"label-matrix-{proposal.digest[:16]}.parquet"
+            made[file] = self._label_matrix(proposal, plan, outcome, now)
+            made[importance.file_name(proposal.digest)] = importance.encode(outcome.importance)
+            if (receipt := contributions.sign(self._node, plan, outcome, now)) is not None:
+                made[contributions.file_name(proposal.digest)] = receipt.encode()
+                body["contribution"] = receipt.to_value()
+        self.forget()
         signed = documents.sign("train-result", body, self._node.settings.partner, self._node.keys.signing)
         kept = Result(job=proposal.digest, kind=KIND, document=signed, file=file, time=times.to_text(now))
         return _Finished(result=kept, files=made)
+
+    def _label_matrix(self, proposal: Proposal, plan: TrainingPlan, outcome: LabelResult, now: datetime) -> bytes:
+        rows = [row.row_key for row in self._read(proposal, plan).aligned]
+        clients = self._vault.clients(self._grant(plan), rows, now)
+        until = times.to_text(now + timedelta(days=plan.valid_days))
+        purpose = str(proposal.body["purpose"])
+        return label_matrix.encode(outcome, clients.client_ids, clients.until, purpose=purpose, valid_until=until)
 
     def post(self, proposal: Proposal) -> Post:
         return Post(self._node, proposal.digest, proposal.body, KIND)
