@@ -35,7 +35,7 @@ _INTEGERS = {  # field: (least, most). The floors are rules, not tastes: below t
 _REQUIRED = {"parties", "purpose", "expires", "nonce", "disclosure", "alignment", "model", "label", "split_salt"}
 _OPTIONAL = {"kind", "version", "title", "alignment_mode", "survey_weights"}
 _MODEL_OPTIONS = {"bins", "validation", "logistic", "trees", "contribution", "fairness"}
-_NOT_BUILT = ("bins", "logistic", "trees")
+_NOT_BUILT = ("bins", "trees")
 _PARTY_REQUIRED = {"partner", "role", "asset", "columns", "id_column"}
 _PARTY_OPTIONAL = {"signing", "sealing", "chain", "name", "id_type", "binned"}
 LABEL_HOLDER, FEATURE_HOLDER = "label_holder", "feature_holder"
@@ -116,6 +116,12 @@ class TrainingPlan:
     def variants_with(self, holder: str) -> int:
         """How many of the variants include `holder`."""
         return sum(holder in variant for variant in self.variants())
+
+    @property
+    def ridges(self) -> tuple[int, ...]:
+        """The penalties in question, in thousandths, rising."""
+        path = self.validation.ridge_path_milli if self.validation else ()
+        return tuple(sorted({self.ridge_milli, *path}))
 
     @property
     def rounds(self) -> int:

@@ -16,25 +16,27 @@ from federation.plan import FEATURE_HOLDER, TrainingPlan
 from federation.vertical import scores
 from federation.vertical.assembly import exact_gram
 from federation.vertical.messages import Content, Outgoing, Reader
-from federation.vertical.party import ByPart, Party
+from federation.vertical.party import ByPart
+from federation.vertical.refinement import HolderRounds
 from federation.vertical.results import Disclosed, HolderResult, model_part
 from federation.vertical.steps import Step, Taken, needs, only
 from federation.vertical.suppress import Levels, suppress
 from privacy import canonical
+from privacy.ids import PartnerId
 from privacy.packing import Packed
 from privacy.ring import Entropy
 
 
-class FeatureHolder(Party):
+class FeatureHolder(HolderRounds):
     """One feature holder's session."""
 
     role: ClassVar[str] = FEATURE_HOLDER
-    _STATE: ClassVar[tuple[str, ...]] = (*Party._STATE, "levels", "suppressed", "weights")
+    _STATE: ClassVar[tuple[str, ...]] = (*HolderRounds._STATE, "levels", "suppressed", "weights")
 
     def __init__(self, plan: TrainingPlan, me: str, table: Table, entropy: Entropy, *, spent_before: int = 0) -> None:
         """spent_before: score vectors this column set has disclosed to this label holder in earlier runs.
 
-        Raises ScoreBudgetExceeded when this run would go over the plan's budget, and what `Party` raises.
+        Raises ScoreBudgetExceeded when this run would go over the plan's budget, and what `HolderRounds` raises.
         """
         needed = plan.score_vectors(me)
         if spent_before < 0 or spent_before + needed > plan.score_budget:
@@ -55,17 +57,22 @@ class FeatureHolder(Party):
             weights_digest=scores.weights_digest(self.weights),
             reasons=dict(self._prepared.dropped),
             suppressed_cells=self.suppressed,
-            disclosed=disclosed(self._plan, self._me, self.names[self._me], len(self._table.tokens), self._test),
-            spent=self._spent_before + self._plan.score_vectors(self._me),
+            disclosed=disclosed(self._plan, self._me, self.names[self._me], self._test, self.shown),
+            spent=self._spent_before + self._plan.variants_with(self._me) + self.shown,
         )
 
     def _role_steps(self) -> list[Step]:
         multiplied = tuple(f"multiplied {peer}" for peer in self._senders())
         opened = tuple(f"opened {peer}" for peer in self._receivers(self._me))
-        asked = needs("weights", [self._plan.label_holder])
+        asked, ended = (needs(kind, [self._plan.label_holder]) for kind in ("weights", "refined"))
+        moments = Step(name="moments", phase="moments", after=(*multiplied, *opened), act=self._moments)
+        if not self._plan.rounds:
+            return [moments, Step(name="scores", phase="weights", needs=asked, after=("moments",), act=self._scores)]
         return [
-            Step(name="moments", phase="moments", after=(*multiplied, *opened), act=self._moments),
-            Step(name="scores", phase="weights", needs=asked, after=("moments",), act=self._scores),
+            moments,
+            Step(name="weights", phase="weights", needs=asked, after=("moments",), act=self._begin_rounds),
+            *self._round_steps(),
+            Step(name="scores", phase="scores", needs=ended, after=("weights",), act=self._end_rounds),
         ]
 
     def _take_levels(self, sender: str, reader: Reader) -> None:
@@ -111,52 +118,65 @@ class FeatureHolder(Party):
         }
 
     def _scores(self, taken: Taken) -> list[Outgoing]:
-        """Rounded shares of the score: test rows for the smaller variants, every client for the full one."""
+        """The scores of the weights that moments gave."""
+        return self._give_scores(self._take_weights(taken))
+
+    def _begin_rounds(self, taken: Taken) -> list[Outgoing]:
+        announced = self._take_weights(taken)
+        return self._first_round(self.weights[-1], announced)
+
+    def _end_rounds(self, taken: Taken) -> list[Outgoing]:
+        """The scores of the refined weights."""
+        _, _, reader = only(taken)
+        kept, bound = self._refined(reader)
+        self.weights = np.vstack([self.weights[:-1], kept])
+        return self._give_scores(bound)
+
+    def _take_weights(self, taken: Taken) -> bytes:
+        """Keep the own weights of every variant; the digest of what the label holder announced to all holders."""
         _, leader, reader = only(taken)
-        shape = (self._plan.score_vectors(self._me), len(self.names[self._me]))
+        shape = (self._plan.variants_with(self._me), len(self.names[self._me]))
         self.weights = np.array(reader.floats("weights", shape, scores.WEIGHT_MAX))
         digests = reader.digests("announced", set(self._plan.holders))
         if digests[self._me] != scores.weights_digest(self.weights):
             raise WeightsRefused(partner=leader, why="it announced other weights for this holder than it sent")
-        values, step = self._prepared.scaled, self._plan.score_step_log2
-        small = [scores.rounded(values[self._test], w, step, leader) for w in self.weights[:-1]]
-        full = scores.rounded(values, self.weights[-1], step, leader).view(np.uint64)
-        for sign, key in self._pair_keys():
-            hidden = scores.mask(key, self._run, scores.announcement(digests), len(full))
-            full = full + hidden if sign > 0 else full - hidden  # modulo 2^64
-        rows = int(self._test.sum())
-        content: Content = {"small": np.array(small, dtype=np.int64).reshape(len(small), rows), "full": full}
-        return self._send("scores", [leader], content)
+        return scores.announcement(digests)
 
-    def _pair_keys(self) -> list[tuple[int, bytes]]:
-        """(sign, key) for every other holder; the two of a pair have opposite signs."""
-        keys = []
-        for peer in self._plan.holders:
-            if peer == self._me:
-                continue
-            to, from_ = self.mask_halves[f"to {peer}"], self.mask_halves[f"from {peer}"]
-            first = self._me < peer
-            keys.append((1 if first else -1, scores.pair_key(*((to, from_) if first else (from_, to)))))
-        return keys
+    def _give_scores(self, bound: bytes) -> list[Outgoing]:
+        """Rounded shares of the score: test rows for the smaller variants, every client for the full one.
+
+        bound: what the masks of the full one are bound to.
+        """
+        values, step, leader = self._prepared.scaled, self._plan.score_step_log2, self._plan.label_holder
+        small = [scores.rounded(values[self._test], w, step, leader) for w in self.weights[:-1]]
+        full = scores.rounded(values, self.weights[-1], step, leader)
+        content: Content = {
+            "small": np.array(small, dtype=np.int64).reshape(len(small), int(self._test.sum())),
+            "full": self._masked(full, bound),
+            "digest": scores.weights_digest(self.weights),
+        }
+        return self._send("scores", [leader], content)
 
 
 def disclosed(
-    plan: TrainingPlan, holder: str, names: list[str], rows: int, test: NDArray[np.bool_]
+    plan: TrainingPlan, holder: str, names: list[str], test: NDArray[np.bool_], rounds: int
 ) -> tuple[Disclosed, ...]:
-    """The score vectors one holder shows in this run, in the order of the plan's variants."""
+    """The score vectors one holder shows in this run: of every round, then in the order of the plan's variants."""
     columns: list[canonical.Value] = [*sorted(names)]
     asset = plan.party(holder).asset
     digest = canonical.digest("ecohub/columns/v1", {"partner": holder, "asset": asset, "columns": columns}).hex()
-    full = plan.variants()[-1]
-    return tuple(
-        Disclosed(
+    full, tested = plan.variants()[-1], int(test.sum())
+
+    def one(variant: tuple[PartnerId, ...], rows: int, number: int = 0) -> Disclosed:
+        return Disclosed(
             holder=holder,
             columns_digest=digest,
-            rows=rows if variant == full else int(test.sum()),
+            rows=rows,
             step_log2=plan.score_step_log2,
             variant=variant,
             masked=variant == full and len(full) > 1,
+            round=number,
         )
-        for variant in plan.variants()
-        if holder in variant
-    )
+
+    finals = [one(v, len(test) if v == full else tested) for v in plan.variants() if holder in v]
+    return (*(one(full, len(test) - tested, number) for number in range(1, rounds + 1)), *finals)

@@ -12,18 +12,19 @@ from numpy.typing import NDArray
 from federation import bands, calibration, features, metrics
 from federation.bands import Minimum
 from federation.calibration import Calibration
-from federation.errors import ColumnMissing, ScoresImplausible
+from federation.errors import ColumnMissing, StepMalformed
 from federation.features import Table
-from federation.models import moments, path
-from federation.models.moments import Moments
+from federation.models import logistic, moments, path
+from federation.models.moments import Moments, Solution
 from federation.models.path import CrossValidation
 from federation.plan import LABEL_HOLDER, TrainingPlan
+from federation.plan_models import LOGISTIC, MOMENTS
 from federation.vertical import assembly, gaps, scores, worth
 from federation.vertical.assembly import Layout, Sums, exact_gram
 from federation.vertical.evaluation import Held, evaluate
 from federation.vertical.holder import disclosed
 from federation.vertical.messages import Content, Outgoing, Reader
-from federation.vertical.party import Party
+from federation.vertical.refinement import LabelRounds
 from federation.vertical.results import LabelMatrix, LabelResult, Rules, Variant, deciles, model_part
 from federation.vertical.steps import Step, Taken, needs
 from privacy import canonical
@@ -33,12 +34,12 @@ from privacy.ring import Entropy
 Integers = NDArray[np.int64]
 
 
-class LabelHolder(Party):
+class LabelHolder(LabelRounds):
     """The label holder's session."""
 
     role: ClassVar[str] = LABEL_HOLDER
     _STATE: ClassVar[tuple[str, ...]] = (
-        *Party._STATE,
+        *LabelRounds._STATE,
         "gathered",
         "suppressed",
         "ridge_milli",
@@ -46,6 +47,7 @@ class LabelHolder(Party):
         "lines",
         "shares",
         "totals",
+        "digests",
     )
 
     def __init__(self, plan: TrainingPlan, me: str, table: Table, entropy: Entropy) -> None:
@@ -65,6 +67,7 @@ class LabelHolder(Party):
         self.ridge_milli = plan.ridge_milli  # the penalty of every variant, by cross-validation where the plan has it
         self.shares: dict[str, Integers] = {}  # by holder: rounded shares of its smaller variants, (variants, test)
         self.totals: Integers = np.zeros(0, np.int64)  # the holders' summed shares of the full variant, (rows,)
+        self.digests: dict[str, str] = {}  # by holder: of its final weights
         super().__init__(plan, me, table, entropy)
         self._held().check(plan.survey_weights)
 
@@ -75,7 +78,8 @@ class LabelHolder(Party):
         totals = [self._total(index) for index in range(len(plan.variants()))]
         lines, held = self._calibrations(totals), self._held()
         chances = metrics.sigmoid(lines[-1].log_odds(totals[-1]))
-        part = model_part(self._me, self._prepared, self.solved[-1, self._columns_of(self._me)], self.solved[-1, -2])
+        *weights, intercept = self._own(-1)
+        part = model_part(self._me, self._prepared, np.array(weights), intercept)
         return LabelResult(
             run=self._run,
             train_rows=self._rows,
@@ -100,7 +104,7 @@ class LabelHolder(Party):
             fairness=gaps.measure(plan, self._table, held, totals[-1], chances),
             contribution=worth.contribution_of(plan, self._moments_of, self.ridge_milli / 1000),
             importance=worth.importance_of(plan, self._moments_of, names[self._me], self.solved[-1, :-2]),
-            weights_digests=self._digests() | {self._me: part.digest},
+            weights_digests=self.digests | {self._me: part.digest},
             columns=names,
             dropped={p: tuple(c for c in plan.party(p).columns if c not in names[p]) for p in self._line},
             own_reasons=dict(self._prepared.dropped),
@@ -108,17 +112,21 @@ class LabelHolder(Party):
             disclosed=tuple(
                 one
                 for holder in plan.holders
-                for one in disclosed(plan, holder, self.names[holder], len(self._test), self._test)
+                for one in disclosed(plan, holder, self.names[holder], self._test, len(self.losses))
             ),
+            refinement=self.refinement,
         )
 
     def _role_steps(self) -> list[Step]:
         holders = self._plan.holders
         opened = tuple(f"opened {holder}" for holder in holders)
         given, answered = needs("moments", holders), needs("scores", holders)
+        rounds = self._round_steps()
+        over = tuple(step.name for step in rounds) or ("weights",)
         return [
             Step(name="weights", phase="moments", needs=given, after=opened, act=self._weights),
-            Step(name="result", phase="scores", needs=answered, after=("weights",), act=self._result),
+            *rounds,
+            Step(name="result", phase="scores", needs=answered, after=over, act=self._result),
         ]
 
     def _signed(self, part: str) -> Integers:
@@ -139,17 +147,28 @@ class LabelHolder(Party):
             self.ridge_milli = self._cross_validation().ridge_milli
         rows, lines = [], []
         for variant in self._plan.variants():
-            solution = moments.solve(joint, {self._me, *variant}, self.ridge_milli / 1000)
+            solution = self._solution(joint, variant)
             rows.append(np.append(solution.weights, [solution.intercept, solution.lift]))
             line = calibration.from_moments(joint, solution)
             lines.append([line.slope, line.offset])
         self.solved, self.lines = np.array(rows), np.array(lines)
+        self._begin(self.solved[-1, [*self._columns_of(self._me), -2]])
         announced: dict[str, Packed] = {**self._digests()}
         out = []
         for holder in self._plan.holders:
             content: Content = {"weights": self._weights_of(holder), "announced": announced}
             out += self._send("weights", [holder], content)
         return out
+
+    def _solution(self, joint: Moments, variant: tuple[str, ...]) -> Solution:
+        """From moments; the own columns alone are fitted where rounds refine, or rounds would count as uplift."""
+        ridge = self.ridge_milli / 1000
+        if variant or not self._plan.rounds:
+            return moments.solve(joint, {self._me, *variant}, ridge)
+        fitted = logistic.fit(self._prepared.scaled[self._train], self._label[self._train], 1 / ridge)
+        weights = np.zeros(len(joint.owners))
+        weights[self._columns_of(self._me)] = fitted.weights
+        return Solution(weights=weights, intercept=fitted.intercept, lift=0.0)
 
     def _gather(self, given: dict[str, Reader]) -> None:
         """Check and keep the moments of every part."""
@@ -180,21 +199,23 @@ class LabelHolder(Party):
 
     def _result(self, taken: Taken) -> list[Outgoing]:
         """Check and keep the rounded shares."""
-        most = scores.units_max(self._plan.score_step_log2)
-        test, total = int(self._test.sum()), np.zeros(len(self._test), np.uint64)
+        step, test = self._plan.score_step_log2, int(self._test.sum())
+        announced, full = self._digests(), []
         for (_, sender), reader in taken.items():
-            small = (self._plan.score_vectors(sender) - 1, test)
-            self.shares[sender] = reader.integers("small", small, most)
-            total = total + reader.words("full", total.shape)  # modulo 2^64: the masks of each pair cancel
-        self.totals = total.view(np.int64)
-        if int(np.abs(self.totals).max()) > most * len(self._plan.holders) or (self.totals == -(1 << 63)).any():
-            raise ScoresImplausible(partner=", ".join(self._plan.holders))
+            small = (self._plan.variants_with(sender) - 1, test)
+            self.shares[sender] = reader.integers("small", small, scores.units_max(step))
+            full.append(reader.words("full", self._test.shape))
+            self.digests[sender] = reader.digest("digest")
+            if not self._plan.rounds and self.digests[sender] != announced[sender]:
+                raise StepMalformed(partner=sender, why="other weights than it was given")
+        self.totals = scores.unmasked(full, step, self._plan.holders)
         return []
 
     def _total(self, index: int) -> NDArray[np.float64]:
         """Log-odds of one variant: all rows for the first and the full one, test rows for those between."""
         variant, step = self._plan.variants()[index], 2.0**self._plan.score_step_log2
-        own = self._prepared.scaled @ self.solved[index, self._columns_of(self._me)] + self.solved[index, -2]
+        *weights, intercept = self._own(index)
+        own = self._prepared.scaled @ np.array(weights) + intercept
         if variant == self._plan.variants()[-1]:
             return np.asarray(own + self.totals * step)
         own = own if not variant else own[self._test]
@@ -229,6 +250,7 @@ class LabelHolder(Party):
             Variant(
                 holders=tuple(variant),
                 columns=sum(len(self.names[partner]) for partner in (self._me, *variant)),
+                model=LOGISTIC if self._refines(variant) else MOMENTS,
                 evaluation=evaluated[name],
                 lift_ppm=round(float(lift) * 1_000_000),
             )
@@ -250,6 +272,16 @@ class LabelHolder(Party):
         return Calibration(method=calibration.MOMENTS, slope=slope, offset=offset, rows=self._rows)
 
     # --- helpers -----------------------------------------------------------------------------------------------------
+
+    def _own(self, index: int) -> NDArray[np.float64]:
+        """(own columns and intercept,): the weights of a variant."""
+        if self._refines(self._plan.variants()[index]) and self._plan.variants()[index]:
+            return self._kept
+        return np.asarray(self.solved[index, [*self._columns_of(self._me), -2]])
+
+    def _refines(self, variant: tuple[str, ...]) -> bool:
+        """Whether a variant's weights are no longer those that moments gave."""
+        return self._plan.rounds > 0 and variant in ((), self._plan.variants()[-1])
 
     def _weights_of(self, holder: str) -> NDArray[np.float64]:
         """(variants that include the holder, its columns)."""

@@ -35,10 +35,16 @@ FIELDS: dict[str, frozenset[str]] = {
     "opened": frozenset({"data"}),
     "moments": frozenset({"parts", "suppressed"}),  # parts: the fields of MOMENTS of every part
     "weights": frozenset({"weights", "announced"}),  # label holder to holder: its own rows of every variant it is in
-    "scores": frozenset({"small", "full"}),  # holder to label holder: rounded partial scores
+    "shares": frozenset({"shares"}),  # holder to label holder, in a round: rounded partial scores of the train rows
+    "residual": frozenset({"data", "divisor", "anew", "ridge_milli"}),  # encrypted, and how to step by it
+    "residual-reply": frozenset({"data"}),
+    "residual-opened": frozenset({"data"}),
+    "refined": frozenset({"rounds", "kept"}),  # label holder to holders: the rounds are over, the weights of one stay
+    "scores": frozenset({"small", "full", "digest"}),  # holder to label holder: rounded partial scores; its weights'
 }
 MOMENTS = frozenset({"gram", "sums", "target", "with_label_holder", "with_holders"})
-NUMBERED: frozenset[str] = frozenset()  # kinds of rounds: each is sent as "kind:round", from round 1
+# kinds of rounds: each is sent as "kind:round", from round 1
+NUMBERED: frozenset[str] = frozenset({"shares", "residual", "residual-reply", "residual-opened"})
 ROUNDS_MAX = 10_000
 
 
@@ -140,6 +146,13 @@ class Reader:
         if set(found) != keys:
             raise self._wrong(name)
         return found
+
+    def digest(self, name: str) -> str:
+        """A digest as 64 hex digits."""
+        value = self.text(name)
+        if not DIGEST.fullmatch(value):
+            raise self._wrong(name)
+        return value
 
     def digests(self, name: str, keys: set[str]) -> dict[str, str]:
         """Digests as 64 hex digits, by key."""

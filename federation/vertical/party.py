@@ -283,7 +283,9 @@ class Party(Session):
 
     def _link(self, encryptor: str, part: str) -> tuple[linear.Parameters, bytes, bytes]:
         """(parameters, seed, context) of an encryptor in a part; rule f: nothing of one link fits another."""
-        vectors = len(self.names[encryptor]) + (encryptor == self._plan.label_holder)
+        vectors = len(self.names[encryptor])
+        if encryptor == self._plan.label_holder:
+            vectors += 1 + max(0, self._plan.rounds - 1)  # the label; a residual between two rounds
         receivers = self._receivers(encryptor)
         agreed = linear.parameters(
             len(self._matrices[part]),
