@@ -1,9 +1,11 @@
 """What the parties of a vertical run send each other: packed, bound to the run, and checked field by field on arrival.
 
-A message is the packed dict {"protocol", "run", "kind", "content"}. The node that carries it seals and signs it; here
-the receiver checks form, run, dtype, shape, range and finiteness before anything is computed with it.
+A message is the packed dict {"protocol", "run", "kind", "content"} and its SHA-256, which finds accidents; the node
+that carries it seals and signs it. Here the receiver checks form, run, dtype, shape, range and finiteness before
+anything is computed with it.
 """
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +18,8 @@ from federation.errors import StepMalformed
 from privacy import packing
 from privacy.packing import Packed
 
-PROTOCOL = 1
+PROTOCOL = 2
+DIGEST_BYTES = 32
 DIGEST = re.compile(r"[0-9a-f]{64}")
 ROUND = re.compile(r"[1-9][0-9]{0,4}")
 Content: TypeAlias = dict[str, Packed]
@@ -59,13 +62,16 @@ class Outgoing:
 def encode(run: str, kind: str, content: Content) -> bytes:
     """The bytes of one message."""
     assert set(content) == FIELDS[kind.partition(":")[0]], f"fields of {kind}"
-    return packing.pack({"protocol": PROTOCOL, "run": run, "kind": kind, "content": content})
+    return _with_digest(packing.pack({"protocol": PROTOCOL, "run": run, "kind": kind, "content": content}))
 
 
 def decode(sender: str, run: str, data: bytes) -> tuple[str, Content]:
     """(kind, content) of a message of this run. Raises StepMalformed; the content's values are checked where used."""
+    packed = data[:-DIGEST_BYTES]
+    if _with_digest(packed) != data:
+        raise StepMalformed(partner=sender, why="its digest is another")
     try:
-        value = packing.unpack(data)
+        value = packing.unpack(packed)
     except packing.NotPacked as failure:
         raise StepMalformed(partner=sender, why=failure.message()) from None
     if not isinstance(value, dict) or set(value) != {"protocol", "run", "kind", "content"}:
@@ -86,6 +92,10 @@ def in_round(kind: str, number: int) -> str:
     """The kind of a message that belongs to a round."""
     assert kind in NUMBERED and 1 <= number <= ROUNDS_MAX, f"round {number} of {kind}"
     return f"{kind}:{number}"
+
+
+def _with_digest(packed: bytes) -> bytes:
+    return packed + hashlib.sha256(packed).digest()
 
 
 def _known(kind: str) -> bool:

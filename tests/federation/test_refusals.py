@@ -1,5 +1,6 @@
 """What a party refuses in a vertical run: too little data, liars, and messages that are not due."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -353,21 +354,24 @@ def test_every_byte_string_is_taken_or_refused_with_a_failure() -> None:
 def foreign(**fields: Any) -> bytes:
     from privacy import packing
 
-    message = {"protocol": 1, "run": PLAN.digest, "kind": "hint", "content": {"data": b""}}
-    return packing.pack(message | fields)
+    message = {"protocol": 2, "run": PLAN.digest, "kind": "hint", "content": {"data": b""}}
+    packed = packing.pack(message | fields)
+    return packed + hashlib.sha256(packed).digest()
 
 
 @pytest.mark.parametrize(
     "message",
     [
         foreign(run="ab" * 32),
-        foreign(protocol=2),
+        foreign(protocol=1),
         foreign(protocol=True),
         foreign(kind="reveal"),
         foreign(kind=3),
         foreign(content={}),
         foreign(extra=1),
+        foreign()[:-1],
         b"EP1\n",
+        b"",
     ],
 )
 def test_a_message_of_another_form_or_run_is_refused(message: bytes) -> None:
