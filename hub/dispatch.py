@@ -48,7 +48,9 @@ def run_command(
 ) -> Reply:
     """Carry out a person's command.
 
-    Raises CommandUnknown, RoleNotAllowed, HeadInvalid, IdempotencyConflict, or what the command itself raises.
+    Raises CommandUnknown, RoleNotAllowed, HeadInvalid, IdempotencyConflict, or what the command itself raises. One that
+    leaves its refusal on record answers it as a reply of kind "failure": the transaction stands, the person is refused,
+    and a repeat is refused alike.
     """
     if name not in table:
         raise CommandUnknown(name=name[:40])
@@ -59,10 +61,13 @@ def run_command(
             return _read(services, command, caller, now, head)
         if not 0 < len(key) <= KEY_CHARACTERS_MAX:
             raise HeadInvalid(field="idempotency_key", why="a key of 1-200 characters is expected")
-        return _change(services, command, caller, now, name, head, key)
+        reply = _change(services, command, caller, now, name, head, key)
     except NOTED as failure:
         note_refusal(services, actor, name, failure)
         raise
+    if reply.kind == FAILURE:
+        raise status.from_head(reply.head)
+    return reply
 
 
 def _actor(caller: Caller) -> str:

@@ -27,6 +27,7 @@ from hub.records import Content
 from hub.store_evidence import EvidenceStore
 from hub.store_jobs import JobStore
 from hub.store_members import MemberStore
+from hub.store_models import ModelStore
 from hub.store_runs import RunStore
 from hub.store_tasks import TaskStore
 from hub.store_unit import Unit
@@ -84,6 +85,7 @@ class Transaction:
         self.jobs = JobStore(unit)
         self.tasks = TaskStore(unit)
         self.runs = RunStore(unit)
+        self.models = ModelStore(unit)
         self.evidence = EvidenceStore(unit)
         self.signals: list[Signal] = []
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, TypeAlias
 
 from federation.plan import TrainingPlan
-from hub import contributions, proposals, run_results
+from hub import contributions, models, proposals, run_results
 from hub.records import Head, Proposal
 from hub.round_channel import TaskChannel
 from hub.services import Services
@@ -58,14 +58,14 @@ def complete(services: Services, tx: Transaction, job: Proposal, outcome: Result
         proposals.keep_document(services, tx, job, document, now)
     contributions.keep(services, tx, job, kept, now)
     holder = next(str(p["partner"]) for p in job.party_bodies if p["role"] == "label_holder")
-    models = {document.signer: run_results.record_of(document).get("model_digest") for document in kept}
+    digests = {document.signer: run_results.record_of(document).get("model_digest") for document in kept}
     facts: Head = {
-        "model_digest": models[PartnerId(holder)],
+        "model_digest": digests[PartnerId(holder)],
         "alignment": job.body["alignment"],
         "results": [document.digest for document in kept],
     }
     run_results.keep_record(services, tx, job, facts, now)
-    proposals.move(services, tx, job, proposals.COMPLETED, now)
+    models.register(services, tx, proposals.move(services, tx, job, proposals.COMPLETED, now), now)
 
 
 def _progress(services: Services, digest: Digest, made: Head) -> None:

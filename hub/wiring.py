@@ -15,7 +15,19 @@ import grpc
 from contracts import keys as chain_keys
 from contracts.chain import Chain
 from ecowire import memory
-from hub import audit, authority, certificates, evidence, jobs, matching, partners, settlement, witness
+from hub import (
+    audit,
+    authority,
+    certificates,
+    evidence,
+    jobs,
+    matching,
+    model_stability,
+    models,
+    partners,
+    settlement,
+    witness,
+)
 from hub.audit import Log
 from hub.dispatch import AnswerHandler
 from hub.engine import Engine
@@ -41,6 +53,7 @@ COMMANDS: Mapping[str, Command] = {
     **jobs.COMMANDS,
     **witness.COMMANDS,
     **evidence.COMMANDS,
+    **models.COMMANDS,
     **settlement.COMMANDS,
 }
 NODE_REQUESTS: Mapping[str, NodeHandler] = {
@@ -51,6 +64,7 @@ NODE_REQUESTS: Mapping[str, NodeHandler] = {
 }
 ANSWERS: Mapping[str, AnswerHandler] = {
     **matching.ANSWERS,
+    **model_stability.ANSWERS,
     **witness.ANSWERS,
     **settlement.ANSWERS,
 }

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from hub import tables, tables_settlement  # the settlement tables join the same metadata
+from hub import tables, tables_models, tables_settlement  # the other tables join the same metadata
 
 connection = context.config.attributes["connection"]
 context.configure(
@@ -13,4 +13,4 @@ context.configure(
 with context.begin_transaction():
     context.run_migrations()
 
-__all__ = ["tables", "tables_settlement"]
+__all__ = ["tables", "tables_models", "tables_settlement"]

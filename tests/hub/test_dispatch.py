@@ -143,9 +143,9 @@ def test_a_person_revoked_while_calling_changes_nothing(hub: Hub) -> None:
 
 
 def test_the_real_commands_have_roles_and_do_not_collide() -> None:
-    from hub import certificates, evidence, jobs, settlement, wiring, witness
+    from hub import certificates, evidence, jobs, models, settlement, wiring, witness
 
-    tables = [module.COMMANDS for module in (partners, certificates, jobs, witness, settlement, evidence)]
+    tables = [module.COMMANDS for module in (partners, certificates, jobs, models, witness, settlement, evidence)]
     assert sum(map(len, tables)) == len(wiring.COMMANDS)
     assert all(command.roles for command in wiring.COMMANDS.values())
     changing = {name for name, command in wiring.COMMANDS.items() if command.changes}

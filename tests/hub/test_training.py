@@ -137,7 +137,8 @@ def test_a_run_ends_with_verified_results_and_a_model_record_that_names_its_line
     done = finish(hub, job, Nodes(hub, job))
     assert (done.state, done.reason) == ("COMPLETED", {})
     found = results(hub, job)
-    assert set(found) == {"model-record/hub", *(f"train-result/{name}" for name in NAMES)}
+    registered = {"model-registration/hub", "model-step/hub"}
+    assert set(found) == {"model-record/hub", *registered, *(f"train-result/{name}" for name in NAMES)}
     record = found["model-record/hub"]
     record.verify(hub.services.log.key.public)
     own = found["train-result/broker"].body["record"]
@@ -149,7 +150,7 @@ def test_a_run_ends_with_verified_results_and_a_model_record_that_names_its_line
     assert record.body["approvals"] == [item.document.digest for item in approvals]
     kinds = [kind for kind, subject in hub.leaves() if subject == job.digest]
     assert kinds.count("train-result") == 3
-    assert kinds[-2:] == ["model-record", "job"]
+    assert kinds[-4:] == ["model-record", "job", "model-registration", "model-step"]
 
 
 def test_every_finished_round_is_written_with_its_phases_bytes_and_time(hub: Hub) -> None:
