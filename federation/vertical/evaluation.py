@@ -16,6 +16,8 @@ from federation.calibration import Calibration
 from federation.errors import SurveyWeightsInvalid, TooFewRows
 from federation.features import Floats
 from federation.metrics import Measures
+from federation.plan import TrainingPlan
+from privacy import canonical
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,17 @@ class Evaluation:
     measures: Measures
     calibration: Calibration
     bands: tuple[Band, ...]
+
+
+def held_rows(plan: TrainingPlan, order: str, label: NDArray[np.bool_], weights: Floats) -> Held:
+    """The held-out rows of a run and what of them may be published. order: the digest of the aligned clients."""
+    return Held(
+        label=label,
+        weights=weights,
+        minimum=Minimum(rows=max(bands.ROWS_MIN, plan.rare_rows), of_each_class=bands.CLASS_ROWS_MIN),
+        bootstrap=plan.bootstrap,
+        seed=canonical.digest("ecohub/bootstrap/v1", {"run": plan.digest, "order": order}),
+    )
 
 
 def evaluate(

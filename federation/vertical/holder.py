@@ -18,10 +18,9 @@ from federation.vertical.assembly import exact_gram
 from federation.vertical.messages import Content, Outgoing, Reader
 from federation.vertical.party import ByPart
 from federation.vertical.refinement import HolderRounds
-from federation.vertical.results import Disclosed, HolderResult, model_part
+from federation.vertical.results import Disclosed, HolderResult, columns_digest, model_part
 from federation.vertical.steps import Step, Taken, needs, only
 from federation.vertical.suppress import Levels, suppress
-from privacy import canonical
 from privacy.ids import PartnerId
 from privacy.packing import Packed
 from privacy.ring import Entropy
@@ -162,9 +161,7 @@ def disclosed(
     plan: TrainingPlan, holder: str, names: list[str], test: NDArray[np.bool_], rounds: int
 ) -> tuple[Disclosed, ...]:
     """The score vectors one holder shows in this run: of every round, then in the order of the plan's variants."""
-    columns: list[canonical.Value] = [*sorted(names)]
-    asset = plan.party(holder).asset
-    digest = canonical.digest("ecohub/columns/v1", {"partner": holder, "asset": asset, "columns": columns}).hex()
+    digest = columns_digest(holder, plan.party(holder).asset, names)
     full, tested = plan.variants()[-1], int(test.sum())
 
     def one(variant: tuple[PartnerId, ...], rows: int, number: int = 0) -> Disclosed:

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federation import bands, calibration, features, metrics
-from federation.bands import Minimum
 from federation.calibration import Calibration
 from federation.errors import ColumnMissing
 from federation.features import Table
@@ -21,13 +20,12 @@ from federation.plan import LABEL_HOLDER, TrainingPlan
 from federation.plan_models import LOGISTIC, MOMENTS
 from federation.vertical import assembly, gaps, scores, worth
 from federation.vertical.assembly import Layout, Sums, exact_gram
-from federation.vertical.evaluation import Held, evaluate
+from federation.vertical.evaluation import Held, evaluate, held_rows
 from federation.vertical.holder import disclosed
 from federation.vertical.messages import Content, Outgoing, Reader
 from federation.vertical.refinement import LabelRounds
 from federation.vertical.results import LabelMatrix, LabelResult, Rules, Variant, deciles, model_part
 from federation.vertical.steps import Step, Taken, needs
-from privacy import canonical
 from privacy.packing import Packed
 from privacy.ring import Entropy
 
@@ -59,7 +57,7 @@ class LabelHolder(LabelRounds):
         self._label = features.prepare_label(
             table.label, plan.label_column, ~test, plan.rare_rows, bands.CLASS_ROWS_MIN, parts
         )
-        self._weights_of_test = _survey_weights(plan, table, test)
+        self._weights_of_test = survey_weights(plan, table, test)
         self.solved: NDArray[np.float64] = np.zeros((0, 0))  # (variants, all columns, then intercept and lift)
         self.lines: NDArray[np.float64] = np.zeros((0, 2))  # (variants, slope and offset), calibrated by moments
         self.suppressed = 0
@@ -226,14 +224,8 @@ class LabelHolder(LabelRounds):
 
     def _held(self) -> Held:
         """The held-out rows and what of them may be published."""
-        plan = self._plan
-        return Held(
-            label=self._label[self._test],
-            weights=self._weights_of_test,
-            minimum=Minimum(rows=max(bands.ROWS_MIN, plan.rare_rows), of_each_class=bands.CLASS_ROWS_MIN),
-            bootstrap=plan.bootstrap,
-            seed=canonical.digest("ecohub/bootstrap/v1", {"run": self._run, "order": self._order}),
-        )
+        label, weights = self._label[self._test], self._weights_of_test
+        return held_rows(self._plan, self._order, label, weights)
 
     def _variants(self, totals: list[NDArray[np.float64]], lines: list[Calibration], held: Held) -> tuple[Variant, ...]:
         """Every variant, measured on the same test rows; the first is the label holder alone."""
@@ -298,7 +290,7 @@ class LabelHolder(LabelRounds):
         return self._layout.at(partner)
 
 
-def _survey_weights(plan: TrainingPlan, table: Table, test: NDArray[np.bool_]) -> NDArray[np.float64]:
+def survey_weights(plan: TrainingPlan, table: Table, test: NDArray[np.bool_]) -> NDArray[np.float64]:
     """The test rows' survey weights; ones where the plan names none."""
     if plan.survey_weights is None:
         return np.ones(int(test.sum()))

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +68,24 @@ def model_part(partner: str, prepared: Prepared, weights: NDArray[np.float64], i
     )
 
 
+class Part(Protocol):
+    """A party's share of a model, of whatever kind: what its node keeps, and the digest that names it."""
+
+    @property
+    def columns(self) -> tuple[str, ...]: ...
+
+    @property
+    def digest(self) -> str: ...
+
+    def encode(self) -> bytes: ...
+
+
+def columns_digest(holder: str, asset: str, names: Sequence[str]) -> str:
+    """Of a set of columns, whatever their order: what disclosed score vectors are counted by."""
+    columns: list[Value] = [*sorted(names)]
+    return canonical.digest("ecohub/columns/v1", {"partner": holder, "asset": asset, "columns": columns}).hex()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disclosed:
     """One score vector a holder showed the label holder. Masked: only its sum with the other holders' was shown."""
@@ -78,7 +96,7 @@ class Disclosed:
     step_log2: int
     variant: tuple[str, ...]
     masked: bool
-    round: int = 0  # of refinement; 0 for the final scores
+    round: int = 0  # of refinement; of trees the tree, from 1; 0 for the final scores
 
     def to_value(self) -> dict[str, Value]:
         return {
