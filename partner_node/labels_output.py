@@ -67,7 +67,7 @@ def write(
 def lines_of(document: Signed, run: Run, rules: Rules, outcome: Outcome, clients: Mapping[str, Client]) -> list[Line]:
     """The rows of a delivery, in the order of the outcome."""
     by_key = {client.key: (client_id, client) for client_id, client in clients.items()}
-    found = []
+    delivery, found = document.digest[:DELIVERY_DIGITS], []
     for row in outcome.given:
         client_id, client = by_key[row.key]
         assert client.consent_until is not None, "no label without consent"
@@ -88,7 +88,7 @@ def lines_of(document: Signed, run: Run, rules: Rules, outcome: Outcome, clients
                 model=run.model,
                 rules=rules.name,
                 rules_version=rules.version,
-                delivery=document.digest[:DELIVERY_DIGITS],
+                delivery=delivery,
             )
         )
     return found

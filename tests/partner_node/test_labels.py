@@ -15,7 +15,7 @@ import pytest
 from ecowire import documents
 from ecowire.outputs import OutputExists, OutputNotWritable
 from federation.labels import LabelRulesInvalid, LabelRulesUnreadable, parse
-from partner_node import errors, files, labels_errors
+from partner_node import errors, files, labels_errors, store_labels
 from partner_node.labels_files import BYTE_ORDER_MARK, COLUMNS, Line, encode
 from privacy.errors import Failure
 from privacy.normalise import IdRejected
@@ -427,7 +427,8 @@ def test_nothing_leaves_the_house_and_no_id_enters_the_database(node: TestNode, 
     [
         "DELETE FROM label_delivery WHERE number = 1",
         "UPDATE label_delivery SET document = (SELECT document FROM label_delivery WHERE number = 2) WHERE number = 1",
-        "UPDATE label_delivery SET document = CAST(replace(document, '\"clients\":40', '\"clients\":41') AS BLOB)",
+        "UPDATE label_delivery SET document = CAST(replace(document, '\"clients\":40', '\"clients\":41') AS BLOB)"
+        " WHERE number = 2",
     ],
     ids=["taken-out", "put-in-place-of-another", "changed"],
 )
@@ -442,6 +443,17 @@ def test_a_record_that_was_tampered_with_is_named_and_nothing_follows_it(node: T
         history(node)
     with pytest.raises(labels_errors.LabelRecordBroken):
         deliver(node, job)
+
+
+def test_a_delivery_of_another_past_does_not_follow(node: TestNode, job: str) -> None:
+    deliver(node, job)
+    part = node.parts.node
+    (known,) = part.database.read(store_labels.deliveries)
+    body = {**known.body, "number": 2, "previous": "ff" * 32}
+    forked = documents.sign("label-delivery", body, part.settings.partner, part.keys.signing)
+    part.database.write("fork", lambda session: store_labels.keep_delivery(session, 2, forked, ()))
+    with pytest.raises(labels_errors.LabelRecordBroken, match="number 2"):
+        history(node)
 
 
 def test_what_was_never_delivered_can_not_be_asked(node: TestNode, job: str) -> None:
