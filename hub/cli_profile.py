@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from hub import cli_jobs, cli_report, profile_record, profile_report
+from hub import cli_jobs, cli_report, contribution_report, profile_record, profile_report
 from hub.cli_common import Cli, options
 from hub.profile_record import Profile
 from privacy.printable import printable
@@ -15,6 +15,9 @@ from privacy.printable import printable
 @click.group()
 def profile() -> None:
     """The joint profile over the same clients: what it is worth, and by whom."""
+
+
+profile.add_command(contribution_report.contribution)
 
 
 @profile.command("report")

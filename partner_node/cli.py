@@ -14,7 +14,7 @@ import click
 
 from ecowire import outputs
 from federation.schema import offer
-from partner_node import cli_labels, cli_mapping, cli_matching, cli_results, cli_settlement, keys
+from partner_node import cli_explain, cli_labels, cli_mapping, cli_matching, cli_results, cli_settlement, keys
 from partner_node.cli_common import Cli, options
 from privacy import seal
 
@@ -37,6 +37,7 @@ for _group in (
     *cli_matching.COMMANDS,
     *cli_results.COMMANDS,
     *cli_mapping.COMMANDS,
+    *cli_explain.COMMANDS,
     *cli_labels.COMMANDS,
 ):
     partner.add_command(_group)

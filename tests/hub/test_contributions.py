@@ -1,17 +1,24 @@
 """The receipt of contributions at the hub: kept with its leaf and passed on, or the run has failed."""
 
 import copy
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
 from ecowire import documents
 from federation import contribution
+from federation.errors import ContributionInvalid
 from federation.plan import TrainingPlan
 from federation.vertical import LabelResult, receipt
+from hub import cli_jobs
+from hub.cli_profile import profile
+from hub.contribution_report import NoContribution
 from hub.records import Head, Proposal
+from privacy.seal import BadSignature
 from tests.hub import test_training as trained
 from tests.hub.alliance import Hub, hub_without_ports
 
@@ -132,3 +139,62 @@ def test_a_receipt_that_does_not_hold_ends_the_run(hub: Hub, change: Change) -> 
 def test_a_receipt_signed_by_who_is_paid_by_it_ends_the_run(hub: Hub) -> None:
     done = run(hub, signer="bank", contribution=True)
     assert (done.state, done.reason["code"]) == ("FAILED", "TRAIN_RESULT_INVALID")
+
+
+@pytest.fixture
+def found(hub: Hub) -> Any:
+    """The completed job as the hub's `job` command gives it."""
+    done = run(hub, contribution=True)
+    kept = [document.to_value() for document in trained.results(hub, done).values()]
+    return {"digest": done.digest, "kind": "train", "state": done.state, "body": done.body, "documents": kept}
+
+
+def _of(found: Any, kind: str) -> Any:
+    return next(one for one in found["documents"] if one["kind"] == kind and one["signer"] == "broker")
+
+
+def shown(found: Any, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Result:
+    monkeypatch.setattr(cli_jobs, "job_of", lambda cli, job: found)
+    return CliRunner().invoke(profile, ["contribution", found["digest"][:12], *arguments])
+
+
+def test_people_see_the_weights_and_that_they_hold(found: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = json.loads(shown(found, monkeypatch, "--verify", "--json").output)
+    assert told["verified"] and sum(told["weights_ppm"].values()) == 1_000_000
+    assert told["receipt"] == _of(found, "contribution")
+    english = shown(found, monkeypatch, "--verify").output
+    assert "Shapley value" in english and "verified: signed by broker" in english
+    chinese = shown(found, monkeypatch, "--lang", "zh").output
+    assert "伙伴" in chinese and "留出客户" in chinese and "verified" not in chinese
+
+
+def _body(found: Any) -> None:
+    found["body"]["purpose"] = "another"
+
+
+def _record(found: Any) -> None:
+    _of(found, "train-result")["body"]["record"]["test_rows"] += 1
+
+
+def _signature(found: Any) -> None:
+    _of(found, "contribution")["signature"] = "00" * 64
+
+
+def _time(found: Any) -> None:
+    _of(found, "contribution")["body"]["time"] = "2026-01-01T00:00:00+00:00"
+
+
+@pytest.mark.parametrize("alter", [_body, _record, _signature, _time])
+def test_what_the_hub_alters_is_found(
+    found: Any, monkeypatch: pytest.MonkeyPatch, alter: Callable[[Any], None]
+) -> None:
+    alter(found)
+    refused = shown(found, monkeypatch, "--verify").exception
+    assert isinstance(refused, ContributionInvalid | BadSignature)
+
+
+def test_a_run_without_contribution_says_so(found: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    found["documents"] = [one for one in found["documents"] if one["kind"] != "contribution"]
+    assert isinstance(shown(found, monkeypatch).exception, NoContribution)
+    monkeypatch.setitem(found, "state", "RUNNING")
+    assert isinstance(shown(found, monkeypatch).exception, cli_jobs.ResultMissing)
