@@ -209,7 +209,12 @@ def _train_disclosure(body: Mapping[str, Any]) -> list[str]:
     label = body["label"]["partner"]
     holders = ", ".join(p["partner"] for p in body["parties"] if p["partner"] != label)
     step = body["score_step_log2"]
+    contribution = [
+        f"Contribution is measured: {label} and {holders} learn their moments over the held-out clients too, the hub "
+        f"and all parties the held-out error with the columns of every subset of {holders}.",
+    ]
     return [
+        *(contribution if body.get("contribution") is True else ()),
         f"{label} learns moments of the columns of {holders} with its label, its columns and each other's, "
         f"cells under {body['cell_minimum']} shown as half of it.",
         f"{label} learns rounded shares of scores (multiples of 2^{step}): of the test clients from each of {holders}, "

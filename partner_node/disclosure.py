@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from ecowire.documents import Body
 from federation import bands
-from federation.plan import read
+from federation.plan import TrainingPlan, read
 from federation.plan_horizontal import HorizontalPlan
 from partner_node import disclosure_horizontal
 from privacy.psi import learns
@@ -84,7 +84,18 @@ def of_training(body: Mapping[str, Any], me: str) -> list[Pair]:
                 f"{label} 以字段 {weights} 中的抽样权重计算度量",
             )
         )
+    if plan.contribution:
+        said.append(_contribution(plan))
     return said
+
+
+def _contribution(plan: TrainingPlan) -> Pair:
+    label, holders = plan.label_holder, ", ".join(plan.holders)
+    return (
+        f"contribution is measured: {label} and {holders} learn their moments over the held-out clients too, "
+        f"and the hub and all parties learn the held-out error with the columns of every subset of {holders}",
+        f"度量贡献：{label} 与 {holders} 还获知留出客户上的矩；枢纽与各方获知 {holders} 任一子集字段下的留出误差",
+    )
 
 
 def of_agreement(body: Body, me: str) -> list[Pair]:

@@ -150,3 +150,10 @@ def test_a_plan_needs_an_alignment_and_a_label(missing: str) -> None:
     del given[missing]
     with pytest.raises(DraftIncomplete, match=missing):
         train(parties=NAMED, **given)
+
+
+def test_a_plan_with_contribution_says_who_learns_what_by_it() -> None:
+    for asked in (True, False):
+        body = train(parties=NAMED, alignment="ab" * 32, label=LABEL, contribution=asked)
+        said = " ".join(map(str, body["disclosure"]))  # type: ignore[arg-type]
+        assert ("over the held-out clients too" in said) is asked

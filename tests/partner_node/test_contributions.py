@@ -12,6 +12,7 @@ from ecowire.documents import Signed
 from ecowire.stream import FAILURE, Message
 from federation.errors import ContributionInvalid
 from federation.vertical import receipt
+from partner_node import disclosure
 from partner_node.errors import ContributionMissing, UnknownJob
 from privacy import canonical
 from privacy.seal import BadSignature
@@ -68,6 +69,13 @@ def test_a_run_that_asks_for_none_leaves_none(aligned: tuple[list[TestNode], str
             show(node, documents.digest("train", body))
     with pytest.raises(UnknownJob):
         show(nodes[0], "00" * 32)
+
+
+def test_who_approves_is_told_of_the_held_out_moments(aligned: tuple[list[TestNode], str]) -> None:  # noqa: F811
+    nodes, match = aligned
+    for asked in (True, False):
+        said = disclosure.sentences("train", trained.plan_body(nodes, match, contribution=asked), "bank")
+        assert any("over the held-out clients too" in en and "留出客户" in zh for en, zh in said) is asked
 
 
 def signed_again(nodes: list[TestNode], signed: Signed, signer: int, **changes: Any) -> Signed:
