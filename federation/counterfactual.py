@@ -14,30 +14,10 @@ import numpy as np
 from federation.calibration import Calibration
 from federation.errors import BoundsInvalid
 from federation.explain import chance_of
-from federation.features import FRACTION_BITS, VALUE_MAX, Floats
+from federation.scale import UNITS, Scale
 
-UNITS = 1 << FRACTION_BITS  # model values are multiples of 1 / UNITS
 CLOSE = 1e-9  # log-odds that count as none
 DIGITS = 3  # of a standard deviation, in the values that are said
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scale:
-    """How a column's values become model values: signed log1p where wide, then standardised, quantised and clipped."""
-
-    wide: bool
-    mean: float
-    deviation: float
-
-    def units(self, values: Floats) -> Floats:
-        """(rows,) model values in 1 / UNITS, exactly as training quantised them."""
-        taken = np.sign(values) * np.log1p(np.abs(values)) if self.wide else values
-        return np.clip(np.rint((taken - self.mean) / self.deviation * UNITS), -VALUE_MAX, VALUE_MAX)
-
-    def value(self, units: float) -> float:
-        """The middle of the values whose model value this is."""
-        taken = units / UNITS * self.deviation + self.mean
-        return float(np.sign(taken) * np.expm1(abs(taken))) if self.wide else taken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,8 +62,15 @@ class LabelUnknown(Failure):
 class ColumnHasGaps(Failure):
     code = "COLUMN_HAS_GAPS"
     kind = Kind.INVALID
-    en = "column {column} has {count} missing or infinite values; fill them or leave the column out"
-    zh = "列 {column} 有 {count} 个缺失或无穷值；请补全或剔除该列"
+    en = "column {column} has {count} missing values; fill them, take the column as `binned`, or leave it out"
+    zh = "列 {column} 有 {count} 个缺失值；请补全、将其列入 binned，或剔除该列"
+
+
+class ColumnInfinite(Failure):
+    code = "COLUMN_INFINITE"
+    kind = Kind.INVALID
+    en = "column {column} has {count} infinite values; correct them or leave the column out"
+    zh = "列 {column} 有 {count} 个无穷值；请更正或剔除该列"
 
 
 class RowsDiffer(Failure):
@@ -158,6 +165,27 @@ class MomentsImplausible(Failure):
     kind = Kind.INTEGRITY
     en = "the moments of {partner} cannot come from data: {why}"
     zh = "{partner} 的统计量不可能来自真实数据：{why}"
+
+
+class DerivativesImplausible(Failure):
+    code = "DERIVATIVES_IMPLAUSIBLE"
+    kind = Kind.INTEGRITY
+    en = "the sums of derivatives from {partner} cannot come from data: {why}"
+    zh = "{partner} 给出的导数之和不可能来自真实数据：{why}"
+
+
+class SplitRefused(Failure):
+    code = "SPLIT_REFUSED"
+    kind = Kind.REFUSED
+    en = "the split that {partner} asks for is refused, no client is routed: {why}"
+    zh = "拒绝 {partner} 要求的分裂，不给出任何客户的走向：{why}"
+
+
+class ModelPartUnreadable(Failure):
+    code = "MODEL_PART_UNREADABLE"
+    kind = Kind.INTEGRITY
+    en = "the model part cannot be read: {why}; take it from the results of its run again"
+    zh = "无法读取模型部分：{why}；请从该次训练的结果中重新获取"
 
 
 class WeightsRefused(Failure):

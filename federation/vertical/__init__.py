@@ -5,23 +5,33 @@
     restart   open_session(plan, me, table, entropy, …).restore(what was stored of .dump())
 
 Rounds of messages: commit and open the joint seed → hints → zero test → encrypted products → moments to the label
-holder → weights back → rounded partial scores.
+holder → weights back → rounded partial scores. Where the plan's model is trees, the sessions are those of
+`federation.vertical.trees`: after the zero test a round of messages a level.
 """
+
+from typing import TypeAlias
 
 from federation.features import Table
 from federation.plan import TrainingPlan
 from federation.vertical.holder import FeatureHolder
 from federation.vertical.label import LabelHolder
 from federation.vertical.messages import Outgoing
-from federation.vertical.results import Disclosed, HolderResult, LabelMatrix, LabelResult, ModelPart, Variant
+from federation.vertical.part import ModelPart
+from federation.vertical.results import Disclosed, HolderResult, LabelMatrix, LabelResult, Variant
 from federation.vertical.session import Dump
+from federation.vertical.trees.holder import TreeHolder
+from federation.vertical.trees.label import TreeLabelHolder
 from privacy.ring import Entropy
 
+Role: TypeAlias = LabelHolder | FeatureHolder | TreeLabelHolder | TreeHolder
 
-def open_session(
-    plan: TrainingPlan, me: str, table: Table, entropy: Entropy, *, spent_before: int = 0
-) -> LabelHolder | FeatureHolder:
-    """A fresh session of this partner's role in the plan; `restore` puts it where it was."""
+
+def open_session(plan: TrainingPlan, me: str, table: Table, entropy: Entropy, *, spent_before: int = 0) -> Role:
+    """A fresh session of this partner's role in the plan's model; `restore` puts it where it was."""
+    if plan.trees and me == plan.label_holder:
+        return TreeLabelHolder(plan, me, table, entropy)
+    if plan.trees:
+        return TreeHolder(plan, me, table, entropy, spent_before=spent_before)
     if me == plan.label_holder:
         return LabelHolder(plan, me, table, entropy)
     return FeatureHolder(plan, me, table, entropy, spent_before=spent_before)
@@ -37,7 +47,10 @@ __all__ = [
     "LabelResult",
     "ModelPart",
     "Outgoing",
+    "Role",
     "Table",
+    "TreeHolder",
+    "TreeLabelHolder",
     "Variant",
     "open_session",
 ]

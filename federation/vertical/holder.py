@@ -4,6 +4,7 @@ It learns exact moments of its own columns with the label and with the columns o
 weights. It gives the label holder moments (small cells suppressed) and a counted number of score vectors.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -16,9 +17,10 @@ from federation.plan import FEATURE_HOLDER, TrainingPlan
 from federation.vertical import scores
 from federation.vertical.assembly import exact_gram
 from federation.vertical.messages import Content, Outgoing, Reader
+from federation.vertical.part import model_part
 from federation.vertical.party import ByPart
 from federation.vertical.refinement import HolderRounds
-from federation.vertical.results import Disclosed, HolderResult, columns_digest, model_part
+from federation.vertical.results import Disclosed, HolderResult, columns_digest
 from federation.vertical.steps import Step, Taken, needs, only
 from federation.vertical.suppress import Levels, suppress
 from privacy.ids import PartnerId
@@ -56,7 +58,7 @@ class FeatureHolder(HolderRounds):
             weights_digest=scores.weights_digest(self.weights),
             reasons=dict(self._prepared.dropped),
             suppressed_cells=self.suppressed,
-            disclosed=disclosed(self._plan, self._me, self.names[self._me], self._test, self.shown),
+            disclosed=disclosed(self._plan, self._me, self._used(self._me), self._test, self.shown),
             spent=self._spent_before + self._plan.variants_with(self._me) + self.shown,
         )
 
@@ -158,7 +160,7 @@ class FeatureHolder(HolderRounds):
 
 
 def disclosed(
-    plan: TrainingPlan, holder: str, names: list[str], test: NDArray[np.bool_], rounds: int
+    plan: TrainingPlan, holder: str, names: Sequence[str], test: NDArray[np.bool_], rounds: int
 ) -> tuple[Disclosed, ...]:
     """The score vectors one holder shows in this run: of every round, then in the order of the plan's variants."""
     digest = columns_digest(holder, plan.party(holder).asset, names)

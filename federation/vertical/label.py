@@ -23,8 +23,9 @@ from federation.vertical.assembly import Layout, Sums, exact_gram
 from federation.vertical.evaluation import Held, evaluate, held_rows
 from federation.vertical.holder import disclosed
 from federation.vertical.messages import Content, Outgoing, Reader
+from federation.vertical.part import model_part
 from federation.vertical.refinement import LabelRounds
-from federation.vertical.results import LabelMatrix, LabelResult, Rules, Variant, deciles, model_part
+from federation.vertical.results import LabelMatrix, LabelResult, Rules, Variant, deciles
 from federation.vertical.steps import Step, Taken, needs
 from privacy.packing import Packed
 from privacy.ring import Entropy
@@ -72,7 +73,7 @@ class LabelHolder(LabelRounds):
     def result(self) -> LabelResult:
         """Measures of every variant on the same test rows, and the label matrix. Only once `done`; computed anew."""
         assert self.done, "the session is done"
-        plan, names = self._plan, {partner: tuple(columns) for partner, columns in self.names.items()}
+        plan, names = self._plan, {str(partner): self._used(partner) for partner in self._line}
         totals = [self._total(index) for index in range(len(plan.variants()))]
         lines, held = self._calibrations(totals), self._held()
         chances = metrics.sigmoid(lines[-1].log_odds(totals[-1]))
@@ -101,7 +102,7 @@ class LabelHolder(LabelRounds):
             part=part,
             fairness=gaps.measure(plan, self._table, held, totals[-1], chances),
             contribution=worth.contribution_of(plan, self._moments_of, self.ridge_milli / 1000),
-            importance=worth.importance_of(plan, self._moments_of, names[self._me], self.solved[-1, :-2]),
+            importance=worth.importance_of(plan, self._moments_of, self.names[self._me], self.solved[-1, :-2]),
             weights_digests=(self.digests if plan.rounds else self._digests()) | {self._me: part.digest},
             columns=names,
             dropped={p: tuple(c for c in plan.party(p).columns if c not in names[p]) for p in self._line},
@@ -110,7 +111,7 @@ class LabelHolder(LabelRounds):
             disclosed=tuple(
                 one
                 for holder in plan.holders
-                for one in disclosed(plan, holder, self.names[holder], self._test, len(self.losses))
+                for one in disclosed(plan, holder, self._used(holder), self._test, len(self.losses))
             ),
             refinement=self.refinement,
         )
@@ -239,7 +240,7 @@ class LabelHolder(LabelRounds):
         return tuple(
             Variant(
                 holders=tuple(variant),
-                columns=sum(len(self.names[partner]) for partner in (self._me, *variant)),
+                columns=sum(len(self._used(partner)) for partner in (self._me, *variant)),
                 model=LOGISTIC if self._refines(variant) else MOMENTS,
                 evaluation=evaluated[name],
                 lift_ppm=round(float(lift) * 1_000_000),

@@ -45,17 +45,18 @@ class Party(Session):
         if (distinct := len(set(table.tokens))) != len(table.tokens):
             raise RowsDiffer(what="the set of client tokens", found=distinct, expected=len(table.tokens))
         self._plan, self._table, self._entropy = plan, table, entropy
+        self._brings = plan.party(me)
         self._test = plan.test_mask(table.tokens)
         self._train = ~self._test
         self._rows = int(self._train.sum())
         if self._rows < plan.minimum_rows:
             raise TooFewRows(count=self._rows, what="train", minimum=plan.minimum_rows)
-        usable = self._prepare(plan.party(me).columns)
+        usable = self._prepare(self._brings.columns)
         self._line = (plan.label_holder, *plan.holders)
         self._others = tuple(partner for partner in self._line if partner != me)
         self.nonce = b""
         self.commitments: dict[str, bytes] = {}
-        self.names: dict[str, list[str]] = {me: list(usable)}  # usable columns by party
+        self.names: dict[str, list[str]] = {me: list(usable)}  # by party: the column of each column of its matrix
         self.mask_halves: dict[str, bytes] = {}  # "to <holder>" and "from <holder>"
         self.joint = b""
         self.products: dict[str, ByPart] = {}  # by encryptor and part: exact (vectors, own columns)
@@ -69,7 +70,15 @@ class Party(Session):
         for part, mask in self._parts.items():
             if (count := int(mask.sum())) < self._plan.part_rows:
                 raise TooFewRows(count=count, what=part, minimum=self._plan.part_rows)
-        self._prepared = features.prepare(self._table.columns, columns, self._train, self._plan.rare_rows, self._parts)
+        self._prepared = features.prepare(
+            self._table.columns,
+            columns,
+            self._train,
+            self._plan.rare_rows,
+            self._parts,
+            binned=self._brings.binned,
+            bins=self._plan.bins,
+        )
         self._matrices = {p: np.ascontiguousarray(self._prepared.values[mask]) for p, mask in self._parts.items()}
         return self._prepared.names
 
@@ -166,10 +175,7 @@ class Party(Session):
             if reader.text("order") != self._order:
                 raise OrderDiffers(partner=sender)
             self.commitments[sender] = reader.data("commitment", 32)
-            names, agreed = reader.texts("columns"), self._plan.party(sender).columns
-            if not names or [name for name in agreed if name in names] != list(names):
-                raise StepMalformed(partner=sender, why="columns that the plan does not name, or out of order")
-            self.names[sender] = list(names)
+            self.names[sender] = self._names_of(sender, reader.texts("columns"))
         out = []
         for peer in self._others:
             half = b""
@@ -177,6 +183,16 @@ class Party(Session):
                 half = self.mask_halves[f"to {peer}"] = self._entropy(MASK_KEY_BYTES)
             out += self._send("open", [peer], {"nonce": self.nonce, "mask_key": half})
         return out
+
+    def _names_of(self, sender: str, names: tuple[str, ...]) -> list[str]:
+        """What a party says its matrix is made of: columns of the plan in its order, a binned one for every bin."""
+        agreed, binned = self._plan.party(sender).columns, self._plan.party(sender).binned
+        counts = {name: names.count(name) for name in agreed}
+        if not names or [name for name in agreed for _ in range(counts[name])] != list(names):
+            raise StepMalformed(partner=sender, why="columns that the plan does not name, or out of order")
+        if any(count > (self._plan.bins if name in binned else 1) for name, count in counts.items()):
+            raise StepMalformed(partner=sender, why="more columns of one than the plan has bins")
+        return list(names)
 
     def _seed(self, taken: Taken) -> list[Outgoing]:
         nonces = {self._me: self.nonce}
@@ -267,6 +283,10 @@ class Party(Session):
         return []
 
     # --- helpers ---------------------------------------------------------------------------------------------------
+
+    def _used(self, partner: str) -> tuple[str, ...]:
+        """A party's usable columns, each once."""
+        return tuple(dict.fromkeys(self.names[partner]))
 
     def _receivers(self, encryptor: str) -> tuple[str, ...]:
         """The parties that multiply what `encryptor` encrypts."""

@@ -1,6 +1,6 @@
 """What a vertical run leaves at each party. Figures are integers with their unit in the name, so they can be signed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,61 +11,15 @@ from federation import metrics
 from federation.bands import Minimum
 from federation.contribution import Contribution
 from federation.explain import Importance
-from federation.features import Prepared
 from federation.metrics import FIGURES, Estimate, Measures
 from federation.models.path import CrossValidation
 from federation.vertical.evaluation import Evaluation
-from privacy import canonical, packing
+from privacy import canonical
 from privacy.canonical import Value
 
 DECILES = 10
 EVALUATION_VERSION = 1
 VALIDATION_VERSION = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelPart:
-    """One party's share of the full model: how its columns are scaled, and their weights."""
-
-    partner: str
-    columns: tuple[str, ...]
-    wide: tuple[str, ...]  # columns taken as signed log1p before scaling
-    means: NDArray[np.float64]
-    deviations: NDArray[np.float64]
-    weights: NDArray[np.float64]
-    intercept: float  # 0 but for the label holder
-
-    def encode(self) -> bytes:
-        """Packed bytes; what `digest` is taken over and what a node keeps."""
-        columns: list[packing.Packed] = [*self.columns]
-        wide: list[packing.Packed] = [*self.wide]
-        return packing.pack(
-            {
-                "partner": self.partner,
-                "columns": columns,
-                "wide": wide,
-                "means": self.means,
-                "deviations": self.deviations,
-                "weights": self.weights,
-                "intercept": np.array([self.intercept]),
-            }
-        )
-
-    @property
-    def digest(self) -> str:
-        return canonical.digest_bytes("ecohub/model-part/v1", self.encode()).hex()
-
-
-def model_part(partner: str, prepared: Prepared, weights: NDArray[np.float64], intercept: float = 0.0) -> ModelPart:
-    return ModelPart(
-        partner=partner,
-        columns=prepared.names,
-        wide=prepared.wide,
-        means=prepared.means,
-        deviations=prepared.deviations,
-        weights=np.array(weights, dtype=np.float64),
-        intercept=intercept,
-    )
 
 
 class Part(Protocol):
@@ -125,6 +79,30 @@ class Refinement:
             "kept": self.kept,
             "ended": self.ended,
             "divided": self.divided,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grown:
+    """How an ensemble came about; integers, so that it can be signed."""
+
+    trees: int  # kept
+    grown: int
+    splits: Mapping[str, int]  # by party: of the kept trees
+    bins: Mapping[str, int]  # by party: bins a column could have; fewer than planned where the encryption has no room
+    merged: Mapping[str, int]  # by feature holder: neighbouring bins that it did not show apart, of all nodes
+    watched_rows: int  # train rows that no tree saw: for calibration and early stopping
+    watched_loss_ppm: Sequence[int]  # their mean log-loss: without trees, after the first, …
+
+    def to_value(self) -> dict[str, Value]:
+        return {
+            "trees": self.trees,
+            "grown": self.grown,
+            "splits": dict(self.splits),
+            "bins": dict(self.bins),
+            "merged": dict(self.merged),
+            "watched_rows": self.watched_rows,
+            "watched_loss_ppm": list(self.watched_loss_ppm),
         }
 
 
@@ -216,10 +194,10 @@ class LabelResult:
     rules: Rules
     variants: tuple[Variant, ...]  # alone first, all holders last
     matrix: LabelMatrix
-    part: ModelPart
+    part: Part
     fairness: dict[str, Value] | None  # gaps between groups, where the plan asks for them (federation.fairness)
     contribution: Contribution | None  # where the plan asks for it
-    importance: Importance
+    importance: Importance | None  # of a scorecard
     weights_digests: dict[str, str]  # by holder: of the weights of every variant it is in; own: of the model part
     columns: dict[str, tuple[str, ...]]  # used, by party
     dropped: dict[str, tuple[str, ...]]  # planned and not used, by party
@@ -227,6 +205,7 @@ class LabelResult:
     suppressed_cells: int
     disclosed: tuple[Disclosed, ...]
     refinement: Refinement | None  # where the plan has rounds
+    trees: Grown | None = None  # where the model is trees
 
     @property
     def model_digest(self) -> str:
@@ -251,6 +230,7 @@ class LabelResult:
             "disclosed": [one.to_value() for one in self.disclosed],
             "fairness": self.fairness,
             "refinement": self.refinement.to_value() if self.refinement else None,
+            "trees": self.trees.to_value() if self.trees else None,
         }
 
 
@@ -260,7 +240,7 @@ class HolderResult:
 
     run: str
     partner: str
-    part: ModelPart
+    part: Part
     weights_digest: str  # of the weights of every variant it is in
     reasons: dict[str, str]  # why own columns were dropped
     suppressed_cells: int

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from federation import counterfactual
 from federation.calibration import Calibration
-from federation.counterfactual import Lever, Scale
+from federation.counterfactual import Lever
 from federation.errors import BoundsInvalid
 from federation.metrics import sigmoid
+from federation.scale import Scale
 
 LINE = Calibration(method="platt", slope=1.4, offset=-0.6, rows=1000)
 AGE = Lever(

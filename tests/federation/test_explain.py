@@ -81,7 +81,7 @@ def test_a_scorecard_that_says_the_same_of_everybody_has_no_shares() -> None:
 
 
 def test_model_values_are_those_that_training_prepared() -> None:
-    from federation.counterfactual import Scale
+    from federation.scale import Scale
 
     table = {
         "age": DRAW.integers(18, 90, 800).astype(float),
@@ -89,11 +89,7 @@ def test_model_values_are_those_that_training_prepared() -> None:
         "flag": (DRAW.random(800) < 0.3).astype(float),
     }
     prepared = features.prepare(table, tuple(table), np.arange(800) < 600, 50)
-    assert prepared.wide == ("amount",)
-    for place, name in enumerate(prepared.names):
-        scale = Scale(
-            wide=name in prepared.wide,
-            mean=float(prepared.means[place]),
-            deviation=float(prepared.deviations[place]),
-        )
+    for place, (name, scale) in enumerate(prepared.codings.items()):
+        assert isinstance(scale, Scale)
+        assert scale.wide == (name == "amount")
         assert (scale.units(table[name]) == prepared.values[:, place]).all(), name
