@@ -38,6 +38,7 @@ PAGES = (
     "deploy.md",
     "profile.md",
     "profile-features.md",
+    "labels.md",
 )
 COMMANDS = {" ".join(path): command for path, command in walk(ecohub, ("ecohub",))}
 ENVIRONMENT = {"ECOHUB_LANG", "ECOHUB_NODE", "ECOHUB_PERSON"}
@@ -79,8 +80,8 @@ def test_every_code_on_a_page_exists(page: str) -> None:
                 importlib.import_module(module.name)
     known = {failure.code for failure in all_failures()} | set(CATALOGUE) | ENVIRONMENT
     known |= {column for columns in party_files.COLUMNS.values() for column in columns}  # of the synthetic alliance
-    sources = ("doctor_hub", "doctor_checks", "settlement_check")
-    pure = ("revenue_share/referral", "privacy/normalise")  # verdicts and reasons of rejection
+    sources = ("doctor_hub", "doctor_checks", "settlement_check", "labels_table")
+    pure = ("revenue_share/referral", "privacy/normalise", "federation/labels/apply")  # verdicts, reasons of rejection
     quoted = [ROOT / f"{name}.py" for name in (*(f"partner_node/{name}" for name in sources), *pure)]
     known |= {code for file in quoted for code in re.findall(r'"([A-Z][A-Z_]+)"', file.read_text())}
     assert set(re.findall(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b", text(page))) <= known

@@ -1,5 +1,7 @@
 """The SQLite table that a CRM reads: labels written by client and label, withdrawn where they no longer stand."""
 
+import csv
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -7,12 +9,15 @@ from typing import Any
 
 import pytest
 
+from federation.labels import parse
 from partner_node import labels_table
 from partner_node.labels_errors import LabelTableUnfit
 from partner_node.labels_files import COLUMNS
 from tests.partner_node import alliance, labels
 from tests.partner_node.alliance import TestNode, resident_id
 from tests.partner_node.conftest import MakeNode
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "labels.md"
 
 
 @pytest.fixture
@@ -150,3 +155,35 @@ def test_a_table_that_is_locked_by_its_reader_keeps_what_it_had(
 def test_one_table_takes_every_run_by_default(node: TestNode, job: str) -> None:
     found = node.command("labels.deliver", run=job, format="sqlite", **labels.DEFINITE)
     assert Path(found["file"]) == node.parts.node.settings.results.resolve() / "client-labels.sqlite"
+
+
+def page() -> str:
+    return PAGE.read_text(encoding="utf-8")
+
+
+def test_the_page_explains_every_column_in_its_order() -> None:
+    table = page().partition("| column | example | meaning |")[2].partition("\n\n")[0]
+    cells = [line.split("|")[1] for line in table.splitlines()[2:]]
+    assert [name for cell in cells for name in re.findall(r"`(\w+)`", cell)] == [*COLUMNS, *labels_table.STATE]
+    (line,) = csv.reader([re.findall(r"(?m)^990000.*$", page())[0]])
+    assert len(line) == len(COLUMNS)
+
+
+def test_the_pages_questions_are_answered_by_the_table(node: TestNode, job: str, tmp_path: Path) -> None:
+    path = tmp_path / "crm.sqlite"
+    deliver(node, job, path)
+    node.command("labels.opt_out.add", client_ids=[resident_id(38)])
+    found = deliver(node, job, path)
+    usable, withdrawn = re.findall(r"```sql\n(.*?)```", page(), re.DOTALL)
+    today = usable.replace("'now'", "'2026-10-01'")
+    assert len(ask(path, today)) == sum(row["clients"] for row in found["labels"])
+    assert ask(path, usable.replace("'now'", "'2027-10-01'")) == []
+    assert [row[:3] for row in ask(path, withdrawn)] == [(resident_id(38), "high_net_worth_potential", "OPTED_OUT")]
+
+
+def test_the_pages_rules_are_rules() -> None:
+    (block,) = re.findall(r"```toml\n(.*?)```", page(), re.DOTALL)
+    assert [label.name for label in parse(block.encode(), "page.toml").labels] == [
+        "high_net_worth_potential",
+        "risk_appetite",
+    ]
