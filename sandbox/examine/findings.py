@@ -136,6 +136,12 @@ CATALOGUE: dict[str, tuple[str, str, str]] = {
         "the agreement {digest} is {state}; a statement needs one that both parties approved",
         "协议 {digest} 状态为 {state}；结算单须依据双方已批准的协议",
     ),
+    "CONTRIBUTION_DIFFERS": (ERROR, "the receipt of contributions does not hold: {why}", "贡献回执不成立：{why}"),
+    "CONTRIBUTION_MISSING": (
+        ERROR,
+        "the run's plan asks for contribution, and no receipt of it is in the bundle",
+        "该任务的方案要求度量贡献，证据包中没有其回执",
+    ),
     "STATEMENT_UNREADABLE": (ERROR, "the statement can't be recomputed: {why}", "结算单无法重算：{why}"),
     "STATEMENT_LINE_DIFFERS": (
         ERROR,
