@@ -35,7 +35,6 @@ _INTEGERS = {  # field: (least, most). The floors are rules, not tastes: below t
 _REQUIRED = {"parties", "purpose", "expires", "nonce", "disclosure", "alignment", "model", "label", "split_salt"}
 _OPTIONAL = {"kind", "version", "title", "alignment_mode", "survey_weights"}
 _MODEL_OPTIONS = {"bins", "validation", "logistic", "trees", "contribution", "fairness"}
-_NOT_BUILT = ("bins", "trees")
 _PARTY_REQUIRED = {"partner", "role", "asset", "columns", "id_column"}
 _PARTY_OPTIONAL = {"signing", "sealing", "chain", "name", "id_type", "binned"}
 LABEL_HOLDER, FEATURE_HOLDER = "label_holder", "feature_holder"
@@ -109,7 +108,9 @@ class TrainingPlan:
         raise PlanInvalid(field="parties", why=f"{partner} is not one of them")
 
     def variants(self) -> tuple[tuple[PartnerId, ...], ...]:
-        """The solved variants as sets of feature holders: none, each alone, and all (once, if there is only one)."""
+        """The variants as sets of feature holders: none, each alone, and all (once, if there is only one)."""
+        if self.trees:  # another one would have to be grown, and would disclose as much again
+            return ((), self.holders)
         single: list[tuple[PartnerId, ...]] = [(h,) for h in self.holders]
         return ((), *single) if len(single) == 1 else ((), *single, self.holders)
 
@@ -129,7 +130,12 @@ class TrainingPlan:
         return self.logistic.rounds if self.logistic else 0
 
     def score_vectors(self, holder: str) -> int:
-        """How many score vectors `holder` discloses in this run at most: one for each variant with it, one a round."""
+        """How many score vectors `holder` discloses in this run at most: one for each variant with it, one a round.
+
+        Of trees one a tree: in each it may say of every client which way it goes, `depth` times at most.
+        """
+        if self.trees:
+            return self.trees.trees
         return self.variants_with(holder) + self.rounds
 
     def test_mask(self, tokens: Sequence[str]) -> NDArray[np.bool_]:
@@ -179,6 +185,8 @@ class TrainingPlan:
         salt = plan_fields.hex_bytes(body["split_salt"], "split_salt", 16)
         survey_weights = _survey_weights(body, parties, label_column)
         model, logistic, trees = plan_models.read_model(body)
+        if trees and ("validation" in body or any(party.binned for party in parties)):
+            raise PlanInvalid(field="trees", why="they take every column as bins and go without validation")
         for party in parties:
             if logistic and party.role == FEATURE_HOLDER:
                 logistic.check(party.partner, len(party.columns))
@@ -244,9 +252,6 @@ def _constants(body: Mapping[str, Any]) -> None:
     if (mode := body.get("alignment_mode", "align")) != "align":
         raise HiddenAlignmentRefused(mode=str(mode)[:40])
     plan_fields.agreement(body)
-    for name in _NOT_BUILT:
-        if name in body:
-            raise PlanInvalid(field=name, why="no model of this version has it")
 
 
 def _parties(value: Any) -> tuple[PlanParty, ...]:

@@ -20,13 +20,14 @@ RIDGE_MILLI = (1, 1_000_000)
 RIDGES_MAX = 16
 BINS = (2, 32)
 GROUPS_MAX = 8
+TREES_MAX, TREE_DEPTH_MAX = 50, 4
 
 _VALIDATION = {"folds": (2, 10)}
 ROUNDS_MAX = 15  # of refinement: after about so many, columns of a holder lie in the span of what was scored
 _LOGISTIC = {"rounds": (2, ROUNDS_MAX), "plateau_ppm": (0, 100_000)}
 _TREES = {
-    "trees": (1, 50),
-    "depth": (1, 4),
+    "trees": (1, TREES_MAX),
+    "depth": (1, TREE_DEPTH_MAX),
     "rate_milli": (10, 1_000),
     "leaf_rows": (20, 1_000_000),
     "sample_ppm": (100_000, 1_000_000),

@@ -43,11 +43,24 @@ FIELDS: dict[str, frozenset[str]] = {
     "residual-reply": frozenset({"data"}),
     "residual-opened": frozenset({"data"}),
     "refined": frozenset({"rounds", "kept"}),  # label holder to holders: the rounds are over, the weights of one stay
+    # trees; "data" by link, and from "gradients" to "routes" a round is a level of a tree
+    "tree-hint": frozenset({"data", "widths"}),  # holder to label holder; columns of each link
+    "gradients": frozenset({"data", "nodes"}),  # label holder to holders: encrypted derivatives of the asked nodes
+    "gradients-reply": frozenset({"data"}),
+    "gradients-opened": frozenset({"data"}),
+    "histograms": frozenset({"counts", "first", "second"}),  # holder to label holder: sums of the groups it shows
+    "splits": frozenset({"nodes", "columns", "bounds", "rows"}),  # label holder to the owner of the best cuts
+    "routes": frozenset({"left"}),  # the owner's answer: which of these rows go left
+    "grown": frozenset({"trees"}),  # label holder to holders: how many trees the model keeps
+    "tree-part": frozenset({"digest", "merged", "limit"}),  # holder to label holder, of its part of the model
     "scores": frozenset({"small", "full", "digest"}),  # holder to label holder: rounded partial scores; its weights'
 }
 MOMENTS = frozenset({"gram", "sums", "target", "with_label_holder", "with_holders"})
 # kinds of rounds: each is sent as "kind:round", from round 1
-NUMBERED: frozenset[str] = frozenset({"shares", "residual", "residual-reply", "residual-opened"})
+NUMBERED: frozenset[str] = frozenset(
+    {"shares", "residual", "residual-reply", "residual-opened"}
+    | {"gradients", "gradients-reply", "gradients-opened", "histograms", "splits", "routes"}
+)
 ROUNDS_MAX = 10_000
 
 

@@ -1,0 +1,147 @@
+"""A feature holder's sums over its own bins, node by node, and what of them it shows.
+
+Neighbouring bins are shown as one group until each group has `rare_rows` rows of the node or more. The holder knows no
+row's node: SECOND_MAX units of second derivatives need one row at least (derivatives.py), so it counts by those.
+
+Whoever has the sums of a node and of one of its children has those of the other child. So both children show the same
+groups, each large enough in both, and never finer ones than their parent; only by the column that the holder itself
+split the node by may they differ, because there every group lies in one of them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federation.errors import DerivativesImplausible
+from federation.features import Integers
+from federation.vertical.trees.derivatives import SECOND_MAX, Packing
+from federation.vertical.trees.splits import Groups
+from privacy.packing import Packed
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """(bins of all columns,) each: exact sums, and after which bins a shown group ends."""
+
+    first: Integers
+    second: Integers
+    ends: Mask
+
+
+class Histograms:
+    """The nodes of one level, of one tree at a time."""
+
+    def __init__(self, asker: str, counts: Integers, rows: Integers, packing: Packing, rare_rows: int) -> None:
+        """counts: (columns,) bins; rows: (bins of all columns,) train rows in each; asker: who encrypts."""
+        self._asker, self._packing = asker, packing
+        self._counts, self._starts, self._rows = counts, np.cumsum(counts) - counts, rows
+        self._need = rare_rows * SECOND_MAX
+        self.nodes: dict[int, Node] = {}
+        self.merged = 0  # neighbouring bins that were not shown apart, of all nodes
+
+    def root(self, sums: Integers, taken: Mask) -> None:
+        """Begin a tree. sums: packed, of every bin; taken: (columns,) which take part in this tree."""
+        first, second = self._read(sums)
+        allowed = np.repeat(taken, self._counts)
+        self.nodes = {1: Node(first=first, second=second, ends=self._ends([second], allowed))}
+
+    def children(self, sums: Mapping[int, Integers], split: Mapping[int, int]) -> None:
+        """Go one level down. sums: packed, by the asked one of two siblings; split: own column, by parent it split."""
+        made: dict[int, Node] = {}
+        for node, packed in sums.items():
+            parent = self.nodes[node // 2]
+            first, second = self._read(packed)
+            other = parent.first - first, parent.second - second
+            self._check(*other)
+            both = {node: (first, second), node ^ 1: other}
+            ends = self._ends([second, other[1]], parent.ends)
+            for name, (g, h) in both.items():
+                made[name] = Node(first=g, second=h, ends=self._apart(h, ends, parent.ends, split.get(node // 2)))
+        self.nodes = dict(sorted(made.items()))
+
+    def shown(self, node: int) -> Groups:
+        """What the label holder is given of a node: sums of groups, of columns with two groups or more."""
+        own = self.nodes[node]
+        groups = np.add.reduceat(own.ends, self._starts, dtype=np.int64)
+        self.merged += int((self._counts - groups).sum())
+        first_bins = np.flatnonzero(np.concatenate([[True], own.ends[:-1]]))
+        kept = np.repeat(groups > 1, groups)
+        first, second = (np.add.reduceat(part, first_bins)[kept] for part in (own.first, own.second))
+        return Groups(counts=np.where(groups > 1, groups, 0), first=first, second=second)
+
+    def bin_of(self, node: int, column: int, bound: int) -> int | None:
+        """The last bin left of a shown cut; None where no such cut was shown."""
+        if node not in self.nodes or not 0 <= column < len(self._counts):
+            return None
+        start = int(self._starts[column])
+        ends = np.flatnonzero(self.nodes[node].ends[start : start + int(self._counts[column])])
+        return int(ends[bound]) if 0 <= bound < len(ends) - 1 else None
+
+    def check_rows(self, node: int, rows: Integers) -> None:
+        """rows: (bins of all columns,) how many train rows of a node the asker now says are in each bin.
+
+        Raises DerivativesImplausible where its sums need more rows: they were not those of this node.
+        """
+        own = self.nodes[node]
+        if (own.second > rows * SECOND_MAX).any() or (np.abs(own.first) > rows * self._packing.first_max).any():
+            raise DerivativesImplausible(partner=self._asker, why="its sums need more rows than the node has")
+
+    def pack(self) -> Packed:
+        nodes: dict[str, Packed] = {
+            str(name): {"first": node.first, "second": node.second, "ends": node.ends.astype(np.uint8)}
+            for name, node in self.nodes.items()
+        }
+        return {"nodes": nodes, "merged": self.merged}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.merged = state["merged"]
+        found = sorted((int(name), node) for name, node in state["nodes"].items())
+        self.nodes = {
+            name: Node(first=node["first"], second=node["second"], ends=node["ends"].astype(bool))
+            for name, node in found
+        }
+
+    def _read(self, packed: Integers) -> tuple[Integers, Integers]:
+        first, second = self._packing.unpack(packed)
+        self._check(first, second)
+        return first, second
+
+    def _check(self, first: Integers, second: Integers) -> None:
+        """Every sampled row has 1 … SECOND_MAX units of second and up to `first_max` units of first derivative."""
+        rows = np.minimum(self._rows, second)
+        if (second < 0).any() or (second > self._rows * SECOND_MAX).any():
+            raise DerivativesImplausible(partner=self._asker, why="second derivatives that no rows of a bin add up to")
+        if (np.abs(first) > rows * self._packing.first_max).any():
+            raise DerivativesImplausible(partner=self._asker, why="first derivatives that no rows of a bin add up to")
+
+    def _apart(self, second: Integers, common: Mask, allowed: Mask, column: int | None) -> Mask:
+        """The groups of one child: those of both, and by the column that split their parent its own."""
+        if column is None:
+            return common
+        start = int(self._starts[column])
+        part = slice(start, start + int(self._counts[column]))
+        ends = common.copy()
+        ends[part] = self._ends([second], allowed)[part]
+        return ends
+
+    def _ends(self, seconds: Sequence[Integers], allowed: Mask) -> Mask:
+        """After which bins a group ends, so that each has enough of every one of `seconds`; only where allowed."""
+        ends = np.zeros(len(allowed), bool)
+        weights = np.stack(seconds, axis=1).tolist()
+        for start, count in zip(self._starts.tolist(), self._counts.tolist(), strict=True):
+            held, closed = [0] * len(seconds), []
+            for place in range(start, start + count):
+                held = [have + more for have, more in zip(held, weights[place], strict=True)]
+                if allowed[place] and min(held) >= self._need:
+                    closed.append(place)
+                    held = [0] * len(seconds)
+            last = start + count - 1
+            if closed and closed[-1] != last:  # what is left over is too small to stand alone
+                closed.pop()
+            ends[[*closed, last]] = True
+        return ends

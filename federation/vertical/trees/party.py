@@ -1,0 +1,118 @@
+"""What both roles share where trees are grown: the seed of any vertical run, and the links from L to each holder.
+
+L encrypts derivatives under keys of their own for each holder, and where a holder has more bins than one key may answer
+for, its columns are divided over two links with keys of their own. Hints are made once; a level of all nodes is one
+message on every link.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+
+from federation.features import Integers
+from federation.plan import TrainingPlan
+from federation.vertical.messages import Reader
+from federation.vertical.party import Party
+from federation.vertical.trees.derivatives import Packing
+from privacy import canonical, linear
+from privacy.canonical import Value
+from privacy.linear.errors import ParametersImpossible
+from privacy.linear.parameters import COLUMNS_MAX
+from privacy.packing import Packed
+
+LINKS_MAX = 2  # of one holder
+
+
+class TreeParty(Party):
+    """Base of TreeLabelHolder and TreeHolder."""
+
+    @property
+    def _levels(self) -> int:
+        """Levels of all trees: each is a round of messages, numbered from 1."""
+        assert self._plan.trees is not None, "the plan's model is trees"
+        return self._plan.trees.trees * self._plan.trees.depth
+
+    @property
+    def _depth(self) -> int:
+        assert self._plan.trees is not None, "the plan's model is trees"
+        return self._plan.trees.depth
+
+    def _first_of(self, tree: int) -> int:
+        """The number of a tree's first level. tree: from 0."""
+        return tree * self._depth + 1
+
+    def _tree_of(self, number: int) -> int:
+        """The tree, from 0, of a level."""
+        return (number - 1) // self._depth
+
+    def _steps_after(self, kinds: Sequence[str], number: int) -> list[str]:
+        """The steps of these kinds in all levels after one."""
+        return [f"{kind} {later}" for later in range(number + 1, self._levels + 1) for kind in kinds]
+
+    def _link_of(self, holder: str, place: int, columns: int) -> tuple[linear.Parameters, bytes, bytes]:
+        """(parameters, seed, context) of one link; nothing of one link fits another."""
+        packing = Packing.of(self._rows)
+        agreed = linear.parameters(self._rows, columns, 1, packing.largest, messages=vectors_of(self._plan))
+        whose: dict[str, Value] = {"holder": holder, "link": place}
+        seed = canonical.digest_bytes("ecohub/tree-link/v1", self.joint + canonical.encode(whose))
+        context = canonical.encode({"run": self._plan.digest, "order": self._order, **whose})
+        return agreed, seed, context
+
+
+def vectors_of(plan: TrainingPlan) -> int:
+    """Encrypted vectors of a whole training at most: of two siblings only one is asked for."""
+    assert plan.trees is not None, "the plan's model is trees"
+    return plan.trees.trees << (plan.trees.depth - 1)
+
+
+def room(plan: TrainingPlan, rows: int) -> int:
+    """Bin columns a holder's links have room for. Raises PlanInvalid where the rows are too many for packed sums."""
+    return LINKS_MAX * _link_columns(rows, vectors_of(plan))
+
+
+def widths(plan: TrainingPlan, rows: int, columns: int) -> tuple[int, ...]:
+    """How many matrix columns each link has: as few links as needed, about the same on each."""
+    links = -(-columns // _link_columns(rows, vectors_of(plan)))
+    return tuple(columns // links + (place < columns % links) for place in range(links))
+
+
+@cache
+def _link_columns(rows: int, vectors: int) -> int:
+    """The most columns one link's parameters allow. Raises ParametersImpossible where not even one fits."""
+    largest = Packing.of(rows).largest
+    for columns in range(COLUMNS_MAX, 1, -1):
+        try:
+            linear.parameters(rows, columns, 1, largest, messages=vectors)
+        except ParametersImpossible:
+            continue
+        return columns
+    linear.parameters(rows, 1, 1, largest, messages=vectors)
+    return 1
+
+
+def parts_of(reader: Reader, links: int) -> list[bytes]:
+    """A message of every link, in order."""
+    names = [str(place) for place in range(links)]
+    found = reader.datas("data", set(names))
+    return [found[name] for name in names]
+
+
+def by_link(messages: Sequence[bytes]) -> dict[str, Packed]:
+    return {str(place): message for place, message in enumerate(messages)}
+
+
+def indicators(codes: Integers, counts: Integers) -> Integers:
+    """(rows, bins less one of each column, then 1 for every row): which bin each row is in; the last follows."""
+    parts = [codes[:, [column]] == np.arange(count - 1) for column, count in enumerate(counts.tolist())]
+    return np.hstack([*parts, np.ones((len(codes), 1), bool)]).astype(np.int64)
+
+
+def all_bins(sums: Integers, counts: Integers) -> Integers:
+    """(bins of all columns,): sums of every bin from those of `indicators`."""
+    made, start = [], 0
+    for count in counts.tolist():
+        own = sums[start : start + count - 1]
+        made.append(np.append(own, sums[-1] - own.sum()))
+        start += count - 1
+    return np.concatenate(made)
