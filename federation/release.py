@@ -7,9 +7,9 @@ share is raised: who was in it stays in it. Everyone with salt and client key ca
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 PPM = 1_000_000
 SALT_BYTES = 16
@@ -23,6 +23,15 @@ class Release:
     job: str
     salt: bytes
     share_ppm: int
+
+
+def model_name(body: Mapping[str, Any]) -> str:
+    """The name of the model of a vertical plan's body: purpose/label holder/label column.
+
+    Models of one name take each other's place.
+    """
+    label = body["label"]
+    return f"{body['purpose']}/{label['partner']}/{label['column']}"
 
 
 R = TypeVar("R", bound=Release)

@@ -13,6 +13,7 @@ from federation.fairness import Excess
 from federation.metrics import Estimate
 from federation.plan import LABEL_HOLDER, TrainingPlan
 from federation.plan_models import Fairness
+from federation.release import model_name
 from hub import run_results, times
 from hub.models_errors import NotRegistrable
 from hub.records import Head, Proposal
@@ -23,12 +24,6 @@ from privacy.ids import PartnerId
 FIGURES = ("auc", "auc_uplift", "average_precision", "average_precision_uplift", "brier", "log_loss")
 KIND = "model-registration"
 VERSION = 1
-
-
-def name_of(body: Mapping[str, Any]) -> str:
-    """purpose/label holder/label column: models of one name replace each other."""
-    label = body["label"]
-    return f"{body['purpose']}/{label['partner']}/{label['column']}"
 
 
 def registration(tx: Transaction, job: Proposal, number: int) -> Head:
@@ -67,7 +62,7 @@ def registration(tx: Transaction, job: Proposal, number: int) -> Head:
     ]
     return {
         "version": VERSION,
-        "name": name_of(job.body),
+        "name": model_name(job.body),
         "number": number,
         "job": job.digest,
         "alignment": plan.alignment,

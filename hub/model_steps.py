@@ -20,7 +20,6 @@ from privacy import canonical
 
 REGISTER, RELEASE, RAISE, ROLLBACK, RETIRE, BLOCK = "register", "release", "raise", "rollback", "retire", "block"
 STEP, STEP_TASK = "model-step", "model.step"
-SERVES_ALIKE = (REGISTER, BLOCK)  # steps that change nothing of whom a model serves
 
 
 def take(
@@ -35,7 +34,7 @@ def take(
     against: Sequence[Hindrance] = (),
     accepted: Sequence[str] = (),
 ) -> None:
-    """Sign what was done and what serves since, log it, and tell the label holder's node where that has changed."""
+    """Sign what was done and what serves since, log it, and tell the label holder's node."""
     before = tx.models.steps(model.name)
     serving: list[canonical.Value] = [
         {
@@ -69,8 +68,7 @@ def take(
     services.log.append(tx, now, STEP, model.job, digest=document.digest, facts=facts)
     step = ModelStep(name=model.name, number=number, job=model.job, action=action, document=document, taken_at=now)
     tx.models.add_step(step)
-    if action not in SERVES_ALIKE:
-        post(tx, model, now, f"{document.digest[:32]}-model-step", STEP_TASK, {"step": document.to_value()})
+    post(tx, model, now, f"{document.digest[:32]}-model-step", STEP_TASK, {"step": document.to_value()})
 
 
 def wholes(steps: Sequence[ModelStep]) -> tuple[str, ...]:

@@ -2,8 +2,8 @@
 
 A name (purpose/label holder/label column) is served by one release that reaches all clients and, while a newer one is
 tried, by that one for its share: each client has exactly one. Taking a name back is one command: a release under way
-ends, or the one before it serves all again. Every step is a document signed by the hub, a leaf of its audit log, and,
-where it changes who is served, a message to the label holder's node, which applies it when it delivers labels.
+ends, or the one before it serves all again. Every step is a document signed by the hub, a leaf of its audit log, and a
+message to the label holder's node, which delivers labels to those clients alone that the newest step lets it serve.
 
 A refused release is a step too: its reasons are on record in the transaction that refuses it.
 """
@@ -14,7 +14,7 @@ from datetime import datetime
 
 from ecowire import documents, status
 from ecowire.stream import FAILURE
-from federation.release import PPM, SALT_BYTES
+from federation.release import PPM, SALT_BYTES, model_name
 from hub import model_gates, model_lineage, model_stability, model_steps, proposals, times, training
 from hub.audit import HUB
 from hub.identity import Caller
@@ -61,7 +61,7 @@ def register(services: Services, tx: Transaction, job: Proposal, now: datetime, 
         return known
     if job.kind != "train" or training.is_horizontal(job) or job.state != proposals.COMPLETED:
         raise NotRegistrable(job=job.digest[:16], why="it is no completed vertical run")
-    name = model_lineage.name_of(job.body)
+    name = model_name(job.body)
     number = tx.models.next_number(name)
     body = model_lineage.registration(tx, job, number)
     document = documents.sign(model_lineage.KIND, {**body, "time": times.iso(now)}, HUB, services.log.key)

@@ -15,6 +15,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session
 
+from ecowire.documents import Body
 from partner_node import times
 from partner_node.database import Database, raw
 from partner_node.errors import (
@@ -144,6 +145,19 @@ class ConsentDesk:
         """Grows with every import and withdrawal: what was read under an earlier one must be read again."""
         (newest,) = self._database.read(lambda session: raw(session).execute(REVISION).fetchone())
         return int(newest)
+
+    def snapshot(self, purpose: str, row_keys: Iterable[bytes], now: datetime) -> Body:
+        """The state of these clients' consents to a purpose, for a signed record: how many hold now, and a digest.
+
+        The digest commits to each client's key and end; it tells nothing without this node's key and records.
+        """
+        consents = self.gate.consents(purpose, now)
+        held = sorted(key + consents[key].encode() for key in row_keys if key in consents)
+        return {
+            "clients": len(held),
+            "revision": self.revision(),
+            "digest": canonical.digest_bytes("ecohub/consents/v1", b"".join(held)).hex(),
+        }
 
     def _answer(
         self, job: str, asset: str, columns: Sequence[str], now: datetime, permitted: Callable[[], tuple[str, str]]

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from ecowire.documents import Body, Signed
 from federation.labels import Client, Outcome, Rules, apply, words
-from partner_node import labels_output, labels_record, labels_rules, labels_run, store_labels, times
+from partner_node import labels_output, labels_record, labels_rules, labels_run, releases, store_labels, times
 from partner_node.arguments import flag, optional_text, text
 from partner_node.consent import ConsentDesk
 from partner_node.errors import CommandInvalid, NoConsent
@@ -119,8 +119,10 @@ class Labels:
     def _clients(self, run: Run, risk_column: str, rules: Rules) -> dict[str, Client]:
         """By client id: the scores of the matrix beside consent, opt-out and risk class as they are now.
 
-        A client whose row is gone from the source, or has no consent, has no risk class here.
+        Only clients whom the run's model serves, where releases are known. A client whose row is gone from the source,
+        or has no consent, has no risk class here. Raises ModelNotReleased.
         """
+        serves = self._node.database.read(lambda session: releases.reaches(session, run.job))
         now, matrix = self._node.clock(), run.matrix
         keys = self._desk.gate.row_keys([normalise(run.asset.id_type, client) for client in matrix.client_ids])
         grant = self._desk.label_grant(run.job, asset=run.asset.name, columns=(risk_column,), until=run.until, now=now)
@@ -143,6 +145,7 @@ class Labels:
                 opted_out=key in closed,
             )
             for place, (client, key) in enumerate(zip(matrix.client_ids, keys, strict=True))
+            if serves is None or serves(key)
         }
 
     def _record(self, run: Run, rules: Rules, outcome: Outcome, path: Path, kind: str) -> Recorded:

@@ -8,8 +8,9 @@ matrix is a file of this node.
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+import numpy as np
 from sqlalchemy.orm import Session
 
 from ecowire import documents
@@ -175,12 +176,14 @@ class Training:
             "partner": self._node.settings.partner,
             "role": plan.party(self._node.settings.partner).role,
             "record": outcome.record(),
+            "consents": self._consents(proposal, plan, now),
             "time": times.to_text(now),
         }
         if isinstance(outcome, LabelResult):
             file = f"label-matrix-{proposal.digest[:16]}.parquet"
             made[file] = self._label_matrix(proposal, plan, outcome, now)
-            made[importance.file_name(proposal.digest)] = importance.encode(outcome.importance)
+            if outcome.importance is not None:
+                made[importance.file_name(proposal.digest)] = importance.encode(outcome.importance)
             if (receipt := contributions.sign(self._node, plan, outcome, now)) is not None:
                 made[contributions.file_name(proposal.digest)] = receipt.encode()
                 body["contribution"] = receipt.to_value()
@@ -189,9 +192,14 @@ class Training:
         kept = Result(job=proposal.digest, kind=KIND, document=signed, file=file, time=times.to_text(now))
         return _Finished(result=kept, files=made)
 
+    def _consents(self, proposal: Proposal, plan: TrainingPlan, now: datetime) -> Body:
+        """On what consents the run rests: part of the model's lineage."""
+        keys = [row.row_key for row in self._aligned(plan)]
+        return self._desk.snapshot(str(proposal.body["purpose"]), keys, now)
+
     def _label_matrix(self, proposal: Proposal, plan: TrainingPlan, outcome: LabelResult, now: datetime) -> bytes:
         rows = [row.row_key for row in self._read(proposal, plan).aligned]
-        clients = self._vault.clients(self._grant(plan), rows, now)
+        clients = self._vault.clients(self._grant(plan, self._columns(plan)), rows, now)
         until = times.to_text(now + timedelta(days=plan.valid_days))
         purpose = str(proposal.body["purpose"])
         return label_matrix.encode(outcome, clients.client_ids, clients.until, purpose=purpose, valid_until=until)
@@ -225,26 +233,35 @@ class Training:
         if known is not None and (known.run, known.revision) == (plan.digest, revision):
             return known
         aligned = self._aligned(plan)
-        columns = self._vault.features(self._grant(plan), [row.row_key for row in aligned], self._node.clock())
+        keys, now = [row.row_key for row in aligned], self._node.clock()
+        columns = self._vault.features(self._grant(plan, self._numbers(plan)), keys, now)
         holds_label = plan.label_holder == self._node.settings.partner
         label = columns.pop(plan.label_column) if holds_label else None
         weights = columns.pop(plan.survey_weights) if holds_label and plan.survey_weights else None
-        groups = {name: columns.pop(name) for name in plan.groups} if holds_label else {}
+        groups: dict[str, np.ndarray[Any, Any]] = {}
+        if holds_label and plan.groups:  # an attribute may be text
+            found = self._vault.texts(self._grant(plan, plan.groups), keys, now)
+            groups = {name: np.array(cells, dtype=np.str_) for name, cells in found.items()}
         tokens = tuple(row.token for row in aligned)
         table = Table(tokens=tokens, columns=columns, label=label, survey_weights=weights, groups=groups)
         self._inputs = _Inputs(run=plan.digest, revision=revision, aligned=aligned, table=table)
         return self._inputs
 
-    def _grant(self, plan: TrainingPlan) -> Grant:
+    def _grant(self, plan: TrainingPlan, columns: tuple[str, ...]) -> Grant:
         asset = plan.party(self._node.settings.partner).asset
-        return self._desk.grant(plan.digest, asset=asset, columns=self._columns(plan), now=self._node.clock())
+        return self._desk.grant(plan.digest, asset=asset, columns=columns, now=self._node.clock())
 
     def _columns(self, plan: TrainingPlan) -> tuple[str, ...]:
+        """All that this side reads for a run."""
+        holds_label = plan.label_holder == self._node.settings.partner
+        return (*self._numbers(plan), *(plan.groups if holds_label else ()))
+
+    def _numbers(self, plan: TrainingPlan) -> tuple[str, ...]:
         own = plan.party(self._node.settings.partner)
         if own.role != LABEL_HOLDER:
             return own.columns
         beside = (plan.label_column, plan.survey_weights) if plan.survey_weights else (plan.label_column,)
-        return (*own.columns, *beside, *plan.groups)
+        return (*own.columns, *beside)
 
     def _check_alignment(self, plan: TrainingPlan) -> None:
         """Raises ProposalInvalid where a party took no part in the plan's alignment."""

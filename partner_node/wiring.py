@@ -29,6 +29,7 @@ from partner_node.office import Office
 from partner_node.outbound import Outbound, Tap
 from partner_node.outbox import Outbox
 from partner_node.plans import Plans
+from partner_node.releases import Releases
 from partner_node.result_files import ResultFiles
 from partner_node.rpc import Deliver, HubLink, Identity
 from partner_node.settings import Settings
@@ -98,6 +99,7 @@ def build(settings: Settings, *, tap: Tap | None = None, now: Clock = clock, ran
         contributions.handlers(),
         witness.handlers(),
         settlement.handlers(),
+        Releases(node, results.place).handlers(),
     )
 
     worker: Worker

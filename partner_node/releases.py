@@ -1,0 +1,159 @@
+"""Which clients a released model serves: the hub's signed steps, applied where this node delivers labels.
+
+The hub states after every step all that serves a model's name: a release for a share of the clients, and the one that
+reaches the others. The newest step is kept. A run that no step names, of an alliance without a registry, is delivered
+to all; one that the registry knows and that does not serve a client gives it no label.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sqlalchemy.orm import Session
+
+from ecowire import documents
+from ecowire.documents import Body
+from ecowire.status import MalformedMessage
+from ecowire.stream import Message
+from federation import release, stability
+from federation.bands import ROWS_MIN
+from federation.plan import TrainingPlan, read
+from federation.release import PPM, SALT_BYTES, Release, model_name
+from partner_node import labels_run, store, store_releases, times
+from partner_node.audit import HUB
+from partner_node.node import Answer, Handlers, Node
+from partner_node.releases_errors import ModelNotReleased, ModelStepRefused
+from privacy.ids import parse_digest
+
+FIELDS = {"name", "number", "previous", "label_holder", "job", "model_digest", "action", "person", "reason"}
+FIELDS |= {"accepted", "against", "serving", "time"}
+SERVING = {"job", "model_digest", "share_ppm", "salt", "valid_until"}
+SERVING_MAX = 2
+SALT = re.compile(r"[0-9a-f]{32}")
+Reaches = Callable[[bytes], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What serves a name's clients since a step, the newest release first."""
+
+    number: int
+    serving: tuple[Release, ...]
+
+
+class Releases:
+    """The hub's steps at one node. `place` writes result files that still wait."""
+
+    def __init__(self, node: Node, place: Callable[[], int]) -> None:
+        self._node = node
+        self._place = place
+
+    def handlers(self) -> Handlers:
+        return {"model.step": self.take, "model.stability": self.compare}
+
+    def take(self, request: Message) -> Answer:
+        """Keep a step. One that is older than what is kept changes nothing.
+
+        Raises ModelStepRefused, MalformedMessage, BadSignature, UnknownJob.
+        """
+        step = documents.parse(request.head.get("step"), kind=store_releases.KIND)
+        if step.signer != HUB:
+            raise ModelStepRefused(why=f"it is signed by {step.signer}")
+        step.verify(self._node.log_key)
+        found = _standing(step.body)
+        self._check_ours(step.body)
+
+        def write(session: Session) -> None:
+            known = store_releases.newest(session, str(step.body["name"]))
+            if known is not None:
+                last = _standing(known.body)
+                if found.number < last.number or known.digest == step.digest:
+                    return
+                if found.number == last.number or (
+                    found.number == last.number + 1 and step.body["previous"] != known.digest
+                ):
+                    raise ModelStepRefused(why=f"this node was told another step {last.number}")
+            store_releases.keep(session, step)
+
+        return Answer(write=write)
+
+    def compare(self, request: Message) -> Answer:
+        """Sign how far the scores of a run moved from those of an earlier one of its name; no score leaves.
+
+        Raises MalformedMessage, ModelStepRefused, and what `labels_run.find` raises.
+        """
+        later, earlier = (parse_digest(request.head.get(name)) for name in ("job", "before"))
+        names = self._node.database.read(
+            lambda session: {model_name(store.proposal(session, job).body) for job in (later, earlier)}
+        )
+        if len(names) > 1 or later == earlier:
+            raise ModelStepRefused(why="only two models of one name are compared")
+        before, after = (
+            np.array(labels_run.find(self._node, job, self._place).matrix.chances) for job in (earlier, later)
+        )
+        found = stability.compare(before, after, ROWS_MIN)
+        body: Body = {
+            "job": later,
+            "before": earlier,
+            "partner": self._node.settings.partner,
+            "stability": found.to_value() if found else None,
+            "time": times.to_text(self._node.clock()),
+        }
+        signed = documents.sign("model-stability", body, self._node.settings.partner, self._node.keys.signing)
+        return Answer(head={"stability": signed.to_value()})
+
+    def _check_ours(self, body: Mapping[str, Any]) -> None:
+        """That the step is of a run which this node's people know, and in which it holds the label."""
+        job, me = parse_digest(body["job"]), self._node.settings.partner
+        proposal = self._node.database.read(lambda session: store.proposal(session, job))
+        plan = read(proposal.body) if proposal.kind == "train" else None
+        if not isinstance(plan, TrainingPlan) or plan.label_holder != me or body["label_holder"] != me:
+            raise ModelStepRefused(why="this node does not hold the label of that run")
+        if model_name(proposal.body) != body["name"]:
+            raise ModelStepRefused(why="the run's model has another name")
+
+
+def reaches(session: Session, job: str) -> Reaches | None:
+    """Whether a run's model serves a client, by the client's key; None where no step of the hub names its model.
+
+    Raises UnknownJob, ModelNotReleased where it serves nobody.
+    """
+    name = model_name(store.proposal(session, job).body)
+    step = store_releases.newest(session, name)
+    if step is None:
+        return None
+    serving = _standing(step.body).serving
+    if job not in {one.job for one in serving}:
+        raise ModelNotReleased(name=name, job=job[:16])
+
+    def serves(client: bytes) -> bool:
+        found = release.of_client(client, serving)
+        return found is not None and found.job == job
+
+    return serves
+
+
+def _standing(body: Mapping[str, Any]) -> Standing:
+    """What a step's document says. Raises MalformedMessage."""
+    number, serving = body.get("number"), body.get("serving")
+    if set(body) != FIELDS or type(number) is not int or number < 1 or not isinstance(body["name"], str):
+        raise MalformedMessage(why="the fields of a model's step")
+    if not isinstance(serving, list) or len(serving) > SERVING_MAX:
+        raise MalformedMessage(why=f"at most {SERVING_MAX} models serve a name")
+    found = tuple(_release(one) for one in serving)
+    shares = [one.share_ppm for one in found]
+    if shares != sorted(set(shares)) or any(share == PPM for share in shares[:-1]) or len({*shares} - {PPM}) > 1:
+        raise MalformedMessage(why="one release reaches a share of the clients, one the others")
+    return Standing(number=number, serving=found)
+
+
+def _release(value: object) -> Release:
+    if not isinstance(value, dict) or set(value) != SERVING:
+        raise MalformedMessage(why="the fields of a release")
+    share, salt = value["share_ppm"], value["salt"]
+    if type(share) is not int or not 0 < share <= PPM or not isinstance(salt, str) or not SALT.fullmatch(salt):
+        raise MalformedMessage(why="the share or salt of a release")
+    assert len(salt) == 2 * SALT_BYTES, "as the pattern says"
+    return Release(job=parse_digest(value["job"]), salt=bytes.fromhex(salt), share_ppm=share)
