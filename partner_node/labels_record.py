@@ -1,4 +1,4 @@
-"""The record of deliveries: signed documents, each naming the one before, so that none before the last can be taken out or changed."""
+"""The record of deliveries: signed documents, each naming the one before; all but the last are held by the next."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
