@@ -68,6 +68,7 @@ def job(services: Services, tx: Transaction, caller: Caller, now: datetime, head
     costs = tx.tasks.costs(item.digest)
     found: list[canonical.Value] = [entry.document.to_value() for entry in tx.jobs.documents(item.digest)]
     end = item.ended_at or now
+    vertical = item.kind == "train" and not training.is_horizontal(item)
     return Reply(
         head={
             **_line(item),
@@ -75,7 +76,7 @@ def job(services: Services, tx: Transaction, caller: Caller, now: datetime, head
             "body": item.body,
             "decisions": decisions,
             "undelivered": _undelivered(tx, item),
-            "progress": item.progress,
+            "progress": {**item.progress, "rounds": list(tx.runs.rounds(item.digest))} if vertical else item.progress,
             "documents": found,
             "phases": _phases(costs),
             "bytes": sum(cost.bytes_down + cost.bytes_up for cost in costs),

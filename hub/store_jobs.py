@@ -16,6 +16,8 @@ from privacy.ids import Digest, PartnerId
 _columns = ProposalRow.__table__.columns
 STATE = select(_columns.state).where(_columns.digest == bindparam("digest"))  # asked at every step of a run
 
+PROGRESS = update(ProposalRow).where(_columns.digest == bindparam("job")).values(progress=bindparam("shown"))
+
 
 class JobStore(Repository):
     """What was proposed, who agreed, what came of it."""
@@ -79,6 +81,10 @@ class JobStore(Repository):
         row.progress = canonical.encode(progress).decode()
         self._session.flush()
         return replace(proposal, progress=progress)
+
+    def show_progress(self, digest: str, progress: Head) -> None:
+        """The same of a proposal that this transaction has not read: its body is large, and rounds may be many."""
+        self._connection.execute(PROGRESS, {"job": digest, "shown": canonical.encode(progress).decode()})
 
     def add_approval(self, approval: Approval) -> None:
         row = ApprovalRow(

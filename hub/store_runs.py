@@ -1,4 +1,4 @@
-"""Repository of horizontal runs: the newest checkpoint of each, what was decided once, and its finished rounds.
+"""Repository of runs: their finished rounds; of horizontal ones the newest checkpoint and what was decided once.
 
 Checkpoint and decisions are there to go on after a crash, so both go when the run has ended. The rounds stay, and what
 went wrong in them.

@@ -211,7 +211,7 @@ class RunDecisionRow(Base):
 
 
 class RunRoundRow(Base):
-    """What one finished round of a horizontal run came to: figures of the sum, for people who follow the run."""
+    """What one finished round of a run came to, for people who follow it: figures of the sum, or phases and bytes."""
 
     __tablename__ = "run_round"
     job: Mapped[str] = mapped_column(DIGEST, ForeignKey("proposal.digest"), primary_key=True)

@@ -1,8 +1,8 @@
 """Vertical runs: a Flower ServerApp that relays sealed envelopes between the parties of an alignment.
 
 The app is executed again from its start after a restart. It draws no randomness and its message ids name run, round and
-node, so it finds the answers that were stored before and goes on where it stopped. A phase's progress is written before
-the next phase begins; bytes and durations follow from the tasks themselves.
+node, so it finds the answers that were stored before and goes on where it stopped. What a round came to is written in
+the transaction that asks for the next; bytes and durations of phases follow from the tasks themselves.
 """
 
 import time
@@ -33,16 +33,18 @@ def execute(services: Services, job: Proposal) -> Results:
 
     approvals = services.store.read("training.approvals", lambda tx: proposals.approvals_of(tx, job))
     outcome: Results = {}
-    seconds = float(services.settings.round_seconds)
+    seconds, rounds = float(services.settings.round_seconds), _Rounds(services, job.digest)
     app = apps.make_server_app(
         TrainingPlan.from_body(job.body),
-        lambda progress: _progress(services, job.digest, _round(progress)),
+        rounds.finished,
         outcome.update,
         clock=time.monotonic,
         timeout_seconds=seconds,
     )
     context = Context(run_id=1, node_id=1, node_config={}, state=RecordDict(), run_config={})
-    app(grid=grid.AllianceGrid(TaskChannel(services, job, approvals), job.digest, seconds), context=context)
+    channel = TaskChannel(services, job, approvals, notes=rounds)
+    app(grid=grid.AllianceGrid(channel, job.digest, seconds), context=context)
+    rounds.write_last()
     return outcome
 
 
@@ -68,23 +70,36 @@ def complete(services: Services, tx: Transaction, job: Proposal, outcome: Result
     models.register(services, tx, proposals.move(services, tx, job, proposals.COMPLETED, now), now)
 
 
-def _progress(services: Services, digest: Digest, made: Head) -> None:
-    """Write a finished round. Rounds that a resumed run walks through again keep their first figures."""
+class _Rounds:
+    """Finished rounds on their way into the books (hub.round_channel.Notes).
 
-    def body(tx: Transaction) -> None:
-        job = tx.jobs.proposal(digest)
-        if job is None or job.state != proposals.RUNNING:
-            return
-        rounds = job.progress.get("rounds")
-        known = list(rounds) if isinstance(rounds, list) else []
-        if any(isinstance(item, dict) and item["round"] == made["round"] for item in known):
-            return
-        phases, done = made["phases"], made["done"]
-        assert isinstance(phases, dict) and isinstance(done, list)
-        parties: Head = {name: {"phase": phase, "done": name in done} for name, phase in phases.items()}
-        tx.jobs.set_progress(job, {"parties": parties, "rounds": [*known, made]})
+    Rounds that a resumed run walks through again keep their first figures.
+    """
 
-    services.store.run("training.progress", body)
+    def __init__(self, services: Services, digest: Digest) -> None:
+        self._services = services
+        self._digest = digest
+        self._waiting: list[Progress] = []
+
+    def finished(self, progress: "Progress") -> None:
+        self._waiting.append(progress)
+
+    def write_decisions(self, tx: Transaction) -> None:
+        now = self._services.clock()
+        for one in self._waiting:
+            tx.runs.add_round(self._digest, one.round, _round(one), now)
+        if self._waiting:
+            last = self._waiting[-1]
+            parties: Head = {name: {"phase": phase, "done": name in last.done} for name, phase in last.phases.items()}
+            tx.jobs.show_progress(self._digest, {"parties": parties})
+
+    def written(self) -> None:
+        self._waiting.clear()
+
+    def write_last(self) -> None:
+        """Of the round after which nothing is asked any more."""
+        self._services.store.run("training.progress", self.write_decisions)
+        self.written()
 
 
 def _round(progress: "Progress") -> Head:

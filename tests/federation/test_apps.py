@@ -9,6 +9,7 @@ from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
 
+from federation import apps
 from federation.apps import Participant, Progress, make_client_app, make_server_app
 from federation.errors import FlowerContentMalformed, PartyFailed, RoundReplyMalformed, RoundTimedOut, RunStalled
 from federation.grid import AllianceGrid, LocalGrid, Request, node_number
@@ -148,7 +149,8 @@ def test_a_run_in_which_nothing_is_under_way_is_stalled() -> None:
         relay(idle)
 
 
-def test_a_run_without_end_is_stopped() -> None:
+def test_a_run_without_end_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apps, "ROUNDS_MAX", 64)
     talking = {
         "bank": sending(envelope("bank", "broker")),
         "broker": sending(envelope("broker", "bank")),
@@ -220,7 +222,7 @@ def test_a_malformed_answer_ends_the_run_by_name(fields: dict[str, Any]) -> None
     "record",
     [
         {"round": 0, "phase": "", "envelopes": []},
-        {"round": 65, "phase": "", "envelopes": []},
+        {"round": apps.ROUNDS_MAX + 1, "phase": "", "envelopes": []},
         {"round": True, "phase": "", "envelopes": []},
         {"round": 1, "phase": "", "envelopes": [1]},
         {"round": 1, "phase": ""},

@@ -125,8 +125,8 @@ def test_training_goes_on_and_equals_an_uninterrupted_run(alliance: Alliance, st
     calm = alliance.run_job("data", "train", launch_alliance.train_body(story["alignment"]))
     digest = alliance.propose("data", "train", launch_alliance.train_body(story["alignment"]))
     lives = {
-        # between two rounds; then, having walked through three rounds again, in the middle of the fourth
-        "hub": [hub_dies("after", "training.progress", 3), hub_dies("before", "training.post", 11)],
+        # as it has asked for a round; then, having walked through that again, before it asks for a later one
+        "hub": [hub_dies("after", "training.post", 4), hub_dies("before", "training.post", 11)],
         "bank": [node_dies("before", "flower", 4), node_dies("after", "flower", 2)],
         "broker": [node_dies("after", "flower", 5)],
     }

@@ -156,7 +156,7 @@ def test_a_run_ends_with_verified_results_and_a_model_record_that_names_its_line
 def test_every_finished_round_is_written_with_its_phases_bytes_and_time(hub: Hub) -> None:
     job = approve(hub, propose(hub))
     done = finish(hub, job, Nodes(hub, job))
-    rounds: Any = done.progress["rounds"]
+    rounds: Any = hub.store.read("r", lambda tx: tx.runs.rounds(done.digest))
     assert [item["round"] for item in rounds] == list(range(1, len(rounds) + 1))
     assert all(item["milliseconds"] >= 0 for item in rounds)
     assert sum(item["bytes"] for item in rounds) > 100_000
@@ -193,7 +193,7 @@ def test_a_hub_that_dies_mid_run_goes_on_and_ends_with_the_same_model(hub: Hub, 
     fresh.close()
     assert done.state == "COMPLETED"
     assert asked <= set(nodes.requests)
-    rounds: Any = done.progress["rounds"]
+    rounds: Any = hub.store.read("r", lambda tx: tx.runs.rounds(done.digest))
     assert [item["round"] for item in rounds] == list(range(1, len(rounds) + 1))
     plain: Any = results(hub, job)["train-result/broker"].body["record"]
     assert plain["model_digest"] == uninterrupted_model(hub, job)
