@@ -12,13 +12,13 @@ from typing import TypeAlias
 from sqlalchemy.orm import Session
 
 from federation.plan import TrainingPlan
-from federation.vertical import Dump, FeatureHolder, LabelHolder
+from federation.vertical import Dump, Role
 from partner_node import round_keys, sessions
 from partner_node.node import Node
 from partner_node.sessions import JobSession
 from privacy.ids import Digest
 
-Holder: TypeAlias = LabelHolder | FeatureHolder
+Holder: TypeAlias = Role
 KIND = "train"
 
 
