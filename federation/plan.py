@@ -129,6 +129,11 @@ class TrainingPlan:
         """Rounds of refinement at most."""
         return self.logistic.rounds if self.logistic else 0
 
+    @property
+    def shows_early(self) -> bool:
+        """Whether a feature holder shows anything of single clients before its last message."""
+        return self.model != plan_models.MOMENTS
+
     def score_vectors(self, holder: str) -> int:
         """How many score vectors `holder` discloses in this run at most: one for each variant with it, one a round.
 

@@ -11,6 +11,7 @@ from ecowire.documents import Body
 from federation import bands
 from federation.plan import TrainingPlan, read
 from federation.plan_horizontal import HorizontalPlan
+from federation.plan_models import Logistic
 from partner_node import disclosure_horizontal
 from privacy.psi import learns
 from privacy.psi.job import MatchJob
@@ -86,6 +87,38 @@ def of_training(body: Mapping[str, Any], me: str) -> list[Pair]:
         )
     if plan.contribution:
         said.append(_contribution(plan))
+    if plan.logistic:
+        said += _rounds(plan, plan.logistic)
+    return said
+
+
+def _rounds(plan: TrainingPlan, options: Logistic) -> list[Pair]:
+    label, holders, rounds = plan.label_holder, ", ".join(plan.holders), options.rounds
+    vectors, budget, step = plan.score_vectors(plan.holders[0]), plan.score_budget, f"2^{plan.score_step_log2}"
+    said = [
+        (
+            f"the scorecard is refined in up to {rounds} rounds: in each {label} learns a share of each train client's "
+            f"score from {holders} together (of one holder: its own), in steps of {step} log-odds; with these the run "
+            f"shows up to {vectors} of a lifetime budget of {budget} score vectors",
+            f"评分卡至多经 {rounds} 轮精调：每轮 {label} 获知 {holders} 对每名训练客户评分的合计份额"
+            f"（仅一方时即其自身份额），步长 {step} 对数几率；"
+            f"本次连同这些至多披露 {vectors} 个得分向量，终身额度为 {budget} 个",
+        ),
+        (
+            f"{holders} learn in every round exact moments of their own columns with what the score leaves of the "
+            f"label {plan.label_column}, in each part of the clients",
+            f"{holders} 每轮获知自有字段与标签 {plan.label_column} 残差在各部分客户上的精确矩",
+        ),
+    ]
+    if few := [name for name in plan.holders if 2 * rounds > len(plan.party(name).columns)]:
+        names = ", ".join(few)
+        said.append(
+            (
+                f"these rounds are more than half of the columns of {names}: after as many rounds as a side has "
+                f"columns {label} may rebuild the columns themselves",
+                f"轮数超过 {names} 列数的一半：轮数达到一方的列数后，{label} 可能还原这些列本身",
+            )
+        )
     return said
 
 

@@ -169,9 +169,13 @@ def spend(session: Session, value: Spent, now: str) -> None:
         session.add(row)
 
 
-def release(session: Session, run: str) -> None:
-    """Take a booking back; only for a run that ended before it showed any score."""
-    session.execute(delete(ScoreVectorRow).where(ScoreVectorRow.run == run))
+def settle(session: Session, run: str, count: int) -> None:
+    """Put what a run that is over has shown in the place of its booking, which was of the most that it could show."""
+    row = session.get(ScoreVectorRow, run)
+    if row is not None and count:
+        row.count = min(row.count, count)
+    elif row is not None:
+        session.delete(row)
 
 
 def ledger(session: Session) -> list[Spent]:

@@ -288,6 +288,7 @@ class _Turn:
         self._proposal = proposal
         self._before = before
         self._ended = False  # the run broke, or it never began
+        self._shown = None if before else 0  # score vectors that have left; None where only the session knows
         self._round = 0
         self._live: Live | None = None
         self._dump: Dump | None = None
@@ -309,7 +310,8 @@ class _Turn:
         job, now = self._proposal.digest, self._training.now()
         if self._ended:
             sessions.end(session, job, now)
-            sessions.release(session, job)  # scores leave with the last answer only, and then nothing has failed
+            if (shown := self._disclosed()) is not None:
+                sessions.settle(session, job, shown)
             return
         if self._live is None or self._post is None:
             return
@@ -319,10 +321,18 @@ class _Turn:
         if self._finished is not None:
             sessions.check_open(session, job)
             sessions.end(session, job, now)
+            if self._shown is not None:
+                sessions.settle(session, job, self._shown)
             store.keep_result(session, self._finished.result)
             result_files.keep(session, job, self._finished.files)
         elif self._dump is not None:
             training_state.save(session, job, self._round, self._dump, now)
+
+    def _disclosed(self) -> int | None:
+        """Score vectors that have left; None where the session that knew can't be opened: then the booking stands."""
+        if self._shown is None and not TrainingPlan.from_body(self._proposal.body).shows_early:
+            return 0
+        return self._shown
 
     def then(self) -> None:
         """What became true with the commit: this side's people have their files, the next round finds the session."""
@@ -334,6 +344,7 @@ class _Turn:
     def _advance(self, envelopes: list[bytes]) -> Turn:
         live = self._training.open(self._proposal, self._before)
         holder, post = live.holder, self._training.post(self._proposal)
+        self._shown = holder.shown if self._before else 0
         if not self._before:
             for item in holder.start():
                 post.seal(item.recipient, item.message)
@@ -344,6 +355,7 @@ class _Turn:
         signed: Signed | None = None
         if holder.done:
             self._finished = self._training.finish(self._proposal, live.plan, holder.result())
+            self._shown = holder.shown
             signed = self._finished.result.document
         else:
             self._dump = holder.dump(live.stored)

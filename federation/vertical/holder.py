@@ -58,8 +58,8 @@ class FeatureHolder(HolderRounds):
             weights_digest=scores.weights_digest(self.weights),
             reasons=dict(self._prepared.dropped),
             suppressed_cells=self.suppressed,
-            disclosed=disclosed(self._plan, self._me, self._used(self._me), self._test, self.shown),
-            spent=self._spent_before + self._plan.variants_with(self._me) + self.shown,
+            disclosed=disclosed(self._plan, self._me, self._used(self._me), self._test, len(self.points)),
+            spent=self._spent_before + self.shown,
         )
 
     def _role_steps(self) -> list[Step]:

@@ -82,6 +82,11 @@ class Party(Session):
         self._matrices = {p: np.ascontiguousarray(self._prepared.values[mask]) for p, mask in self._parts.items()}
         return self._prepared.names
 
+    @property
+    def shown(self) -> int:
+        """Score vectors that this side has shown so far, at most."""
+        return self._plan.score_vectors(self._me)
+
     def _digest_of_table(self) -> str:
         """Of everything the session computes from: the prepared values, and what there is of label and weights."""
         beside = [np.asarray(x, dtype="<f8") for x in (self._table.label, self._table.survey_weights) if x is not None]

@@ -102,8 +102,8 @@ class HolderRounds(Rounds):
 
     @property
     def shown(self) -> int:
-        """Score vectors of rounds that were shown so far."""
-        return len(self.points)
+        """Score vectors that were shown so far: one a round, and with the last message one of each variant."""
+        return len(self.points) + (self._plan.variants_with(self._me) if self.done else 0)
 
     def _round_steps(self) -> list[Step]:
         steps, before, leader = [], "weights", self._plan.label_holder
@@ -161,9 +161,9 @@ class HolderRounds(Rounds):
 
     def _refined(self, reader: Reader) -> tuple[Floats, bytes]:
         """The weights that are kept and what their final scores' masks are bound to; no round follows."""
-        if reader.count("rounds", self._plan.rounds) != self.shown or self._open_residual():
+        if reader.count("rounds", self._plan.rounds) != len(self.points) or self._open_residual():
             raise StepUnexpected(partner=reader.sender, step="refined")
-        kept = reader.count("kept", self.shown)
+        kept = reader.count("kept", len(self.points))
         if kept < 1:
             raise StepMalformed(partner=reader.sender, why="its kept")
         self.said = scores.heard(self.said, reader.content)
@@ -172,7 +172,7 @@ class HolderRounds(Rounds):
 
     def _open_residual(self) -> bool:
         """Whether the last residual was multiplied and its products have not come back."""
-        number = self.shown
+        number = len(self.points)
         return number < self._plan.rounds and self._agenda.fired(in_round("residual", number))
 
     def _masked(self, share: Integers, bound: bytes) -> NDArray[np.uint64]:

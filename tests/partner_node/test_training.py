@@ -265,7 +265,7 @@ def test_a_label_matrix_that_could_not_be_written_waits_in_the_database(aligned:
 
     channel._ask = close_after_the_first  # type: ignore[method-assign]
     assert set(train(nodes, body, channel)[1]) == {"broker", "bank", "platform"}
-    assert len(nodes[0].command("status")["results_waiting"]) == 2
+    assert len(nodes[0].command("status")["results_waiting"]) == 3
     folder.unlink()
     assert nodes[0].parts.results.place() == 0
     matrix = pyarrow.parquet.read_table(folder / f"label-matrix-{job[:16]}.parquet")
@@ -312,3 +312,87 @@ def test_no_value_of_a_row_passes_the_gate(aligned: tuple[list[TestNode], str]) 
             assert not any(client.encode() in plain for plain in plains)
             long = [value for value in values if len(value) > 4]
             assert not any(value.encode() in plain for plain in plains for value in long)
+
+
+# --- rounds of refinement
+
+
+ROUNDS = {"model": "logistic", "logistic": {"rounds": 2, "plateau_ppm": 0, "beyond_cap": True}}
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_rounds_of_refinement_are_booked_before_and_counted_after(
+    aligned: tuple[list[TestNode], str], restart: bool
+) -> None:
+    nodes, match = aligned
+    _, results = run(nodes, plan_body(nodes, match, **ROUNDS), restart=restart)
+    record = results["broker"]["body"]["record"]
+    assert record["refinement"]["ended"] == "rounds" and len(record["refinement"]["losses_ppm"]) == 2
+    assert [one["model"] for one in record["variants"]] == ["logistic", "moments", "moments", "logistic"]
+    for node in nodes[1:]:
+        (line,) = node.command("quota")["score_vectors"]
+        assert line["disclosed"] == 4 == results[node.partner]["body"]["record"]["spent"]
+    matrix = pyarrow.parquet.read_table(next(nodes[0].parts.node.settings.results.glob("*.parquet")))
+    assert matrix.num_rows == CLIENTS
+
+
+def test_a_restart_in_any_round_changes_no_bit(aligned: tuple[list[TestNode], str], tmp_path: Path) -> None:
+    nodes, match = aligned
+    for node in nodes:
+        node.parts.node.database.close()
+    matrices = []
+    for number, restart in enumerate((False, True)):
+        folder = tmp_path / f"run-{number}"
+        again = []
+        for name in COLUMNS:
+            shutil.copytree(tmp_path / name, folder / name)
+            again.append(alliance.open_node(name, folder / name, MovableClock(), []))
+        run(again, plan_body(again, match, **ROUNDS), restart=restart)
+        found = next(again[0].parts.node.settings.results.glob("*.parquet"))
+        matrices.append(pyarrow.parquet.read_table(found)["score"].to_pylist())
+    assert matrices[0] == matrices[1]
+
+
+def test_rounds_that_did_not_happen_are_given_back(aligned: tuple[list[TestNode], str]) -> None:
+    nodes, match = aligned
+    options = {"rounds": 4, "plateau_ppm": 100_000, "beyond_cap": True}
+    _, results = run(nodes, plan_body(nodes, match, model="logistic", logistic=options, score_budget=6))
+    rounds = len(results["broker"]["body"]["record"]["refinement"]["losses_ppm"])
+    assert rounds < 4
+    (line,) = nodes[1].command("quota")["score_vectors"]
+    assert line["disclosed"] == 2 + rounds
+
+
+def test_a_run_that_breaks_between_rounds_keeps_what_was_shown(aligned: tuple[list[TestNode], str]) -> None:
+    nodes, match = aligned
+    body = plan_body(nodes, match, **ROUNDS)
+    job = alliance.propose(nodes, "train", body)
+    channel = DirectChannel(nodes, alliance.approve(nodes, job))
+    ask, withdrawn = channel._ask, [0]
+
+    def withdraw_in_round_one(asked: Any) -> None:
+        ask(asked)
+        kept = nodes[1].parts.node.database.read(sessions.running)
+        # rounds of messages: the shares of round 1 leave with the twelfth
+        if asked.node == "platform" and kept and kept[0].step == 13 and not withdrawn[0]:
+            withdrawn[0] = nodes[1].command("consent.withdraw", client_id=alliance.resident_id(3)) is not None
+
+    channel._ask = withdraw_in_round_one  # type: ignore[method-assign]
+    with pytest.raises(PartyFailed, match="no longer"):
+        train(nodes, body, channel)
+    assert withdrawn[0]
+    (line,) = nodes[1].command("quota")["score_vectors"]
+    assert line["disclosed"] == 4, "round 1 was shown, and after a failure the whole booking stands"
+    (line,) = nodes[2].command("quota")["score_vectors"]
+    assert line["disclosed"] in (1, 4)
+
+
+def test_who_approves_rounds_is_told_what_they_show(aligned: tuple[list[TestNode], str]) -> None:
+    nodes, match = aligned
+    said = disclosure.sentences("train", plan_body(nodes, match, **ROUNDS), "bank")
+    english = " ".join(en for en, _ in said)
+    assert "up to 2 rounds" in english and "4 of a lifetime budget of 4" in english
+    assert "more than half of the columns of bank, platform" in english
+    capped = plan_body(nodes, match, model="logistic", logistic={"rounds": 2, "plateau_ppm": 0})
+    job = alliance.propose(nodes, "train", capped)
+    assert nodes[1].command("job", job=job)["blocked"]["code"] == "ROUNDS_BEYOND_CAP"
