@@ -1,4 +1,4 @@
-"""Boosted trees end to end: the trees of pooled rows bit for bit, indifferent to restarts, exact about what was shown."""
+"""Boosted trees end to end: those of pooled rows bit for bit, indifferent to restarts, exact about what was shown."""
 
 from typing import Any
 
