@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+LIFT = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,13 +49,14 @@ class System:
     def solution(self, ridge: float) -> Solution:
         """ridge > 0 is λ, on standardised columns.
 
-        Moments that were not shown exactly can make the centred matrix indefinite. Then the penalty is lifted by what
-        its smallest eigenvalue lacks, which keeps the solution unique; `lift` says so.
+        Moments that were not shown exactly can make the centred matrix indefinite. Then the penalty is lifted by
+        LIFT times what its smallest eigenvalue lacks: that says how large the errors of all eigenvalues are, and a
+        penalty no larger than they are would weigh columns by them. `lift` says by how much.
         """
         rows = self.moments.rows
         smallest = float(self.values[0]) if len(self.values) else 0.0
         # within the rounding noise of the largest moment the matrix counts as semi-definite; the penalty makes it so
-        lift = -smallest if smallest < -1e-9 * rows else 0.0
+        lift = -LIFT * smallest if smallest < -1e-9 * rows else 0.0
         answer = self.vectors @ (self.target / (self.values + ridge + lift))
         weights = np.zeros(len(self.moments.owners))
         weights[self.chosen] = answer

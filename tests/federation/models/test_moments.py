@@ -5,7 +5,7 @@ import pytest
 
 from federation import metrics
 from federation.models import logistic
-from federation.models.moments import Moments, from_data, solve
+from federation.models.moments import LIFT, Moments, from_data, solve
 
 DRAW = np.random.default_rng(2)
 VALUES = DRAW.normal(size=(500, 7)) @ (np.eye(7) + 0.3 * DRAW.normal(size=(7, 7))) + 0.2
@@ -47,8 +47,9 @@ def test_indefinite_moments_lift_the_penalty_until_the_solution_is_unique() -> N
     )
     found = solve(broken, set(OWNERS), 1.0)
     assert found.lift > 0
-    centred = (gram - np.outer(whole.sums, whole.sums) / 500) / 4 + found.lift * np.eye(7)
-    assert np.linalg.eigvalsh(centred)[0] == pytest.approx(0.0, abs=1e-6)  # lifted by what was lacking, no more
+    centred = (gram - np.outer(whole.sums, whole.sums) / 500) / 4
+    assert found.lift == pytest.approx(-LIFT * np.linalg.eigvalsh(centred)[0])
+    centred += found.lift * np.eye(7)
     target = whole.target - whole.sums * whole.target_sum / 500
     assert (centred + np.eye(7)) @ found.weights == pytest.approx(target, abs=1e-6)
 
