@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from hub import cli_jobs, cli_report, contribution_report, profile_record, profile_report
+from hub import cli_jobs, cli_models, cli_report, contribution_report, profile_record, profile_report, profile_rounds
 from hub.cli_common import Cli, options
 from hub.profile_record import Profile
 from privacy.printable import printable
@@ -18,6 +18,8 @@ def profile() -> None:
 
 
 profile.add_command(contribution_report.contribution)
+for command in cli_models.COMMANDS:
+    profile.add_command(command)
 
 
 @profile.command("report")
@@ -65,6 +67,8 @@ def _show(cli: Cli, made: Profile, files: list[Path]) -> None:
     cli.table(profile_report.COLUMNS, profile_report.columns(made))
     cli.table(profile_report.RANKS, profile_report.ranks(made))
     cli.table(profile_report.CHANCES, profile_report.chances(made, cli.lang))
+    if made.rounds:
+        cli.table(profile_rounds.COLUMNS, profile_rounds.lines(made.rounds))
     for card in profile_report.shown_in_bands(made):
         cli.table(profile_report.BANDS, profile_report.bands(made, card), title=printable(made.name(card)))
     for note in profile_report.notes(made):

@@ -215,10 +215,24 @@ def _train_disclosure(body: Mapping[str, Any]) -> list[str]:
     ]
     return [
         *(contribution if body.get("contribution") is True else ()),
+        *_rounds_disclosure(body, label, holders),
         f"{label} learns moments of the columns of {holders} with its label, its columns and each other's, "
         f"cells under {body['cell_minimum']} shown as half of it.",
         f"{label} learns rounded shares of scores (multiples of 2^{step}): of the test clients from each of {holders}, "
         "of all aligned clients their sum.",
         f"{holders} learn moments of their own columns with the label and others' columns, and their own weights.",
         "The hub learns the signed figures of the results, sizes and times; it relays sealed messages.",
+    ]
+
+
+def _rounds_disclosure(body: Mapping[str, Any], label: str, holders: str) -> list[str]:
+    """What rounds of refinement show; the plan's check finds options that are none."""
+    options = body.get("logistic")
+    if not isinstance(options, Mapping) or "rounds" not in options:
+        return []
+    step = body["score_step_log2"]
+    return [
+        f"The scorecard is refined in up to {options['rounds']} rounds: in each {label} learns the sum of {holders}'s "
+        f"rounded shares (multiples of 2^{step}) of every train client's score, one score vector of the lifetime "
+        f"budget of {body['score_budget']}; {holders} learn moments of their columns with what is left of the label."
     ]

@@ -10,6 +10,8 @@ from itertools import accumulate
 from typing import Any
 
 from federation.metrics import FIGURES, PPM, Estimate
+from hub import profile_rounds
+from hub.profile_rounds import Rounds
 from hub.run_report import ReportUnreadable
 
 
@@ -63,6 +65,7 @@ class Profile:
     survey_weights: str | None
     effective_rows: int
     bootstrap: int
+    rounds: Rounds | None  # of refinement
     least: tuple[int, int] | None  # rows of a band and rows of each class in it; None: a record before bands
     cards: tuple[Card, ...]  # the label holder alone first, all holders last
 
@@ -112,6 +115,7 @@ def _read(found: Mapping[str, Any]) -> Profile:
         survey_weights=None if weights is None else str(weights),
         effective_rows=int(rules.get("effective_test_rows", record["test_rows"])),
         bootstrap=int(body["bootstrap"]),
+        rounds=profile_rounds.read(record.get("refinement")),
         least=least,
         cards=cards,
     )

@@ -7,7 +7,7 @@ does not hold, or that would describe too few clients, are shown as absent, with
 from collections.abc import Mapping, Sequence
 
 from federation.metrics import Estimate
-from hub import page, plots
+from hub import page, plots, profile_rounds
 from hub.profile_record import Card, Profile
 from hub.run_report import Note
 from privacy.printable import printable
@@ -147,7 +147,8 @@ def notes(profile: Profile) -> tuple[Note, ...]:
                 "等权客户；训练与校准不使用权重：预测概率针对对齐客户，实际比例针对总体。",
             )
         )
-    return (*made, *_calibration(profile), *_absent(profile))
+    rounds = profile_rounds.notes(profile.rounds, profile.label_holder, len(profile.cards) > 2)
+    return (*made, *rounds, *_calibration(profile), *_absent(profile))
 
 
 def _calibration(profile: Profile) -> list[Note]:
@@ -218,6 +219,8 @@ def html(profile: Profile, lang: str) -> str:
         _table(CHANCES, chances(profile, lang), lang),
         *drawn.values(),
     ]
+    if profile.rounds:
+        parts.append(_table(profile_rounds.COLUMNS, profile_rounds.lines(profile.rounds), lang))
     for card in shown_in_bands(profile):
         parts += [page.subtitle(printable(profile.name(card))), _table(BANDS, bands(profile, card), lang)]
     parts += [page.paragraph(printable(note[zh])) for note in notes(profile)]
@@ -235,6 +238,10 @@ def drawings(profile: Profile, lang: str) -> dict[str, str]:
             f"{run}: {title}", {name: one.parts for name, one in rows.items() if one is not None}, "AUC"
         )
     }
+    if profile.rounds:
+        curve = {profile.name(profile.cards[-1])[:LEGEND_CHARACTERS]: list(enumerate(profile.rounds.losses, 1))}
+        words = ("精调", "轮次", "训练对数损失") if zh else ("refinement", "round", "train log loss")
+        made["rounds"] = plots.line_chart(f"{run}: {words[0]}", curve, words[1], words[2])
     points, gains = calibration_points(profile), gain_points(profile)
     if points:
         words = ("校准", "预测概率", "实际比例") if zh else ("calibration", "mean predicted chance", "observed rate")

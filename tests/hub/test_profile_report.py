@@ -9,7 +9,7 @@ import pytest
 
 from federation.metrics import Estimate
 from federation.plan import TrainingPlan
-from hub import profile_record, profile_report
+from hub import profile_record, profile_report, profile_rounds
 from hub.run_report import ReportUnreadable
 from privacy import canonical
 from tests.federation.alliance import body, pump, synthetic
@@ -183,3 +183,47 @@ def test_a_record_that_is_none_is_named_as_unreadable(found: Any, spoil: Any) ->
     spoil(found)
     with pytest.raises(ReportUnreadable):
         profile_record.read(found)
+
+
+# --- rounds of refinement
+
+
+@pytest.fixture(scope="module")
+def refined(job: Any) -> Any:
+    tables, columns = synthetic()
+    proposal = body(columns, model="logistic", logistic={"rounds": 3, "plateau_ppm": 0})
+    record = pump(TrainingPlan.from_body(proposal), tables)["broker"].result().record()
+    made = copy.deepcopy(job) | {"body": proposal}
+    made["documents"][1]["body"]["record"] = canonical.decode(canonical.encode(record))
+    return made
+
+
+def test_the_rounds_are_shown_with_their_losses_and_why_they_ended(refined: Any) -> None:
+    profile = profile_record.read(refined)
+    assert profile.rounds is not None and profile.model == "logistic"
+    lines = profile_rounds.lines(profile.rounds)
+    assert [line[0] for line in lines] == ["1", "2", "3 *"]
+    assert lines[0][2] == "-" and all(line[2].startswith("+") for line in lines[1:])
+    said = " ".join(en for en, _ in profile_report.notes(profile))
+    assert "Refined in 3 rounds" in said and "the approved rounds were used up" in said
+    assert "broker alone is logistic regression on its own columns" in said
+    assert "as moments gave them" in said
+    assert "train log loss" in profile_report.html(profile, "en")
+    assert "rounds" in profile_report.drawings(profile, "zh")
+
+
+def test_a_run_without_rounds_says_nothing_of_them(found: Any) -> None:
+    profile = profile_record.read(found)
+    assert profile.rounds is None
+    assert not any("Refined" in en for en, _ in profile_report.notes(profile))
+    assert "rounds" not in profile_report.drawings(profile, "en")
+
+
+@pytest.mark.parametrize(
+    "change", [{"kept": 0}, {"kept": 9}, {"ended": "never"}, {"losses_ppm": ["x"]}, {"losses_ppm": 3}]
+)
+def test_rounds_that_no_run_writes_are_not_shown(refined: Any, change: dict[str, Any]) -> None:
+    broken = copy.deepcopy(refined)
+    record_of(broken)["refinement"] |= change
+    with pytest.raises(ReportUnreadable):
+        profile_record.read(broken)
