@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from hub import cli_jobs, cli_report, contribution_report, profile_record, profile_report, profile_rounds
+from hub import cli_jobs, cli_models, cli_report, contribution_report, profile_record, profile_report, profile_rounds
 from hub.cli_common import Cli, options
 from hub.profile_record import Profile
 from privacy.printable import printable
@@ -18,6 +18,8 @@ def profile() -> None:
 
 
 profile.add_command(contribution_report.contribution)
+for command in cli_models.COMMANDS:
+    profile.add_command(command)
 
 
 @profile.command("report")
