@@ -18,6 +18,7 @@ from partner_node.consent import ConsentDesk
 from partner_node.contributions import Contributions
 from partner_node.database import Database
 from partner_node.executors import Executor
+from partner_node.explain import Explanations
 from partner_node.horizontal import Horizontal
 from partner_node.labels import Labels
 from partner_node.local import LocalServer
@@ -81,14 +82,13 @@ def build(settings: Settings, *, tap: Tap | None = None, now: Clock = clock, ran
     )
     desk = ConsentDesk(settings=settings, database=node.database, secret=random(32), client_key=own.consent)
     vault = Vault(settings.assets, desk.gate)
-    witness = Witness(node)
-    jobs = Approvals(node)
+    witness, jobs = Witness(node), Approvals(node)
     executor = executors.make(settings.executor)
     matching = Matching(node, jobs, desk, vault, executor)
     results = ResultFiles(node.database, settings.results)
+    releases = Releases(node, results.place)
     plans = Plans(node, Training(node, jobs, desk, vault, results), Horizontal(node, jobs, desk, vault, results))
-    catalogue = Catalogue(node, desk, vault)
-    settlement = Settlement(node, desk.gate)
+    catalogue, settlement = Catalogue(node, desk, vault), Settlement(node, desk.gate)
     jobs.reviews.update({"match": matching.review, "train": plans.review, "agreement": settlement.review})
     jobs.admissions["match"] = matching.admit
     contributions = Contributions(node, results)
@@ -99,7 +99,7 @@ def build(settings: Settings, *, tap: Tap | None = None, now: Clock = clock, ran
         contributions.handlers(),
         witness.handlers(),
         settlement.handlers(),
-        Releases(node, results.place).handlers(),
+        releases.handlers(),
     )
 
     worker: Worker
@@ -129,6 +129,7 @@ def build(settings: Settings, *, tap: Tap | None = None, now: Clock = clock, ran
         catalogue.commands(),
         settlement.commands(),
         contributions.commands(),
+        Explanations(node, desk, vault, results).commands(),
         Labels(node, desk, vault, results).commands(),
         office.commands(),
     )
