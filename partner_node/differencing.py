@@ -24,10 +24,10 @@ PartOf: TypeAlias = Mapping[bytes, int]  # the part each client is in, by its ke
 
 def check(session: Session, plan: TrainingPlan, me: str) -> None:
     """Raises RunsTooAlike, naming an earlier run over some of the same columns whose clients differ by too few."""
-    own = _part_of(session, plan)
-    for earlier in _earlier(session, plan):
-        if not _columns(plan, me) & _columns(earlier, me):
-            continue
+    mine = _columns(plan, me)
+    others = [one for one in _earlier(session, plan) if mine & _columns(one, me) and _division(one) != _division(plan)]
+    own = _part_of(session, plan) if others else {}
+    for earlier in others:
         apart = nearest(own, _part_of(session, earlier))
         if apart is not None and apart < plan.rare_rows:
             raise RunsTooAlike(run=earlier.digest[:16], count=apart, minimum=plan.rare_rows)
@@ -63,6 +63,11 @@ def nearest(own: PartOf, theirs: PartOf) -> int | None:
     outside = shared.sum(axis=0) - inside
     apart = inside[:, there] + np.minimum(inside, outside)[:, :there].sum(axis=1)
     return min(apart[apart > 0].tolist(), default=None)
+
+
+def _division(plan: TrainingPlan) -> tuple[object, ...]:
+    """All that decides which client is in which part: equal ones need no look at the clients."""
+    return plan.alignment, plan.split_salt, plan.test_ppm, plan.train_parts, plan.contribution
 
 
 def _part_of(session: Session, plan: TrainingPlan) -> PartOf:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from operator import mul
 from typing import Any
 
 import numpy as np
@@ -173,6 +174,7 @@ def _compact(text: str) -> str:
 # ISO 7064 MOD 11-2 as in GB 11643-1999: weight of position i is 2^(17-i) mod 11, the check makes the sum 1 mod 11
 _WEIGHTS = tuple(pow(2, 17 - i, 11) for i in range(17))
 _CHECKS = "10X98765432"
+_ZEROS = ord("0") * sum(_WEIGHTS)
 _RESIDENT = re.compile(r"[0-9]{17}[0-9X]")
 _YEARS = range(1800, 2100)
 # the 15-digit form kept these sequence numbers for people born in the nineteenth century
@@ -199,7 +201,7 @@ def _resident_id(text: str) -> bytes:
 
 
 def _check_character(body: str) -> str:
-    return _CHECKS[sum(weight * int(digit) for weight, digit in zip(_WEIGHTS, body, strict=True)) % 11]
+    return _CHECKS[(sum(map(mul, _WEIGHTS, body.encode())) - _ZEROS) % 11]
 
 
 def _is_date(year: int, month: int, day: int) -> bool:

@@ -1,11 +1,16 @@
 """The nearest unions of parts of two runs are found: what moments of one run less those of the other can tell."""
 
+from dataclasses import replace
 from itertools import chain, combinations
+from typing import Any
 
 import numpy as np
 import pytest
 
-from partner_node.differencing import nearest
+from federation.plan import TrainingPlan
+from federation.plan_models import Validation
+from partner_node.differencing import _division, nearest
+from tests.federation.alliance import body
 
 CLIENTS = [b"%04d" % number for number in range(600)]
 ALL = range(len(CLIENTS))
@@ -60,3 +65,27 @@ def test_held_out_rows_are_a_part_like_the_others() -> None:
 def test_runs_over_other_clients_have_nothing_in_common() -> None:
     assert nearest(parts(range(300)), parts(range(300, 600))) == 300
     assert nearest({}, parts(range(10))) is None
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"split_salt": b"\x22" * 16},
+        {"test_ppm": 310_000},
+        {"validation": Validation(folds=3)},
+        {"contribution": True},
+        {"rare_rows": 40},
+        {"minimum_rows": 250},
+        {"bins": 8},
+        {"label_column": "other"},
+    ],
+    ids=["salt", "test rows", "folds", "contribution", "rare rows", "minimum", "bins", "label"],
+)
+def test_plans_of_one_division_have_the_same_parts(changed: dict[str, Any]) -> None:
+    """Their clients are not looked at: whatever moves a client to another part must be in the division."""
+    tokens = [f"{number:032x}" for number in range(300)]
+    plan = TrainingPlan.from_body(body({"broker": ["AGE"], "bank": ["SAVING"]}))
+    other = replace(plan, **changed)
+    here, there = plan.parts(tokens), other.parts(tokens)
+    same = here.keys() == there.keys() and all((here[name] == there[name]).all() for name in here)
+    assert same == (_division(plan) == _division(other))
