@@ -28,6 +28,7 @@ SCHEMA: dict[str, Any] = {
     "valid_until": pa.string(),
     "purpose": pa.string(),
     "consent_until": pa.string(),
+    "reasons": pa.string(),
 }
 
 
@@ -43,15 +44,22 @@ class Matrix:
 
 
 def encode(
-    result: LabelResult, client_ids: Sequence[str], consents: Sequence[str], *, purpose: str, valid_until: str
+    result: LabelResult,
+    client_ids: Sequence[str],
+    consents: Sequence[str],
+    *,
+    reasons: Sequence[str],
+    purpose: str,
+    valid_until: str,
 ) -> bytes:
-    """The file's bytes. `client_ids` and `consents` (until when each holds) stand in the order of the result's tokens.
+    """The file's bytes. `client_ids`, `consents` (until when each holds), `reasons` stand in the order of the tokens.
 
     Columns: client_id, token, score (log-odds), chance (of the label being 1, calibrated), decile (1-10, 10 the
-    highest), model (digest), valid_until, purpose, consent_until. A row is valid no longer than its client's consent.
+    highest), model (digest), valid_until, purpose, consent_until, reasons (JSON text: the label holder's own columns
+    that move the score most). A row is valid no longer than its client's consent.
     """
     matrix = result.matrix
-    assert len(matrix.tokens) == len(client_ids) == len(consents), "one client a token"
+    assert len(matrix.tokens) == len(client_ids) == len(consents) == len(reasons), "one client a token"
     count = len(matrix.tokens)
     columns = {
         "client_id": client_ids,
@@ -63,6 +71,7 @@ def encode(
         "valid_until": [min(valid_until, until) for until in consents],
         "purpose": [purpose] * count,
         "consent_until": consents,
+        "reasons": reasons,
     }
     table = pa.table({name: pa.array(columns[name], kind) for name, kind in SCHEMA.items()})
     out = io.BytesIO()

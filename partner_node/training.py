@@ -23,7 +23,7 @@ from partner_node import (
     approvals,
     contributions,
     differencing,
-    importance,
+    explain_basis,
     label_matrix,
     result_files,
     sessions,
@@ -182,8 +182,8 @@ class Training:
         if isinstance(outcome, LabelResult):
             file = f"label-matrix-{proposal.digest[:16]}.parquet"
             made[file] = self._label_matrix(proposal, plan, outcome, now)
-            if outcome.importance is not None:
-                made[importance.file_name(proposal.digest)] = importance.encode(outcome.importance)
+            if (basis := explain_basis.of_run(outcome, self._read(proposal, plan).table.columns)) is not None:
+                made[explain_basis.file_name(proposal.digest)] = explain_basis.encode(basis)
             if (receipt := contributions.sign(self._node, plan, outcome, now)) is not None:
                 made[contributions.file_name(proposal.digest)] = receipt.encode()
                 body["contribution"] = receipt.to_value()
@@ -198,11 +198,15 @@ class Training:
         return self._desk.snapshot(str(proposal.body["purpose"]), keys, now)
 
     def _label_matrix(self, proposal: Proposal, plan: TrainingPlan, outcome: LabelResult, now: datetime) -> bytes:
-        rows = [row.row_key for row in self._read(proposal, plan).aligned]
+        inputs = self._read(proposal, plan)
+        rows = [row.row_key for row in inputs.aligned]
         clients = self._vault.clients(self._grant(plan, self._columns(plan)), rows, now)
         until = times.to_text(now + timedelta(days=plan.valid_days))
         purpose = str(proposal.body["purpose"])
-        return label_matrix.encode(outcome, clients.client_ids, clients.until, purpose=purpose, valid_until=until)
+        reasons = explain_basis.reasons(outcome, inputs.table.columns)
+        return label_matrix.encode(
+            outcome, clients.client_ids, clients.until, reasons=reasons, purpose=purpose, valid_until=until
+        )
 
     def post(self, proposal: Proposal) -> Post:
         return Post(self._node, proposal.digest, proposal.body, KIND)

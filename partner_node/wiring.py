@@ -18,6 +18,7 @@ from partner_node.consent import ConsentDesk
 from partner_node.contributions import Contributions
 from partner_node.database import Database
 from partner_node.executors import Executor
+from partner_node.explain import Explanations
 from partner_node.horizontal import Horizontal
 from partner_node.labels import Labels
 from partner_node.local import LocalServer
@@ -128,6 +129,7 @@ def build(settings: Settings, *, tap: Tap | None = None, now: Clock = clock, ran
         catalogue.commands(),
         settlement.commands(),
         contributions.commands(),
+        Explanations(node, desk, vault, results).commands(),
         Labels(node, desk, vault, results).commands(),
         office.commands(),
     )

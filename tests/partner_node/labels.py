@@ -96,7 +96,14 @@ def matrix(consents: list[str] | None = None) -> bytes:
     )
     ends = consents or ["2027-01-01T00:00:00+00:00"] * CLIENTS
     ids = [alliance.resident_id(n) for n in numbers]
-    return label_matrix.encode(result, ids, ends, purpose=alliance.PURPOSE, valid_until="2026-12-30T08:00:00+00:00")
+    return label_matrix.encode(
+        result,
+        ids,
+        ends,
+        reasons=["[]"] * CLIENTS,
+        purpose=alliance.PURPOSE,
+        valid_until="2026-12-30T08:00:00+00:00",
+    )
 
 
 def finished(node: TestNode, body: Body, data: bytes | None, *, role: str = "label_holder") -> str:

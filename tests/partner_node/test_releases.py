@@ -229,7 +229,12 @@ def run_of(nodes: list[TestNode], number: int, chances: np.ndarray, **changes: A
     )
     ids = [f"client-{n}" for n in range(count)]
     data = label_matrix.encode(
-        result, ids, ["2027-01-01T00:00:00+00:00"] * count, purpose=PURPOSE, valid_until="2026-12-30T08:00:00+00:00"
+        result,
+        ids,
+        ["2027-01-01T00:00:00+00:00"] * count,
+        reasons=["[]"] * count,
+        purpose=PURPOSE,
+        valid_until="2026-12-30T08:00:00+00:00",
     )
     return labels.finished(nodes[0], labels.plan_body(nodes, nonce=f"{number:032x}", **changes), data)
 

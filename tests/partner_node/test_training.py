@@ -1,5 +1,6 @@
 """Training at the nodes: Flower's ServerApp runs as at the hub, over a channel that asks the nodes directly."""
 
+import json
 import random
 import shutil
 from datetime import timedelta
@@ -155,7 +156,10 @@ def test_a_run_leaves_a_label_matrix_at_the_label_holder_alone(
         "valid_until",
         "purpose",
         "consent_until",
+        "reasons",
     ]
+    for text in matrix["reasons"].to_pylist():
+        assert {one["column"] for one in json.loads(text)} <= {"AGE", "RISK"}  # own columns, never another side's
     assert set(matrix["client_id"].to_pylist()) == {alliance.resident_id(n) for n in range(CLIENTS)}
     assert set(matrix["valid_until"].to_pylist()) == {"2026-10-31T08:00:00+00:00"}
     assert set(matrix["model"].to_pylist()) == {record["model_digest"]}
