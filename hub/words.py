@@ -242,6 +242,9 @@ def statement(state: str, lang: str) -> str:
 
 def phase(name: str, lang: str) -> str:
     """A phase of a run or a match."""
+    base, _, number = name.rpartition(" ")
+    if number.isdecimal() and base in PHASES:  # one of several rounds
+        return f"{PHASES[base][lang == 'zh']} {number}"
     return PHASES.get(name, (name, name))[lang == "zh"]
 
 

@@ -49,6 +49,7 @@ def test_every_state_of_a_statement_has_its_chinese_word(state: str) -> None:
 def test_what_is_no_word_of_ours_stays_what_it_is() -> None:
     assert words.value("TOO_FEW_ROWS", "zh") == "TOO_FEW_ROWS"
     assert words.phase("of a newer node", "zh") == "of a newer node"
+    assert (words.phase("round 3", "en"), words.phase("round 3", "zh")) == ("round 3", "轮次 3")
 
 
 def test_every_state_of_a_partner_has_a_mark() -> None:
