@@ -54,6 +54,8 @@ HEADS = {
     "lines": "行数",
     "log": "日志",
     "log loss": "对数损失",
+    "train log loss": "训练对数损失",
+    "fell by": "下降",
     "log loss alone → joint": "对数损失 本地→联合",
     "masked": "加掩码",
     "mean predicted": "平均预测",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hub import cli_plan, profile_report, proposals, run_report, words
+from hub import cli_plan, profile_report, profile_rounds, proposals, run_report, words
 from hub.cli_common import Cli
 from hub.cli_follow import MARKS
 from hub.run_status import STATES
@@ -32,7 +32,7 @@ def test_every_head_has_its_chinese_word() -> None:
     assert len(found) > 40
     assert [pair for pair in found if pair[1] not in words.HEADS] == []
     of_profiles = (profile_report.COLUMNS, profile_report.RANKS, profile_report.CHANCES, profile_report.BANDS)
-    for names in (run_report.FIGURES, run_report.COUNTS, run_report.TROUBLES, *of_profiles):
+    for names in (run_report.FIGURES, run_report.COUNTS, run_report.TROUBLES, profile_rounds.COLUMNS, *of_profiles):
         assert set(names) <= set(words.HEADS)
 
 
