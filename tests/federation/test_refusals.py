@@ -41,15 +41,15 @@ PLAN = TrainingPlan.from_body(body(COLUMNS))
 Content = dict[str, Any]
 
 
-def altered(kind: str, sender: str, change: Callable[[Content, str], Content]) -> Tamper:
+def altered(kind: str, sender: str, change: Callable[[Content, str], Content], run: str = PLAN.digest) -> Tamper:
     """Replace the content of one sender's messages of a kind; change(content, recipient) gives the new one."""
 
     def tamper(found: str, out: Outgoing) -> Outgoing:
-        is_kind, content = decode(found, PLAN.digest, out.message)
+        is_kind, content = decode(found, run, out.message)
         if (is_kind, found) != (kind, sender):
             return out
         changed = change(dict(content), out.recipient)
-        return Outgoing(recipient=out.recipient, message=encode(PLAN.digest, kind, changed))
+        return Outgoing(recipient=out.recipient, message=encode(run, kind, changed))
 
     return tamper
 

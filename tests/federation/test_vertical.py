@@ -29,10 +29,19 @@ def label_result(parties: dict[str, LabelHolder | FeatureHolder]) -> LabelResult
 
 
 def pooled(plan: TrainingPlan, tables: Tables) -> dict[str, Prepared]:
-    train = ~plan.test_mask(tables["broker"].tokens)
+    tokens = tables["broker"].tokens
+    train, parts = ~plan.test_mask(tokens), plan.parts(tokens)
     return {
-        partner: features.prepare(tables[partner].columns, plan.party(partner).columns, train, plan.rare_rows)
-        for partner in (plan.label_holder, *plan.holders)
+        brings.partner: features.prepare(
+            tables[brings.partner].columns,
+            brings.columns,
+            train,
+            plan.rare_rows,
+            parts,
+            binned=brings.binned,
+            bins=plan.bins,
+        )
+        for brings in map(plan.party, (plan.label_holder, *plan.holders))
     }
 
 
@@ -46,11 +55,12 @@ def compare_with_pooled(plan: TrainingPlan, tables: Tables, result: LabelResult)
     owners = tuple(partner for partner, part in parts.items() for _ in part.names)
     whole = moments.from_data(values[~test], label[~test], owners)
     gaps = {}
+    ridge = (result.validation.ridge_milli if result.validation else plan.ridge_milli) / 1000
     for variant in result.variants:
         parties = {plan.label_holder, *variant.holders}
         chosen = [owner in parties for owner in owners]
-        same = moments.solve(whole, parties, plan.ridge_milli / 1000)
-        peer = logistic.fit(values[~test][:, chosen], label[~test], 1000 / plan.ridge_milli)
+        same = moments.solve(whole, parties, ridge)
+        peer = logistic.fit(values[~test][:, chosen], label[~test], 1 / ridge)
         ours = variant.measures.auc.value_ppm / 1e6
         gaps["+".join(variant.holders)] = (
             ours - metrics.auc(label[test], values[test] @ same.weights + same.intercept),
