@@ -66,6 +66,10 @@ MEANINGS = {  # in the order in which they are shown
     "attempts": ("at a round, before the run rests", "每轮尝试次数，用尽后暂停"),
     "prepare_rounds": ("for which keys are dealt ahead", "预先分发密钥的轮数"),
     "survey_weights": ("column of weights that measures are taken with", "计算度量所用的抽样权重列"),
+    "fairness": (
+        "limits to gaps between groups of test clients: above them no release",
+        "测试客户群体差距的限值：超出则不发布",
+    ),
     "valid_days": ("how long results may be used", "结果有效天数"),
     "expires": ("nothing runs after it", "此后不再执行"),
     "nonce": ("makes this proposal one of its own", "使本提案唯一的随机数"),

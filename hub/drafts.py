@@ -215,6 +215,7 @@ def _train_disclosure(body: Mapping[str, Any]) -> list[str]:
     ]
     return [
         *(contribution if body.get("contribution") is True else ()),
+        *_fairness_disclosure(body, label),
         *_rounds_disclosure(body, label, holders),
         f"{label} learns moments of the columns of {holders} with its label, its columns and each other's, "
         f"cells under {body['cell_minimum']} shown as half of it.",
@@ -222,6 +223,17 @@ def _train_disclosure(body: Mapping[str, Any]) -> list[str]:
         "of all aligned clients their sum.",
         f"{holders} learn moments of their own columns with the label and others' columns, and their own weights.",
         "The hub learns the signed figures of the results, sizes and times; it relays sealed messages.",
+    ]
+
+
+def _fairness_disclosure(body: Mapping[str, Any], label: str) -> list[str]:
+    """What gaps between groups show; the plan's check finds limits that are none."""
+    limits = body.get("fairness")
+    if not isinstance(limits, Mapping) or "groups" not in limits:
+        return []
+    return [
+        f"{label} measures gaps between groups of test clients by its columns {', '.join(map(str, limits['groups']))}; "
+        f"all parties and the hub learn the figures of groups of at least {limits.get('group_rows')} clients.",
     ]
 
 

@@ -11,7 +11,7 @@ from ecowire.documents import Body
 from federation import bands
 from federation.plan import TrainingPlan, read
 from federation.plan_horizontal import HorizontalPlan
-from federation.plan_models import Logistic
+from federation.plan_models import Fairness, Logistic
 from partner_node import disclosure_horizontal
 from privacy.psi import learns
 from privacy.psi.job import MatchJob
@@ -85,11 +85,24 @@ def of_training(body: Mapping[str, Any], me: str) -> list[Pair]:
                 f"{label} 以字段 {weights} 中的抽样权重计算度量",
             )
         )
+    if plan.fairness:
+        said.append(_fairness(plan, plan.fairness))
     if plan.contribution:
         said.append(_contribution(plan))
     if plan.logistic:
         said += _rounds(plan, plan.logistic)
     return said
+
+
+def _fairness(plan: TrainingPlan, limits: Fairness) -> Pair:
+    label, columns, least = plan.label_holder, ", ".join(limits.groups), bands.CLASS_ROWS_MIN
+    return (
+        f"{label} measures gaps between groups of test clients by its columns {columns}; all parties and the hub learn "
+        f"the figures of groups of at least {limits.group_rows} clients, {least} of each class; a model above the "
+        "limits is not released",
+        f"{label} 按字段 {columns} 度量测试客户各群体之间的差距；各方与枢纽获知至少 {limits.group_rows} 名客户"
+        f"（各类别至少 {least} 名）的群体指标；超出限值的模型不予发布",
+    )
 
 
 def _rounds(plan: TrainingPlan, options: Logistic) -> list[Pair]:

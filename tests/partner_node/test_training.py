@@ -28,7 +28,7 @@ from tests.partner_node.relay import DirectChannel, MatchRelay
 pytestmark = pytest.mark.slow_flow  # among the longest: they run with the flows
 
 CLIENTS = 700
-COLUMNS = {"broker": ("AGE", "RISK", "WGT", "Y"), "bank": ("SAVING", "INCOME"), "platform": ("SPEND", "TRAVEL")}
+COLUMNS = {"broker": ("SEX", "AGE", "RISK", "WGT", "Y"), "bank": ("SAVING", "INCOME"), "platform": ("SPEND", "TRAVEL")}
 
 
 def table(partner: str) -> str:
@@ -41,6 +41,7 @@ def table(partner: str) -> str:
         values = [round(taste + noise.gauss(0, 1.5), 4) for _ in COLUMNS[partner]]
         cells = [str(value) for value in values]
         if partner == "broker":
+            cells[0] = "F" if n % 2 else "M"
             cells[-2] = str(round(source.uniform(0.5, 3.0), 4))
             cells[-1] = str(int(taste + source.gauss(0, 0.7) > 0))
         rows.append(",".join([alliance.resident_id(n), *cells]))
@@ -89,7 +90,7 @@ def plan_body(nodes: list[TestNode], match: str, **changes: Any) -> Body:
                 "role": "label_holder" if label_holder else "feature_holder",
                 "asset": "clients",
                 "id_column": "client_id",
-                "columns": [name for name in COLUMNS[node.partner] if name not in ("Y", "WGT")],
+                "columns": [name for name in COLUMNS[node.partner] if name not in ("Y", "WGT", "SEX")],
                 **{name: card[name] for name in ("signing", "sealing", "chain")},
             }
         )
@@ -179,6 +180,28 @@ def test_survey_weights_are_read_under_the_grant_and_told_to_who_approves(
     assert any("at least 50 of them, 5 of each class" in en for en, _ in said)
     with pytest.raises(ColumnNotOffered, match="NONE"):
         run(nodes, plan_body(nodes, match, survey_weights="NONE", nonce="01" * 16))
+
+
+LIMITS = {"groups": ["SEX"], "selection_gap_ppm": 400_000, "true_positive_gap_ppm": 400_000, "group_rows": 50}
+
+
+def test_groups_may_be_text_and_every_result_says_on_what_consents_it_rests(
+    aligned: tuple[list[TestNode], str],
+) -> None:
+    nodes, match = aligned
+    body = plan_body(nodes, match, fairness=LIMITS)
+    _, results = run(nodes, body)
+    record = results["broker"]["body"]["record"]
+    (attribute,) = record["fairness"]["attributes"]
+    assert {group["value"] for group in attribute["groups"]} == {"F", "M"}
+    assert sum(group["rows"] for group in attribute["groups"]) == record["test_rows"]
+    consents = {name: result["body"]["consents"] for name, result in results.items()}
+    assert {one["clients"] for one in consents.values()} == {CLIENTS}
+    assert len({one["digest"] for one in consents.values()}) == len(nodes)  # each under its own key
+    said = disclosure.sentences("train", body, "bank")
+    assert any("by its columns SEX" in en and "50 clients, 5 of each class" in en for en, _ in said)
+    with pytest.raises(ColumnNotOffered, match="NONE"):
+        run(nodes, plan_body(nodes, match, fairness={**LIMITS, "groups": ["NONE"]}, nonce="01" * 16))
 
 
 def test_nothing_of_a_run_is_kept_but_its_result(aligned: tuple[list[TestNode], str]) -> None:
