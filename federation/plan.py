@@ -16,7 +16,7 @@ from federation import plan_fields, plan_models
 from federation.errors import HiddenAlignmentRefused, PlanInvalid
 from federation.plan_fields import COLUMNS_MAX, PARTNERS_MAX, ROWS_MAX
 from federation.plan_horizontal import SHAPE, HorizontalPlan
-from federation.plan_models import Fairness, Logistic, Trees, Validation
+from federation.plan_models import Fairness, Logistic, Scoring, Trees, Validation
 from privacy import canonical
 from privacy.errors import Failure
 from privacy.ids import Digest, PartnerId, parse_client_token, parse_digest
@@ -34,7 +34,7 @@ _INTEGERS = {  # field: (least, most). The floors are rules, not tastes: below t
 }
 _REQUIRED = {"parties", "purpose", "expires", "nonce", "disclosure", "alignment", "model", "label", "split_salt"}
 _OPTIONAL = {"kind", "version", "title", "alignment_mode", "survey_weights"}
-_MODEL_OPTIONS = {"bins", "validation", "logistic", "trees", "contribution", "fairness"}
+_MODEL_OPTIONS = {"bins", "validation", "logistic", "trees", "contribution", "fairness", "scoring"}
 _PARTY_REQUIRED = {"partner", "role", "asset", "columns", "id_column"}
 _PARTY_OPTIONAL = {"signing", "sealing", "chain", "name", "id_type", "binned"}
 LABEL_HOLDER, FEATURE_HOLDER = "label_holder", "feature_holder"
@@ -81,6 +81,7 @@ class TrainingPlan:
     trees: Trees | None = None
     contribution: bool = False  # each feature holder's part in the held-out gain is measured
     fairness: Fairness | None = None
+    scoring: Scoring | None = None  # of single clients, after the run
 
     @property
     def label_holder(self) -> PartnerId:
@@ -209,6 +210,7 @@ class TrainingPlan:
             trees=trees,
             contribution=_contribution(body, parties, model),
             fairness=_fairness(body, parties, label_column, survey_weights),
+            scoring=plan_models.read_scoring(body["scoring"], model) if "scoring" in body else None,
             **numbers,
         )
 

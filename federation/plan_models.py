@@ -34,6 +34,7 @@ _TREES = {
     "columns_ppm": (100_000, 1_000_000),
     "patience": (0, 50),
 }
+_SCORING = {"clients_per_day": (1, 100_000)}
 _LIMITS = {"selection_gap_ppm": (0, 1_000_000), "true_positive_gap_ppm": (0, 1_000_000), "group_rows": (20, 1_000_000)}
 
 
@@ -82,6 +83,13 @@ class Fairness:
     group_rows: int  # test rows below which a group is not shown
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scoring:
+    """After the run the label holder may ask for the score of one client at a time, by the columns as they are then."""
+
+    clients_per_day: int  # different clients, or new shares of one, that a feature holder answers for in a day (UTC)
+
+
 def read_validation(value: Any) -> Validation:
     found = plan_fields.fields(value, set(_VALIDATION), {"ridge_path_milli"}, "validation")
     return Validation(
@@ -98,6 +106,13 @@ def read_logistic(value: Any) -> Logistic:
 
 def read_trees(value: Any) -> Trees:
     return Trees(**_numbers(value, _TREES, TREES))
+
+
+def read_scoring(value: Any, model: str) -> Scoring:
+    """Raises PlanInvalid, also for trees: which way a client goes at each split would be known, not one rounded sum."""
+    if model == TREES:
+        raise PlanInvalid(field="scoring", why="single clients are scored by scorecards, not by trees")
+    return Scoring(**_numbers(value, _SCORING, "scoring"))
 
 
 def read_fairness(value: Any, taken: Collection[str]) -> Fairness:

@@ -29,6 +29,20 @@ def test_a_valid_body_becomes_a_plan() -> None:
     assert TrainingPlan.from_body(body(COLUMNS, survey_weights="WGT")).survey_weights == "WGT"
 
 
+def test_single_clients_are_scored_only_where_the_plan_says_how_many() -> None:
+    assert TrainingPlan.from_body(body(COLUMNS)).scoring is None
+    found = TrainingPlan.from_body(body(COLUMNS, scoring={"clients_per_day": 40})).scoring
+    assert found is not None and found.clients_per_day == 40
+
+
+def test_trees_score_no_single_client() -> None:
+    bounds = dict(trees=8, depth=3, rate_milli=200, leaf_rows=50, sample_ppm=800_000, columns_ppm=1_000_000, patience=0)
+    grown = {"model": "trees", "trees": bounds, "bins": 16}
+    assert TrainingPlan.from_body(body(COLUMNS, **grown)).trees is not None
+    with pytest.raises(PlanInvalid, match="not by trees"):
+        TrainingPlan.from_body(body(COLUMNS, **grown, scoring={"clients_per_day": 1}))
+
+
 def test_one_holder_alone_is_also_all_of_them() -> None:
     plan = TrainingPlan.from_body(body({"broker": ["age"], "bank": ["income"]}))
     assert plan.variants() == ((), ("bank",))
@@ -43,6 +57,10 @@ BAD: dict[str, tuple[str, dict[str, Any]]] = {
     "a later version": ("version", {"version": 2}),
     "a version that is a truth value": ("version", {"version": True}),
     "an unknown field": ("body", {"round_limit": 3}),
+    "scoring without its bound": ("scoring", {"scoring": {}}),
+    "scoring of nobody": ("clients_per_day", {"scoring": {"clients_per_day": 0}}),
+    "scoring of everybody": ("clients_per_day", {"scoring": {"clients_per_day": 100_001}}),
+    "scoring by more than a bound": ("scoring", {"scoring": {"clients_per_day": 1, "free": True}}),
     "a fraction": ("body", {"title": 0.5}),
     "a purpose that is not text": ("purpose", {"purpose": 7}),
     "no disclosure": ("disclosure", {"disclosure": []}),
