@@ -3,15 +3,17 @@
 import numpy as np
 import pytest
 
-from federation import explain
+from federation import contribution, explain, features
 from federation import plan as plans
+from federation.contribution import Contribution
 from federation.errors import PlanInvalid
 from federation.models import moments
 from federation.plan import TrainingPlan
 from federation.vertical import LabelResult
-from tests.federation.alliance import body, pump, synthetic
+from tests.federation.alliance import body, households, pump, synthetic
 from tests.federation.test_contribution import measured
 from tests.federation.test_vertical import label_result, pooled
+from tests.support.shared_data import data_folder
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +91,29 @@ def test_the_contribution_of_more_than_five_holders_is_refused() -> None:
     TrainingPlan.from_body(body(columns))
     with pytest.raises(PlanInvalid, match="contribution"):
         TrainingPlan.from_body(body(columns, contribution=True))
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("label", ["y_direct", "y_direct100k"])
+def test_real_households_through_the_protocol(label: str) -> None:
+    """Every client held out once: both partners add, and by nearly the weights that pooled rows give."""
+    tables, columns = households(data_folder("scf2022"), label)
+    plan = TrainingPlan.from_body(body(columns, contribution=True, validation={"folds": 4}))
+    made = label_result(pump(plan, tables)).contribution
+    assert made is not None
+    assert made.rows == len(tables["broker"].tokens)
+    rows = plan.parts(tables["broker"].tokens)
+    line, test = (plan.label_holder, *plan.holders), plan.test_mask(tables["broker"].tokens)
+    ready = {p: features.prepare(tables[p].columns, plan.party(p).columns, ~test, plan.rare_rows, rows) for p in line}
+    values = np.hstack([ready[p].scaled for p in line])
+    owners = tuple(p for p in line for _ in ready[p].names)
+    assert tables["broker"].label is not None
+    found = {name: moments.from_data(values[r], tables["broker"].label[r] == 1, owners) for name, r in rows.items()}
+    parts = contribution.measure(
+        [found[name] for name in plan.train_parts], found["held"], "broker", plan.holders, plan.ridge_milli / 1000
+    )
+    expected = Contribution(label_holder="broker", holders=plan.holders, parts=parts, key=made.key)
+    assert made.weights_ppm is not None and expected.weights_ppm is not None
+    for name, weight in expected.weights_ppm.items():
+        assert made.weights_ppm[name] == pytest.approx(weight, abs=5_000)  # small cells are not shown exactly
+        assert 3_000 < made.shapley[name] < 30_000  # of an error near 150,000
