@@ -55,6 +55,7 @@ HEADS = {
     "log": "日志",
     "log loss": "对数损失",
     "train log loss": "训练对数损失",
+    "round": "轮次",
     "fell by": "下降",
     "log loss alone → joint": "对数损失 本地→联合",
     "masked": "加掩码",
