@@ -70,6 +70,10 @@ MEANINGS = {  # in the order in which they are shown
         "limits to gaps between groups of test clients: above them no release",
         "测试客户群体差距的限值：超出则不发布",
     ),
+    "scoring": (
+        "single clients that may be scored a day after the run, while its results are valid",
+        "训练后、结果有效期内每日可逐一评分的客户数",
+    ),
     "valid_days": ("how long results may be used", "结果有效天数"),
     "expires": ("nothing runs after it", "此后不再执行"),
     "nonce": ("makes this proposal one of its own", "使本提案唯一的随机数"),

@@ -217,6 +217,7 @@ def _train_disclosure(body: Mapping[str, Any]) -> list[str]:
         *(contribution if body.get("contribution") is True else ()),
         *_fairness_disclosure(body, label),
         *_rounds_disclosure(body, label, holders),
+        *_scoring_disclosure(body, label, holders),
         f"{label} learns moments of the columns of {holders} with its label, its columns and each other's, "
         f"cells under {body['cell_minimum']} shown as half of it.",
         f"{label} learns rounded shares of scores (multiples of 2^{step}): of the test clients from each of {holders}, "
@@ -234,6 +235,19 @@ def _fairness_disclosure(body: Mapping[str, Any], label: str) -> list[str]:
     return [
         f"{label} measures gaps between groups of test clients by its columns {', '.join(map(str, limits['groups']))}; "
         f"all parties and the hub learn the figures of groups of at least {limits.get('group_rows')} clients.",
+    ]
+
+
+def _scoring_disclosure(body: Mapping[str, Any], label: str, holders: str) -> list[str]:
+    """What scores of single clients show; the plan's check finds limits that are none."""
+    limits = body.get("scoring")
+    if not isinstance(limits, Mapping) or "clients_per_day" not in limits:
+        return []
+    return [
+        f"For {body['valid_days']} days after the run {label} may ask for the score of single clients by the columns "
+        f"as they are then, and learns the sum of {holders}'s rounded shares (multiples of "
+        f"2^{body['score_step_log2']}), for at most {limits['clients_per_day']} clients a day while their consent "
+        f"holds; {holders} learn which client was asked for and when, the hub that one was."
     ]
 
 

@@ -11,7 +11,7 @@ from ecowire.documents import Body
 from federation import bands
 from federation.plan import TrainingPlan, read
 from federation.plan_horizontal import HorizontalPlan
-from federation.plan_models import Fairness, Logistic
+from federation.plan_models import Fairness, Logistic, Scoring
 from partner_node import disclosure_horizontal
 from privacy.psi import learns
 from privacy.psi.job import MatchJob
@@ -91,7 +91,23 @@ def of_training(body: Mapping[str, Any], me: str) -> list[Pair]:
         said.append(_contribution(plan))
     if plan.logistic:
         said += _rounds(plan, plan.logistic)
+    if plan.scoring:
+        said.append(_scoring(plan, plan.scoring))
     return said
+
+
+def _scoring(plan: TrainingPlan, limits: Scoring) -> Pair:
+    label, holders, step = plan.label_holder, ", ".join(plan.holders), f"2^{plan.score_step_log2}"
+    days, most = plan.valid_days, limits.clients_per_day
+    return (
+        f"for {days} days after the run {label} may ask for the score of single clients of the alignment by the "
+        f"columns as they are then, and learns the sum of the shares of {holders} (of one holder: its own) in steps of "
+        f"{step} log-odds; each answers for at most {most} clients a day, only while the client's consent holds there, "
+        "and learns which client was asked for and when; the hub learns that one was",
+        f"训练完成后 {days} 天内，{label} 可按届时的字段值逐一查询对齐客户的评分，获知 {holders} 的合计份额"
+        f"（仅一方时即其自身份额，步长 {step} 对数几率）；各方每日至多应答 {most} 名客户，且仅在该客户的同意有效时；"
+        "各方获知查询的是哪位客户及时间，枢纽获知发生过查询",
+    )
 
 
 def _fairness(plan: TrainingPlan, limits: Fairness) -> Pair:

@@ -36,7 +36,8 @@ def test_single_clients_are_scored_only_where_the_plan_says_how_many() -> None:
 
 
 def test_trees_score_no_single_client() -> None:
-    bounds = dict(trees=8, depth=3, rate_milli=200, leaf_rows=50, sample_ppm=800_000, columns_ppm=1_000_000, patience=0)
+    bounds = {"trees": 8, "depth": 3, "rate_milli": 200, "leaf_rows": 50, "patience": 0}
+    bounds |= {"sample_ppm": 800_000, "columns_ppm": 1_000_000}
     grown = {"model": "trees", "trees": bounds, "bins": 16}
     assert TrainingPlan.from_body(body(COLUMNS, **grown)).trees is not None
     with pytest.raises(PlanInvalid, match="not by trees"):
