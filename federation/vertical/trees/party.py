@@ -1,8 +1,9 @@
 """What both roles share where trees are grown: the seed of any vertical run, and the links from L to each holder.
 
 L encrypts derivatives under keys of their own for each holder, and where a holder has more bins than one key may answer
-for, its columns are divided over two links with keys of their own. Hints are made once; a level of all nodes is one
-message on every link.
+for, its columns are divided over up to three links with keys of their own. Rings are kept at DEGREE_MAX: a larger one
+answers for more columns, and its hint is twice as long for each of them. Hints are made once; a level of all nodes is
+one message.
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,8 @@ from privacy.linear.errors import ParametersImpossible
 from privacy.linear.parameters import COLUMNS_MAX
 from privacy.packing import Packed
 
-LINKS_MAX = 2  # of one holder
+LINKS_MAX = 3  # of one holder
+DEGREE_MAX = 8192
 
 
 class TreeParty(Party):
@@ -67,7 +69,7 @@ def vectors_of(plan: TrainingPlan) -> int:
 
 
 def room(plan: TrainingPlan, rows: int) -> int:
-    """Bin columns a holder's links have room for. Raises PlanInvalid where the rows are too many for packed sums."""
+    """Matrix columns a holder's links have room for. Raises PlanInvalid, ParametersImpossible: too many rows."""
     return LINKS_MAX * _link_columns(rows, vectors_of(plan))
 
 
@@ -79,16 +81,19 @@ def widths(plan: TrainingPlan, rows: int, columns: int) -> tuple[int, ...]:
 
 @cache
 def _link_columns(rows: int, vectors: int) -> int:
-    """The most columns one link's parameters allow. Raises ParametersImpossible where not even one fits."""
+    """The most columns one link answers for. Raises ParametersImpossible where not even one is possible."""
     largest = Packing.of(rows).largest
-    for columns in range(COLUMNS_MAX, 1, -1):
+
+    def fits(columns: int) -> bool:
         try:
-            linear.parameters(rows, columns, 1, largest, messages=vectors)
+            return linear.parameters(rows, columns, 1, largest, messages=vectors).degree <= DEGREE_MAX
         except ParametersImpossible:
-            continue
-        return columns
-    linear.parameters(rows, 1, 1, largest, messages=vectors)
-    return 1
+            return False
+
+    found = next((columns for columns in range(COLUMNS_MAX, 0, -1) if fits(columns)), 0)
+    if not found:
+        raise ParametersImpossible(why=f"no ring of degree {DEGREE_MAX} holds derivatives of {rows} rows")
+    return found
 
 
 def parts_of(reader: Reader, links: int) -> list[bytes]:
