@@ -19,7 +19,7 @@ PERCENTILES = (2.5, 97.5)
 BINS = 512  # of a histogram of scores
 SCORE_MAX = 12.0  # log-odds: a chance of 6 in a million
 FIGURES = ("auc", "average_precision", "top_decile_precision", "log_loss", "brier")
-LOSSES = ("log_loss", "brier")  # lower is better
+LOSSES = ("log_loss", "brier")  # the last of them; lower is better
 PPM = 1_000_000
 TOP = 0.1  # the share of clients that a campaign would call first
 
@@ -117,16 +117,19 @@ def compare(
     seed: bytes,
     *,
     log_odds: Mapping[str, Floats] | None = None,
+    base_log_odds: Mapping[str, Floats] | None = None,
     weights: Floats | None = None,
 ) -> dict[str, Measures]:
     """Measures of every variant and their uplift over `base`, all on the same rows and the same resamples.
 
     label: (rows,), both classes; scores: (rows,) each, for the measures of rank; log_odds: (rows,) each, calibrated,
-    for the losses, the scores themselves by default; weights: (rows,), at least 0, both classes above. Replicates that
-    drew one class only are left out of the intervals.
+    for the losses, the scores themselves by default; base_log_odds: the base's that a variant's losses are compared
+    with, by variant, by default its own; weights: (rows,), at least 0, both classes above. Replicates that drew one
+    class only are left out of the intervals.
     """
     calibrated = scores if log_odds is None else log_odds
-    ready = {name: _Variant(label, score, calibrated[name]) for name, score in scores.items()}
+    against = dict.fromkeys(scores, calibrated[base]) if base_log_odds is None else base_log_odds
+    ready = {name: _Variant(label, score, calibrated[name], against[name]) for name, score in scores.items()}
     own = np.ones((len(label), 1)) if weights is None else weights[:, None]
     point = {name: variant.measure(own)[:, 0] for name, variant in ready.items()}
     drawn: dict[str, list[Floats]] = {name: [] for name in ready}
@@ -141,14 +144,16 @@ def compare(
 
 
 def _measures(point: Floats, spread: Floats, base_point: Floats, base_spread: Floats) -> Measures:
-    """point: (figures,); spread: (figures, replicates)."""
+    """point: (figures, then the base's losses); spread: the same by replicates; of the base only ranks are taken."""
     found = {}
     for row, name in enumerate(FIGURES):
-        better = -1 if name in LOSSES else 1
         found[name] = _estimate(point[row], spread[row])
-        found[f"{name}_uplift"] = _estimate(
-            better * (point[row] - base_point[row]), better * (spread[row] - base_spread[row])
-        )
+        if name in LOSSES:
+            beside = row + len(LOSSES)
+            by, drawn = point[beside] - point[row], spread[beside] - spread[row]
+        else:
+            by, drawn = point[row] - base_point[row], spread[row] - base_spread[row]
+        found[f"{name}_uplift"] = _estimate(by, drawn)
     return Measures(**found)
 
 
@@ -183,45 +188,53 @@ def _figure(row: int, label: NDArray[np.bool_], score: Floats, weights: Floats |
 class _Variant:
     """One variant's scores and losses; each resample then costs a few sums over its row weights."""
 
-    def __init__(self, label: NDArray[np.bool_], score: Floats, log_odds: Floats) -> None:
+    def __init__(self, label: NDArray[np.bool_], score: Floats, log_odds: Floats, base_log_odds: Floats) -> None:
         self._ranked = _Ranked(label, score)
-        self._losses = np.stack([_log_losses(label, log_odds), _squares(label, log_odds)])
+        both = (log_odds, base_log_odds)
+        self._losses = np.stack([loss(label, odds) for odds in both for loss in (_log_losses, _squares)])
 
     def measure(self, weights: Floats) -> Floats:
-        """(FIGURES, replicates) under row weights (rows, replicates)."""
+        """(FIGURES, then the base's LOSSES; replicates) under row weights (rows, replicates)."""
         return np.vstack([self._ranked.measure(weights), self._losses @ weights / weights.sum(axis=0)])
 
 
 class _Ranked:
-    """A score sorted once; each resample then costs two cumulative sums over its row weights."""
+    """A score sorted once; each resample then costs one cumulative sum over its row weights, and a few over those
+    distinct scores that a positive has.
+    """
 
     def __init__(self, label: NDArray[np.bool_], score: Floats) -> None:
         if label.shape != score.shape or label.ndim != 1 or not np.isfinite(score).all():
             raise AssertionError("labels and scores are vectors of one length, all finite")
         self._order = np.argsort(score, kind="stable")
-        ordered = score[self._order]
-        self._starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])  # one group per distinct score
-        self._label = label[self._order].astype(np.float64)
+        ordered, positive = score[self._order], label[self._order]
+        begins = np.r_[True, ordered[1:] != ordered[:-1]]  # one group per distinct score
+        self._starts = np.flatnonzero(begins) if not begins.all() else None
+        self._positives = self._order[positive]
+        group = (np.cumsum(begins) - 1)[positive]
+        self._first = np.flatnonzero(np.r_[True, group[1:] != group[:-1]])  # of the positives of each such group
+        self._group = group[self._first]
 
     def measure(self, weights: Floats) -> Floats:
         """(3, replicates): AUC, average precision, top-decile precision under row weights (rows, replicates)."""
         ordered = weights[self._order]
-        positive = np.add.reduceat(ordered * self._label[:, None], self._starts, axis=0)
-        everyone = np.add.reduceat(ordered, self._starts, axis=0)
-        below, up_to = np.cumsum(everyone - positive, axis=0), np.cumsum(positive, axis=0)
-        total, negatives = up_to[-1], below[-1]
-        wins = (positive * (below - (everyone - positive) / 2)).sum(axis=0)
+        groups = ordered if self._starts is None else np.add.reduceat(ordered, self._starts, axis=0)
+        sums = np.cumsum(groups, axis=0)
+        everyone, until, rows = groups[self._group], sums[self._group], sums[-1]
+        positive = np.add.reduceat(weights[self._positives], self._first, axis=0)
+        up_to = np.cumsum(positive, axis=0)
+        total = up_to[-1]
+        wins = (positive * (until - up_to - (everyone - positive) / 2)).sum(axis=0)
         # from each distinct score upwards: positives found among all who are there
-        found = total - up_to + positive
-        there = found + negatives - below + (everyone - positive)
+        found, there = total - up_to + positive, rows - until + everyone
         precision = np.divide(found, there, out=np.zeros_like(found), where=there > 0)
         # of each group of equal scores, what still finds room in the top tenth
-        tenth = TOP * (total + negatives)
+        tenth = TOP * rows
         taken = np.clip(tenth - (there - everyone), 0.0, everyone)
         part = np.divide(taken, everyone, out=np.zeros_like(taken), where=everyone > 0)
         return np.stack(
             [
-                wins / (total * negatives),
+                wins / (total * (rows - total)),
                 (positive * precision).sum(axis=0) / total,
                 (positive * part).sum(axis=0) / tenth,
             ]

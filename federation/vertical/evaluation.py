@@ -74,22 +74,20 @@ def evaluate(
     base_calibrations: the base variant's, by method. A variant's uplift in log-loss and Brier score is over the base
     calibrated by the variant's own method, so that it is never the difference of two methods.
     """
-    made = {}
-    for method in {one.method for one in calibrations.values()}:
-        own = {base: base_calibrations[method]} | {n: c for n, c in calibrations.items() if c.method == method}
-        log_odds = {name: one.log_odds(scores[name]) for name, one in own.items()}
-        measured = metrics.compare(
-            held.label,
-            {name: scores[name] for name in own},
-            base,
-            held.bootstrap,
-            held.seed,
-            log_odds=log_odds,
-            weights=held.weights,
-        )
-        for name in own:
-            if calibrations[name].method == method:
-                made[name] = _evaluation(held, scores[name], log_odds[name], measured[name], calibrations[name])
+    log_odds = {name: one.log_odds(scores[name]) for name, one in calibrations.items()}
+    measured = metrics.compare(
+        held.label,
+        {name: scores[name] for name in calibrations},
+        base,
+        held.bootstrap,
+        held.seed,
+        log_odds=log_odds,
+        base_log_odds={n: base_calibrations[c.method].log_odds(scores[base]) for n, c in calibrations.items()},
+        weights=held.weights,
+    )
+    made = {
+        name: _evaluation(held, scores[name], log_odds[name], measured[name], one) for name, one in calibrations.items()
+    }
     shown = bands.top_is_shown(held.label, scores[base], held.weights, held.minimum)
     return made if shown else {name: _without_top_uplift(one) for name, one in made.items()}
 
