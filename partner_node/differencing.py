@@ -7,6 +7,9 @@ a union of parts of an earlier run exactly, or differ from all of them by at lea
 is all that two runs can tell: whatever is added and subtracted with other factors is such a difference at each level.
 Sets of three and more runs whose sums and differences single a client out are not found (docs/threat-model.md,
 section 3).
+
+Over the same clients a column must be cut into bins in the same way: of five bins and of six the sums of the lowest
+differ by the clients between two edges.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,20 +20,28 @@ from sqlalchemy.orm import Session
 
 from federation.plan import LABEL_HOLDER, PlanParty, TrainingPlan, read
 from partner_node import sessions, store
-from partner_node.errors import RunsTooAlike, UnknownJob
+from partner_node.errors import BinsTooAlike, RunsTooAlike, UnknownJob
 
 PartOf: TypeAlias = Mapping[bytes, int]  # the part each client is in, by its keyed hash
 
 
 def check(session: Session, plan: TrainingPlan, me: str) -> None:
-    """Raises RunsTooAlike, naming an earlier run over some of the same columns whose clients differ by too few."""
-    mine = _columns(plan, me)
-    others = [one for one in _earlier(session, plan) if mine & _columns(one, me) and _division(one) != _division(plan)]
-    own = _part_of(session, plan) if others else {}
-    for earlier in others:
-        apart = nearest(own, _part_of(session, earlier))
-        if apart is not None and apart < plan.rare_rows:
-            raise RunsTooAlike(run=earlier.digest[:16], count=apart, minimum=plan.rare_rows)
+    """Raises RunsTooAlike, naming an earlier run over some of the same columns whose clients differ by too few.
+
+    Raises BinsTooAlike for columns that an earlier run over the same clients took in other bins.
+    """
+    own: PartOf | None = None
+    for earlier in _earlier(session, plan):
+        if not _columns(plan, me) & _columns(earlier, me):
+            continue
+        apart = {0}
+        if _division(earlier) != _division(plan):
+            own = own or _part_of(session, plan)
+            apart = distances(own, _part_of(session, earlier))
+        if 0 < (near := min(apart - {0}, default=plan.rare_rows)) < plan.rare_rows:
+            raise RunsTooAlike(run=earlier.digest[:16], count=near, minimum=plan.rare_rows)
+        if 0 in apart and (columns := _cut_otherwise(plan, earlier, me)):
+            raise BinsTooAlike(run=earlier.digest[:16], columns=", ".join(columns))
 
 
 def _earlier(session: Session, plan: TrainingPlan) -> Iterator[TrainingPlan]:
@@ -45,11 +56,10 @@ def _earlier(session: Session, plan: TrainingPlan) -> Iterator[TrainingPlan]:
             yield earlier
 
 
-def nearest(own: PartOf, theirs: PartOf) -> int | None:
-    """By how many clients the nearest two unions of parts of two runs differ; None where those that are near are equal.
+def distances(own: PartOf, theirs: PartOf) -> set[int]:
+    """By how many clients each union of own parts differs from the nearest union of theirs; 0 where they are equal.
 
-    Of each union of own parts the nearest one of theirs is found part by part: theirs is in it where more than half of
-    its clients are.
+    The nearest one is found part by part: theirs is in it where more than half of its clients are in the own union.
     """
     here, there = (1 + max(parts.values(), default=-1) for parts in (own, theirs))
     shared = np.zeros((here + 1, there + 1), np.int64)  # clients by own part and theirs; last: in no part of the run
@@ -62,7 +72,7 @@ def nearest(own: PartOf, theirs: PartOf) -> int | None:
     inside = unions @ shared[:here]
     outside = shared.sum(axis=0) - inside
     apart = inside[:, there] + np.minimum(inside, outside)[:, :there].sum(axis=1)
-    return min(apart[apart > 0].tolist(), default=None)
+    return set(apart.tolist())
 
 
 def _division(plan: TrainingPlan) -> tuple[object, ...]:
@@ -88,3 +98,20 @@ def _columns(plan: TrainingPlan, me: str) -> frozenset[tuple[str, str]]:
         return frozenset()
     label = (plan.label_column,) if part.role == LABEL_HOLDER else ()
     return frozenset((part.asset, name) for name in (*part.columns, *label))
+
+
+def _cut_otherwise(plan: TrainingPlan, earlier: TrainingPlan, me: str) -> list[str]:
+    """Own columns that both runs take as bins, in different ways."""
+    new, old = _cuts(plan, me), _cuts(earlier, me)
+    return [name for name, cut in new.items() if old.get(name, cut) != cut]
+
+
+def _cuts(plan: TrainingPlan, me: str) -> dict[str, tuple[object, ...]]:
+    """What the edges of an own column follow from beside the train rows; of columns whose bins others learn sums of."""
+    part = next(party for party in plan.parties if party.partner == me)
+    if not plan.trees:
+        return dict.fromkeys(part.binned, (part.asset, plan.bins, plan.rare_rows))
+    if part.role == LABEL_HOLDER:
+        return {}
+    # trees take fewer bins where there are many columns
+    return dict.fromkeys(part.columns, (part.asset, plan.bins, plan.rare_rows, part.columns))

@@ -17,7 +17,7 @@ from federation import features
 from federation.errors import PartyFailed
 from federation.plan import TrainingPlan
 from partner_node import sessions
-from partner_node.errors import RunsTooAlike
+from partner_node.errors import BinsTooAlike, RunsTooAlike
 from tests.partner_node import alliance
 from tests.partner_node.alliance import MovableClock, TestNode
 from tests.partner_node.relay import DirectChannel
@@ -38,15 +38,15 @@ def aligned(template: tuple[Path, str], tmp_path: Path) -> tuple[list[TestNode],
     return nodes, match
 
 
-def realign(nodes: list[TestNode], match: str, leave_out: int) -> str:
+def realign(nodes: list[TestNode], match: str, leave_out: int, held_out: bool = False) -> str:
     """What the malicious leader's second alignment leaves at the nodes: fewer train clients, the same tokens."""
     second = alliance.propose(nodes, "match", alliance.match_body(nodes, nonce="22" * 16))
     plan = TrainingPlan.from_body(plan_body(nodes, match))
     for node in nodes:
         database = node.parts.node.database
         rows = database.read(lambda session: sessions.alignment(session, match))
-        train_places = np.flatnonzero(~plan.test_mask([row.token for row in rows]))[:leave_out]
-        kept = [row for place, row in enumerate(rows) if place not in set(train_places.tolist())]
+        places = np.flatnonzero(plan.test_mask([row.token for row in rows]) == held_out)[:leave_out]
+        kept = [row for place, row in enumerate(rows) if place not in set(places.tolist())]
         database.write("align", lambda session, kept=kept: sessions.keep_alignment(session, second, kept))
     return second
 
@@ -69,6 +69,37 @@ def test_a_second_run_over_all_clients_but_one_is_not_approved(
     assert nodes[victim].command("job", job=second)["blocked"]["code"] == "RUNS_TOO_ALIKE"
     with pytest.raises(RunsTooAlike, match="by 1 only"):
         nodes[victim].command("approve", job=second, person="officer")
+
+
+def test_a_second_run_over_folds_that_differ_by_one_client_is_not_approved(
+    aligned: tuple[list[TestNode], str],
+) -> None:
+    """All train clients are the same; the client that left is a held-out one, whose moments both runs exchange."""
+    nodes, match = aligned
+    folds = {"validation": {"folds": 2}, "contribution": True, "minimum_rows": 100, "rare_rows": 40}
+    run(nodes, plan_body(nodes, match, **folds))
+    second = alliance.propose(nodes, "train", plan_body(nodes, realign(nodes, match, 1, held_out=True), **folds))
+    for node in nodes[:2]:
+        assert node.command("job", job=second)["blocked"]["code"] == "RUNS_TOO_ALIKE"
+    with pytest.raises(RunsTooAlike, match="by 1 only"):
+        nodes[1].command("approve", job=second, person="officer")
+
+
+def test_a_second_run_over_the_same_clients_in_other_bins_is_not_approved(
+    aligned: tuple[list[TestNode], str],
+) -> None:
+    nodes, match = aligned
+    bodies = []
+    for bins in (4, 5):
+        body = plan_body(nodes, match, bins=bins, nonce=f"{bins:032x}", minimum_rows=100, rare_rows=40)
+        for party in body["parties"]:
+            party["binned"] = ["SAVING"] if party["partner"] == "bank" else []
+        bodies.append(body)
+    run(nodes, bodies[0])
+    second = alliance.propose(nodes, "train", bodies[1])
+    nodes[0].command("approve", job=second, person="officer")  # the broker's columns are in no bins
+    with pytest.raises(BinsTooAlike, match="SAVING"):
+        nodes[1].command("approve", job=second, person="officer")
 
 
 def test_two_plans_approved_before_either_ran_do_not_both_run(aligned: tuple[list[TestNode], str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from federation.plan import TrainingPlan
 from federation.plan_models import Validation
-from partner_node.differencing import _division, nearest
+from partner_node.differencing import _cut_otherwise, _division, distances
 from tests.federation.alliance import body
 
 CLIENTS = [b"%04d" % number for number in range(600)]
@@ -20,7 +20,11 @@ def parts(*groups: "range | list[int]") -> dict[bytes, int]:
     return {CLIENTS[client]: number for number, group in enumerate(groups) for client in group}
 
 
-def by_sets(own: dict[bytes, int], theirs: dict[bytes, int]) -> int | None:
+def nearest(own: dict[bytes, int], theirs: dict[bytes, int]) -> int | None:
+    return min(distances(own, theirs) - {0}, default=None)
+
+
+def by_sets(own: dict[bytes, int], theirs: dict[bytes, int]) -> set[int]:
     """The same by comparing every union with every other."""
 
     def unions(of: dict[bytes, int]) -> list[frozenset[bytes]]:
@@ -28,8 +32,7 @@ def by_sets(own: dict[bytes, int], theirs: dict[bytes, int]) -> int | None:
         chosen = chain.from_iterable(combinations(groups, count) for count in range(len(groups) + 1))
         return [frozenset().union(*some) for some in chosen]
 
-    found = [min(len(a ^ b) for b in unions(theirs)) for a in unions(own) if a]
-    return min((apart for apart in found if apart), default=None)
+    return {min(len(a ^ b) for b in unions(theirs)) for a in unions(own) if a}
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -45,7 +48,7 @@ def test_it_finds_what_comparing_all_unions_finds(seed: int) -> None:
             (own if draw.random() < 0.5 else theirs).pop(client)
     else:
         theirs = {client: int(part) for client, part in zip(CLIENTS, draw.integers(0, counts[1], 600), strict=True)}
-    assert nearest(own, theirs) == by_sets(own, theirs)
+    assert distances(own, theirs) == by_sets(own, theirs)
 
 
 def test_folds_that_differ_by_one_client_are_found_where_the_train_rows_are_the_same() -> None:
@@ -89,3 +92,55 @@ def test_plans_of_one_division_have_the_same_parts(changed: dict[str, Any]) -> N
     here, there = plan.parts(tokens), other.parts(tokens)
     same = here.keys() == there.keys() and all((here[name] == there[name]).all() for name in here)
     assert same == (_division(plan) == _division(other))
+
+
+def binned(bins: int, columns: list[str], **changes: Any) -> TrainingPlan:
+    made = body({"broker": ["age"], "bank": ["saving", "income"]}, **changes)
+    if bins:
+        made["bins"] = bins
+        made["parties"][1]["binned"] = columns
+    return TrainingPlan.from_body(made)
+
+
+def test_what_bins_of_two_runs_tell_by_their_difference() -> None:
+    """The attack on paper: of five bins and of six the lowest differ by the few clients between two edges."""
+    from federation.bins import Bins, form
+
+    values, rows = np.arange(300.0), {"train": np.arange(300)}
+    lowest = []
+    for bins in (5, 6):
+        made = form(values, np.ones(300, bool), rows, bins, 20)
+        assert isinstance(made, Bins)
+        lowest.append(set(np.flatnonzero(made.bins(values) == 0).tolist()))
+    assert len(lowest[0] - lowest[1]) == 10  # fewer than rare_rows of either plan
+
+
+@pytest.mark.parametrize(
+    ("earlier", "found"),
+    [
+        (binned(5, ["saving"]), []),
+        (binned(5, ["income", "saving"]), []),
+        (binned(6, ["income"]), []),
+        (binned(0, []), []),
+        (binned(6, ["saving"]), ["saving"]),
+        (binned(5, ["saving"], rare_rows=40), ["saving"]),
+    ],
+    ids=["the same", "a column more", "another column", "plain", "another number", "another least number of rows"],
+)
+def test_columns_in_other_bins_are_found(earlier: TrainingPlan, found: list[str]) -> None:
+    plan = binned(5, ["saving"])
+    assert _cut_otherwise(plan, earlier, "bank") == found
+    assert _cut_otherwise(plan, earlier, "broker") == []
+
+
+TREES = {"trees": 5, "depth": 2, "rate_milli": 300, "leaf_rows": 50, "sample_ppm": 1_000_000}
+TREES |= {"columns_ppm": 1_000_000, "patience": 0}
+
+
+def test_bins_of_trees_are_others_than_those_of_a_scorecard() -> None:
+    trees = TrainingPlan.from_body(
+        body({"broker": ["age"], "bank": ["saving", "income"]}, model="trees", bins=5, trees=TREES)
+    )
+    assert _cut_otherwise(binned(5, ["saving"]), trees, "bank") == ["saving"]
+    assert _cut_otherwise(trees, trees, "bank") == []
+    assert _cut_otherwise(trees, binned(5, ["saving"]), "broker") == []  # its own bins never leave it
