@@ -34,6 +34,16 @@ def model_name(body: Mapping[str, Any]) -> str:
     return f"{body['purpose']}/{label['partner']}/{label['column']}"
 
 
+def has_uplift(evaluation: Mapping[str, Any]) -> bool:
+    """Whether a record of the full scorecard shows a measurable uplift over the label holder alone.
+
+    One figure decides, named before it is seen: the 95 % interval of the AUC's uplift is all above zero. The best of
+    several figures would nearly always be.
+    """
+    uplift = evaluation.get("auc_uplift")
+    return uplift is not None and int(uplift["low_ppm"]) > 0
+
+
 R = TypeVar("R", bound=Release)
 
 

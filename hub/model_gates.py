@@ -4,8 +4,6 @@
     VALIDITY_ENDED         the plan's valid_days after the run's end are over
     NO_MEASURABLE_UPLIFT   the interval of the full scorecard's AUC over the label holder alone is not all above zero;
                            a person may accept it, with the reason on record
-
-One figure decides on uplift, named before it is seen: the best of several would nearly always be above zero.
 """
 
 from collections.abc import Collection, Mapping
@@ -13,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from federation.release import has_uplift
 from hub import times
 from privacy import canonical
 
@@ -68,7 +67,7 @@ def _validity(registration: Mapping[str, Any], now: datetime) -> list[Hindrance]
 
 def _uplift(evaluation: Mapping[str, Any]) -> list[Hindrance]:
     uplift = evaluation.get("auc_uplift")
-    if uplift is not None and uplift["low_ppm"] > 0:
+    if has_uplift(evaluation):
         return []
     said = "none was measured" if uplift is None else f"{uplift['value_ppm'] / 1e6:+.4f}, from {_low_high(uplift)}"
     said_zh = "未度量" if uplift is None else f"{uplift['value_ppm'] / 1e6:+.4f}，区间 {_low_high(uplift)}"

@@ -142,6 +142,16 @@ CATALOGUE: dict[str, tuple[str, str, str]] = {
         "the run's plan asks for contribution, and no receipt of it is in the bundle",
         "该任务的方案要求度量贡献，证据包中没有其回执",
     ),
+    "MODEL_LINEAGE_DIFFERS": (
+        ERROR,
+        "the model's registration is not what its run gives: {why}",
+        "模型登记与其训练任务不符：{why}",
+    ),
+    "MODEL_STEP_DIFFERS": (
+        ERROR,
+        "step {number} of the model {name} does not hold: {why}",
+        "模型 {name} 的第 {number} 步不成立：{why}",
+    ),
     "STATEMENT_UNREADABLE": (ERROR, "the statement can't be recomputed: {why}", "结算单无法重算：{why}"),
     "STATEMENT_LINE_DIFFERS": (
         ERROR,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ecowire import evidence
 from privacy.errors import Failure
 from privacy.printable import printable
-from sandbox.examine import chain, contributions, forms, ledger, logs, places, signatures, statements
+from sandbox.examine import chain, contributions, forms, ledger, logs, models, places, signatures, statements
 from sandbox.examine.case import Case, open_case
 from sandbox.examine.findings import Finding, Sheet
 from sandbox.examine.trust import Trust
@@ -55,6 +55,7 @@ def examine(data: bytes, trust: Trust) -> Report:
     _guard(case, "signatures", lambda: signatures.check(case))
     _guard(case, "audit log", lambda: logs.check(case))
     _guard(case, "contributions", lambda: contributions.check(case))
+    _guard(case, "models", lambda: models.check(case))
     settled: list[statements.Recomputed] = []
     _guard(case, "statements", lambda: settled.extend(statements.check(case)))
     _guard(case, "places", lambda: places.check(case, tuple(settled)))
