@@ -10,14 +10,13 @@ Pair: TypeAlias = tuple[str, str]  # English, Chinese
 Line: TypeAlias = tuple[str, ...]
 
 HOLDERS = {
-    "en": ("partner", "Shapley value", "least and largest of a part", "weight", ""),
-    "zh": ("伙伴", "Shapley 值", "各留出部分的最小与最大值", "权重", ""),
+    "en": ("partner", "Shapley value", "least and largest of a part", "weight"),
+    "zh": ("伙伴", "Shapley 值", "各留出部分的最小与最大值", "权重"),
 }
 COALITIONS = {
     "en": ("columns of", "held-out squared error", "gain over {label} alone"),
     "zh": ("使用字段", "留出平方误差", "较 {label} 单独的降低"),
 }
-ADDS: Pair = ("", "")
 NOTHING: Pair = ("adds nothing", "无贡献")
 WORSE: Pair = ("makes it worse", "使误差变大")
 
@@ -30,8 +29,7 @@ def holders(made: Contribution, lang: str) -> list[Line]:
             name,
             _signed(values[name]),
             " … ".join(map(_signed, spread[name])) if len(made.parts) > 1 else "-",
-            "-" if weights is None else f"{weights[name] / PPM:.4%}",
-            _verdict(values[name])[lang == "zh"],
+            _weight(values[name], weights[name] if weights else None, lang),
         )
         for name in made.holders
     ]
@@ -56,9 +54,9 @@ def notes(made: Contribution, body: Mapping[str, Any]) -> list[Pair]:
     label, rows = made.label_holder, f"{made.rows:,}"
     said: list[Pair] = [
         (
-            f"Held-out clients: {rows}, in {len(made.parts)} part(s), each by a scorecard of other clients. The gain is "
-            f"what the squared error of the calibrated chance falls by from {label} alone; a Shapley value is a holder's "
-            "mean gain over all orders of joining.",
+            f"Held-out clients: {rows}, in {len(made.parts)} part(s), each by a scorecard of other clients. The gain "
+            f"is what the squared error of the calibrated chance falls by from {label} alone; a Shapley value is a "
+            "holder's mean gain over all orders of joining.",
             f"留出客户 {rows} 名，分为 {len(made.parts)} 部分，每部分由其余客户的评分卡打分。"
             f"增益为校准概率的平方误差较 {label} 单独时的降低；Shapley 值为该方按所有加入顺序的平均增益。",
         )
@@ -109,5 +107,8 @@ def _signed(value: Fraction) -> str:
     return f"{float(value) / PPM:+.6f}"
 
 
-def _verdict(value: Fraction) -> Pair:
-    return ADDS if value > 0 else NOTHING if value == 0 else WORSE
+def _weight(value: Fraction, weight: int | None, lang: str) -> str:
+    shown = "-" if weight is None else f"{weight / PPM:.4%}"
+    if value > 0:
+        return shown
+    return f"{shown}: {(WORSE if value else NOTHING)[lang == 'zh']}"

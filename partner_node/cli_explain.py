@@ -10,7 +10,7 @@ from federation import contribution, contribution_words
 from partner_node.cli_common import Cli, options
 from privacy.printable import printable
 
-POINT_HEADS = {"en": ("own column", "log-odds", "chance"), "zh": ("自有字段", "对数几率", "概率影响")}
+POINT_HEADS = {"en": ("own column", "log-odds", "points of chance"), "zh": ("自有字段", "对数几率", "概率（百分点）")}
 CHANGE_HEADS = {"en": ("column", "now", "then"), "zh": ("字段", "现值", "改为")}
 OWN_HEADS = {
     "en": ("own column", "share of variance", "log-odds a step"),
@@ -75,7 +75,7 @@ def _show_explanation(cli: Cli, found: dict[str, Any]) -> None:
         f"概率 {found['chance_ppm'] / 1e6:.1%}；对数几率 {whole} = 均值客户 {base} + 下列各项 + {others} 合计 {rest}；"
         "对方具体字段请询问其所有者",
     )
-    rows = [(one["column"], f"{one['micro'] / 1e6:+.3f}", f"{one['chance_ppm'] / 1e6:+.1%}") for one in found["points"]]
+    rows = [(one["column"], f"{one['micro'] / 1e6:+.3f}", f"{one['chance_ppm'] / 1e4:+.1f}") for one in found["points"]]
     terminal.table(POINT_HEADS[cli.lang], rows)
     if (other := found.get("counterfactual")) is not None:
         _show_counterfactual(cli, other)

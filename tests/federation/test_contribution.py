@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from federation import contribution, features
+from federation import contribution_words as words
 from federation.contribution import Contribution, Part
 from federation.errors import ContributionInvalid
 from federation.models import moments
@@ -253,3 +254,26 @@ def test_real_households(label: str) -> None:
         return float(np.std([(one.weights_ppm or {})["bank"] for one in found]))
 
     assert deviation(folded) < deviation(alone) / 2
+
+
+@pytest.mark.parametrize(
+    ("lang", "worse", "none"), [("en", "makes it worse", "fixed key"), ("zh", "使误差变大", "固定比例")]
+)
+def test_people_read_that_somebody_adds_nothing(lang: str, worse: str, none: str) -> None:
+    errors = {(): 100, ("bank",): 90, ("platform",): 130, ("bank", "platform"): 120}
+    for better in (90, 140):
+        part = Part(name="held", rows=500, errors_ppm={**errors, ("bank",): better, ("bank", "platform"): better + 30})
+        made = Contribution(label_holder="broker", holders=("bank", "platform"), parts=(part,), key=KEY)
+        weights = [line[-1] for line in words.holders(made, lang)]
+        notes = " ".join(note[lang == "zh"] for note in words.notes(made, {"model": "moments"}))
+        assert worse in weights[1]
+        assert (made.weights_ppm is None) == (none in notes) == weights[0].startswith("-")
+        assert words.coalitions(made)[0] == ("broker", "0.000100", "+0.000000")
+
+
+def test_what_was_measured_on_another_model_is_said() -> None:
+    part = Part(name="held", rows=500, errors_ppm={(): 100, ("bank",): 90})
+    made = Contribution(label_holder="broker", holders=("bank",), parts=(part,), key=KEY)
+    assert made.weights_ppm == {"bank": 1_000_000}
+    said = [en for en, _ in words.notes(made, {"model": "logistic"})]
+    assert any("not on the model logistic itself" in en for en in said)

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet
 import pytest
+from click.testing import CliRunner
 
 from ecowire import documents
 from federation.errors import BoundsInvalid
 from federation.metrics import sigmoid
 from federation.vertical.part import ModelPart
-from partner_node import consent, explain_basis
+from partner_node import cli_explain, consent, explain_basis
+from partner_node.cli_common import Cli
 from partner_node.errors import (
     AlignmentTooOld,
     ClientNotInRun,
@@ -74,10 +76,8 @@ def part(node: TestNode) -> ModelPart:
 def own_values(number: int) -> dict[str, np.ndarray]:
     """A client's own columns at the broker, as its table has them."""
     head, *rows = trained.table("broker").splitlines()
-    return {
-        name: np.array([float(cell)])
-        for name, cell in zip(head.split(",")[1:], rows[number].split(",")[1:], strict=True)
-    }
+    cells = dict(zip(head.split(","), rows[number].split(","), strict=True))
+    return {name: np.array([float(cells[name])]) for name in ("AGE", "RISK")}
 
 
 def test_an_explanation_adds_up_to_the_score_that_was_delivered(ran: tuple[list[TestNode], str]) -> None:
@@ -188,8 +188,8 @@ def test_values_that_changed_since_explain_nothing(ran: tuple[list[TestNode], st
     (broker, *_), job = ran
     (source,) = (Path(asset.source) for asset in broker.parts.node.settings.assets)
     lines = source.read_text().splitlines()
-    cells = lines[8].split(",")
-    cells[1] = str(float(cells[1]) + 0.3)
+    cells, place = lines[8].split(","), lines[0].split(",").index("AGE")
+    cells[place] = str(float(cells[place]) + 0.3)
     lines[8] = ",".join(cells)
     source.write_text("\n".join(lines) + "\n")
     with pytest.raises(OwnValuesChanged):
@@ -251,3 +251,26 @@ def test_a_file_that_is_not_of_the_run_explains_nothing(ran: tuple[list[TestNode
     file.unlink()
     with pytest.raises(ExplanationMissing):
         broker.command("explain", job=job, client=alliance.resident_id(7))
+
+
+@pytest.mark.parametrize(
+    ("lang", "said"), [("en", ("ask their owners", "is reached", "own column")), ("zh", ("询问", "可达到", "自有字段"))]
+)
+def test_people_read_it_in_their_language(
+    ran: tuple[list[TestNode], str], monkeypatch: pytest.MonkeyPatch, lang: str, said: tuple[str, ...]
+) -> None:
+    (broker, *_), job = ran
+    monkeypatch.setattr(Cli, "call", lambda self, name, **arguments: broker.command(name, **arguments))
+    asked = ["--client", alliance.resident_id(7), "--target-chance", "0.86", "--actionable", "AGE,RISK+"]
+    shown = CliRunner().invoke(cli_explain.explain, [job, *asked, "--lang", lang], catch_exceptions=False).output
+    assert all(words in shown for words in said)
+    assert alliance.resident_id(7) not in shown
+    weighed = CliRunner().invoke(cli_explain.importance, [job, "--lang", lang], catch_exceptions=False).output
+    assert "platform" in weighed and "RISK" in weighed and "SAVING" not in weighed
+
+
+@pytest.mark.parametrize("chance", ["0", "1", "high", "-0.5"])
+def test_a_target_that_is_no_chance_is_a_wrong_option(chance: str) -> None:
+    found = CliRunner().invoke(cli_explain.explain, ["ab" * 32, "--client", "x", "--target-chance", chance])
+    assert found.exit_code == 2
+    assert "--target-chance" in found.output
