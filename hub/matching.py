@@ -16,21 +16,23 @@ What the hub learns: sizes (committed counts, bytes), and what a result says by 
 clients, stored as reported and not recomputed.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy.exc import DBAPIError
 
+from ecowire import documents
 from hub import match_decisions, match_documents, proposals, tasks
 from hub.dispatch import AnswerHandler, HandledLater
 from hub.match_documents import COMMITMENT, RESULT, MatchDocumentInvalid
 from hub.match_envelopes import Envelopes
 from hub.proposals import ProposalInvalid
-from hub.records import Envelope, Head, Proposal, Task
+from hub.records import Content, Head, Proposal, Task
 from hub.services import DATA, NodeHandler, Services, text
 from hub.store import Transaction
-from hub.store_tasks import FAILED, OPEN
-from privacy import canonical, packing
+from hub.store_tasks import FAILED
+from privacy import canonical
 from privacy.errors import Failure, Kind
 from privacy.ids import Digest, PartnerId
 from privacy.psi.job import MatchJob, TermsInvalid
@@ -94,14 +96,15 @@ def _advance(services: Services, tx: Transaction, digest: Digest, now: datetime,
     passing = Envelopes(tx, job)
     for task in tx.tasks.unhandled(digest):
         if answered is not None and task.id == answered.id:
-            task = replace(task, reply_body=answered.reply_body)
+            task = replace(task, reply_body=answered.reply_body, reply_sha256=answered.reply_sha256)
         if task.state == FAILED and task.kind in (START, STEP):
             tx.tasks.mark_handled(task.id)
             proposals.fail(services, tx, job, now, tasks.failure_of(task), by=task.node)
             return
         job = _handle(services, tx, job, task, passing, now)
-    if len(match_documents.signed(tx, job, COMMITMENT)) == len(job.parties):
-        _step(services, tx, job, passing, now)
+    commitments = match_documents.signed(tx, job, COMMITMENT)
+    if len(commitments) == len(job.parties):
+        _step(services, tx, job, passing, commitments, now)
     passing.file()
 
 
@@ -123,20 +126,28 @@ def _handle(
     return job
 
 
-def _step(services: Services, tx: Transaction, job: Proposal, passing: Envelopes, now: datetime) -> None:
+def _step(
+    services: Services,
+    tx: Transaction,
+    job: Proposal,
+    passing: Envelopes,
+    commitments: Sequence[documents.Signed],
+    now: datetime,
+) -> None:
     """Post the next step of every party with envelopes waiting or more to work on. Ends the job when all are done."""
-    under_way = False
+    under_way, steps = False, tx.tasks.steps(job.digest, STEP)
+    head: Head = {"job": job.digest, "commitments": [document.to_value() for document in commitments]}
     for party in job.parties:
-        if tx.tasks.count(job.digest, kind=STEP, node=party, state=OPEN):
+        sequence, opened = steps.get(party, (0, 0))
+        if opened:
             under_way = True
             continue
         waiting = passing.waiting(party)
-        started = tx.tasks.count(job.digest, kind=STEP, node=party) > 0
         decided = match_decisions.due(tx, job, party)
         if decided:
             job = match_decisions.ask_once(tx, job, party)
-        if waiting or decided or _told(job, party, "more") or not started:
-            _post_step(tx, job, party, waiting, now)
+        if waiting or decided or _told(job, party, "more") or not sequence:
+            _post_step(services, tx, party, {**head, "sequence": sequence}, passing.body(waiting), now)
             passing.passed_on(waiting)
             under_way = True
     if under_way:
@@ -163,15 +174,11 @@ def _post_starts(tx: Transaction, job: Proposal, now: datetime) -> None:
         tasks.post(tx, now, task_id=task_id, node=party, kind=START, head=head, job=job.digest, phase="commit")
 
 
-def _post_step(tx: Transaction, job: Proposal, party: PartnerId, waiting: tuple[Envelope, ...], now: datetime) -> None:
-    sequence = tx.tasks.count(job.digest, kind=STEP, node=party)
-    commitments: list[canonical.Value] = [
-        document.to_value() for document in match_documents.signed(tx, job, COMMITMENT)
-    ]
-    head: Head = {"job": job.digest, "commitments": commitments, "sequence": sequence}
-    body = packing.pack([envelope.data for envelope in waiting])
-    task_id = f"{job.digest[:32]}-step-{sequence}-{party}"
-    tasks.post(tx, now, task_id=task_id, node=party, kind=STEP, head=head, body=body, job=job.digest)
+def _post_step(services: Services, tx: Transaction, party: PartnerId, head: Head, body: Content, now: datetime) -> None:
+    job = str(head["job"])
+    task_id = f"{job[:32]}-step-{head['sequence']}-{party}"
+    tasks.post(tx, now, task_id=task_id, node=party, kind=STEP, head=head, body=body, job=job)
+    services.handover.put(task_id, body)
 
 
 def _progress(tx: Transaction, job: Proposal, node: PartnerId, phase: str, head: Head) -> Proposal:

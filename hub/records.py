@@ -109,6 +109,7 @@ class Task:
     answered_at: datetime | None = None
     reply_head: Head | None = None
     reply_body: bytes | None = None
+    reply_sha256: bytes | None = None  # of the body, where it has just come
     reply_digest: str | None = None
     bytes_up: int = 0
     content: str | None = None  # in the body's place: SHA-256 in hex of a content that many tasks carry

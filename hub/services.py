@@ -15,6 +15,7 @@ from contracts.keys import Key
 from ecowire.stream import Message
 from hub.audit import Log
 from hub.authority import Authority
+from hub.handover import Handover
 from hub.identity import Caller
 from hub.records import Head, Partner
 from hub.settings import Settings
@@ -52,6 +53,7 @@ class Services:
     chain: Callable[[], Chain]
     submitter: Callable[[], Key]  # the key that submits to the chain; it never signs for money
     started: float = field(default_factory=time.monotonic)
+    handover: Handover = field(default_factory=Handover)
 
     def uptime_seconds(self) -> float:
         """How long this hub has been there: its nodes need a moment to find it."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Row, Select, Table, and_, bindparam, case, delete, exists, func, insert, select, update
+from sqlalchemy import Row, Select, Table, and_, bindparam, case, delete, exists, func, insert, null, select, update
 
 from ecowire import limits
 from hub.records import Answer, Content, Done, Head, PhaseCost, Task
@@ -46,8 +46,16 @@ ANSWERS = select(C.id, C.node, C.state, C.reply_head, C.reply_body).where(
     GIVEN, C.state != OPEN, C.bytes_up <= bindparam("bytes_max")
 )
 MORE = exists().where(LATER.c.node == C.node, LATER.c.state == OPEN, LATER.c.number > C.number)
+# a large body is on its way in memory (hub.handover), or is asked for by itself
+SMALL = case((C.bytes_down <= limits.SMALL_BYTES_MAX, C.body), else_=null()).label("body")
+STEPS = (
+    select(C.node, func.count(), func.sum(case((C.state == OPEN, 1), else_=0)))
+    .where(C.job == bindparam("of_job"), C.kind == bindparam("of_kind"))
+    .group_by(C.node)
+)
+BODY = select(C.body).where(C.number == bindparam("task"))
 NEXT = (
-    select(TASK, MORE.label("more"))
+    select(*(column for column in C if column.name not in ("body", "reply_body")), SMALL, MORE.label("more"))
     .where(C.node == bindparam("to"), C.state == OPEN, C.number > bindparam("after"))
     .order_by(C.number)
     .limit(1)
@@ -128,9 +136,14 @@ class TaskStore(Repository):
         return None if data is None else Content(data=data, sha256=bytes.fromhex(sha256))
 
     def next_open(self, node: str, after: int) -> tuple[Task | None, bool]:
-        """The node's oldest open task newer than `after`, without a content that it shares; whether there are more."""
-        found = self._connection.execute(NEXT, {"to": node, "after": after}).one_or_none()
-        return (_task(found), bool(found.more)) if found else (None, False)
+        """The node's oldest open task newer than `after`, without a large body, and without a content that it shares;
+        whether there are more."""
+        found: Any = self._connection.execute(NEXT, {"to": node, "after": after}).one_or_none()
+        return (replace(_task(found, contents=False), body=found.body), bool(found.more)) if found else (None, False)
+
+    def body(self, task: Task) -> bytes | None:
+        """An open task's body; None where nobody waits for an answer to it any more."""
+        return self._connection.scalars(BODY, {"task": task.number}).one_or_none()
 
     def newest(self, job: str, count: int, kind: str = "flower") -> tuple[tuple[str, str, str], ...]:
         """(id, node, state) of a job's newest tasks of a kind, newest first."""
@@ -162,6 +175,13 @@ class TaskStore(Repository):
         if phase is not None:
             query = query.where(C.phase == phase)
         return int(self._connection.scalars(query).one())
+
+    def steps(self, job: str, kind: str) -> dict[str, tuple[int, int]]:
+        """(tasks of a kind, open ones) of each node of a job that has any."""
+        return {
+            node: (count, opened)
+            for node, count, opened in self._connection.execute(STEPS, {"of_job": job, "of_kind": kind})
+        }
 
     def answer(
         self, task: Task, *, state: str, head: Head, body: bytes | None, digest: str, now: datetime, size: int

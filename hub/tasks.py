@@ -49,7 +49,7 @@ def post(
     node: PartnerId,
     kind: str,
     head: Head,
-    body: bytes = b"",
+    body: bytes | Content = b"",
     content: Content | None = None,
     job: str = "",
     phase: str = "",
@@ -62,7 +62,7 @@ def post(
     Raises NotRepeatable where this id was posted with another content.
     """
     assert len(task_id) <= limits.ID_BYTES_MAX - 2, "room for the reply's id"
-    given = content or Content.of(body)
+    given = content or (body if isinstance(body, Content) else Content.of(body))
     digest = Message(id=task_id, kind=kind, head=head, body=given.data, sha256=given.sha256).digest.hex()
     before = (tx.tasks.known([task_id]) if known is None else known).get(task_id)
     if before is not None:
@@ -79,7 +79,7 @@ def post(
             kind=kind,
             phase=phase or kind,
             head=head,
-            body=None if content else body,
+            body=None if content else given.data,
             content=content.sha256.hex() if content else None,
             digest=digest,
             state=OPEN,
@@ -123,7 +123,7 @@ def answer(tx: Transaction, now: datetime, node: str, message: Message, used: Co
     tx.signal("task", task.id)
     if task.job and task.kind != FLOWER:
         tx.signal("job", task.job)
-    return replace(task, reply_body=message.body), True
+    return replace(task, reply_body=message.body, reply_sha256=message.sha256), True
 
 
 def failure_of(task: Task) -> Failure:

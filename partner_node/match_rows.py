@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from partner_node.tables import LabelsRow, SharedRow
+from privacy.psi.oprf import PackedIdentifiers
 
 KEY_BYTES, TOKEN_BYTES = 32, 16
 FOREIGN = bytes(KEY_BYTES)  # in the place of a client that may be the other side's alone
@@ -30,7 +31,7 @@ NO_ROWS = Kept()
 
 def keep(session: Session, job: str, rows: Kept) -> None:
     """Keep a finished job's rows; nothing where there are none."""
-    row_keys = b"".join(rows.row_keys)
+    row_keys = rows.row_keys.data if isinstance(rows.row_keys, PackedIdentifiers) else b"".join(rows.row_keys)
     assert len(row_keys) == KEY_BYTES * len(rows.row_keys), "HMAC-SHA256"
     assert len(rows.tokens) in (0, len(rows.row_keys)), "one token a row, or none"
     assert len(rows.labels) in (0, len(rows.row_keys)), "one label a row, or none"

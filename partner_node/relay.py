@@ -29,11 +29,10 @@ class Post:
         self._body = body
         self._kind = kind
         self._me = node.settings.partner
-        self._peers = [item["partner"] for item in approvals.parties(body) if item["partner"] != self._me]
-        self._next = node.database.read(self._counters)
+        self._next = node.database.read(lambda session: sessions.sequences(session, job))
         self.sealed: list[bytes] = []
 
-    def open(self, envelope: bytes) -> tuple[PartnerId, bytes]:
+    def open(self, envelope: bytes | memoryview) -> tuple[PartnerId, bytes]:
         """(sender, plain) of the next envelope of its sender.
 
         Raises NotPacked, MalformedMessage, NotAParty, EnvelopeNotForThis, BadSignature, EnvelopeOutOfSequence,
@@ -57,23 +56,15 @@ class Post:
 
     def write(self, session: Session) -> None:
         """Store the counters."""
-        for (peer, outward), value in self._next.items():
-            sessions.set_sequence(session, self._job, peer, outward=outward, value=value)
-
-    def _counters(self, session: Session) -> dict[tuple[str, bool], int]:
-        return {
-            (peer, outward): sessions.next_sequence(session, self._job, peer, outward=outward)
-            for peer in self._peers
-            for outward in (False, True)
-        }
+        sessions.set_sequences(session, self._job, self._next)
 
 
-def unpack_list(body: bytes) -> list[bytes]:
-    """The envelopes of a request's body; an empty body is an empty list. Raises NotPacked, MalformedMessage."""
-    value = packing.unpack(body) if body else []
+def unpack_list(body: bytes) -> list[memoryview]:
+    """Views of a request's envelopes; an empty body is an empty list. Raises NotPacked, MalformedMessage."""
+    value = packing.unpack(body, views=True) if body else []
     if not isinstance(value, list) or len(value) > ENVELOPES_MAX:
         raise MalformedMessage(why="a list of envelopes is expected")
-    found = [item for item in value if isinstance(item, bytes)]
+    found = [item for item in value if isinstance(item, memoryview)]
     if len(found) != len(value):
         raise MalformedMessage(why="an envelope is bytes")
     return found

@@ -1,6 +1,6 @@
 """What running jobs keep between two requests: state, envelope counters, alignments, disclosed score vectors."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import delete, insert, select
@@ -8,12 +8,12 @@ from sqlalchemy.orm import Session
 
 from partner_node.database import forget, raw
 from partner_node.errors import JobOver
-from partner_node.tables import AlignedRow, RoundKeyRow, ScoreVectorRow, SequenceRow, SessionRow
+from partner_node.tables import AlignedRow, RoundKeyRow, ScoreVectorRow, SessionRow
 from privacy import canonical
 from privacy.ids import ClientToken, Digest
 
 OVER = "over"
-# Every request of a run asks for its state and leaves another: these two go to the driver.
+# Every request of a run asks for its state and its envelopes' numbers, and leaves others: these go to the driver.
 STATE = "SELECT job, kind, step, state FROM session WHERE job = ?"
 STEP = "SELECT kind, step FROM session WHERE job = ?"
 ALIGNMENT = "SELECT token, row_key FROM aligned WHERE job = ? ORDER BY position"
@@ -21,6 +21,12 @@ SAVE = (
     "INSERT INTO session (job, kind, step, state, updated) VALUES (?, ?, ?, ?, ?) ON CONFLICT (job) DO UPDATE"
     " SET kind = excluded.kind, step = excluded.step, state = excluded.state, updated = excluded.updated"
     " WHERE kind <> 'over'"  # OVER
+)
+
+SEQUENCES = "SELECT peer, outward, next FROM sequence WHERE job = ?"
+SET_SEQUENCE = (
+    "INSERT INTO sequence (job, peer, outward, next) VALUES (?, ?, ?, ?)"
+    " ON CONFLICT (job, peer, outward) DO UPDATE SET next = excluded.next"
 )
 
 
@@ -123,14 +129,15 @@ def end_if_running(session: Session, job: str, now: str) -> None:
         end(session, job, now)
 
 
-def next_sequence(session: Session, job: str, peer: str, *, outward: bool) -> int:
-    """The number that the next envelope to (outward) or from this peer has."""
-    row = session.get(SequenceRow, (job, peer, outward))
-    return row.next if row else 0
+def sequences(session: Session, job: str) -> dict[tuple[str, bool], int]:
+    """The number of the next envelope to (outward, True) or from each peer of a job; none yet: 0."""
+    found = raw(session).execute(SEQUENCES, (job,))
+    return {(peer, bool(outward)): following for peer, outward, following in found}
 
 
-def set_sequence(session: Session, job: str, peer: str, *, outward: bool, value: int) -> None:
-    session.merge(SequenceRow(job=job, peer=peer, outward=outward, next=value))
+def set_sequences(session: Session, job: str, following: Mapping[tuple[str, bool], int]) -> None:
+    rows = [(job, peer, outward, number) for (peer, outward), number in following.items()]
+    raw(session).executemany(SET_SEQUENCE, rows)
 
 
 def keep_alignment(session: Session, job: str, rows: Sequence[Aligned]) -> None:

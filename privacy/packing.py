@@ -14,7 +14,11 @@ import numpy as np
 from privacy import canonical
 from privacy.errors import Failure, Kind
 
-Packed: TypeAlias = "str | int | bool | bytes | np.ndarray[Any, Any] | list[Packed] | dict[str, Packed] | None"
+Packed: TypeAlias = (
+    "str | int | bool | bytes | memoryview | np.ndarray[Any, Any] | list[Packed] | dict[str, Packed] | None"
+)
+
+Segment: TypeAlias = "bytes | memoryview | np.ndarray[Any, Any]"
 
 MAGIC = b"EP1\n"
 HEADER_BYTES_MAX = 1 << 22
@@ -30,7 +34,7 @@ class NotPacked(Failure):
 
 def pack(value: Packed) -> bytes:
     """Bytes of a nested value: text, integers, booleans, None, bytes, numeric arrays, lists, dicts with text keys."""
-    segments: list[bytes] = []
+    segments: list[memoryview] = []
     table: list[canonical.Value] = []
     tree = _strip(value, segments, table)
     header = canonical.encode({"segments": table, "value": tree})
@@ -39,24 +43,28 @@ def pack(value: Packed) -> bytes:
     return b"".join([MAGIC, struct.pack(">I", len(header)), header, *segments])
 
 
-def unpack(data: bytes) -> Packed:
-    """The value of packed bytes. Arrays come back read-only. Raises NotPacked for anything `pack` would not write."""
-    if data[:4] != MAGIC or len(data) < 8:
+def unpack(data: bytes | memoryview, *, views: bool = False) -> Packed:
+    """The value of packed bytes. Arrays come back read-only. Raises NotPacked for anything `pack` would not write.
+
+    views: bytes come back as views of `data`, which stays as long as one of them does; megabytes are not copied.
+    """
+    held = memoryview(data)
+    if held[:4] != MAGIC or len(data) < 8:
         raise NotPacked(why="not a packed message")
-    (length,) = struct.unpack(">I", data[4:8])
+    (length,) = struct.unpack(">I", held[4:8])
     if length > HEADER_BYTES_MAX or 8 + length > len(data):
         raise NotPacked(why="header length")
     try:
-        header = canonical.decode(data[8 : 8 + length])
+        header = canonical.decode(bytes(held[8 : 8 + length]))
     except canonical.NotCanonical as failure:
         raise NotPacked(why=failure.message()) from None
     if not isinstance(header, dict) or set(header) != {"segments", "value"} or not isinstance(header["segments"], list):
         raise NotPacked(why="header form")
-    parts: list[bytes | np.ndarray[Any, Any]] = []
+    parts: list[Segment] = []
     offset = 8 + length
     for entry in header["segments"]:
-        part, offset = _segment(entry, data, offset)
-        parts.append(part)
+        part, offset = _segment(entry, held, offset)
+        parts.append(part if views or not isinstance(part, memoryview) else bytes(part))
     if offset != len(data):
         raise NotPacked(why="trailing bytes")
     used: list[int] = []
@@ -66,16 +74,16 @@ def unpack(data: bytes) -> Packed:
     return value
 
 
-def _strip(value: Packed, segments: list[bytes], table: list[canonical.Value]) -> canonical.Value:
+def _strip(value: Packed, segments: list[memoryview], table: list[canonical.Value]) -> canonical.Value:
     if isinstance(value, bytes | bytearray | memoryview):
-        segments.append(bytes(value))
-        table.append({"length": len(value)})
+        segments.append(memoryview(value).cast("B"))
+        table.append({"length": segments[-1].nbytes})
         return {"$b": len(segments) - 1}
     if isinstance(value, np.ndarray):
         if value.dtype.name not in DTYPES:
             raise NotPacked(why=f"dtype {value.dtype.name}")
         raw = np.ascontiguousarray(value).astype(value.dtype.newbyteorder("<"), copy=False).tobytes()
-        segments.append(raw)
+        segments.append(memoryview(raw))
         table.append({"length": len(raw), "dtype": value.dtype.name, "shape": list(value.shape)})
         return {"$a": len(segments) - 1}
     if isinstance(value, np.integer):
@@ -91,7 +99,7 @@ def _strip(value: Packed, segments: list[bytes], table: list[canonical.Value]) -
     raise NotPacked(why=f"a value of type {type(value).__name__}")
 
 
-def _segment(entry: canonical.Value, data: bytes, offset: int) -> tuple[bytes | np.ndarray[Any, Any], int]:
+def _segment(entry: canonical.Value, data: memoryview, offset: int) -> tuple[memoryview | np.ndarray[Any, Any], int]:
     length = entry.get("length") if isinstance(entry, dict) else None
     if not isinstance(entry, dict) or not isinstance(length, int) or isinstance(length, bool) or length < 0:
         raise NotPacked(why="segment table")
@@ -113,7 +121,7 @@ def _segment(entry: canonical.Value, data: bytes, offset: int) -> tuple[bytes | 
     return np.frombuffer(data, kind, count=count, offset=offset).reshape(sides), end
 
 
-def _fill(value: canonical.Value, parts: list[bytes | np.ndarray[Any, Any]], used: list[int]) -> Packed:
+def _fill(value: canonical.Value, parts: list[Segment], used: list[int]) -> Packed:
     if isinstance(value, list):
         return [_fill(item, parts, used) for item in value]
     if isinstance(value, dict):
@@ -124,14 +132,12 @@ def _fill(value: canonical.Value, parts: list[bytes | np.ndarray[Any, Any]], use
     return value
 
 
-def _reference(
-    value: dict[str, canonical.Value], mark: str, parts: list[bytes | np.ndarray[Any, Any]], used: list[int]
-) -> bytes | np.ndarray[Any, Any]:
+def _reference(value: dict[str, canonical.Value], mark: str, parts: list[Segment], used: list[int]) -> Segment:
     index = value[mark]
     if len(value) != 1 or mark not in ("$a", "$b") or not isinstance(index, int) or not 0 <= index < len(parts):
         raise NotPacked(why="segment reference")
     part = parts[index]
-    if isinstance(part, bytes) != (mark == "$b"):
+    if isinstance(part, bytes | memoryview) != (mark == "$b"):
         raise NotPacked(why="segment kind")
     used.append(index)
     return part

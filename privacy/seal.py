@@ -55,7 +55,7 @@ class SealingKey:
         self._key = X25519PrivateKey.from_private_bytes(seed)
         self.public = self._key.public_key().public_bytes_raw()
 
-    def open(self, sealed: bytes, header: canonical.Value) -> bytes:
+    def open(self, sealed: bytes | memoryview, header: canonical.Value) -> bytes:
         """The plain bytes. Raises CannotOpen for another recipient, another header or any altered byte."""
         try:
             return _suite().decrypt(sealed, self._key, info=canonical.encode(header))

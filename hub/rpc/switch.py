@@ -219,19 +219,30 @@ class Switch:
     def _next_task(self, node: str, after: int) -> tuple[Task | None, bool]:
         return self._services.store.read("tasks.next", lambda tx: tx.tasks.next_open(node, after))
 
+    def _message(self, task: Task) -> Message | None:
+        """A task on its way; None where it was withdrawn meanwhile."""
+        if (passed := self._services.handover.take(task.id)) is not None:
+            message = _of(task, passed)
+            if message.digest.hex() == task.digest:
+                return message
+        content = self._content(task)
+        return None if content is None else _of(task, content)
+
     def _content(self, task: Task) -> Content | None:
-        """What a task carries; None where it was withdrawn meanwhile."""
+        """What a task carries, from the database."""
         if task.content is None:
-            return Content.of(task.body or b"")
+            body = task.body
+            if body is None:
+                body = self._services.store.read("tasks.body", lambda tx: tx.tasks.body(task))
+            return None if body is None else Content.of(body)
         held, job, sha256 = self._services.store.contents, task.job, task.content
         found = held.get(sha256) or self._services.store.read("tasks.content", lambda tx: tx.tasks.content(job, sha256))
         return None if found is None else held.setdefault(sha256, found)
 
     def _task_frames(self, link: Link, task: Task) -> Iterator[pb.Frame]:
-        content = self._content(task)
-        if content is None:
+        message = self._message(task)
+        if message is None:
             return
-        message = Message(id=task.id, kind=task.kind, head=task.head, body=content.data, sha256=content.sha256)
         for frame in to_frames(message):
             if link.over:
                 return
@@ -249,6 +260,10 @@ class Switch:
             if what == "certificate":
                 link.doubt()
             link.wake()
+
+
+def _of(task: Task, content: Content) -> Message:
+    return Message(id=task.id, kind=task.kind, head=task.head, body=content.data, sha256=content.sha256)
 
 
 def internal(services: Services, what: str) -> Internal:

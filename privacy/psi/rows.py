@@ -43,7 +43,7 @@ class RowsSession:
         number = message[0] if message else RUNS_MAX
         if number >= len(self._runs):
             raise MalformedMessage(sender=sender[:40], why="it belongs to no run of this job")
-        return _numbered(number, self._runs[number].receive(sender, message[1:]))
+        return _numbered(number, self._runs[number].receive(sender, memoryview(message)[1:]))
 
     @property
     def ready(self) -> bool:

@@ -55,12 +55,12 @@ def make(plain: bytes, *, header: Header, sealing_public: bytes, key: seal.Signi
     return packing.pack({"header": head, "sealed": sealed, "signature": signature})
 
 
-def read_header(envelope: bytes) -> Header:
+def read_header(envelope: bytes | memoryview) -> Header:
     """The clear header, for routing only: nothing is verified. Raises NotPacked or MalformedMessage."""
     return _parse(envelope)[0]
 
 
-def open_envelope(envelope: bytes, *, expect: Header, sender_public: bytes, key: seal.SealingKey) -> bytes:
+def open_envelope(envelope: bytes | memoryview, *, expect: Header, sender_public: bytes, key: seal.SealingKey) -> bytes:
     """The plain bytes.
 
     Raises NotPacked or MalformedMessage for another form, EnvelopeNotForThis for another job, sender or recipient,
@@ -77,18 +77,18 @@ def open_envelope(envelope: bytes, *, expect: Header, sender_public: bytes, key:
     return key.open(sealed, header.to_value())
 
 
-def _signed(header: Header, sealed: bytes) -> bytes:
+def _signed(header: Header, sealed: bytes | memoryview) -> bytes:
     return LABEL + hashlib.sha256(sealed).digest() + canonical.encode(header.to_value())
 
 
-def _parse(envelope: bytes) -> tuple[Header, bytes, bytes]:
-    value = packing.unpack(envelope)
+def _parse(envelope: bytes | memoryview) -> tuple[Header, memoryview, bytes]:
+    value = packing.unpack(envelope, views=True)
     if not isinstance(value, dict) or set(value) != FIELDS:
         raise MalformedMessage(why="not an envelope")
     head, sealed, signature = value["header"], value["sealed"], value["signature"]
     if not isinstance(head, dict) or set(head) != {"job", "sender", "recipient", "sequence"}:
         raise MalformedMessage(why="an envelope's header")
-    if not isinstance(sealed, bytes) or not isinstance(signature, bytes) or len(signature) != 64:
+    if not isinstance(sealed, memoryview) or not isinstance(signature, memoryview) or len(signature) != 64:
         raise MalformedMessage(why="an envelope's content")
     sequence = head["sequence"]
     if not isinstance(sequence, int) or isinstance(sequence, bool) or sequence < 0:
@@ -99,4 +99,4 @@ def _parse(envelope: bytes) -> tuple[Header, bytes, bytes]:
         recipient=parse_partner_id(head["recipient"]),
         sequence=sequence,
     )
-    return header, sealed, signature
+    return header, sealed, bytes(signature)

@@ -1,7 +1,6 @@
 """One message on the node's stream: value ↔ frames. The first check of every byte that arrives."""
 
 import hashlib
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -66,6 +65,29 @@ def to_frames(message: Message) -> Iterator[pb.Frame]:
             yield pb.Frame(chunk=pb.Chunk(id=message.id, data=data))
 
 
+class _Open:
+    """A message that has begun: its body's pieces, hashed as they come, so that little is left to do at the last."""
+
+    def __init__(self, begin: pb.Begin, head: dict[str, canonical.Value]) -> None:
+        self.begin, self.head = begin, head
+        self.size = 0
+        self._pieces: list[bytes] = []
+        self._sha256 = hashlib.sha256()
+
+    def add(self, data: bytes) -> None:
+        self.size += len(data)
+        self._pieces.append(data)
+        self._sha256.update(data)
+
+    def message(self) -> Message:
+        """Raises MalformedMessage where the body is another than was announced."""
+        begin, found = self.begin, self._sha256.digest()
+        if found != begin.sha256:
+            raise MalformedMessage(why="the body's hash differs")
+        body = b"".join(self._pieces)
+        return Message(id=begin.id, reply_to=begin.reply_to, kind=begin.kind, head=self.head, body=body, sha256=found)
+
+
 class Assembler:
     """Collects one stream's inbound frames into messages; sizes capped, hashes checked.
 
@@ -73,7 +95,7 @@ class Assembler:
     """
 
     def __init__(self) -> None:
-        self._open: dict[str, tuple[pb.Begin, dict[str, canonical.Value], io.BytesIO]] = {}
+        self._open: dict[str, _Open] = {}
         self._announced = 0  # bytes of all open messages
 
     def feed(self, frame: pb.Frame) -> Message | None:
@@ -104,27 +126,24 @@ class Assembler:
         if begin.size <= limits.SMALL_BYTES_MAX or begin.body:
             if len(begin.body) != begin.size or begin.size > limits.SMALL_BYTES_MAX:
                 raise MalformedMessage(why="a small body travels in the first frame, a large one in chunks")
-            return _checked(begin, head, begin.body)
+            small = _Open(begin, head)
+            small.add(begin.body)
+            return small.message()
         self._announced += begin.size
-        self._open[begin.id] = (begin, head, io.BytesIO())
+        self._open[begin.id] = _Open(begin, head)
         return None
 
     def _chunk(self, chunk: pb.Chunk) -> Message | None:
         if chunk.id not in self._open:
             raise MalformedMessage(why="a chunk of no open message")
-        begin, _, body = self._open[chunk.id]
-        body.write(chunk.data)
-        if len(chunk.data) > limits.CHUNK_BYTES_MAX or not chunk.data or body.tell() > begin.size:
+        message, data = self._open[chunk.id], chunk.data
+        # small ones would take more memory than they announced: each piece is an object
+        if len(data) != min(limits.CHUNK_BYTES_MAX, message.begin.size - message.size):
             raise MalformedMessage(why="chunk length")
-        return self._done(chunk.id) if body.tell() == begin.size else None
+        message.add(data)
+        return self._done(chunk.id) if message.size == message.begin.size else None
 
     def _done(self, message_id: str) -> Message:
-        begin, head, body = self._open.pop(message_id)
-        self._announced -= begin.size
-        return _checked(begin, head, body.getvalue())
-
-
-def _checked(begin: pb.Begin, head: dict[str, canonical.Value], body: bytes) -> Message:
-    if hashlib.sha256(body).digest() != begin.sha256:
-        raise MalformedMessage(why="the body's hash differs")
-    return Message(id=begin.id, reply_to=begin.reply_to, kind=begin.kind, head=head, body=body, sha256=begin.sha256)
+        done = self._open.pop(message_id)
+        self._announced -= done.begin.size
+        return done.message()

@@ -76,6 +76,7 @@ def chunk(data: bytes, message_id: str = "a") -> pb.Frame:
         ([chunk(b"abc")], MalformedMessage),
         ([begin(), chunk(LARGE + b"d")], MalformedMessage),
         ([begin(), chunk(b"")], MalformedMessage),
+        ([begin(), chunk(LARGE[:-1])], MalformedMessage),
         ([begin(), chunk(LARGE[:-1] + b"d")], MalformedMessage),
         ([begin(size=3)], MalformedMessage),
         ([begin(size=3, body=b"abcd")], MalformedMessage),

@@ -67,7 +67,7 @@ class Session(ABC):
         self.state.started, self.state.sent = True, START
         return self._open()
 
-    def receive(self, sender: str, message: bytes) -> list[Outgoing]:
+    def receive(self, sender: str, message: bytes | memoryview) -> list[Outgoing]:
         """Take one message of an authenticated sender; give those that follow at once. Then work may be `ready`.
 
         Raises the failures of `wire.decode`, BaseTransferLength, BadPoint, TagsMalformed. A refused message changes

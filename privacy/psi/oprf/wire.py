@@ -65,7 +65,7 @@ def encode(link: Link, part: Part, bound: bytes, payload: bytes) -> tuple[bytes,
     return packing.pack({"header": header, "payload": payload}), _digest(header)
 
 
-def decode(message: bytes, link: Link, part: Part | None, bound: bytes) -> tuple[bytes, bytes]:
+def decode(message: bytes | memoryview, link: Link, part: Part | None, bound: bytes) -> tuple[bytes, bytes]:
     """(payload, digest) of the one message that is expected next on a link.
 
     Raises MalformedMessage, WrongRole, ForeignMessage (another job, party or history), WrongPhase (also when part is
@@ -99,7 +99,7 @@ def _digest(header: Any) -> bytes:
     return canonical.digest("ecohub/oprf-message/1", header)
 
 
-def _open(message: bytes, link: Link) -> tuple[dict[str, Any], bytes]:
+def _open(message: bytes | memoryview, link: Link) -> tuple[dict[str, Any], bytes]:
     try:
         value = packing.unpack(message)
     except Failure as error:
