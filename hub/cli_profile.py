@@ -67,6 +67,8 @@ def _show(cli: Cli, made: Profile, files: list[Path]) -> None:
     cli.table(profile_report.COLUMNS, profile_report.columns(made))
     cli.table(profile_report.RANKS, profile_report.ranks(made))
     cli.table(profile_report.CHANCES, profile_report.chances(made, cli.lang))
+    for names, lines in profile_report.fold_tables(made):
+        cli.table(names, lines)
     if made.rounds:
         cli.table(profile_rounds.COLUMNS, profile_rounds.lines(made.rounds))
     for card in profile_report.shown_in_bands(made):

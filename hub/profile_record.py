@@ -10,7 +10,8 @@ from itertools import accumulate
 from typing import Any
 
 from federation.metrics import FIGURES, PPM, Estimate
-from hub import profile_rounds
+from hub import profile_folds, profile_rounds
+from hub.profile_folds import Folds
 from hub.profile_rounds import Rounds
 from hub.run_report import ReportUnreadable
 
@@ -65,6 +66,7 @@ class Profile:
     survey_weights: str | None
     effective_rows: int
     bootstrap: int
+    folds: Folds | None  # of cross-validation
     rounds: Rounds | None  # of refinement
     least: tuple[int, int] | None  # rows of a band and rows of each class in it; None: a record before bands
     cards: tuple[Card, ...]  # the label holder alone first, all holders last
@@ -115,6 +117,7 @@ def _read(found: Mapping[str, Any]) -> Profile:
         survey_weights=None if weights is None else str(weights),
         effective_rows=int(rules.get("effective_test_rows", record["test_rows"])),
         bootstrap=int(body["bootstrap"]),
+        folds=profile_folds.read(record.get("validation"), [card.holders for card in cards]),
         rounds=profile_rounds.read(record.get("refinement")),
         least=least,
         cards=cards,

@@ -7,7 +7,7 @@ does not hold, or that would describe too few clients, are shown as absent, with
 from collections.abc import Mapping, Sequence
 
 from federation.metrics import Estimate
-from hub import page, plots, profile_rounds
+from hub import page, plots, profile_folds, profile_rounds
 from hub.profile_record import Card, Profile
 from hub.run_report import Note
 from privacy.printable import printable
@@ -96,6 +96,15 @@ def chances(profile: Profile, lang: str) -> list[tuple[str, ...]]:
     ]
 
 
+def fold_tables(profile: Profile) -> list[tuple[tuple[str, ...], list[tuple[str, ...]]]]:
+    """Heads and lines of cross-validation, and of the penalties where there was a choice."""
+    folds = profile.folds
+    if folds is None:
+        return []
+    made = [(profile_folds.COLUMNS, profile_folds.lines(folds, [profile.name(card) for card in profile.cards]))]
+    return [*made, (profile_folds.PATH, profile_folds.path(folds))] if len(folds.path) > 1 else [*made]
+
+
 def bands(profile: Profile, card: Card) -> list[tuple[str, ...]]:
     """The table of BANDS of one scorecard: calibration and lift."""
     lines: list[tuple[str, ...]] = []
@@ -124,11 +133,7 @@ def notes(profile: Profile) -> tuple[Note, ...]:
             f"仅用留出客户：{n} 名，其中正例 {p} 名；权重与校准均未在其上拟合。"
             f"区间为 95%，对这些客户重抽样 {profile.bootstrap:,} 次，各评分卡使用相同样本。",
         ),
-        (
-            "One split of the clients: the intervals cover which clients are tested, not which are trained on. "
-            "There is no cross-validation in this run.",
-            "仅一次划分：区间反映测试客户的抽样波动，不含训练客户的波动；本次训练没有交叉验证。",
-        ),
+        *profile_folds.notes(profile.folds, profile.model),
     ]
     if len(profile.cards) > 2:
         made.append(
@@ -219,6 +224,8 @@ def html(profile: Profile, lang: str) -> str:
         _table(CHANCES, chances(profile, lang), lang),
         *drawn.values(),
     ]
+    for names, lines in fold_tables(profile):
+        parts.append(_table(names, lines, lang))
     if profile.rounds:
         parts.append(_table(profile_rounds.COLUMNS, profile_rounds.lines(profile.rounds), lang))
     for card in shown_in_bands(profile):

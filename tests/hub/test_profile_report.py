@@ -9,7 +9,7 @@ import pytest
 
 from federation.metrics import Estimate
 from federation.plan import TrainingPlan
-from hub import profile_record, profile_report, profile_rounds
+from hub import profile_folds, profile_record, profile_report, profile_rounds
 from hub.run_report import ReportUnreadable
 from privacy import canonical
 from tests.federation.alliance import body, pump, synthetic
@@ -225,5 +225,73 @@ def test_a_run_without_rounds_says_nothing_of_them(found: Any) -> None:
 def test_rounds_that_no_run_writes_are_not_shown(refined: Any, change: dict[str, Any]) -> None:
     broken = copy.deepcopy(refined)
     record_of(broken)["refinement"] |= change
+    with pytest.raises(ReportUnreadable):
+        profile_record.read(broken)
+
+
+# --- cross-validation
+
+
+@pytest.fixture(scope="module")
+def folded(job: Any) -> Any:
+    tables, columns = synthetic()
+    proposal = body(columns, validation={"folds": 4, "ridge_path_milli": [10_000, 1_000_000]})
+    record = pump(TrainingPlan.from_body(proposal), tables)["broker"].result().record()
+    made = copy.deepcopy(job) | {"body": proposal}
+    made["documents"][1]["body"]["record"] = canonical.decode(canonical.encode(record))
+    return made
+
+
+def test_folds_are_shown_beside_the_held_out_figures(folded: Any) -> None:
+    profile = profile_record.read(folded)
+    assert profile.folds is not None
+    (heads, lines), (path_heads, path) = profile_report.fold_tables(profile)
+    assert (heads, path_heads) == (profile_folds.COLUMNS, profile_folds.PATH)
+    assert [line[0] for line in lines] == [profile.name(card) for card in profile.cards]
+    assert lines[0][3] == "-" and lines[-1][3].startswith("+0.0")
+    assert [ridge.rstrip(" *") for ridge, _ in path] == ["1", "10", "1000"]
+    assert [ridge for ridge, _ in path if ridge.endswith("*")] == [f"{profile.folds.ridge:g} *"]
+    said = " ".join(en for en, _ in profile_report.notes(profile))
+    assert "4 folds" in said and "held-out clients had no part in the choice" in said
+    assert "There is no cross-validation" not in said
+    assert "AUC, average precision and calibrated measures need scores" in said
+    for lang, word in (("en", "squared error in folds"), ("zh", "各折平方误差")):
+        assert word in profile_report.html(profile, lang)
+
+
+def test_figures_of_folds_are_those_of_their_errors() -> None:
+    """Folds of 100 and 300 clients: means count clients, standard errors count folds."""
+    folds = profile_folds.Folds(
+        rows=(100, 300), ridge=1.0, path={1.0: (0.20, 0.16)}, base=(0.25, 0.25), cards=((0.20, 0.16), (0.18, 0.15))
+    )
+    assert profile_folds.lines(folds, ["alone", "both"]) == [
+        ("alone", "0.1700 ± 0.0200", "0.320 ± 0.080", "-"),
+        ("both", "0.1575 ± 0.0150", "0.370 ± 0.060", "+0.0125 ± 0.0050"),
+    ]
+    assert profile_folds.path(folds) == [("1 *", "0.17000 ± 0.02000")]
+
+
+def test_a_run_without_folds_says_so(found: Any) -> None:
+    profile = profile_record.read(found)
+    assert profile.folds is None and profile_report.fold_tables(profile) == []
+    assert any("There is no cross-validation" in en for en, _ in profile_report.notes(profile))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": 2},
+        {"fold_rows": [100]},
+        {"ridge_milli": 5},
+        {"base_errors_ppm": [1, 2]},
+        {"base_errors_ppm": [0, 0, 0, 0]},
+        {"variants": []},
+        {"path": "x"},
+    ],
+    ids=["version", "one fold", "no candidate", "two errors", "one class", "no scorecards", "text"],
+)
+def test_folds_that_no_run_writes_are_not_shown(folded: Any, change: dict[str, Any]) -> None:
+    broken = copy.deepcopy(folded)
+    record_of(broken)["validation"] |= change
     with pytest.raises(ReportUnreadable):
         profile_record.read(broken)
