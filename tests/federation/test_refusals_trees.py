@@ -258,6 +258,26 @@ def test_without_the_rule_on_siblings_a_difference_has_few_rows(monkeypatch: pyt
     assert min(smallest_difference(*level(40, seed)) for seed in range(20)) < 40
 
 
+def solved(sums: int, rows: int) -> float:
+    """The share of rows whose bin comes out right by least squares, from so many sums of known derivatives."""
+    draw = np.random.default_rng(sums)
+    inside = draw.random(rows) < 0.3
+    known = draw.integers(-255, 256, (sums, rows)).astype(float)
+    found, *_ = np.linalg.lstsq(known, known @ inside, rcond=None)
+    return float(((found > 0.5) == inside).mean())
+
+
+def test_sums_stay_too_few_to_solve_for_who_is_in_a_bin() -> None:
+    """Rule of sums: two train rows for every sum. With one for each the bin of every client is read."""
+    assert solved(200, 200) == 1.0
+    assert solved(100, 200) < 0.9  # of which seven in ten are right without any sum
+    options = {"trees": 50, "depth": 4}  # 400 vectors, 800 sums: 1,600 train rows
+    plan = TrainingPlan.from_body(tree_body(COLUMNS, trees=options))
+    for partner in PAIR:
+        with pytest.raises(TooFewRows, match="1600"):
+            open_session(plan, partner, TABLES[partner], SeededEntropy(b"x"))
+
+
 def test_near_copies_of_a_column_are_cut_once() -> None:
     draw = np.random.default_rng(3)
     value = draw.random(600)

@@ -68,6 +68,7 @@ class TreeHolder(TreeParty):
         )
 
     def _prepare(self, columns: tuple[str, ...]) -> tuple[str, ...]:
+        self._check_rows()
         plan = self._plan
         self._bins = binning.form(
             self._table.columns, columns, self._train, plan.bins, plan.rare_rows, room(plan, self._rows) - 1

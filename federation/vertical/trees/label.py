@@ -66,6 +66,7 @@ class TreeLabelHolder(TreeParty):
         self._held().check(plan.survey_weights)
 
     def _prepare(self, columns: tuple[str, ...]) -> tuple[str, ...]:
+        self._check_rows()
         assert self._plan.trees is not None, "the plan's model is trees"
         least = self._plan.trees.leaf_rows
         self._bins = binning.form(self._table.columns, columns, self._train, self._plan.bins, least)

@@ -11,6 +11,7 @@ from functools import cache
 
 import numpy as np
 
+from federation.errors import TooFewRows
 from federation.features import Integers
 from federation.plan import TrainingPlan
 from federation.vertical.messages import Reader
@@ -24,6 +25,8 @@ from privacy.packing import Packed
 
 LINKS_MAX = 3  # of one holder
 DEGREE_MAX = 8192
+SUMS_PER_VECTOR = 2  # of first and of second derivatives
+ROWS_PER_SUM = 2  # train rows for every sum of one bin: as many sums as rows are equations that tell who is in the bin
 
 
 class TreeParty(Party):
@@ -39,6 +42,11 @@ class TreeParty(Party):
     def _depth(self) -> int:
         assert self._plan.trees is not None, "the plan's model is trees"
         return self._plan.trees.depth
+
+    def _check_rows(self) -> None:
+        """Raises TooFewRows where so many sums are asked for that a bin's rows could be solved for (rule of sums)."""
+        if self._rows < (needed := SUMS_PER_VECTOR * ROWS_PER_SUM * vectors_of(self._plan)):
+            raise TooFewRows(count=self._rows, what="train", minimum=needed)
 
     def _first_of(self, tree: int) -> int:
         """The number of a tree's first level. tree: from 0."""
