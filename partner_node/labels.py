@@ -6,7 +6,7 @@ are at that moment; scores stay in the matrix, labels stay in the house.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from partner_node.labels_optout import OptOuts, id_type
 from partner_node.labels_record import Recorded
 from partner_node.labels_run import Run
 from partner_node.node import Commands, Node
+from partner_node.releases import Reach
 from partner_node.result_files import ResultFiles
 from partner_node.store_labels import LabelFile
 from partner_node.vault import Vault
@@ -54,7 +55,8 @@ class Labels:
         """Apply a rules file to the label matrix of a run, and write the labels to a file.
 
         Raises LabelRulesUnreadable, LabelRulesInvalid, what `labels_run.find`, the desk and the vault raise,
-        LabelRulesChanged, LabelRecordBroken, ResultsNotWritable, OutputExists, OutputNotWritable, LabelTableUnfit.
+        ModelNotReleased, LabelRulesChanged, LabelRecordBroken, ResultsNotWritable, OutputExists, OutputNotWritable,
+        LabelTableUnfit.
         """
         kind, mark = text(arguments, "format"), flag(arguments, "excel")
         if kind not in FORMATS or (mark and kind != CSV):
@@ -65,7 +67,8 @@ class Labels:
             self._results.check()
             run = labels_run.find(self._node, text(arguments, "run"), self._results.place)
             path = labels_output.target(self._node, run, kind, optional_text(arguments, "to"))
-            clients = self._clients(run, text(arguments, "risk_column"), rules)
+            reach = self._node.database.read(lambda session: releases.reach(session, run.job))
+            clients = self._clients(run, text(arguments, "risk_column"), rules, reach)
             outcome = apply(rules, clients.values(), made=run.made, now=now)
             recorded = self._record(run, rules, outcome, path, kind)
             withdrawn = labels_output.write(
@@ -77,6 +80,7 @@ class Labels:
                 outcome=outcome,
                 clients=clients,
                 closed=labels_output.closed_now(self._desk.gate, self._opted_out(), now),
+                left=self._left(run, reach),
                 now=times.to_text(now),
             )
             self._node.database.write(
@@ -116,13 +120,19 @@ class Labels:
             told.append({"reason": row.reason.value, "label": row.label, "en": en, "zh": zh})
         return {"number": number, "refused": told}
 
-    def _clients(self, run: Run, risk_column: str, rules: Rules) -> dict[str, Client]:
+    def _left(self, run: Run, reach: Reach | None) -> Callable[[str], bool]:
+        """Whether another release serves a client, by the client's id: its labels are not this delivery's."""
+        if reach is None:
+            return lambda _: False
+        id_type, row_keys = run.asset.id_type, self._desk.gate.row_keys
+        return lambda client: reach.leaves(row_keys([normalise(id_type, client)])[0])
+
+    def _clients(self, run: Run, risk_column: str, rules: Rules, reach: Reach | None) -> dict[str, Client]:
         """By client id: the scores of the matrix beside consent, opt-out and risk class as they are now.
 
         Only clients whom the run's model serves, where releases are known. A client whose row is gone from the source,
-        or has no consent, has no risk class here. Raises ModelNotReleased.
+        or has no consent, has no risk class here.
         """
-        serves = self._node.database.read(lambda session: releases.reaches(session, run.job))
         now, matrix = self._node.clock(), run.matrix
         keys = self._desk.gate.row_keys([normalise(run.asset.id_type, client) for client in matrix.client_ids])
         grant = self._desk.label_grant(run.job, asset=run.asset.name, columns=(risk_column,), until=run.until, now=now)
@@ -145,7 +155,7 @@ class Labels:
                 opted_out=key in closed,
             )
             for place, (client, key) in enumerate(zip(matrix.client_ids, keys, strict=True))
-            if serves is None or serves(key)
+            if reach is None or reach.serves(key)
         }
 
     def _record(self, run: Run, rules: Rules, outcome: Outcome, path: Path, kind: str) -> Recorded:

@@ -1,6 +1,6 @@
 """Where a delivery goes: which file may be written, its lines, and the withdrawal of what no longer stands."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -50,6 +50,7 @@ def write(
     outcome: Outcome,
     clients: Mapping[str, Client],
     closed: Closed,
+    left: Callable[[str], bool],
     now: str,
 ) -> int:
     """Write the file; how many labels of an SQLite table that withdrew. Raises OutputNotWritable, LabelTableUnfit."""
@@ -59,7 +60,7 @@ def write(
             return 0
         by_key = {client.key: client_id for client_id, client in clients.items()}
         refused = {(by_key[row.key], row.label): row.reason for row in outcome.refused}
-        return labels_table.deliver(path, lines, rules=rules.name, refused=refused, closed=closed, now=now)
+        return labels_table.deliver(path, lines, rules=rules.name, refused=refused, closed=closed, left=left, now=now)
     except OSError as error:
         raise outputs.OutputNotWritable(path=str(path), why=error.strerror or type(error).__name__) from None
 

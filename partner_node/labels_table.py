@@ -48,16 +48,18 @@ def deliver(
     rules: str,
     refused: Mapping[tuple[str, str | None], Reason],
     closed: Closed,
+    left: Callable[[str], bool],
     now: str,
 ) -> int:
     """Write the labels of these rules, withdraw what no longer stands; how many that were.
 
-    refused: why a client's label (None: any label) was refused in this delivery. A label of other rules stays, unless
-    its client is `closed`. Raises LabelTableUnfit; then the table is as it was.
+    refused: why a client's label (None: any label) was refused in this delivery. left: whether a client, by its id, is
+    another release's to serve. A label of other rules or of such a client stays, unless its client is `closed`.
+    Raises LabelTableUnfit; then the table is as it was.
     """
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     with closing(_open(path)) as connection:
-        return _guarded(path, lambda: _change(path, connection, lines, rules, refused, closed, now))
+        return _guarded(path, lambda: _change(path, connection, lines, rules, refused, closed, left, now))
 
 
 def _change(
@@ -67,6 +69,7 @@ def _change(
     rules: str,
     refused: Mapping[tuple[str, str | None], Reason],
     closed: Closed,
+    left: Callable[[str], bool],
     now: str,
 ) -> int:
     connection.execute("PRAGMA secure_delete=ON")
@@ -80,7 +83,7 @@ def _change(
         if (client, label) in fresh:
             continue
         reason = closed(purpose, reference)
-        if of == rules:
+        if of == rules and not left(client):
             found = refused.get((client, None)) or refused.get((client, label)) or reason
             gone.append((found.value if found else NOT_GIVEN, now, client, label))
         elif reason is not None:

@@ -32,7 +32,6 @@ FIELDS |= {"accepted", "against", "serving", "time"}
 SERVING = {"job", "model_digest", "share_ppm", "salt", "valid_until"}
 SERVING_MAX = 2
 SALT = re.compile(r"[0-9a-f]{32}")
-Reaches = Callable[[bytes], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +40,23 @@ class Standing:
 
     number: int
     serving: tuple[Release, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """Whom a run's model serves, beside what else serves its name. Clients are the node's keys of them."""
+
+    job: str
+    serving: tuple[Release, ...]
+
+    def serves(self, client: bytes) -> bool:
+        found = release.of_client(client, self.serving)
+        return found is not None and found.job == self.job
+
+    def leaves(self, client: bytes) -> bool:
+        """Whether another release serves the client: what that gave it stands."""
+        found = release.of_client(client, self.serving)
+        return found is not None and found.job != self.job
 
 
 class Releases:
@@ -115,8 +131,8 @@ class Releases:
             raise ModelStepRefused(why="the run's model has another name")
 
 
-def reaches(session: Session, job: str) -> Reaches | None:
-    """Whether a run's model serves a client, by the client's key; None where no step of the hub names its model.
+def reach(session: Session, job: str) -> Reach | None:
+    """Whom a run's model serves; None where no step of the hub names its model.
 
     Raises UnknownJob, ModelNotReleased where it serves nobody.
     """
@@ -127,12 +143,7 @@ def reaches(session: Session, job: str) -> Reaches | None:
     serving = _standing(step.body).serving
     if job not in {one.job for one in serving}:
         raise ModelNotReleased(name=name, job=job[:16])
-
-    def serves(client: bytes) -> bool:
-        found = release.of_client(client, serving)
-        return found is not None and found.job == job
-
-    return serves
+    return Reach(job=job, serving=serving)
 
 
 def _standing(body: Mapping[str, Any]) -> Standing:

@@ -1,6 +1,8 @@
 """Released models at the label holder's node: whose steps it takes, whom it then gives labels, and what it compares."""
 
 import csv
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -147,6 +149,40 @@ def test_after_a_rollback_the_model_gives_no_more_labels(node: TestNode, jobs: l
     with pytest.raises(ModelNotReleased):
         deliver(node, jobs[1])
     assert deliver(node, jobs[0])
+
+
+def table(node: TestNode, job: str, path: Path) -> dict[str, set[str]]:
+    """Whose labels stand in the CRM's table after a delivery, by the model that gave them."""
+    node.command("labels.deliver", run=job, format="sqlite", to=str(path), **labels.DEFINITE)
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT client_id, delivery FROM client_label WHERE state = 'given'").fetchall()
+    known = {d["delivery"][:16]: d["run"] for d in node.command("labels.history")["deliveries"]}
+    found: dict[str, set[str]] = {}
+    for client, delivery in rows:
+        found.setdefault(known[delivery], set()).add(client)
+    return found
+
+
+def test_in_one_table_the_labels_of_two_releases_stand_beside_each_other(
+    node: TestNode, jobs: list[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "crm.sqlite"
+    everybody = table(node, jobs[0], path)[jobs[0]]
+    tried = step(jobs[1], serves(jobs[1], 300_000), serves(jobs[0], salt="77" * 16))
+    tell(node, tried)
+    few = everybody & drawn(node, 300_000)
+    for job in (jobs[1], jobs[0], jobs[1]):
+        assert table(node, job, path) == {jobs[1]: few, jobs[0]: everybody - few}
+    back = step(jobs[1], serves(jobs[0], salt="77" * 16), number=2, before=tried.digest, action="rollback")
+    tell(node, back)
+    assert table(node, jobs[0], path) == {jobs[0]: everybody}
+
+
+def test_a_client_whom_no_release_serves_loses_the_label(node: TestNode, jobs: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "crm.sqlite"
+    everybody = table(node, jobs[0], path)[jobs[0]]
+    tell(node, step(jobs[0], serves(jobs[0], 300_000)))
+    assert table(node, jobs[0], path) == {jobs[0]: everybody & drawn(node, 300_000)}
 
 
 # --- whose steps are taken
