@@ -45,15 +45,27 @@ class Case:
 
     def shapes(self) -> list[tuple[int, int]]:
         """(vectors, columns) of each party's encrypted products in a scorecard: the label and the own columns of each,
-        times the columns of all that come after it."""
+        times the columns of all that come after it. None of trees: no peer stands beside those."""
         counts = list(self.columns.values())
+        if "trees" in self.plan:
+            return []
         vectors = [1 + counts[0], *counts[1:]]
         return [(vectors[place], sum(counts[place + 1 :])) for place in range(len(counts) - 1)]
 
 
+TREES = {
+    "model": "trees",
+    "bins": 16,
+    "trees": {
+        "trees": 20, "depth": 4, "rate_milli": 300, "leaf_rows": 20,
+        "sample_ppm": 1_000_000, "columns_ppm": 1_000_000, "patience": 0,
+    },
+}  # fmt: skip
 CASES = (
     Case(key="scorecard-1", name="scorecard", columns=ONE),
     Case(key="scorecard-2", name="scorecard", columns=TWO, seconds_max={30_000: 10.0, 100_000: 20.0}),
+    Case(key="trees-1", name="20 trees of depth 4", columns=ONE, plan=TREES),
+    Case(key="trees-2", name="20 trees of depth 4", columns=TWO, plan=TREES, seconds_max={30_000: 90.0}),
 )
 
 
@@ -69,7 +81,8 @@ def run() -> None:
                     name = cases[case].at(clients)
                     rows += vertical_report.rows_of(name, clients, runs)
                     rows += vertical_report.rounds_of(name, clients, runs)
-                    rows += vertical_report.beside(name, clients, by_phe(peer, cases[case], clients), runs)
+                    if cases[case].shapes():
+                        rows += vertical_report.beside(name, clients, by_phe(peer, cases[case], clients), runs)
     limits = {case.at(clients): limit for case in CASES for clients, limit in case.seconds_max.items()}
     shown = vertical_report.table(rows)
     draw = partial(vertical_report.draw, rows=rows, limits=limits)
