@@ -1,8 +1,10 @@
 """Signatures and sealed messages: RFC 8032 and RFC 9180 known answers, and every altered byte."""
 
 import pytest
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from privacy import seal
+from privacy import canonical, seal
 
 # RFC 8032 section 7.1, test 2
 RFC8032_SEED = "4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb"
@@ -55,6 +57,29 @@ def test_every_altered_byte_of_a_signature_is_refused() -> None:
             seal.verify(key.public, bytes(altered), b"message", signer="bank", what="approval")
     with pytest.raises(seal.BadSignature):
         seal.verify(key.public, signature, b"messagf", signer="bank", what="approval")
+
+
+# RFC 7748 section 6.1: two private keys, and the secret that they share
+RFC7748_FIRST = "77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a"
+RFC7748_SECOND = "5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb"
+RFC7748_SHARED = "4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742"
+
+
+def test_two_keys_share_one_key_for_each_context() -> None:
+    first, second = (seal.SealingKey(bytes.fromhex(text)) for text in (RFC7748_FIRST, RFC7748_SECOND))
+    lower, upper = sorted((first.public, second.public))
+    info = b"ecohub/shared-key/v1\x00" + lower + upper + canonical.encode({"run": "r"})
+    expected = HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(bytes.fromhex(RFC7748_SHARED))
+    assert first.shared_key(second.public, {"run": "r"}) == expected
+    assert second.shared_key(first.public, {"run": "r"}) == expected
+    third = seal.SealingKey(b"\x02" * 32)
+    others = [first.shared_key(second.public, {"run": "q"}), first.shared_key(third.public, {"run": "r"})]
+    assert len({expected, *others}) == 3
+
+
+def test_no_key_is_shared_with_a_point_of_small_order() -> None:
+    with pytest.raises(seal.KeyUnfit):
+        seal.SealingKey(b"\x01" * 32).shared_key(bytes(32), {"run": "r"})
 
 
 def test_keys_do_not_show_themselves() -> None:
