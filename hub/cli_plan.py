@@ -48,6 +48,15 @@ MEANINGS = {  # in the order in which they are shown
     "early_stop": ("ends the run when the validation loss no longer gains", "验证损失不再改善时提前结束"),
     "personalise": ("fine-tuning at each node after the run", "训练后各节点的本地微调"),
     "ridge_milli": ("ridge penalty, thousandths", "岭惩罚（千分之一）"),
+    "validation": (
+        "folds of the train clients, and further ridge penalties to choose from by them, thousandths",
+        "训练客户的折数，以及据此选择的其他岭惩罚（千分之一）",
+    ),
+    "bins": ("bins of each binned column, at most", "每个分箱列的最多箱数"),
+    "logistic": (
+        "rounds of refinement at most, and the share of the train loss whose fall ends them, millionths",
+        "精调轮数上限，以及训练损失降幅低于该比例（百万分之一）时结束",
+    ),
     "minimum": ("common clients below which nothing is shown", "最小交集阈值"),
     "minimum_rows": ("train rows a partner needs", "所需最少训练行数"),
     "rare_rows": ("train rows that a column must set apart", "列须区分出的最少训练行数"),

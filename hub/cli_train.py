@@ -20,6 +20,8 @@ def train() -> None:
 @click.option("--label", help="PARTNER:COLUMN, whose node holds what is predicted")
 @click.option("--with", "others", multiple=True, help="a partner with features (repeat)")
 @click.option("--columns", multiple=True, help="PARTNER:NAME,NAME: the features it brings, of every party (repeat)")
+@click.option("--binned", multiple=True, help="PARTNER:NAME,NAME: which of them enter as bins (repeat)")
+@click.option("--folds", type=int, help="of the train clients: cross-validation, and a ridge penalty chosen by it")
 @click.option("--purpose", help="what for; clients have consented to purposes")
 @click.option("--expires", help="ISO 8601 instant after which nothing runs any more")
 @click.option("--file", "file", type=click.Path(path_type=Path), help="the plan's TOML, as PLAN")
@@ -32,6 +34,8 @@ def train_propose(
     label: str | None,
     others: tuple[str, ...],
     columns: tuple[str, ...],
+    binned: tuple[str, ...],
+    folds: int | None,
     purpose: str | None,
     expires: str | None,
     file: Path | None,
@@ -46,12 +50,15 @@ def train_propose(
         raise click.UsageError("PLAN and --file are two names of one thing")
     given = cli_jobs.given_in(plan or file, alignment=alignment, purpose=purpose, expires=expires)
     if drafts_horizontal.is_horizontal(given):
-        if alignment or label or others or columns:
-            raise click.UsageError("--alignment, --label, --with and --columns are for vertical plans")
+        if alignment or label or others or columns or binned or folds:
+            raise click.UsageError("--alignment, --label, --with, --columns, --binned, --folds are for vertical plans")
         given = cli.drawn_before(key, given)
         body = drafts_horizontal.train(given, cli_jobs.directory(cli), clock(), entropy)
     else:
-        given = cli.drawn_before(key, _with_columns(_vertical(cli, given, label, others), columns))
+        named = _naming(_naming(_vertical(cli, given, label, others), "columns", columns), "binned", binned)
+        if folds is not None:
+            named["validation"] = {**named.get("validation", {}), "folds": folds}
+        given = cli.drawn_before(key, named)
         body = drafts.train(given, cli_jobs.directory(cli), clock(), entropy)
     cli_jobs.propose(cli, "train", body, key)
 
@@ -147,13 +154,13 @@ def _vertical(cli: Cli, given: dict[str, Any], label: str | None, others: tuple[
     return given
 
 
-def _with_columns(given: dict[str, Any], columns: tuple[str, ...]) -> dict[str, Any]:
-    """The plan with the columns that options name, over the file's."""
-    named = {name: [*filter(None, found.split(","))] for name, _, found in (item.partition(":") for item in columns)}
+def _naming(given: dict[str, Any], what: str, options: tuple[str, ...]) -> dict[str, Any]:
+    """The plan with the columns that options name as `what` of parties, over the file's."""
+    named = {name: [*filter(None, found.split(","))] for name, _, found in (item.partition(":") for item in options)}
     parties = [dict(party) for party in given.get("parties", [])]
     if strangers := sorted(set(named) - {party.get("partner") for party in parties}):
-        raise click.UsageError(f"--columns names {strangers[0]}, which is no party: give --label and --with, or a file")
+        raise click.UsageError(f"--{what} names {strangers[0]}, which is no party: give --label and --with, or a file")
     for party in parties:
         if party.get("partner") in named:
-            party["columns"] = named[str(party["partner"])]
+            party[what] = named[str(party["partner"])]
     return {**given, "parties": parties} if named else given

@@ -42,6 +42,8 @@ TRAIN_DEFAULTS: Head = {
     "score_budget": 100,
     "valid_days": 90,
 }
+BINS = 5  # of a binned column: on some thousands of clients more bins were no better (docs/training.md)
+RIDGE_PATH_MILLI = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000)
 
 
 class DraftIncomplete(Failure):
@@ -110,6 +112,10 @@ def train(given: Mapping[str, Any], directory: Directory, now: datetime, entropy
         if holds_label:
             body["label"] = {"asset": made["asset"], **label}
     body["parties"] = listed
+    if any(made.get("binned") for made in listed):
+        body.setdefault("bins", BINS)
+    if isinstance(body.get("validation"), Mapping):
+        body["validation"] = {"ridge_path_milli": [*RIDGE_PATH_MILLI], **body["validation"]}
     body.setdefault("split_salt", entropy(NONCE_BYTES).hex())
     body.setdefault("disclosure", _train_disclosure(body))
     return common(body, now, entropy)
@@ -216,6 +222,7 @@ def _train_disclosure(body: Mapping[str, Any]) -> list[str]:
     return [
         *(contribution if body.get("contribution") is True else ()),
         *_fairness_disclosure(body, label),
+        *_parts_disclosure(body),
         *_rounds_disclosure(body, label, holders),
         *_scoring_disclosure(body, label, holders),
         f"{label} learns moments of the columns of {holders} with its label, its columns and each other's, "
@@ -225,6 +232,22 @@ def _train_disclosure(body: Mapping[str, Any]) -> list[str]:
         f"{holders} learn moments of their own columns with the label and others' columns, and their own weights.",
         "The hub learns the signed figures of the results, sizes and times; it relays sealed messages.",
     ]
+
+
+def _parts_disclosure(body: Mapping[str, Any]) -> list[str]:
+    """What bins and folds show beyond moments of plain columns over all train clients."""
+    said = []
+    for party in body["parties"]:
+        if isinstance(binned := party.get("binned"), list) and binned:
+            said.append(
+                f"{party['partner']} takes {', '.join(map(str, binned))} as at most {body['bins']} bins, the missing "
+                "as one more: others learn how many clients are in each, and moments of it, not where it ends."
+            )
+    if isinstance(folds := body.get("validation"), Mapping) and "folds" in folds:
+        said.append(
+            f"Moments are shown of each of {folds['folds']} folds of the train clients, in place of all at once."
+        )
+    return said
 
 
 def _fairness_disclosure(body: Mapping[str, Any], label: str) -> list[str]:

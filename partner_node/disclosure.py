@@ -85,6 +85,15 @@ def of_training(body: Mapping[str, Any], me: str) -> list[Pair]:
                 f"{label} 以字段 {weights} 中的抽样权重计算度量",
             )
         )
+    said += _bins(plan)
+    if plan.validation:
+        said.append(
+            (
+                f"moments are shown of each of {plan.validation.folds} folds of the train clients, each of at least "
+                f"{plan.part_rows}, in place of all at once",
+                f"矩按训练客户的 {plan.validation.folds} 折分别给出（每折至少 {plan.part_rows} 名），而非一次给出全部",
+            )
+        )
     if plan.fairness:
         said.append(_fairness(plan, plan.fairness))
     if plan.contribution:
@@ -149,6 +158,20 @@ def _rounds(plan: TrainingPlan, options: Logistic) -> list[Pair]:
             )
         )
     return said
+
+
+def _bins(plan: TrainingPlan) -> list[Pair]:
+    """What every party's binned columns show: each reads this of the others' too."""
+    return [
+        (
+            f"{party.partner} takes {', '.join(party.binned)} as at most {plan.bins} bins, the missing as one more: "
+            f"others learn how many clients are in each ({plan.rare_rows} or more) and its moments, not where it ends",
+            f"{party.partner} 将 {'、'.join(party.binned)} 分为至多 {plan.bins} 箱，缺失另成一箱：他方获知每箱客户数"
+            f"（至少 {plan.rare_rows}）及其矩，不获知分界",
+        )
+        for party in plan.parties
+        if party.binned
+    ]
 
 
 def _contribution(plan: TrainingPlan) -> Pair:

@@ -275,7 +275,11 @@ def test_a_plan_over_a_match_that_is_not_done_is_refused(hub: ServedHub, person:
     assert refusal(cli_data.data, person, "train", "propose", *arguments) == "DRAFT_INCOMPLETE"  # no columns are named
     named = ("--columns", "broker:AGE", "--columns", "insurer:AGE,Y")
     assert refusal(cli_data.data, person, "train", "propose", *arguments, *named) == "ALIGNMENT_NOT_USABLE"
-    assert invoke(cli_data.data, person, "train", "propose", *arguments, "--columns", "bank:AGE").exit_code == 2
+    parts = ("--binned", "insurer:AGE", "--folds", "3")
+    assert refusal(cli_data.data, person, "train", "propose", *arguments, *named, *parts) == "ALIGNMENT_NOT_USABLE"
+    assert refusal(cli_data.data, person, "train", "propose", *arguments, *named, "--folds", "1") == "PLAN_INVALID"
+    for stranger in ("--columns", "--binned"):
+        assert invoke(cli_data.data, person, "train", "propose", *arguments, stranger, "bank:AGE").exit_code == 2
 
 
 def test_proposing_again_with_the_same_key_is_the_same_job(hub: ServedHub, person: Path) -> None:

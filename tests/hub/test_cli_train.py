@@ -251,7 +251,11 @@ def test_two_partners_need_noise(hub: ServedHub, person: Path, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--alignment", "ab" * 32), ("--label", "bank-a:Y"), ("--columns", "bank-a:AGE"), ("--file", "x")]
+    "arguments",
+    [
+        *(("--alignment", "ab" * 32), ("--label", "bank-a:Y"), ("--columns", "bank-a:AGE"), ("--file", "x")),
+        *(("--binned", "bank-a:AGE"), ("--folds", "3")),
+    ],
 )
 def test_options_of_another_shape_are_a_usage_error(
     hub: ServedHub, person: Path, tmp_path: Path, arguments: tuple[str, ...]

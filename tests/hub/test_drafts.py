@@ -157,3 +157,22 @@ def test_a_plan_with_contribution_says_who_learns_what_by_it() -> None:
         body = train(parties=NAMED, alignment="ab" * 32, label=LABEL, contribution=asked)
         said = " ".join(map(str, body["disclosure"]))  # type: ignore[arg-type]
         assert ("over the held-out clients too" in said) is asked
+
+
+def test_a_plan_with_bins_and_folds_is_completed_and_says_what_they_show() -> None:
+    parties = [{**NAMED[0], "binned": ["AGE"]}, NAMED[1]]
+    body = train(parties=parties, alignment="ab" * 32, label=LABEL, validation={"folds": 4})
+    plan = TrainingPlan.from_body(body)
+    assert plan.bins == drafts.BINS
+    assert plan.validation is not None
+    assert (plan.validation.folds, plan.validation.ridge_path_milli) == (4, drafts.RIDGE_PATH_MILLI)
+    said = " ".join(map(str, body["disclosure"]))  # type: ignore[arg-type]
+    assert "broker takes AGE as at most 5 bins" in said
+    assert "each of 4 folds" in said
+    given = train(
+        parties=parties, alignment="ab" * 32, label=LABEL, bins=8, validation={"folds": 2, "ridge_path_milli": []}
+    )
+    assert (given["bins"], given["validation"]) == (8, {"folds": 2, "ridge_path_milli": []})
+    plain = train(parties=NAMED, alignment="ab" * 32, label=LABEL)
+    assert not {"bins", "validation"} & set(plain)
+    assert "bins" not in " ".join(map(str, plain["disclosure"]))  # type: ignore[arg-type]

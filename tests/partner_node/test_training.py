@@ -423,3 +423,29 @@ def test_who_approves_rounds_is_told_what_they_show(aligned: tuple[list[TestNode
     capped = plan_body(nodes, match, model="logistic", logistic={"rounds": 2, "plateau_ppm": 0})
     job = alliance.propose(nodes, "train", capped)
     assert nodes[1].command("job", job=job)["blocked"]["code"] == "ROUNDS_BEYOND_CAP"
+
+
+# --- bins and folds
+
+
+def test_gaps_in_a_source_enter_as_bins_and_folds_choose_the_penalty(aligned: tuple[list[TestNode], str]) -> None:
+    nodes, match = aligned
+    source = nodes[1].folder / "clients.csv"
+    head, *rows = source.read_text().splitlines()
+    cells = [row.split(",") for row in rows]
+    for number, row in enumerate(cells):
+        row[1] = "" if number % 4 == 0 else row[1]  # SAVING
+    source.write_text("\n".join([head, *(",".join(row) for row in cells)]) + "\n")
+    with pytest.raises(PartyFailed, match="COLUMN_HAS_GAPS"):
+        run(nodes, plan_body(nodes, match))
+    rules = {"minimum_rows": 100, "rare_rows": 30}
+    body = plan_body(nodes, match, bins=4, validation={"folds": 2, "ridge_path_milli": [30_000]}, **rules)
+    body["parties"][1]["binned"] = ["SAVING"]  # type: ignore[index,call-overload]
+    _, results = run(nodes, body)
+    record = results["broker"]["body"]["record"]
+    assert record["columns"]["bank"] == ["SAVING", "INCOME"]
+    assert sum(record["validation"]["fold_rows"]) == record["train_rows"]
+    assert {one["ridge_milli"] for one in record["validation"]["path"]} == {1_000, 30_000}
+    said = [en for en, _ in disclosure.sentences("train", body, "platform")]
+    assert any("bank takes SAVING as at most 4 bins" in sentence for sentence in said)
+    assert any("each of 2 folds of the train clients, each of at least 100" in sentence for sentence in said)
