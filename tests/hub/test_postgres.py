@@ -1,17 +1,22 @@
-"""A hub over PostgreSQL: enrolment, proposals, a whole match, a whole horizontal run.
+"""A hub over PostgreSQL: enrolment, proposals, a whole match, a whole horizontal run, models released and taken back.
 
 Collected where ECOHUB_TEST_POSTGRES names a server; the named database is emptied.
 """
 
 import os
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
 
+from hub.records import Proposal
 from hub.runs import Runs
-from tests.hub import horizontal
+from hub.store import StoreBusy
+from privacy.errors import Failure
+from tests.hub import horizontal, registry
 from tests.hub.alliance import Hub, MovableClock, found_hub, opened, party
 from tests.hub.horizontal import BANKS
 from tests.hub.relay import Script, approved
@@ -57,3 +62,38 @@ def test_a_horizontal_run_rests_and_goes_on_to_its_end(hub: Hub) -> None:
     horizontal.wait_for_threads()
     assert (done.state, done.reason) == ("COMPLETED", {})
     assert len(hub.store.read("r", lambda tx: tx.runs.rounds(job.digest))) == 3
+
+
+def test_a_model_is_released_to_a_share_and_taken_back(hub: Hub) -> None:
+    hub.enrol(party("platform"))
+    first, second = registry.completed(hub, 1), registry.completed(hub, 2, groups=0.05)
+    registry.release(hub, first)
+    registry.release(hub, second, 50_000)
+    assert registry.serving(hub) == {second.digest: 50_000, first.digest: 1_000_000}
+    with pytest.raises(StoreBusy):  # the constraint of this database too, which a writer beside could have met
+        hub.run(
+            lambda _, tx: tx.models.put(second.digest, state="RELEASED", share_ppm=1_000_000, salt="", now=hub.now())
+        )
+    registry.release(hub, second)
+    registry.rollback(hub)
+    assert registry.serving(hub) == {first.digest: 1_000_000}
+    assert [step["action"] for step in registry.steps(hub)][-3:] == ["release", "raise", "rollback"]
+
+
+def test_two_people_who_release_at_once_make_one_release(hub: Hub) -> None:
+    hub.enrol(party("platform"))
+    models = [registry.completed(hub, number) for number in (1, 2)]
+    gate = threading.Barrier(2)
+
+    def release(job: Proposal) -> str:
+        gate.wait()
+        try:
+            registry.release(hub, job, 50_000)
+        except Failure as failure:
+            return failure.code
+        return "RELEASED"
+
+    with ThreadPoolExecutor(2) as pool:
+        told = sorted(pool.map(release, models))
+    assert told in (["RELEASED", "RELEASE_UNDER_WAY"], ["RELEASED", "STORE_BUSY"])
+    assert list(registry.serving(hub).values()) == [50_000]
