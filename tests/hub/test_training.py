@@ -176,9 +176,18 @@ def test_only_the_first_round_carries_the_approvals(hub: Hub) -> None:
     assert {head["run"] for head in heads} == {job.digest}
 
 
-@pytest.mark.parametrize("answers_before", [1, 8, 14])
-def test_a_hub_that_dies_mid_run_goes_on_and_ends_with_the_same_model(hub: Hub, answers_before: int) -> None:
-    job = approve(hub, propose(hub))
+ROUNDS = {"model": "logistic", "logistic": {"rounds": 3, "plateau_ppm": 0}}
+
+
+@pytest.mark.parametrize(
+    ("answers_before", "model"),
+    [(1, {}), (8, {}), (14, {}), (32, ROUNDS), (38, ROUNDS)],
+    ids=["1", "8", "14", "32 of rounds", "38 of rounds"],
+)
+def test_a_hub_that_dies_mid_run_goes_on_and_ends_with_the_same_model(
+    hub: Hub, answers_before: int, model: dict[str, Any]
+) -> None:
+    job = approve(hub, propose(hub, **model))
     nodes = Nodes(hub, job)
     runs = Runs(hub.services)
     runs.advance(hub.services, job.digest)
