@@ -20,7 +20,8 @@ from sqlalchemy.orm import Session
 
 from federation.plan import LABEL_HOLDER, PlanParty, TrainingPlan, read
 from partner_node import sessions, store
-from partner_node.errors import BinsTooAlike, RunsTooAlike, UnknownJob
+from partner_node.errors import UnknownJob
+from partner_node.training_errors import BinsTooAlike, RunsTooAlike
 
 PartOf: TypeAlias = Mapping[bytes, int]  # the part each client is in, by its keyed hash
 

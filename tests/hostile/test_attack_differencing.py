@@ -17,7 +17,7 @@ from federation import features
 from federation.errors import PartyFailed
 from federation.plan import TrainingPlan
 from partner_node import sessions
-from partner_node.errors import BinsTooAlike, RunsTooAlike
+from partner_node.training_errors import BinsTooAlike, RunsTooAlike
 from tests.partner_node import alliance
 from tests.partner_node.alliance import MovableClock, TestNode
 from tests.partner_node.relay import DirectChannel
