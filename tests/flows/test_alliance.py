@@ -133,6 +133,27 @@ def test_the_report_shows_the_baseline_beside_every_partner(
     assert run("data", "profile", "report", story["alignment"], "--config", person).exit_code == 2
 
 
+def test_every_party_reads_the_same_contributions_and_the_label_holder_explains_a_client(
+    alliance: Alliance, story: dict[str, Any]
+) -> None:
+    body = launch_alliance.train_body(story["alignment"], contribution=True, validation={"folds": 2}, rare_rows=50)
+    job, person = alliance.run_job("data", "train", body)["digest"], str(alliance.world.person_config("data"))
+    asked = ("data", "profile", "contribution", job[:12], "--verify", "--json", "--config", person)
+    told = run(*asked).check().json
+    assert told["verified"]
+    assert told["weights_ppm"] is None or sum(told["weights_ppm"].values()) == 1_000_000
+    for name in TRAINERS:
+        shown = launch_alliance.wait(
+            lambda name=name: alliance.node(name, "contribution", job=job), f"{name}'s receipt"
+        )
+        assert shown["receipt"] == told["receipt"]
+    shares = alliance.node("broker", "importance", job=job)["parties_ppm"]
+    assert sum(shares.values()) == pytest.approx(1_000_000, abs=3)
+    found = alliance.node("broker", "explain", job=job, client=next(iter(story["order"].values())))
+    points = sum(point["micro"] for point in found["points"])
+    assert found["base_micro"] + points + found["remainder_micro"] == found["log_odds_micro"]
+
+
 def test_one_month_is_settled_as_worked_out_by_hand(alliance: Alliance, story: dict[str, Any]) -> None:
     month = launch_settle.month(alliance.folder, story["order"].values())
     agreement = launch_settle.agree(alliance)
