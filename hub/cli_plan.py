@@ -52,6 +52,10 @@ MEANINGS = {  # in the order in which they are shown
         "folds of the train clients, and further ridge penalties to choose from by them, thousandths",
         "训练客户的折数，以及据此选择的其他岭惩罚（千分之一）",
     ),
+    "contribution": (
+        "what each partner's columns add on held-out clients is measured",
+        "度量各方字段在留出客户上的贡献",
+    ),
     "bins": ("bins of each binned column, at most", "每个分箱列的最多箱数"),
     "logistic": (
         "rounds of refinement at most, and the share of the train loss whose fall ends them, millionths",

@@ -22,6 +22,7 @@ def train() -> None:
 @click.option("--columns", multiple=True, help="PARTNER:NAME,NAME: the features it brings, of every party (repeat)")
 @click.option("--binned", multiple=True, help="PARTNER:NAME,NAME: which of them enter as bins (repeat)")
 @click.option("--folds", type=int, help="of the train clients: cross-validation, and a ridge penalty chosen by it")
+@click.option("--contribution", is_flag=True, help="measure what each partner's columns add, by which it may be paid")
 @click.option("--purpose", help="what for; clients have consented to purposes")
 @click.option("--expires", help="ISO 8601 instant after which nothing runs any more")
 @click.option("--file", "file", type=click.Path(path_type=Path), help="the plan's TOML, as PLAN")
@@ -36,6 +37,7 @@ def train_propose(
     columns: tuple[str, ...],
     binned: tuple[str, ...],
     folds: int | None,
+    contribution: bool,
     purpose: str | None,
     expires: str | None,
     file: Path | None,
@@ -50,14 +52,18 @@ def train_propose(
         raise click.UsageError("PLAN and --file are two names of one thing")
     given = cli_jobs.given_in(plan or file, alignment=alignment, purpose=purpose, expires=expires)
     if drafts_horizontal.is_horizontal(given):
-        if alignment or label or others or columns or binned or folds:
-            raise click.UsageError("--alignment, --label, --with, --columns, --binned, --folds are for vertical plans")
+        if alignment or label or others or columns or binned or folds or contribution:
+            raise click.UsageError(
+                "--alignment, --label, --with, --columns, --binned, --folds, --contribution are for vertical plans"
+            )
         given = cli.drawn_before(key, given)
         body = drafts_horizontal.train(given, cli_jobs.directory(cli), clock(), entropy)
     else:
         named = _naming(_naming(_vertical(cli, given, label, others), "columns", columns), "binned", binned)
         if folds is not None:
             named["validation"] = {**named.get("validation", {}), "folds": folds}
+        if contribution:
+            named["contribution"] = True
         given = cli.drawn_before(key, named)
         body = drafts.train(given, cli_jobs.directory(cli), clock(), entropy)
     cli_jobs.propose(cli, "train", body, key)

@@ -275,7 +275,7 @@ def test_a_plan_over_a_match_that_is_not_done_is_refused(hub: ServedHub, person:
     assert refusal(cli_data.data, person, "train", "propose", *arguments) == "DRAFT_INCOMPLETE"  # no columns are named
     named = ("--columns", "broker:AGE", "--columns", "insurer:AGE,Y")
     assert refusal(cli_data.data, person, "train", "propose", *arguments, *named) == "ALIGNMENT_NOT_USABLE"
-    parts = ("--binned", "insurer:AGE", "--folds", "3")
+    parts = ("--binned", "insurer:AGE", "--folds", "3", "--contribution")
     assert refusal(cli_data.data, person, "train", "propose", *arguments, *named, *parts) == "ALIGNMENT_NOT_USABLE"
     assert refusal(cli_data.data, person, "train", "propose", *arguments, *named, "--folds", "1") == "PLAN_INVALID"
     for stranger in ("--columns", "--binned"):

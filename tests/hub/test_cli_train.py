@@ -254,7 +254,7 @@ def test_two_partners_need_noise(hub: ServedHub, person: Path, tmp_path: Path) -
     "arguments",
     [
         *(("--alignment", "ab" * 32), ("--label", "bank-a:Y"), ("--columns", "bank-a:AGE"), ("--file", "x")),
-        *(("--binned", "bank-a:AGE"), ("--folds", "3")),
+        *(("--binned", "bank-a:AGE"), ("--folds", "3"), ("--contribution",)),
     ],
 )
 def test_options_of_another_shape_are_a_usage_error(
