@@ -71,8 +71,12 @@ def find(rows: Sequence[Row], case: str, metric: str) -> float | None:
     return next((r.median for r in rows if r.case.startswith(case) and r.metric == metric), None)
 
 
-def targets(rows: Sequence[Row], limits: Mapping[str, float]) -> list[Target]:
-    """limits: seconds by case; and for every case the ratio to the peer. What was not measured is not judged."""
+def targets(
+    rows: Sequence[Row], limits: Mapping[str, float], more: Mapping[tuple[str, str], float] | None = None
+) -> list[Target]:
+    """limits: seconds by case; more: seconds that the first of two cases takes beyond the second; and for every case
+    the ratio to the peer. What was not measured is not judged.
+    """
     judged = []
     for case in dict.fromkeys(r.case for r in rows if r.engine == ENGINE):
         seconds, ratio = find(rows, case, SECONDS), find(rows, case, RATIO)
@@ -80,6 +84,11 @@ def targets(rows: Sequence[Row], limits: Mapping[str, float]) -> list[Target]:
             judged.append(Target(what=f"{case}: seconds", figure=seconds, limit=limits[case], unit="s"))
         if ratio is not None:
             judged.append(Target(what=f"{case}: {RATIO}", figure=ratio, limit=RATIO_LEAST, unit="x", least=True))
+    for (case, base), limit in (more or {}).items():
+        seconds, without = find(rows, case, SECONDS), find(rows, base, SECONDS)
+        if seconds is not None and without is not None:
+            what = f"{case}: seconds more than {base}"
+            judged.append(Target(what=what, figure=seconds - without, limit=limit, unit="s"))
     return judged
 
 
@@ -88,7 +97,7 @@ def table(rows: Sequence[Row]) -> Table:
     made = Table(title="benchmark vertical: whole runs through hub and nodes; medians", title_justify="left")
     made.box = box.SIMPLE_HEAD
     made.add_column("case")
-    for name in (*COLUMNS, "most memory of a node", "of the hub", paillier.NAME, "ratio", "runs"):
+    for name in (*COLUMNS, "most memory of a node", "of the hub", f"{paillier.NAME}, scaled", "ratio", "runs"):
         made.add_column(name, justify="right")
     for case in dict.fromkeys(r.case for r in rows if r.engine == ENGINE):
         found = {r.metric: r for r in rows if (r.case, r.engine) == (case, ENGINE)}

@@ -69,6 +69,15 @@ def test_the_targets_are_judged_by_their_own_figures() -> None:
     assert [t.met for t in vertical_report.targets(rows_of(11.0, 9_500.0), limits)] == [False, False]
 
 
+def test_what_a_case_takes_beyond_another_is_judged() -> None:
+    rounds = "6 logistic rounds, 30,000 x 60, 3 parties"
+    rows = [*rows_of(9.0, 9_500.0), *vertical_report.rows_of(rounds, 30_000, [made_run(11.5)])]
+    (found,) = [t for t in vertical_report.targets(rows, {}, {(rounds, CASE): 3.0}) if "more" in t.what]
+    assert (found.figure, found.met) == (2.5, True)
+    assert not vertical_report.targets(rows, {}, {(rounds, CASE): 2.0})[-1].met
+    assert len(vertical_report.targets(rows, {}, {(rounds, "not measured"): 2.0})) == 1
+
+
 def test_rows_table_and_plot_are_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -93,6 +102,7 @@ def test_the_peer_makes_the_products_of_the_plan() -> None:
     by_key = {case.key: case for case in vertical.CASES}
     assert by_key["scorecard-2"].shapes() == [(21, 40), (20, 20)]
     assert by_key["scorecard-1"].shapes() == [(21, 40)]
+    assert by_key["logistic-2"].shapes() == [(21, 40), (20, 20), (6, 40)]
 
 
 def test_the_peers_costs_are_counted_by_operation() -> None:
