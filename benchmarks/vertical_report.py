@@ -132,7 +132,7 @@ def _bars(axes: Any, rows: Sequence[Row], cases: Sequence[str], limits: Mapping[
         axes.annotate(f"{seconds:.3g} s", (seconds, place), (4, 0), textcoords="offset points", va="center", fontsize=8)
         if case in limits:
             axes.plot([limits[case]] * 2, [place - 0.4, place + 0.4], color="#c53030", linewidth=2)
-    axes.set_yticks(range(len(cases)), cases, fontsize=7)
+    axes.set_yticks(range(len(cases)), [case.replace(", ", "\n", 1) for case in cases], fontsize=7)
     axes.invert_yaxis()
     axes.set_title("seconds of a whole run")
 
@@ -143,7 +143,7 @@ def _memory(axes: Any, rows: Sequence[Row], cases: Sequence[str]) -> None:
         places = [place + (turn - len(names) / 2) * 0.8 / len(names) for place in range(len(cases))]
         values = [(find(rows, case, f"{name} {PEAK}") or 0.0) / 1e6 for case in cases]
         axes.barh(places, values, height=0.8 / len(names), color=COLOURS[turn % len(COLOURS)], label=name)
-    axes.set_yticks(range(len(cases)), cases, fontsize=7)
+    axes.set_yticks(range(len(cases)), [case.replace(", ", "\n", 1) for case in cases], fontsize=7)
     axes.invert_yaxis()
     axes.set_title("peak memory of each process, MB")
     axes.legend(fontsize=7)
