@@ -226,9 +226,10 @@ class TooManyColumns(Failure):
     code = "TOO_MANY_COLUMNS"
     kind = Kind.REFUSED
     en = (
-        "the feature holders bring {count} columns, at most {limit} keep the encryption's guard against crafted answers"
+        "the columns and bins of a feature holder are {count}, at most {limit} keep the encryption's guard against "
+        "crafted answers; propose fewer columns, bins or partners"
     )
-    zh = "特征方共有 {count} 列，最多 {limit} 列才能保证对恶意应答的防护"
+    zh = "一个特征方的列与分箱共 {count} 个，最多 {limit} 个才能保证对恶意应答的防护；请减少列、分箱或参与方"
 
 
 class SessionUnreadable(Failure):

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federation import features
-from federation.errors import OrderDiffers, RowsDiffer, SeedCommitmentBroken, StepMalformed, TooFewRows
+from federation.errors import OrderDiffers, RowsDiffer, SeedCommitmentBroken, StepMalformed, TooFewRows, TooManyColumns
 from federation.features import Table
-from federation.plan import TrainingPlan, order_digest
+from federation.plan import FEATURE_HOLDER, TrainingPlan, order_digest
 from federation.vertical.messages import Content, Outgoing, Reader
 from federation.vertical.session import Session
 from federation.vertical.steps import Step, Taken, needs, only
@@ -79,6 +79,7 @@ class Party(Session):
             binned=self._brings.binned,
             bins=self._plan.bins,
         )
+        self._check_room(len(self._prepared.names))
         self._matrices = {p: np.ascontiguousarray(self._prepared.values[mask]) for p, mask in self._parts.items()}
         return self._prepared.names
 
@@ -86,6 +87,13 @@ class Party(Session):
     def shown(self) -> int:
         """Score vectors that this side has shown so far, at most."""
         return self._plan.score_vectors(self._me)
+
+    def _check_room(self, width: int) -> None:
+        """Raises TooManyColumns where a feature holder's matrix is wider than the encryption's caps allow."""
+        rows = max(int(mask.sum()) for mask in self._parts.values())
+        limit = linear.columns_max(rows, features.VALUE_MAX, features.VALUE_MAX, len(self._plan.holders))
+        if self.role == FEATURE_HOLDER and width > limit:
+            raise TooManyColumns(count=width, limit=limit)
 
     def _digest_of_table(self) -> str:
         """Of everything the session computes from: the prepared values, and what there is of label and weights."""

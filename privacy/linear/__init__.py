@@ -15,7 +15,7 @@ One training: all parties exchange `commit(nonce)`, then nonces, and form `joint
 from privacy.linear.encryptor import Encryptor
 from privacy.linear.errors import EncryptorCheated, HolderCheated
 from privacy.linear.multiplier import Multiplier
-from privacy.linear.parameters import CHECK_COLUMNS, ZERO_VECTORS, Parameters, parameters
+from privacy.linear.parameters import CHECK_COLUMNS, ZERO_VECTORS, Parameters, columns_max, parameters
 from privacy.linear.wire import NONCE_BYTES, commit, joint_seed, verify_commitment
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "HolderCheated",
     "Multiplier",
     "Parameters",
+    "columns_max",
     "commit",
     "joint_seed",
     "parameters",

@@ -121,6 +121,12 @@ def parameters(n: int, columns: int, x_max: int, r_max: int, messages: int, hold
     raise ParametersImpossible(why=why)
 
 
+def columns_max(n: int, x_max: int, r_max: int, holders: int = 1) -> int:
+    """The most columns of a matrix for which the caps leave a ring; below 1 where even one is too many."""
+    room = max(MODULUS_BITS_MAX) // (_plain_bits(n, x_max, r_max) * holders) - CHECK_COLUMNS
+    return min(room, COLUMNS_MAX)
+
+
 @cache
 def _ring(degree: int, modulus_bits: int, digit_bits: int) -> Ring:
     return Ring(degree=degree, modulus_bits=modulus_bits, digit_bits=digit_bits)

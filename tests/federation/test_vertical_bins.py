@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from federation.errors import ColumnHasGaps, StepMalformed
+from federation.errors import ColumnHasGaps, StepMalformed, TooManyColumns
+from federation.features import Table
 from federation.plan import TrainingPlan
 from federation.vertical import FeatureHolder, LabelHolder, LabelResult, open_session
-from tests.federation.alliance import Tables, body, households, pump, synthetic
+from tests.federation.alliance import Tables, body, households, pump, synthetic, tokens
 from tests.federation.test_refusals import altered, setting
 from tests.federation.test_vertical import AUC_GAP_MAX, compare_with_pooled, label_result, pooled
 from tests.support.entropy import SeededEntropy
@@ -102,6 +103,22 @@ def test_a_gap_in_a_plain_column_is_refused_and_bins_are_named() -> None:
     plan = TrainingPlan.from_body(binned_body(columns, ("amount",)))
     with pytest.raises(ColumnHasGaps, match=r"score.*binned"):
         open_session(plan, "bank", tables["bank"], SeededEntropy(b"x"))
+
+
+def test_more_bins_than_the_encryption_has_room_for_are_refused_before_anything_is_sent() -> None:
+    rows, names = 20_000, [f"c{number}" for number in range(30)]
+    draw = np.random.default_rng(2)
+    table = Table(tokens=tokens(rows), columns={name: draw.normal(size=rows) for name in names})
+    columns = {"broker": ["age"], "bank": names, "platform": ["kids"]}
+    for bins, fits in ((6, True), (8, False)):
+        made = body(columns, bins=bins)
+        made["parties"][1]["binned"] = names
+        plan = TrainingPlan.from_body(made)
+        if fits:
+            assert len(open_session(plan, "bank", table, SeededEntropy(b"x")).names["bank"]) == 150
+            continue
+        with pytest.raises(TooManyColumns, match="are 210, at most 17"):
+            open_session(plan, "bank", table, SeededEntropy(b"x"))
 
 
 @pytest.mark.parametrize(

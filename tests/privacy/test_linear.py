@@ -326,3 +326,13 @@ def test_a_hint_computed_wrongly_is_not_sent(digit: int, monkeypatch: pytest.Mon
     assert calls > 2
     monkeypatch.undo()
     holder.hint()
+
+
+@pytest.mark.parametrize(
+    ("rows", "x_max", "holders"), [(1600, 2047, 1), (30_000, 2047, 2), (100_000, 1, 4), (500, 1, 1)]
+)
+def test_as_many_columns_as_the_caps_allow_have_parameters(rows: int, x_max: int, holders: int) -> None:
+    most = linear.columns_max(rows, x_max, 2047, holders)
+    assert linear.parameters(rows, most, x_max, 2047, 600, holders).columns == most
+    with pytest.raises(errors.ParametersImpossible):
+        linear.parameters(rows, most + 1, x_max, 2047, 600, holders)
