@@ -1,22 +1,27 @@
 """What a client would have to change for another chance, within columns that the label holder says can be changed.
 
 The score is linear in the model values, so the smallest change, counted in standard deviations and summed over the
-columns, uses the column with the most effect a deviation first, to its bound if need be, and then the next. Whole
-numbers stay whole, and a value is rounded outwards: what is said, entered as data, reaches the chance.
+columns, uses the column with the most effect a deviation first, to its bound if need be, and then the next. A column
+that enters as bins comes after these: it moves to the nearest value that is enough, or to the best one. Whole numbers
+stay whole, and a value is rounded outwards: what is said, entered as data, reaches the chance.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, floor, inf, log10
+from itertools import pairwise
+from math import ceil, floor, inf, isnan, log10
 
 import numpy as np
 
+from federation.bins import Bins
 from federation.calibration import Calibration
 from federation.errors import BoundsInvalid
 from federation.explain import chance_of
+from federation.features import Floats
 from federation.scale import UNITS, Scale
 
 CLOSE = 1e-9  # log-odds that count as none
+EDGE_PARTS = 1_000  # how near to the edge of a bin a value is said, as a part of what is reached of the bin
 DIGITS = 3  # of a standard deviation, in the values that are said
 
 
@@ -50,6 +55,44 @@ class Lever:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BinLever:
+    """A column that enters as bins and can be changed for one client; a missing value now is NaN."""
+
+    column: str
+    weights: Floats  # (columns of the matrix,): raw log-odds
+    bins: Bins
+    now: float
+    least: float
+    most: float
+    whole: bool
+
+    def __post_init__(self) -> None:
+        if not self.values():
+            raise BoundsInvalid(column=self.column, least=f"{self.least:g}", most=f"{self.most:g}")
+
+    def values(self) -> list[float]:
+        """Of every bin that the bounds reach, the value nearest to the present one, that one first."""
+        ends = [-inf, *self.bins.edges.tolist(), inf]
+        reached = [self._nearest(max(low, self.least), min(high, self.most), low) for low, high in pairwise(ends)]
+        found = [value for value in reached if value is not None]
+        return sorted(found, key=lambda value: 0.0 if isnan(self.now) else abs(value - self.now))
+
+    def effect(self, value: float) -> float:
+        """What the raw score gains when the client has this value."""
+        before, after = self.bins.units(np.array([self.now, value])) @ self.weights / UNITS
+        return float(after - before)
+
+    def _nearest(self, least: float, most: float, edge: float) -> float | None:
+        """The value in [least, most] and above `edge` that is nearest to the present one, or None."""
+        if least == edge:  # the edge itself belongs to the bin below
+            least = floor(edge) + 1 if self.whole else edge + (most - edge) / EDGE_PARTS
+        low, high = (ceil(least), floor(most)) if self.whole else (least, most)
+        if not (-inf < low <= high < inf) or high <= edge:
+            return None
+        return float(low if isnan(self.now) else min(max(self.now, low), high))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """One column's part."""
 
@@ -68,7 +111,7 @@ class Counterfactual:
     changes: tuple[Change, ...]
 
 
-def find(score: float, line: Calibration, target: float, levers: Sequence[Lever]) -> Counterfactual:
+def find(score: float, line: Calibration, target: float, levers: Sequence[Lever | BinLever]) -> Counterfactual:
     """The smallest change of these columns that brings a client's chance to `target`, up or down as need be.
 
     score: raw log-odds; target: strictly between 0 and 1.
@@ -76,19 +119,41 @@ def find(score: float, line: Calibration, target: float, levers: Sequence[Lever]
     missing = float(np.log(target / (1 - target))) - line.slope * score - line.offset  # calibrated log-odds
     sign, gap = (1.0 if missing > 0.0 else -1.0), abs(missing)
     changes = []
-    for lever in sorted(levers, key=lambda one: (-abs(one.weight), one.column)) if line.slope > 0.0 else ():
+    for lever in sorted(levers, key=_order) if line.slope > 0.0 else ():
         if gap <= CLOSE:
             break
-        end = lever.bound(up=sign * lever.weight > 0.0)
-        most = sign * line.slope * lever.effect(end)
-        if most <= 0.0:
+        needed = gap / line.slope
+        then = _moved(lever, sign, needed) if isinstance(lever, Lever) else _binned(lever, sign, needed)
+        if then is None:
             continue
-        then = end if most <= gap else _value(lever, gap / line.slope, end)
         changes.append(Change(column=lever.column, now=lever.now, then=then))
         score += lever.effect(then)
         gap -= sign * line.slope * lever.effect(then)
     chance = chance_of(line.slope * score + line.offset)
     return Counterfactual(target=target, reached=gap <= CLOSE, chance=chance, changes=tuple(changes))
+
+
+def _order(lever: Lever | BinLever) -> tuple[bool, float, str]:
+    return isinstance(lever, BinLever), -abs(lever.weight) if isinstance(lever, Lever) else 0.0, lever.column
+
+
+def _moved(lever: Lever, sign: float, gap: float) -> float | None:
+    """Where a column goes for `gap` of raw score this way; None where it can't go this way at all."""
+    end = lever.bound(up=sign * lever.weight > 0.0)
+    most = sign * lever.effect(end)
+    if most <= 0.0:
+        return None
+    return end if most <= gap else _value(lever, gap, end)
+
+
+def _binned(lever: BinLever, sign: float, gap: float) -> float | None:
+    """The nearest value that is enough, else the one that does most; None where none goes this way."""
+    gains = {value: sign * lever.effect(value) for value in lever.values()}
+    enough = [value for value, gain in gains.items() if gain >= gap - CLOSE]
+    best = max(gains, key=lambda value: gains[value])
+    if not enough and gains[best] <= 0.0:
+        return None
+    return enough[0] if enough else best
 
 
 def _value(lever: Lever, gap: float, end: float) -> float:

@@ -14,7 +14,8 @@ import numpy as np
 
 from ecowire.documents import Body
 from federation import counterfactual, explain
-from federation.counterfactual import Counterfactual, Lever
+from federation.bins import Bins
+from federation.counterfactual import BinLever, Counterfactual, Lever
 from federation.explain import Explanation
 from federation.plan import TrainingPlan, read
 from federation.scale import UNITS, Scale
@@ -223,33 +224,25 @@ def _wish(said: str) -> _Wish:
 
 
 def _own(card: _Scorecard, wishes: list[_Wish]) -> list[_Wish]:
-    """Raises ColumnNotActionable for a column that is not one of this side's numbers in the model."""
+    """Raises ColumnNotActionable for a column that is not one of this side's in the model."""
     for wish in wishes:
         theirs = [one.partner for one in card.plan.parties if wish.column in one.columns]
         if wish.column not in card.part.codings:
             elsewhere = ", ".join(name for name in theirs if name != card.plan.label_holder)
             why = f"ask its owner, {elsewhere}" if elsewhere else "the model does not use it"
             raise ColumnNotActionable(column=wish.column[:80], why=why)
-        if not isinstance(card.part.codings[wish.column], Scale):
-            raise ColumnNotActionable(column=wish.column, why="it enters as bins, of which no smallest change is said")
     return wishes
 
 
-def _lever(card: _Scorecard, wish: _Wish, now: float) -> Lever:
+def _lever(card: _Scorecard, wish: _Wish, now: float) -> Lever | BinLever:
     coding, shown = card.part.codings[wish.column], card.basis.ranges[wish.column]
-    assert isinstance(coding, Scale), "bins were refused before"
-    (weight,) = (weight for name, weight in zip(card.part.names, card.part.weights, strict=True) if name == wish.column)
+    weights = card.part.weights[[name == wish.column for name in card.part.names]]
     least = shown.least if wish.least is None else wish.least
     most = shown.most if wish.most is None else wish.most
-    return Lever(
-        column=wish.column,
-        weight=float(weight),
-        scale=coding,
-        now=now,
-        least=least if wish.down else max(least, now),
-        most=most if wish.up else min(most, now),
-        whole=shown.whole,
-    )
+    bounds = {"least": least if wish.down else max(least, now), "most": most if wish.up else min(most, now)}
+    if isinstance(coding, Bins):
+        return BinLever(column=wish.column, weights=weights, bins=coding, now=now, whole=shown.whole, **bounds)
+    return Lever(column=wish.column, weight=float(weights[0]), scale=coding, now=now, whole=shown.whole, **bounds)
 
 
 def _strength(part: ModelPart, column: str) -> int:

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from federation import counterfactual
+from federation.bins import Bins
 from federation.calibration import Calibration
-from federation.counterfactual import Lever
+from federation.counterfactual import BinLever, Lever
 from federation.errors import BoundsInvalid
 from federation.metrics import sigmoid
 from federation.scale import Scale
@@ -130,3 +131,66 @@ def test_a_calibration_that_tells_nothing_reaches_nothing() -> None:
 def test_bounds_without_a_value_between_are_refused(least: float, most: float) -> None:
     with pytest.raises(BoundsInvalid):
         replace(AGE, least=least, most=most)
+
+
+@st.composite
+def bin_levers(draw: st.DrawFn) -> BinLever:
+    edges = np.array(sorted(draw(st.sets(st.integers(-20, 20), min_size=1, max_size=4))), dtype=np.float64)
+    own = draw(st.booleans())  # the missing have a bin of their own
+    count = len(edges) + 1 + own
+    reference = draw(st.integers(0, len(edges)))
+    ends = sorted(draw(st.tuples(st.integers(-40, 40), st.integers(-40, 40))))
+    return BinLever(
+        column="z",
+        weights=np.array(draw(st.lists(st.floats(-1, 1), min_size=count - 1, max_size=count - 1))),
+        bins=Bins(
+            edges=edges,
+            missing=count - 1 if own else reference,
+            reference=reference,
+            means=np.full(count - 1, 0.9 / count),
+        ),
+        now=float("nan") if draw(st.booleans()) and own else float(draw(st.integers(-50, 50))),
+        least=float(ends[0]),
+        most=float(ends[1]),
+        whole=draw(st.booleans()),
+    )
+
+
+@settings(max_examples=300)
+@given(bin_levers(), st.floats(-4, 4), st.floats(0.02, 0.98))
+def test_a_binned_column_moves_to_the_nearest_value_that_is_enough(
+    lever: BinLever, score: float, target: float
+) -> None:
+    found = counterfactual.find(score, LINE, target, [lever])
+    up = target > chance(score)
+    every = np.linspace(lever.least, lever.most, 401)
+    whole = [value for value in every if not lever.whole or value == round(value)]
+    reach = [chance(score + lever.effect(float(value))) for value in whole]
+    if found.changes:
+        (change,) = found.changes
+        assert lever.least <= change.then <= lever.most
+        assert not lever.whole or change.then == round(change.then)
+        assert found.chance == pytest.approx(chance(score + lever.effect(change.then)), abs=1e-9)
+    if found.reached:
+        assert found.chance >= target - 1e-6 if up else found.chance <= target + 1e-6
+        if found.changes and not np.isnan(lever.now):
+            enough = [v for v, c in zip(whole, reach, strict=True) if (c > target + 1e-6 if up else c < target - 1e-6)]
+            width = (lever.most - lever.least) / 1000 + 1e-9  # how near to an edge a value is said
+            assert not enough or abs(change.then - lever.now) <= min(abs(v - lever.now) for v in enough) + width
+    elif reach:
+        best = max(reach) if up else min(reach)
+        assert found.chance >= best - 1e-9 if up else found.chance <= best + 1e-9
+
+
+def test_numbers_move_before_bins() -> None:
+    bins = Bins(edges=np.array([10.0]), missing=0, reference=0, means=np.array([0.4]))
+    binned = BinLever(column="A", weights=np.array([3.0]), bins=bins, now=5.0, least=0.0, most=20.0, whole=True)
+    assert [change.column for change in counterfactual.find(0.2, LINE, 0.55, [binned, SAVING]).changes] == ["SAVING"]
+    found = counterfactual.find(0.2, LINE, 0.999, [binned, replace(AGE, most=45.0)])
+    assert [(change.column, change.then) for change in found.changes] == [("AGE", 45.0), ("A", 11.0)]
+
+
+def test_bounds_that_reach_no_value_of_a_binned_column_are_refused() -> None:
+    bins = Bins(edges=np.array([10.0]), missing=0, reference=0, means=np.array([0.4]))
+    with pytest.raises(BoundsInvalid):
+        BinLever(column="A", weights=np.array([3.0]), bins=bins, now=5.0, least=9.0, most=1.0, whole=False)

@@ -274,3 +274,36 @@ def test_a_target_that_is_no_chance_is_a_wrong_option(chance: str) -> None:
     found = CliRunner().invoke(cli_explain.explain, ["ab" * 32, "--client", "x", "--target-chance", chance])
     assert found.exit_code == 2
     assert "--target-chance" in found.output
+
+
+ROUNDS = {"model": "logistic", "logistic": {"rounds": 3, "plateau_ppm": 0, "beyond_cap": True}, "score_budget": 20}
+
+
+@pytest.mark.parametrize("changes", [ROUNDS, {"bins": 4}], ids=["refined by rounds", "binned columns"])
+def test_other_scorecards_are_explained_likewise(
+    template: tuple[Path, str],  # noqa: F811
+    tmp_path: Path,
+    changes: dict[str, Any],
+) -> None:
+    folder, match = template
+    broker, *others = nodes = opened(folder, tmp_path)
+    body = trained.plan_body(nodes, match, nonce="01" * 16, **changes)
+    if "bins" in changes:
+        for party in body["parties"]:  # type: ignore[union-attr]
+            party["binned"] = party["columns"][:1]  # type: ignore[index,call-overload]
+    trained.run(nodes, body)
+    job, client = documents.digest("train", body), alliance.resident_id(7)
+    found = broker.command("explain", job=job, client=client)
+    total = found["base_micro"] + sum(one["micro"] for one in found["points"]) + found["remainder_micro"]
+    assert total == found["log_odds_micro"]
+    assert found["chance_ppm"] == round(matrix(broker)[client]["chance"] * 1e6)
+    told = broker.command("explain", job=job, client=client, target_ppm=300_000, actionable=["AGE"])["counterfactual"]
+    model, before = part(broker), own_values(7)
+    changed = {one["column"]: np.array([float(one["then"])]) for one in told["changes"]}
+    gained = float((model.shares({**before, **changed}, 1) - model.shares(before, 1))[0])
+    (file,) = broker.parts.node.settings.results.glob("explain-*.bin")
+    line = explain_basis.decode(file.read_bytes(), "-").line
+    reached = float(sigmoid(line.log_odds(np.array(matrix(broker)[client]["score"] + gained))))
+    assert told["changes"] and reached == pytest.approx(told["chance_ppm"] / 1e6, abs=2e-6)
+    for node in others:
+        assert node.command("importance", job=job)["strengths_micro"]
