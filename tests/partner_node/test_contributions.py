@@ -125,3 +125,20 @@ def test_the_receipt_names_run_model_and_record(ran: tuple[list[TestNode], Signe
     assert signed.body["record"] == receipt.record_digest(record)
     assert signed.body["model_digest"] == record["model_digest"]
     assert signed.body["weights_digests"] == record["weights_digests"]
+
+
+def test_of_a_refined_scorecard_the_receipt_is_that_of_its_moments(
+    aligned: tuple[list[TestNode], str],  # noqa: F811
+) -> None:
+    """Bound to the refined weights that the holders were left with; measured on the scorecard they began from."""
+    nodes, match = aligned
+    rounds = {"rounds": 3, "plateau_ppm": 0, "beyond_cap": True}
+    changes: dict[str, Any] = {"contribution": True, "validation": {"folds": 2}, "score_budget": 20}
+    _, refined = trained.run(nodes, trained.plan_body(nodes, match, model="logistic", logistic=rounds, **changes))
+    signed = documents.parse(refined["broker"]["body"]["contribution"], kind="contribution")
+    assert signed.body["model"] == "logistic"
+    for node in nodes[1:]:
+        assert give(node, signed) == ""
+    _, plain = trained.run(nodes, trained.plan_body(nodes, match, nonce="01" * 16, **changes))
+    said: Any = signed.body["contribution"]
+    assert plain["broker"]["body"]["contribution"]["body"]["contribution"]["parts"] == said["parts"]
