@@ -17,6 +17,7 @@ from ecowire import documents
 from ecowire.documents import Body, Signed
 from ecowire.status import MalformedMessage
 from ecowire.stream import Message
+from federation.errors import ScoreBudgetExceeded
 from federation.plan import LABEL_HOLDER, TrainingPlan
 from federation.vertical import Dump, HolderResult, LabelResult, Table, open_session
 from partner_node import (
@@ -83,8 +84,8 @@ class Training:
     def review(self, body: Body) -> None:
         """Check a plan before a person approves it.
 
-        Raises PlanInvalid, AssetUnknown, PurposeNotOffered, ColumnNotOffered, AlignmentMissing, RunsTooAlike,
-        ResultsNotWritable.
+        Raises PlanInvalid, RoundsBeyondCap, AssetUnknown, PurposeNotOffered, ColumnNotOffered, AlignmentMissing,
+        RunsTooAlike, ScoreBudgetExceeded, ResultsNotWritable.
         """
         plan = TrainingPlan.from_body(body)
         own = plan.party(self._node.settings.partner)
@@ -99,6 +100,8 @@ class Training:
         self._aligned(plan)
         self._check_alignment(plan)
         self._check_difference(plan)
+        if (needed := plan.score_vectors(own.partner)) + (spent := self._spent(plan)) > plan.score_budget:
+            raise ScoreBudgetExceeded(needed=needed, spent=spent, budget=plan.score_budget)
         self.results.check()
 
     def answer(self, request: Message) -> Answer:
@@ -140,12 +143,7 @@ class Training:
         if not before:
             self._check_difference(plan)  # another run may have begun since the approval
         inputs = self._read(proposal, plan)
-        spent = self._node.database.read(
-            lambda session: sessions.spent(
-                session, plan.party(me).asset, plan.party(me).columns, plan.label_holder, other_than=plan.digest
-            )
-        )
-        holder = open_session(plan, me, inputs.table, self._node.entropy, spent_before=spent)
+        holder = open_session(plan, me, inputs.table, self._node.entropy, spent_before=self._spent(plan))
         made = Live(plan=plan, round=before, revision=inputs.revision, holder=holder)
         if not before:
             return made
@@ -272,6 +270,13 @@ class Training:
         match = self._node.database.read(lambda session: store.proposal(session, plan.alignment))
         if outside := set(plan.partners) - {item["partner"] for item in approvals.parties(match.body)}:
             raise ProposalInvalid(why=f"{', '.join(sorted(outside))} took no part in the alignment")
+
+    def _spent(self, plan: TrainingPlan) -> int:
+        """Score vectors that other runs over any of these columns showed this label holder, or may still show."""
+        own = plan.party(self._node.settings.partner)
+        return self._node.database.read(
+            lambda session: sessions.spent(session, own.asset, own.columns, plan.label_holder, other_than=plan.digest)
+        )
 
     def _check_difference(self, plan: TrainingPlan) -> None:
         self._node.database.read(lambda session: differencing.check(session, plan, self._node.settings.partner))

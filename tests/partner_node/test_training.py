@@ -28,6 +28,7 @@ from tests.partner_node.relay import DirectChannel, MatchRelay
 pytestmark = pytest.mark.slow_flow  # among the longest: they run with the flows
 
 CLIENTS = 700
+SPENT = "SCORE_BUDGET_EXCEEDED"
 COLUMNS = {"broker": ("SEX", "AGE", "RISK", "WGT", "Y"), "bank": ("SAVING", "INCOME"), "platform": ("SPEND", "TRAVEL")}
 
 
@@ -237,8 +238,20 @@ def test_score_vectors_are_booked_over_the_lifetime(aligned: tuple[list[TestNode
     assert line["disclosed"] == 2
     assert nodes[0].command("quota")["score_vectors"] == []
     run(nodes, plan_body(nodes, match, nonce="01" * 16))
+    third = plan_body(nodes, match, nonce="02" * 16)
+    assert nodes[1].command("job", job=alliance.propose(nodes, "train", third))["blocked"]["code"] == SPENT
+    assert sum(line["disclosed"] for line in nodes[1].command("quota")["score_vectors"]) == 4
+
+
+def test_a_budget_that_another_run_spent_after_the_approval_is_kept(aligned: tuple[list[TestNode], str]) -> None:
+    nodes, match = aligned
+    bodies = [plan_body(nodes, match, nonce=f"0{number}" * 16) for number in range(3)]
+    jobs = [alliance.propose(nodes, "train", body) for body in bodies]
+    channels = [DirectChannel(nodes, alliance.approve(nodes, job)) for job in jobs]
+    for body, channel in zip(bodies[:2], channels, strict=False):
+        train(nodes, body, channel)
     with pytest.raises(PartyFailed, match="score"):
-        run(nodes, plan_body(nodes, match, nonce="02" * 16))
+        train(nodes, bodies[2], channels[2])
     assert sum(line["disclosed"] for line in nodes[1].command("quota")["score_vectors"]) == 4
 
 
