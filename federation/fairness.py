@@ -3,7 +3,8 @@
 A client is *selected* where its score is in the top tenth of the held-out weight, as `metrics.top_decile_precision`
 counts it; who is selected is fixed while clients are resampled. Measured of each group: the share selected (demographic
 parity), the share selected of those whose label is 1 (equal opportunity; Hardt, Price and Srebro, NeurIPS 2016), and
-mean predicted chance beside observed rate. A gap is the largest difference of two groups.
+mean predicted chance beside observed rate. A gap is the largest difference of two groups; its interval is that of the
+difference of these two, so it may reach below zero. It is too narrow where the two were the extremes of many.
 
 A group with too few rows is not shown. It is merged with others until all together have enough, so that nothing is
 left whose figures were the rest of the whole minus what is shown.
@@ -172,8 +173,8 @@ def _attribute(
         return Attribute(column=column, groups=(), gaps={})
     tables = _tables(np.array([rows for _, rows in groups], dtype=np.float64), held, selected)
     point = _rates(tables, held.weights[:, None])
-    spread = _gaps(_resampled(tables, held.weights, replicates, seed))
-    value = _gaps(point)
+    most, least = _extremes(point)
+    value, spread = _gaps(point, most, least), _gaps(_resampled(tables, held.weights, replicates, seed), most, least)
     shown = zip(groups, np.round(point[:, :, 0].T * metrics.PPM).astype(np.int64).tolist(), strict=True)
     return Attribute(
         column=column,
@@ -228,10 +229,21 @@ def _resampled(tables: Floats, weights: Floats, replicates: int, seed: bytes) ->
     return np.concatenate(parts, axis=2)
 
 
-def _gaps(rates: Floats) -> Floats:
-    """(GAPS, replicates): the largest difference of two groups; of calibration, of predicted minus observed."""
-    measured = np.stack([rates[0], rates[1], rates[2] - rates[3]])
-    return np.asarray(measured.max(axis=1) - measured.min(axis=1))
+def _measured(rates: Floats) -> Floats:
+    """(GAPS, groups, replicates): what groups are compared by; of calibration, predicted minus observed."""
+    return np.stack([rates[0], rates[1], rates[2] - rates[3]])
+
+
+def _extremes(point: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(GAPS,) each: the group with the most and the one with the least of all held-out rows, two also where alike."""
+    measured = _measured(point)[:, :, 0]
+    return measured.argmax(axis=1), measured.shape[1] - 1 - measured[:, ::-1].argmin(axis=1)
+
+
+def _gaps(rates: Floats, most: NDArray[np.int64], least: NDArray[np.int64]) -> Floats:
+    """(GAPS, replicates): the difference of these two groups."""
+    measured, gap = _measured(rates), np.arange(len(GAPS))
+    return np.asarray(measured[gap, most] - measured[gap, least])
 
 
 def _numbers(values: NDArray[Any]) -> Floats | None:

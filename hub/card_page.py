@@ -11,7 +11,7 @@ from hub import model_card, page
 from hub.model_card import Card, Section
 from privacy.printable import printable
 
-SIGNS = re.compile(r"([\\`*_{}\[\]<>()#+!|~&])")
+SIGNS = re.compile(r"([\\`*_\[\]<>#!|~&]|^[+-](?=\s))")
 HEADING = ("Model card", "模型卡")
 
 

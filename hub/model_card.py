@@ -92,7 +92,7 @@ def sections(card: Card, lang: str) -> tuple[Section, ...]:
             _stability(card, lang),
             _limits(card),
             _disclosure(card, lang),
-            _approvals(card),
+            _approvals(card, lang),
             _history(card, lang),
         )
     except (KeyError, TypeError, ValueError, IndexError) as error:
@@ -204,10 +204,10 @@ def _fairness(card: Card, lang: str) -> Section:
     )
     how: Note = (
         "Selected: in the top tenth of held-out clients by score. A gap is the largest difference of two groups, with "
-        f"its 95 % interval; the figure decides, not the interval. Groups have at least {verdict['group_rows']} "
-        f"clients and {verdict['class_rows']} of each class; smaller ones are shown together.",
-        f"入选：评分位于留出客户前 10%。差距为两个群体之间的最大差，附 95% 区间；以数值而非区间为准。每个群体至少 "
-        f"{verdict['group_rows']} 名客户、每类 {verdict['class_rows']} 名；更小的群体合并显示。",
+        "the 95 % interval of these two; the figure decides, not the interval. Groups have at least "
+        f"{verdict['group_rows']} clients and {verdict['class_rows']} of each class; smaller ones are shown together.",
+        f"入选：评分位于留出客户前 10%。差距为两个群体之间的最大差，附该两群体之差的 95% 区间；"
+        f"以数值而非区间为准。每个群体至少 {verdict['group_rows']} 名客户、每类 {verdict['class_rows']} 名；更小的群体合并显示。",
     )
     notes = (found, *(absent if unmeasured else ()), how)
     return Section(title=title, notes=notes, tables=tuple(tables))
@@ -281,22 +281,23 @@ def _disclosure(card: Card, lang: str) -> Section:
     )
 
 
-def _approvals(card: Card) -> Section:
+def _approvals(card: Card, lang: str) -> Section:
     decisions, body = card.job["decisions"], card.registration
     people = [
         (p["partner"], str(decisions[p["partner"]]["person"]), str(decisions[p["partner"]]["time"]), p["approval"])
         for p in body["parties"]
     ]
-    digests = [
-        ("plan", body["job"]),
-        ("alignment", body["alignment"]),
-        ("registration", card.model["registration_digest"]),
-        ("model record", body["record"]),
-        ("model", body["model_digest"]),
-        *((f"result of {p['partner']}", p["result"]) for p in body["parties"]),
-        *((f"weights of {p['partner']}", p["weights"] or "-") for p in body["parties"]),
+    digests: list[tuple[Note, str]] = [
+        (("plan", "方案"), body["job"]),
+        (("alignment", "对齐任务"), body["alignment"]),
+        (("registration", "登记"), card.model["registration_digest"]),
+        (("model record", "模型记录"), body["record"]),
+        (("model", "模型"), body["model_digest"]),
+        *(((f"result of {p['partner']}", f"{p['partner']} 的结果"), p["result"]) for p in body["parties"]),
+        *(((f"weights of {p['partner']}", f"{p['partner']} 的权重"), p["weights"] or "-") for p in body["parties"]),
     ]
-    tables = (Table(heads=APPROVALS, rows=people), Table(heads=DIGESTS, rows=digests))
+    named = [(_said(name, lang), digest) for name, digest in digests]
+    tables = (Table(heads=APPROVALS, rows=people), Table(heads=DIGESTS, rows=named))
     return Section(title=("Approvals and digests", "审批与摘要"), tables=tables)
 
 

@@ -60,6 +60,28 @@ def test_the_interval_is_that_of_the_difference_of_two_shares() -> None:
     assert (gap.high_ppm - gap.low_ppm) / 2 == pytest.approx(1.96 * 18_594, rel=0.1)
 
 
+def test_the_interval_of_groups_that_are_alike_reaches_below_zero() -> None:
+    """Of the absolute difference it would not: a gap of nothing would look like one that is surely there."""
+    values = np.array(["F", "M"] * 500)
+    held = Held(
+        label=np.arange(1_000) % 4 < 2,
+        score=np.arange(1_000) // 2 * 1.0,
+        chance=np.full(1_000, 0.5),
+        weights=np.ones(1_000),
+    )
+    gap = one(values, held).gaps[SELECTION]
+    assert gap.value_ppm == 0 and gap.low_ppm < 0 < gap.high_ppm
+
+
+def test_of_three_groups_the_gap_is_that_of_the_extremes() -> None:
+    values = np.repeat(["a", "b", "c"], 300)
+    score = np.zeros(900)
+    for first, selected in ((0, 60), (300, 20), (600, 10)):
+        score[first : first + selected] = 1.0
+    held = Held(label=np.arange(900) % 2 == 0, score=score, chance=np.full(900, 0.5), weights=np.ones(900))
+    assert one(values, held).gaps[SELECTION].value_ppm == round((60 - 10) / 300 * 1_000_000)
+
+
 def test_a_client_of_weight_three_counts_as_three() -> None:
     sex, held = known()
     weights = np.where(sex == "F", 3.0, 1.0)
