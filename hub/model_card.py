@@ -207,7 +207,8 @@ def _fairness(card: Card, lang: str) -> Section:
         "the 95 % interval of these two; the figure decides, not the interval. Groups have at least "
         f"{verdict['group_rows']} clients and {verdict['class_rows']} of each class; smaller ones are shown together.",
         f"入选：评分位于留出客户前 10%。差距为两个群体之间的最大差，附该两群体之差的 95% 区间；"
-        f"以数值而非区间为准。每个群体至少 {verdict['group_rows']} 名客户、每类 {verdict['class_rows']} 名；更小的群体合并显示。",
+        f"以数值而非区间为准。每个群体至少 {verdict['group_rows']} 名客户、"
+        f"每类 {verdict['class_rows']} 名；更小的群体合并显示。",
     )
     notes = (found, *(absent if unmeasured else ()), how)
     return Section(title=title, notes=notes, tables=tuple(tables))
