@@ -39,6 +39,11 @@ class RequestUnknown(Failure):
     zh = "枢纽不支持 {name} 类请求；其版本可能低于本节点"
 
 
+def refusal_of(kind: str) -> str:
+    """The name under which a table of answers has who takes note that a node refused a request of this kind."""
+    return f"{kind} refused"
+
+
 class HandledLater(Exception):
     """Raised by an answer's handler that leaves the answer to the engine: it is stored, nothing else happens now."""
 
@@ -146,8 +151,9 @@ def take_answer(services: Services, table: Mapping[str, AnswerHandler], caller: 
     def body(tx: Transaction, taken: Message, handlers: Mapping[str, AnswerHandler] = table) -> None:
         check(tx, caller.fingerprint, now)
         task, new = tasks.answer(tx, now, caller.name, taken, used=handlers)
-        if new and taken.kind != FAILURE and task.kind in handlers:
-            handlers[task.kind](services, tx, now, task)
+        name = refusal_of(task.kind) if taken.kind == FAILURE else task.kind
+        if new and name in handlers:
+            handlers[name](services, tx, now, task)
         if new and not task.job:
             tx.tasks.mark_handled(task.id)
 

@@ -25,6 +25,7 @@ from hub import (
     model_stability,
     models,
     partners,
+    scoring,
     settlement,
     witness,
 )
@@ -60,11 +61,13 @@ NODE_REQUESTS: Mapping[str, NodeHandler] = {
     **partners.NODE_REQUESTS,
     **jobs.NODE_REQUESTS,
     **matching.NODE_REQUESTS,
+    **scoring.NODE_REQUESTS,
     **settlement.NODE_REQUESTS,
 }
 ANSWERS: Mapping[str, AnswerHandler] = {
     **matching.ANSWERS,
     **model_stability.ANSWERS,
+    **scoring.ANSWERS,
     **witness.ANSWERS,
     **settlement.ANSWERS,
 }

@@ -14,7 +14,16 @@ import click
 
 from ecowire import outputs
 from federation.schema import offer
-from partner_node import cli_explain, cli_labels, cli_mapping, cli_matching, cli_results, cli_settlement, keys
+from partner_node import (
+    cli_explain,
+    cli_labels,
+    cli_mapping,
+    cli_matching,
+    cli_results,
+    cli_score,
+    cli_settlement,
+    keys,
+)
 from partner_node.cli_common import Cli, options
 from privacy import seal
 
@@ -39,6 +48,7 @@ for _group in (
     *cli_mapping.COMMANDS,
     *cli_explain.COMMANDS,
     *cli_labels.COMMANDS,
+    *cli_score.COMMANDS,
 ):
     partner.add_command(_group)
 

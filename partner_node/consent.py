@@ -81,6 +81,19 @@ class ConsentDesk:
 
         return self._answer(job, asset, columns, now, permitted)
 
+    def score_grant(self, job: str, *, asset: str, columns: Sequence[str], until: datetime, now: datetime) -> Grant:
+        """A grant to read own columns for the scores of single clients, `until` the results of the job may be used.
+
+        The caller has found that the approved plan allows these scores. Records the answer. Raises as `label_grant`.
+        """
+
+        def permitted() -> tuple[str, str]:
+            body, _ = self._approved(job)
+            named = _named_columns(body, self._settings.partner, asset)
+            return self._offered(body, asset, columns, named), times.to_text(until)
+
+        return self._answer(job, asset, columns, now, permitted)
+
     def inspection(self, asset: str, now: datetime) -> Grant:
         """A grant for `Vault.inspect` alone: counts for this node's own people."""
         expires = times.to_text(datetime.fromtimestamp(now.timestamp() + INSPECTION_SECONDS, now.tzinfo))

@@ -38,6 +38,7 @@ from partner_node.tables import (
 from partner_node.tables_labels import LabelDeliveryRow, LabelFileRow, LabelRefusalRow, OptOutRow
 from partner_node.tables_matching import EpochMasksRow, EpochRow, MatchAlarmRow, MatchEntryRow, MatchRefusalRow
 from partner_node.tables_releases import ModelStepRow
+from partner_node.tables_scores import ScoreAskRow, ScoreBookingRow, ScoreGivenRow
 
 T = TypeVar("T")
 BUSY_MILLISECONDS = 10_000
@@ -67,7 +68,7 @@ ADDED = {
     8: (EpochRow, EpochMasksRow),
     9: (MappingRow,),
     10: (OptOutRow, LabelDeliveryRow, LabelRefusalRow, LabelFileRow),
-    11: (ModelStepRow,),
+    11: (ModelStepRow, ScoreAskRow, ScoreGivenRow, ScoreBookingRow),
 }  # tables that each schema brought: steps only add
 
 

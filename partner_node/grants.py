@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from partner_node import times
 from partner_node.database import Database
@@ -40,6 +41,17 @@ class Grant:
 def authenticate(secret: bytes, signed_part: bytes) -> bytes:
     """HMAC-SHA256 (RFC 2104) of a grant's content."""
     return hmac.new(secret, b"ecohub/grant/v1\x00" + signed_part, hashlib.sha256).digest()
+
+
+def consent_until(session: Session, client: bytes, purpose: str, now: datetime) -> str | None:
+    """Until when one client's consent to the purpose holds; None where it does not now."""
+    query = select(ConsentRow.until).where(
+        ConsentRow.client == client,
+        ConsentRow.purpose == purpose,
+        ConsentRow.withdrawn.is_(None),
+        ConsentRow.until > times.to_text(now),
+    )
+    return session.scalars(query).one_or_none()
 
 
 class Gate:

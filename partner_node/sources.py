@@ -48,6 +48,15 @@ def load(asset: Asset, columns: Sequence[str] = (), texts: Sequence[str] = ()) -
     return _read(asset, [asset.id_column, *(name for name in columns if name != asset.id_column)], texts)
 
 
+def stamp(asset: Asset) -> tuple[int, ...] | None:
+    """What is another after every change of a source's file; None where there is none to tell by."""
+    try:
+        found = None if "://" in asset.source else Path(asset.source).stat()
+    except OSError:
+        found = None  # reading it will say what is wrong
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns) if found else None
+
+
 def identifiers(asset: Asset, table: Any) -> list[Any]:
     """The id column, None where missing. A typed source's numbers stay numbers: the normaliser rejects them by reason
     instead of guessing a lost leading zero."""

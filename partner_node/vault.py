@@ -98,6 +98,12 @@ class Vault:
             until=min(consents[key] for key in ordered),
         )
 
+    def stamp(self, asset: str) -> tuple[int, ...] | None:
+        """What is another once the source's file has changed; None where that can't be told. Raises AssetUnknown."""
+        if asset not in self._assets:
+            raise AssetUnknown(asset=asset[:80])
+        return sources.stamp(self._assets[asset])
+
     def clients(self, grant: Grant, row_keys: Sequence[bytes], now: datetime) -> Clients:
         """The clients behind row keys, in that order, for this partner's own result files. Raises as `features`."""
         asset = self._asset(grant, now)

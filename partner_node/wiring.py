@@ -33,6 +33,7 @@ from partner_node.plans import Plans
 from partner_node.releases import Releases
 from partner_node.result_files import ResultFiles
 from partner_node.rpc import Deliver, HubLink, Identity
+from partner_node.scores import Scores
 from partner_node.settings import Settings
 from partner_node.settlement import Settlement
 from partner_node.times import Clock, Entropy
@@ -92,11 +93,13 @@ def build(settings: Settings, *, tap: Tap | None = None, now: Clock = clock, ran
     jobs.reviews.update({"match": matching.review, "train": plans.review, "agreement": settlement.review})
     jobs.admissions["match"] = matching.admit
     contributions = Contributions(node, results)
+    scores = Scores(node, desk, vault, results, wake=lambda: worker.wake())
     handlers = join(
         jobs.handlers(),
         matching.handlers(),
         plans.handlers(),
         contributions.handlers(),
+        scores.handlers(),
         witness.handlers(),
         settlement.handlers(),
         releases.handlers(),
@@ -104,13 +107,7 @@ def build(settings: Settings, *, tap: Tap | None = None, now: Clock = clock, ran
 
     worker: Worker
     link = HubLink(
-        Identity(
-            address=settings.hub,
-            authority=enrolment.read_authority(settings),
-            key=own.tls,
-            certificate=keys.certificate(settings.keys),
-            partner=settings.partner,
-        ),
+        _identity(settings, own),
         Deliver(
             welcome=lambda: worker.welcome(),
             message=lambda message: worker.deliver(message),
@@ -129,12 +126,23 @@ def build(settings: Settings, *, tap: Tap | None = None, now: Clock = clock, ran
         catalogue.commands(),
         settlement.commands(),
         contributions.commands(),
+        scores.commands(),
         Explanations(node, desk, vault, results).commands(),
         Labels(node, desk, vault, results).commands(),
         office.commands(),
     )
     return Parts(
         node=node, handlers=handlers, commands=commands, worker=worker, link=link, results=results, executor=executor
+    )
+
+
+def _identity(settings: Settings, own: keys.Keys) -> Identity:
+    return Identity(
+        address=settings.hub,
+        authority=enrolment.read_authority(settings),
+        key=own.tls,
+        certificate=keys.certificate(settings.keys),
+        partner=settings.partner,
     )
 
 

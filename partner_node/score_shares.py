@@ -1,0 +1,142 @@
+"""A feature holder's answers where one client's score is asked for: its own rounded share, masked and sealed.
+
+It answers only for a run that its people approved with `scoring` and that was completed here, for a client of that
+alignment whose consent holds now, and for as many clients a day as the plan says. Booking, consent and answer are one
+transaction: what was not counted has not left, and a restart counts nothing twice. Of a client that it does not answer
+for it says no more than that.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC
+
+from sqlalchemy.orm import Session
+
+from ecowire import envelopes
+from ecowire.envelopes import EnvelopeNotForThis
+from ecowire.stream import Message
+from federation.errors import ColumnHasGaps, ColumnInfinite, WeightsRefused
+from federation.vertical import single
+from federation.vertical.single import Ask
+from partner_node import approvals, grants, store_scores, times
+from partner_node.node import Answer, Handlers, Node
+from partner_node.score_errors import (
+    ClientNotAligned,
+    ClientNotScored,
+    ScoreAskDiffers,
+    ScoreAskOver,
+    ScoringBudgetSpent,
+)
+from partner_node.score_rows import ScoreRows
+from partner_node.score_run import KIND, ScoredRun, ScoredRuns, header
+from partner_node.store_scores import Given
+from privacy.ids import parse_digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    """An ask that came as it should, and whose client it is about."""
+
+    run: ScoredRun
+    ask: Ask
+    client: bytes
+
+
+class ScoreShares:
+    """The answers of one node."""
+
+    def __init__(self, node: Node, runs: ScoredRuns, rows: ScoreRows) -> None:
+        self._node = node
+        self._me = node.settings.partner
+        self._runs = runs
+        self._rows = rows
+
+    def handlers(self) -> Handlers:
+        return {KIND: self.answer}
+
+    def answer(self, request: Message) -> Answer:
+        """The own share of one client's score.
+
+        Raises ScoringNotInPlan, NotApproved, RunNotCompleted, LabelMatrixExpired, BadSignature, CannotOpen and the like
+        for an ask of another, ScoreAskOver, ScoreAskDiffers, ClientNotAligned, ClientNotScored, ScoringBudgetSpent.
+        """
+        question = self._question(request)
+        known = self._node.database.read(lambda session: store_scores.given(session, question.ask.id))
+        if known is not None and known.heard != question.ask.digest:
+            raise ScoreAskDiffers(what="it was answered before")
+        made = known or self._given(question)
+
+        def write(session: Session) -> None:
+            self._check_consent(session, question)
+            if known is None:
+                self._book(session, question.run, made)
+                store_scores.give(session, made)
+
+        return Answer(head={"envelope": made.envelope.hex()}, write=write)
+
+    def _question(self, request: Message) -> _Question:
+        """Open the ask and check whose it is, of which run, until when and about whom."""
+        name, identifier = parse_digest(request.head.get("run")), parse_digest(request.head.get("ask"))
+        run = self._runs.get(name)
+        leader = run.plan.label_holder
+        expected = header(identifier, leader, self._me)
+        plain = envelopes.open_envelope(
+            request.body,
+            expect=expected,
+            sender_public=approvals.signing_key(run.proposal.body, leader),
+            key=self._node.keys.sealing,
+        )
+        ask = Ask.decode(plain, leader)
+        if (ask.run, ask.id) != (name, identifier):
+            raise EnvelopeNotForThis(what="run or ask", found=ask.run[:16], expected=name[:16])
+        if times.to_text(self._node.clock()) >= times.to_text(times.parse(ask.until, "the end of an ask")):
+            raise ScoreAskOver(partner=self._me, until=ask.until[:40])
+        client = self._node.database.read(lambda s: store_scores.row_key(s, run.plan.alignment, ask.token))
+        if client is None:
+            raise ClientNotAligned(partner=self._me, job=run.job[:16])
+        return _Question(run=run, ask=ask, client=client)
+
+    def _given(self, question: _Question) -> Given:
+        """Compute and seal the answer. The own value is read now, whatever it was at the training."""
+        run, ask, leader = question.run, question.ask, question.run.plan.label_holder
+        columns = self._rows.of(run, question.client)
+        if columns is None:
+            raise ClientNotScored(partner=self._me)
+        try:
+            units = single.share(run.part, columns, run.plan.score_step_log2, leader)
+        except (ColumnHasGaps, ColumnInfinite, WeightsRefused):
+            raise ClientNotScored(partner=self._me) from None
+        envelope = self._node.outbound.seal(
+            single.hidden(units, ask, self._me, self._mask_keys(run)),
+            kind=KIND,
+            header=header(ask.id, self._me, leader),
+            sealing_public=approvals.sealing_key(run.proposal.body, leader),
+        )
+        return Given(
+            ask=ask.id,
+            heard=ask.digest,
+            run=run.job,
+            token=ask.token,
+            share=units,
+            envelope=envelope,
+            time=times.to_text(self._node.clock()),
+        )
+
+    def _mask_keys(self, run: ScoredRun) -> dict[str, bytes]:
+        """The key shared with each other feature holder, by the sealing keys that everybody approved in the plan."""
+        context = single.mask_context(run.job)
+        return {
+            peer: self._node.keys.sealing.shared_key(approvals.sealing_key(run.proposal.body, peer), context)
+            for peer in run.plan.holders
+            if peer != self._me
+        }
+
+    def _check_consent(self, session: Session, question: _Question) -> None:
+        """In the transaction that lets the answer out. Raises ClientNotScored."""
+        if grants.consent_until(session, question.client, question.run.purpose, self._node.clock()) is None:
+            raise ClientNotScored(partner=self._me)
+
+    def _book(self, session: Session, run: ScoredRun, made: Given) -> None:
+        """Raises ScoringBudgetSpent."""
+        day, most = self._node.clock().astimezone(UTC).date().isoformat(), run.scoring.clients_per_day
+        if store_scores.book(session, made, day) > most:
+            raise ScoringBudgetSpent(partner=self._me, most=most, job=run.job[:16], day=day)
