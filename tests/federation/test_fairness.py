@@ -152,6 +152,29 @@ def test_a_small_group_takes_the_smallest_other_with_it() -> None:
     assert "small" not in str(fairness.to_value((found,), limits()))
 
 
+def rest(attribute: Attribute, label: np.ndarray) -> tuple[int, int]:
+    """The attack: (clients, positives) left when what is shown of groups is taken from what the record has of all."""
+    shown = sum(group.rows for group in attribute.groups)
+    positives = sum(round(group.rows * group.observed_ppm / 1e6) for group in attribute.groups)
+    return len(label) - shown, int(label.sum()) - positives
+
+
+def left_out(groups: Any, label: Any, weights: Any, minimum: Minimum) -> Any:
+    """`partition` without its rule: small groups are left out, and nobody joins them."""
+    every = np.array(groups, dtype=str)
+    masks = [(name, every == name) for name in sorted(set(groups))]
+    return [(name, rows) for name, rows in masks if minimum.met(label[rows], weights[rows])]
+
+
+def test_nobody_is_left_whose_figures_are_the_rest_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.array(["small"] * 20 + ["middle"] * 300 + ["large"] * 680)
+    label = np.r_[np.arange(20) < 7, np.arange(980) % 2 == 0]
+    held = Held(label=label, score=np.arange(1_000) % 7.0, chance=np.full(1_000, 0.5), weights=np.ones(1_000))
+    assert rest(one(values, held), label) == (0, 0)
+    monkeypatch.setattr(fairness, "partition", left_out)
+    assert rest(one(values, held), label) == (20, 7), "without the rule the attack reads a group of 20"
+
+
 def test_two_values_of_which_one_is_too_small_show_nothing() -> None:
     values = np.array(["small"] * 30 + ["large"] * 970)
     _, held = known()
