@@ -67,7 +67,7 @@ class Rounds(Party):
 
     @property
     def _penalty(self) -> Floats:
-        """(own weights,)"""
+        """(own weights,): the ridge penalty of each."""
         return np.full(len(self._prepared.names), self.ridge_milli / 1000)
 
     def _at_train(self, part: str) -> NDArray[np.bool_]:
@@ -94,7 +94,7 @@ class HolderRounds(Rounds):
     def __init__(self, plan: TrainingPlan, me: str, table: Table, entropy: Entropy) -> None:
         """Raises RoundsBeyondCap where too few of its columns are usable, and what `Party` raises."""
         self.said = b""  # digest of all that the label holder said since it announced weights
-        self.pace: list[Packed] = []  # (divisor, anew) of the step whose residual is being multiplied
+        self.pace: list[int] = []  # (divisor, anew) of the step whose residual is being multiplied
         super().__init__(plan, me, table, entropy)
         if plan.logistic:
             unusable = set(self._prepared.dropped)
@@ -142,7 +142,7 @@ class HolderRounds(Rounds):
         products = [links[part].open(data) for part, data in self._rounds_data(reader)]
         if any(len(product) != 1 for product in products):
             raise StepMalformed(partner=leader, why="more than one residual")
-        divisor, anew = (int(value) for value in self.pace)  # type: ignore[arg-type]
+        divisor, anew = self.pace
         pull = np.sum(products, axis=0)[0] / (SCALE * refine.RESIDUAL_ONE)
         self._step(pull, Pace(divisor=divisor, anew=bool(anew)))
         return self._show()
