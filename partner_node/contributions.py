@@ -20,7 +20,8 @@ from federation.plan import TrainingPlan, read
 from federation.vertical import LabelResult, receipt
 from partner_node import approvals, result_files, store, times
 from partner_node.arguments import text
-from partner_node.errors import ContributionMissing, ProposalInvalid
+from partner_node.errors import ProposalInvalid
+from partner_node.explain_errors import ContributionMissing
 from partner_node.node import Answer, Commands, Handlers, Node
 from partner_node.result_files import ResultFiles
 from partner_node.store import Proposal

@@ -23,15 +23,14 @@ from federation.vertical.part import ModelPart
 from partner_node import explain_basis, labels_run, sessions, store
 from partner_node.arguments import text
 from partner_node.consent import ConsentDesk
-from partner_node.errors import (
-    ClientNotInRun,
+from partner_node.errors import ClientNotInRun, CommandInvalid
+from partner_node.explain_basis import Basis
+from partner_node.explain_errors import (
     ColumnNotActionable,
-    CommandInvalid,
     ExplanationMissing,
     ExplanationUnreadable,
     OwnValuesChanged,
 )
-from partner_node.explain_basis import Basis
 from partner_node.labels_run import Run
 from partner_node.node import Commands, Node
 from partner_node.result_files import ResultFiles

@@ -16,7 +16,7 @@ from federation.explain import Importance
 from federation.features import Columns
 from federation.vertical import LabelResult
 from federation.vertical.part import ModelPart
-from partner_node.errors import ExplanationUnreadable
+from partner_node.explain_errors import ExplanationUnreadable
 from privacy import packing
 
 VERSION = 1

@@ -13,7 +13,8 @@ from ecowire.stream import FAILURE, Message
 from federation.errors import ContributionInvalid
 from federation.vertical import receipt
 from partner_node import disclosure
-from partner_node.errors import ContributionMissing, UnknownJob
+from partner_node.errors import UnknownJob
+from partner_node.explain_errors import ContributionMissing
 from privacy import canonical
 from privacy.seal import BadSignature
 from tests.partner_node import test_training as trained

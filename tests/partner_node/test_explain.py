@@ -16,11 +16,9 @@ from federation.metrics import sigmoid
 from federation.vertical.part import ModelPart
 from partner_node import cli_explain, consent, explain_basis
 from partner_node.cli_common import Cli
-from partner_node.errors import (
-    AlignmentTooOld,
-    ClientNotInRun,
+from partner_node.errors import AlignmentTooOld, ClientNotInRun, CommandInvalid
+from partner_node.explain_errors import (
     ColumnNotActionable,
-    CommandInvalid,
     ExplanationMissing,
     ExplanationUnreadable,
     OwnValuesChanged,
