@@ -5,8 +5,9 @@
     restart   open_session(plan, me, table, entropy, …).restore(what was stored of .dump())
 
 Rounds of messages: commit and open the joint seed → hints → zero test → encrypted products → moments to the label
-holder → weights back → (with model logistic the rounds of `refinement`) → rounded partial scores. Where it is trees, the sessions are those of
-`federation.vertical.trees`: after the zero test a round of messages a level.
+holder → weights back → rounded partial scores. Where the plan's model is logistic, the rounds of `refinement` come
+before the scores; where it is trees, the sessions are those of `federation.vertical.trees`: after the zero test a round
+of messages a level.
 """
 
 from typing import TypeAlias
