@@ -291,5 +291,5 @@ class ContributionInvalid(Failure):
 class BoundsInvalid(Failure):
     code = "BOUNDS_INVALID"
     kind = Kind.INVALID
-    en = "column {column} can't be changed between {least} and {most}: give the smaller bound first, with a value between"
+    en = "column {column} can't change between {least} and {most}: give the smaller bound first, with a value between"
     zh = "列 {column} 无法在 {least} 与 {most} 之间变化：请先给出较小的界限，且其间须有可取值"
