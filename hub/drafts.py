@@ -43,6 +43,16 @@ TRAIN_DEFAULTS: Head = {
     "valid_days": 90,
 }
 BINS = 5  # of a binned column: on some thousands of clients more bins were no better (docs/training.md)
+TREE_BINS = 16
+TREES: Head = {
+    "trees": 20,
+    "depth": 4,
+    "rate_milli": 200,
+    "leaf_rows": 20,
+    "sample_ppm": 1_000_000,
+    "columns_ppm": 1_000_000,
+    "patience": 3,
+}
 RIDGE_PATH_MILLI = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000)
 
 
@@ -114,6 +124,9 @@ def train(given: Mapping[str, Any], directory: Directory, now: datetime, entropy
     body["parties"] = listed
     if any(made.get("binned") for made in listed):
         body.setdefault("bins", BINS)
+    if body["model"] == "trees" and isinstance(body.setdefault("trees", {}), Mapping):
+        body["trees"] = {**TREES, **body["trees"]}
+        body.setdefault("bins", TREE_BINS)
     if isinstance(body.get("validation"), Mapping):
         body["validation"] = {"ridge_path_milli": [*RIDGE_PATH_MILLI], **body["validation"]}
     body.setdefault("split_salt", entropy(NONCE_BYTES).hex())
@@ -214,7 +227,6 @@ def _match_disclosure(body: Mapping[str, Any]) -> list[str]:
 def _train_disclosure(body: Mapping[str, Any]) -> list[str]:
     label = body["label"]["partner"]
     holders = ", ".join(p["partner"] for p in body["parties"] if p["partner"] != label)
-    step = body["score_step_log2"]
     contribution = [
         f"Contribution is measured: {label} and {holders} learn their moments over the held-out clients too, the hub "
         f"and all parties the held-out error with the columns of every subset of {holders}.",
@@ -225,12 +237,32 @@ def _train_disclosure(body: Mapping[str, Any]) -> list[str]:
         *_parts_disclosure(body),
         *_rounds_disclosure(body, label, holders),
         *_scoring_disclosure(body, label, holders),
+        *(_trees_disclosure if body["model"] == "trees" else _moments_disclosure)(body, label, holders),
+        "The hub learns the signed figures of the results, sizes and times; it relays sealed messages.",
+    ]
+
+
+def _trees_disclosure(body: Mapping[str, Any], label: str, holders: str) -> list[str]:
+    """What trees show in place of moments and shares of scores; the plan's check finds options that are none."""
+    options = body["trees"] if isinstance(body["trees"], Mapping) else {}
+    return [
+        f"{label} learns, for each node of up to {options.get('trees')} trees of depth {options.get('depth')}, sums of "
+        f"its loss's derivatives over groups of bins of {holders}, each of at least {body['rare_rows']} train clients.",
+        f"{label} learns which column of {holders} splits a node and which aligned clients of it go left; no edge, no "
+        "value.",
+        f"{holders} learn sums of both derivatives over their own bins in each node, and the clients of the nodes that "
+        "their own columns split.",
+    ]
+
+
+def _moments_disclosure(body: Mapping[str, Any], label: str, holders: str) -> list[str]:
+    step = body["score_step_log2"]
+    return [
         f"{label} learns moments of the columns of {holders} with its label, its columns and each other's, "
         f"cells under {body['cell_minimum']} shown as half of it.",
         f"{label} learns rounded shares of scores (multiples of 2^{step}): of the test clients from each of {holders}, "
         "of all aligned clients their sum.",
         f"{holders} learn moments of their own columns with the label and others' columns, and their own weights.",
-        "The hub learns the signed figures of the results, sizes and times; it relays sealed messages.",
     ]
 
 

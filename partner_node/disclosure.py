@@ -12,7 +12,7 @@ from federation import bands
 from federation.plan import TrainingPlan, read
 from federation.plan_horizontal import HorizontalPlan
 from federation.plan_models import Fairness, Logistic, Scoring
-from partner_node import disclosure_horizontal
+from partner_node import disclosure_horizontal, disclosure_trees
 from privacy.psi import learns
 from privacy.psi.job import MatchJob
 from revenue_share.agreement import Agreement
@@ -42,8 +42,7 @@ def of_training(body: Mapping[str, Any], me: str) -> list[Pair]:
     if isinstance(plan, HorizontalPlan):
         return disclosure_horizontal.sentences(body, me)
     own, label = plan.party(me), plan.label_holder
-    columns, holders = ", ".join(own.columns), ", ".join(plan.holders)
-    step = f"2^{plan.score_step_log2}"
+    columns = ", ".join(own.columns)
     said: list[Pair] = [
         (
             f"{me} brings these columns of {own.asset}: {columns}",
@@ -53,23 +52,7 @@ def of_training(body: Mapping[str, Any], me: str) -> list[Pair]:
             f"the clients are those of the alignment {plan.alignment[:16]}",
             f"客户范围为对齐任务 {plan.alignment[:16]} 的共同客户",
         ),
-        (
-            f"{label} learns moments of all parties' columns over at least {plan.minimum_rows} clients, "
-            f"cells below {plan.cell_minimum} not exactly",
-            f"{label} 获知各方字段在至少 {plan.minimum_rows} 名客户上的矩，小于 {plan.cell_minimum} 的格不精确给出",
-        ),
-        (
-            f"{label} learns a share of each client's score from {holders}, in steps of {step} log-odds: of each "
-            "alone for test clients, of all together (of one holder: its own) for every client; "
-            f"at most {plan.score_budget} such vectors",
-            f"{label} 获知 {holders} 对每名客户评分的份额（步长 {step} 对数几率）：测试客户为各方单独份额，"
-            f"全部客户为合计份额（仅一方时即其自身份额）；此类向量至多 {plan.score_budget} 个",
-        ),
-        (
-            f"{holders} learn moments of their own columns with the label {plan.label_column} and with the columns "
-            "of those before them",
-            f"{holders} 获知自有字段与标签 {plan.label_column} 及排序在前各方字段之间的矩",
-        ),
+        *(disclosure_trees.sentences(plan) if plan.trees else _moments(plan)),
         (
             "the hub learns the signed figures of the results: measures over all test clients, and rates of bands of "
             f"at least {max(bands.ROWS_MIN, plan.rare_rows)} of them, {bands.CLASS_ROWS_MIN} of each class",
@@ -103,6 +86,29 @@ def of_training(body: Mapping[str, Any], me: str) -> list[Pair]:
     if plan.scoring:
         said.append(_scoring(plan, plan.scoring))
     return said
+
+
+def _moments(plan: TrainingPlan) -> list[Pair]:
+    label, holders, step = plan.label_holder, ", ".join(plan.holders), f"2^{plan.score_step_log2}"
+    return [
+        (
+            f"{label} learns moments of all parties' columns over at least {plan.minimum_rows} clients, "
+            f"cells below {plan.cell_minimum} not exactly",
+            f"{label} 获知各方字段在至少 {plan.minimum_rows} 名客户上的矩，小于 {plan.cell_minimum} 的格不精确给出",
+        ),
+        (
+            f"{label} learns a share of each client's score from {holders}, in steps of {step} log-odds: of each "
+            "alone for test clients, of all together (of one holder: its own) for every client; "
+            f"at most {plan.score_budget} such vectors",
+            f"{label} 获知 {holders} 对每名客户评分的份额（步长 {step} 对数几率）：测试客户为各方单独份额，"
+            f"全部客户为合计份额（仅一方时即其自身份额）；此类向量至多 {plan.score_budget} 个",
+        ),
+        (
+            f"{holders} learn moments of their own columns with the label {plan.label_column} and with the columns "
+            "of those before them",
+            f"{holders} 获知自有字段与标签 {plan.label_column} 及排序在前各方字段之间的矩",
+        ),
+    ]
 
 
 def _scoring(plan: TrainingPlan, limits: Scoring) -> Pair:

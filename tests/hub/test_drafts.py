@@ -176,3 +176,13 @@ def test_a_plan_with_bins_and_folds_is_completed_and_says_what_they_show() -> No
     plain = train(parties=NAMED, alignment="ab" * 32, label=LABEL)
     assert not {"bins", "validation"} & set(plain)
     assert "bins" not in " ".join(map(str, plain["disclosure"]))  # type: ignore[arg-type]
+
+
+def test_a_plan_of_trees_is_completed_and_says_what_they_show() -> None:
+    body = train(parties=NAMED, alignment="ab" * 32, label=LABEL, model="trees", trees={"depth": 3})
+    plan = TrainingPlan.from_body(body)
+    assert plan.trees is not None
+    assert (plan.bins, plan.trees.depth, plan.trees.trees) == (drafts.TREE_BINS, 3, drafts.TREES["trees"])
+    said = " ".join(map(str, body["disclosure"]))  # type: ignore[arg-type]
+    assert "which aligned clients of it go left" in said
+    assert "moments" not in said

@@ -64,8 +64,13 @@ class TreeHolder(TreeParty):
             reasons=dict(self._bins.dropped),
             suppressed_cells=self._histograms.merged,
             disclosed=self._disclosed(),
-            spent=self._spent_before + self._plan.score_vectors(self._me),
+            spent=self._spent_before + self.shown,
         )
+
+    @property
+    def shown(self) -> int:
+        """Score vectors that were shown so far: one for each tree in which this side said who goes left."""
+        return len(self.routed)
 
     def _prepare(self, columns: tuple[str, ...]) -> tuple[str, ...]:
         self._check_rows()

@@ -1,0 +1,42 @@
+"""Who learns what where trees are grown, said by this node from the plan that people approve."""
+
+from typing import TypeAlias
+
+from federation.plan import TrainingPlan
+
+Pair: TypeAlias = tuple[str, str]  # English, Chinese
+
+
+def sentences(plan: TrainingPlan) -> list[Pair]:
+    """What stands in place of moments and score shares. plan: of model trees."""
+    assert plan.trees is not None, "the plan's model is trees"
+    label, holders, options = plan.label_holder, ", ".join(plan.holders), plan.trees
+    return [
+        (
+            f"up to {options.trees} trees of depth {options.depth} are grown: for each node {label} learns sums of its "
+            f"loss's derivatives over groups of neighbouring bins of {holders} (at most {plan.bins} bins a column), "
+            f"each group of at least {plan.rare_rows} train clients of the node",
+            f"最多生成 {options.trees} 棵深度 {options.depth} 的树：对每个节点，{label} 获知其损失的导数在 {holders} "
+            f"各列相邻分箱组上的和（每列至多 {plan.bins} 箱），每组至少含该节点 {plan.rare_rows} 名训练客户",
+        ),
+        (
+            f"where a column of {holders} splits a node, {label} learns which column, and of every aligned client of "
+            f"the node, test clients too, whether it goes left: up to {options.depth} bits of a client in each tree, "
+            "which over many trees tell roughly where a client stands in the columns that split; never an edge. Each "
+            f"tree counts as one of the {plan.score_budget} score vectors that may be shown",
+            f"当 {holders} 的某列用于分裂节点时，{label} 获知是哪一列，以及该节点内每名对齐客户（含测试客户）走哪一支："
+            f"每棵树每名客户至多 {options.depth} 比特；多棵树累计可大致看出客户在这些列上的位置，但不获知切分值。"
+            f"每棵树计为 {plan.score_budget} 个得分向量额度中的一个",
+        ),
+        (
+            f"{holders} learn sums of both derivatives, which depend on the label {plan.label_column} and the scores "
+            "so far, over their own bins in each node asked for, and which clients are in the nodes that their own "
+            "columns split",
+            f"{holders} 获知被查询的每个节点中两阶导数（取决于标签 {plan.label_column} 与当前得分）在自有分箱上的和，"
+            "以及由自有列分裂的节点包含哪些客户",
+        ),
+        (
+            f"{label} is trusted to encrypt true derivatives: if it deviates, it can ask about the bins of few clients",
+            f"信任 {label} 加密真实的导数：若其违反协议，可能借此探知少数客户所在的分箱",
+        ),
+    ]
