@@ -13,7 +13,7 @@ import pyarrow.parquet
 from ecowire import documents
 from ecowire.documents import Body
 from ecowire.stream import FAILURE, Message
-from partner_node import store_scores
+from partner_node import store, store_scores
 from partner_node.database import Database
 from privacy import packing
 from tests.partner_node import alliance, test_training
@@ -118,6 +118,11 @@ class Alliance:
 
     def reopen(self, name: str) -> None:
         self.nodes[[node.partner for node in self.nodes].index(name)] = self[name].reopened()
+
+    def alignment(self) -> str:
+        """The digest of the match that the run is over."""
+        body = self.database("broker").read(lambda session: store.proposal(session, self.job)).body
+        return str(body["alignment"])
 
     def matrix(self) -> dict[str, dict[str, Any]]:
         """The broker's label matrix by client."""
