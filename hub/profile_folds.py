@@ -63,7 +63,7 @@ def read(value: Mapping[str, Any] | None, holders: Sequence[Sequence[str]]) -> F
 def lines(folds: Folds, names: Sequence[str]) -> list[tuple[str, ...]]:
     """The table of COLUMNS; names: of the scorecards, the first is the baseline."""
     first, base = folds.cards[0], folds.mean(folds.base)
-    made = []
+    made: list[tuple[str, ...]] = []
     for place, (name, errors) in enumerate(zip(names, folds.cards, strict=True)):
         explained = [1 - error / nothing for error, nothing in zip(errors, folds.base, strict=True)]
         gains = [before - after for before, after in zip(first, errors, strict=True)]

@@ -79,7 +79,9 @@ def _gap(rows: _Rows, test: NDArray[np.bool_]) -> int:
 def _score(rows: _Rows, test: NDArray[np.bool_]) -> _Scored:
     plan, train = rows.plan, ~test
     parts = {
-        party.partner: features.prepare(rows.raw[party.partner], party.columns, train, plan.rare_rows)
+        party.partner: features.prepare(
+            rows.raw[party.partner], party.columns, train, plan.rare_rows, binned=party.binned, bins=plan.bins
+        )
         for party in plan.parties
     }
     values = np.hstack([part.scaled for part in parts.values()])
