@@ -10,9 +10,10 @@ from itertools import accumulate
 from typing import Any
 
 from federation.metrics import FIGURES, PPM, Estimate
-from hub import profile_folds, profile_rounds
+from hub import profile_folds, profile_rounds, profile_trees
 from hub.profile_folds import Folds
 from hub.profile_rounds import Rounds
+from hub.profile_trees import Ensemble
 from hub.run_report import ReportUnreadable
 
 
@@ -68,6 +69,7 @@ class Profile:
     bootstrap: int
     folds: Folds | None  # of cross-validation
     rounds: Rounds | None  # of refinement
+    ensemble: Ensemble | None  # of trees
     least: tuple[int, int] | None  # rows of a band and rows of each class in it; None: a record before bands
     cards: tuple[Card, ...]  # the label holder alone first, all holders last
 
@@ -119,6 +121,7 @@ def _read(found: Mapping[str, Any]) -> Profile:
         bootstrap=int(body["bootstrap"]),
         folds=profile_folds.read(record.get("validation"), [card.holders for card in cards]),
         rounds=profile_rounds.read(record.get("refinement")),
+        ensemble=profile_trees.read(record.get("trees")),
         least=least,
         cards=cards,
     )

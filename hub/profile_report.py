@@ -7,7 +7,7 @@ does not hold, or that would describe too few clients, are shown as absent, with
 from collections.abc import Mapping, Sequence
 
 from federation.metrics import Estimate
-from hub import page, plots, profile_folds, profile_rounds
+from hub import page, plots, profile_folds, profile_rounds, profile_trees
 from hub.profile_record import Card, Profile
 from hub.run_report import Note
 from privacy.printable import printable
@@ -153,7 +153,8 @@ def notes(profile: Profile) -> tuple[Note, ...]:
             )
         )
     rounds = profile_rounds.notes(profile.rounds, profile.label_holder, len(profile.cards) > 2)
-    return (*made, *rounds, *_calibration(profile), *_absent(profile))
+    trees = profile_trees.notes(profile.ensemble)  # these say how they are calibrated
+    return (*made, *rounds, *(trees or _calibration(profile)), *_absent(profile))
 
 
 def _calibration(profile: Profile) -> list[Note]:

@@ -92,7 +92,7 @@ class Grown:
     bins: Mapping[str, int]  # by party: bins a column could have; fewer than planned where the encryption has no room
     merged: Mapping[str, int]  # by feature holder: neighbouring bins that it did not show apart, of all nodes
     watched_rows: int  # train rows that no tree saw: for calibration and early stopping
-    watched_loss_ppm: Sequence[int]  # their mean log-loss: without trees, after the first, …
+    watched_loss_ppm: Sequence[int]  # their mean log-loss: without trees, after the first, …; none of too few
 
     def to_value(self) -> dict[str, Value]:
         return {

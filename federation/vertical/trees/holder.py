@@ -62,7 +62,7 @@ class TreeHolder(TreeParty):
             part=part,
             weights_digest=part.digest,
             reasons=dict(self._bins.dropped),
-            suppressed_cells=self._histograms.merged,
+            suppressed_cells=0,  # of moments; bins that were not shown apart are in the label holder's record
             disclosed=self._disclosed(),
             spent=self._spent_before + self.shown,
         )

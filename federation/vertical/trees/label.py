@@ -325,7 +325,7 @@ class TreeLabelHolder(TreeParty):
             columns=names,
             dropped={p: tuple(c for c in plan.party(p).columns if c not in names[p]) for p in self._line},
             own_reasons=dict(self._bins.dropped),
-            suppressed_cells=sum(self.merged.values()),
+            suppressed_cells=0,  # of moments; bins that were not shown apart are in `trees`
             disclosed=tuple(one for h in plan.holders for one in disclosed(plan, h, self.names[h], routed.get(h, {}))),
             refinement=None,
             trees=self._grown(),
@@ -350,14 +350,16 @@ class TreeLabelHolder(TreeParty):
     def _grown(self) -> Grown:
         kept = self._boosting.growth.trees[: self._boosting.kept]
         owners = [self._line[one.owner] for tree in kept for one in tree.splits]
+        watched = int(self._boosting.watched.sum())
+        losses = self._boosting.growth.losses if watched >= self._held().minimum.rows else []
         return Grown(
             trees=len(kept),
             grown=len(self._boosting.growth.trees),
             splits={partner: owners.count(partner) for partner in self._line},
             bins={self._me: self._bins.limit, **self.limits},
             merged=self.merged,
-            watched_rows=int(self._boosting.watched.sum()),
-            watched_loss_ppm=[round(loss * 1_000_000) for loss in self._boosting.growth.losses],
+            watched_rows=watched,
+            watched_loss_ppm=[round(loss * 1_000_000) for loss in losses],
         )
 
     def _part(self) -> TreePart:
