@@ -32,16 +32,19 @@ COMMANDS = models.COMMANDS
 ANSWERS = model_stability.ANSWERS
 
 
-def completed(hub: Hub, number: int = 1, *, groups: float | None = None, **changes: Any) -> Proposal:
-    """A completed run of the name NAME; `groups`: by how much the plan's groups differ in their selection rate."""
+def completed(
+    hub: Hub, number: int = 1, *, groups: float | None = None, plan: Mapping[str, Any] | None = None, **changes: Any
+) -> Proposal:
+    """A completed run of the name NAME; `groups`: by how much the plan's groups differ in their selection rate.
+
+    plan: further fields of its body; changes: figures of the label holder's record.
+    """
     alignment = _aligned(hub)
     limits = {} if groups is None else {"fairness": LIMITS}
-    body = parties.body(
-        COLUMNS, alignment=alignment, expires="2026-10-02T08:00:00Z", nonce=f"{number:032x}", valid_days=10, **limits
-    )
-    job = _running(hub, hub.propose("train", body, training.check))
-    plan = TrainingPlan.from_body(job.body)
-    outcome = {name: result(hub, job, name, record(plan, name, groups, **changes)) for name in NAMES}
+    given = {"expires": "2026-10-02T08:00:00Z", "nonce": f"{number:032x}", "valid_days": 10, **limits, **(plan or {})}
+    job = _running(hub, hub.propose("train", parties.body(COLUMNS, alignment=alignment, **given), training.check))
+    agreed = TrainingPlan.from_body(job.body)
+    outcome = {name: result(hub, job, name, record(agreed, name, groups, **changes)) for name in NAMES}
     hub.run(lambda services, tx: vertical_run.complete(services, tx, job, outcome, hub.now()))
     return hub.proposal(job.digest)
 
