@@ -7,6 +7,7 @@ at start-up.
 
 A step's answer says whether the party has more to work on (`more`): then its next step is posted at once, without
 envelopes, so that the parties work side by side and every part is stored when it is done. `progress` counts the parts.
+Envelopes that come while their recipient works on a step are its next one, and travel meanwhile; later ones wait here.
 A party whose people must decide (mode count-then-rows) gets its next step when their decision has come.
 
 The first step (sequence 0) goes to all parties at once with an empty list: each gets its clients ready, which takes
@@ -39,6 +40,7 @@ from privacy.psi.job import MatchJob, TermsInvalid
 
 START, STEP = "match.start", "match.step"
 PARTS_MAX = 1 << 32
+AHEAD = 2  # steps of a party that are asked for at once
 
 
 class MatchStalled(Failure):
@@ -139,14 +141,14 @@ def _step(
     head: Head = {"job": job.digest, "commitments": [document.to_value() for document in commitments]}
     for party in job.parties:
         sequence, opened = steps.get(party, (0, 0))
-        if opened:
-            under_way = True
+        under_way |= opened > 0
+        if opened == AHEAD:
             continue
         waiting = passing.waiting(party)
-        decided = match_decisions.due(tx, job, party)
+        decided = not opened and match_decisions.due(tx, job, party)
         if decided:
             job = match_decisions.ask_once(tx, job, party)
-        if waiting or decided or _told(job, party, "more") or not sequence:
+        if waiting or decided or (not opened and (_told(job, party, "more") or not sequence)):
             _post_step(services, tx, party, {**head, "sequence": sequence}, passing.body(waiting), now)
             passing.passed_on(waiting)
             under_way = True

@@ -42,3 +42,28 @@ def test_an_answer_that_can_not_be_handled_is_stored_and_left_to_the_engine(hub:
     matching.advance(hub.services, script.job.digest)
     failed = hub.proposal(script.job.digest)
     assert (failed.state, failed.reason["code"]) == ("FAILED", "RELAY_REFUSED")
+
+
+def test_envelopes_travel_while_their_recipient_works_and_later_ones_wait(hub: Hub) -> None:
+    sends = {"broker": [["insurer"], ["insurer"], ["insurer"], []], "insurer": [[], [], [], ["broker"]]}
+    script = Script(hub, approved(hub, "broker", "insurer"), sends)
+    matching.advance(hub.services, script.job.digest)
+    for task in script.open_tasks():
+        script.answer(task)
+
+    def answer(node: str, *, more: bool) -> list[int]:
+        """The oldest open step of a node is answered; how many envelopes each of the insurer's open steps has."""
+        task = next(task for task in script.open_tasks() if task.node == node)
+        script.asked.append((task.kind, node))
+        reply = script.reply(task)
+        told = replace(reply, head={**reply.head, "more": more})
+        dispatch.take_answer(hub.services, matching.ANSWERS, caller(hub, node), told)
+        opened = [task for task in script.open_tasks() if task.node == "insurer"]
+        return [len(packing.unpack(task.body or b"")) for task in opened]  # type: ignore[arg-type]
+
+    assert answer("broker", more=True) == [0, 1]
+    assert answer("broker", more=True) == [0, 1]
+    assert answer("broker", more=False) == [0, 1]
+    assert answer("insurer", more=False) == [1, 2], "what waited goes together"
+    assert answer("insurer", more=False) == [2]
+    assert len(script.taken["insurer"]) == 1

@@ -139,7 +139,7 @@ def pack(setup: Setup, state: State, seed: bytes, identifiers: bytes) -> bytes:
             "state": {name: getattr(state, name) for name in _PLAIN},
             "waiting": [[number, data] for number, data in state.waiting.items()],
             "asked": [[number, data] for number, data in state.asked.items()],
-            "found": list(state.found),
+            "found": [rows.astype(np.uint32) for rows in state.found],  # written at every step: half the bytes
             "result": None if state.result is None else [state.result.outcome.value, state.result.rows],
         }
     )
