@@ -51,7 +51,7 @@ class Bins:
 def form(values: Floats, train: Mask, where: Places, bins: int, rare_rows: int) -> Bins | str:
     """The bins of a column, or why it can have none. values: (rows,), NaN where missing, none infinite."""
     known = values[train & ~np.isnan(values)]
-    edges = _merged(_edges(known, bins, rare_rows), [values[rows] for rows in where.values()], rare_rows)
+    edges = _merged(quantile_edges(known, bins, rare_rows), [values[rows] for rows in where.values()], rare_rows)
     sizes = np.array([_sizes(values[rows], edges) for rows in where.values()])
     own = bool((sizes[:, -1] >= rare_rows).all())  # the missing are enough for a bin
     sizes = sizes if own else sizes[:, :-1]
@@ -71,7 +71,7 @@ def _sizes(values: Floats, edges: Floats) -> Integers:
     return np.bincount(found, minlength=len(edges) + 2)
 
 
-def _edges(known: Floats, bins: int, rare_rows: int) -> Floats:
+def quantile_edges(known: Floats, bins: int, rare_rows: int) -> Floats:
     """Where at most `bins` bins of about equal size are cut, each with at least `rare_rows` of these rows."""
     distinct, counts = np.unique(known, return_counts=True)
     size = max(len(known) / bins, rare_rows)

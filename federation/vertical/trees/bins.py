@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from federation.bins import quantile_edges
 from federation.errors import (
     ColumnInfinite,
     ColumnMissing,
@@ -108,29 +109,12 @@ def numbers(columns: Columns, name: str, rows: int) -> Floats:
 
 
 def cuts(values: Floats, bins: int, rare_rows: int) -> Floats:
-    """Edges of at most `bins` bins of about equal size, each of `rare_rows` of these rows or more; none for one bin."""
+    """Edges of at most `bins` bins, each of `rare_rows` of these rows or more; none where there is one bin only."""
     known = values[~np.isnan(values)]
     missing = len(values) - len(known)
     first = missing >= rare_rows and len(known) >= rare_rows  # the missing are a bin of their own
-    edges = [MISSING] if first else []
-    distinct, counts = np.unique(known, return_counts=True)
-    below = np.cumsum(counts)
-    size = max(len(known) / max(1, bins - first), rare_rows)
-    closed = 0 if first else -missing  # rows in closed bins; the missing count in the lowest
-    for place in range(len(distinct) - 1):
-        if len(edges) == bins - 1 or len(known) - below[place] < rare_rows:
-            break
-        held = below[place] - closed
-        if held >= size or (held >= rare_rows and counts[place + 1] >= size):
-            edges.append(_between(distinct[place], distinct[place + 1]))
-            closed = below[place]
-    return np.array(edges, dtype=np.float64)
-
-
-def _between(low: float, high: float) -> float:
-    """An edge that low does not exceed and high does, also where no number lies between them."""
-    middle = low / 2 + high / 2
-    return middle if low <= middle < high else low
+    edges = quantile_edges(known, max(1, bins - first), rare_rows)
+    return np.append(MISSING, edges) if first else edges
 
 
 def _reason(values: Floats, rare_rows: int) -> str:
