@@ -42,7 +42,7 @@ class Pooled:
         for partner in self.line:
             own = partner == plan.label_holder
             least = plan.trees.leaf_rows if own else plan.rare_rows
-            space = None if own else room(plan, int(train.sum())) - 1
+            space = None if own else room(int(train.sum())) - 1
             names = plan.party(partner).columns
             self.bins.append(binning.form(tables[partner].columns, names, train, plan.bins, least, space))
         label = tables[plan.label_holder].label

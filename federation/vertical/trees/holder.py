@@ -76,12 +76,12 @@ class TreeHolder(TreeParty):
         self._check_rows()
         plan = self._plan
         self._bins = binning.form(
-            self._table.columns, columns, self._train, plan.bins, plan.rare_rows, room(plan, self._rows) - 1
+            self._table.columns, columns, self._train, plan.bins, plan.rare_rows, room(self._rows) - 1
         )
         counts = self._bins.counts
         self._flat = self._bins.codes + (np.cumsum(counts) - counts)
         matrix = indicators(self._bins.codes[self._train], counts)
-        ends = np.cumsum(widths(plan, self._rows, matrix.shape[1]))
+        ends = np.cumsum(widths(self._rows, matrix.shape[1]))
         self._matrix_of_links = [np.ascontiguousarray(part) for part in np.split(matrix, ends[:-1], axis=1)]
         rows = np.bincount(self._flat[self._train].ravel(), minlength=int(counts.sum()))
         self._histograms = Histograms(plan.label_holder, counts, rows, Packing.of(self._rows), plan.rare_rows)

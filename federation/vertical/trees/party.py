@@ -14,6 +14,7 @@ import numpy as np
 from federation.errors import TooFewRows
 from federation.features import Integers
 from federation.plan import TrainingPlan
+from federation.plan_models import TREE_DEPTH_MAX, TREES_MAX
 from federation.vertical.messages import Reader
 from federation.vertical.party import Party
 from federation.vertical.trees.derivatives import Packing
@@ -76,21 +77,24 @@ def vectors_of(plan: TrainingPlan) -> int:
     return plan.trees.trees << (plan.trees.depth - 1)
 
 
-def room(plan: TrainingPlan, rows: int) -> int:
-    """Matrix columns a holder's links have room for. Raises PlanInvalid, ParametersImpossible: too many rows."""
-    return LINKS_MAX * _link_columns(rows, vectors_of(plan))
+def room(rows: int) -> int:
+    """Matrix columns a holder's links have room for, whatever the plan: bins of two runs over the same rows are alike.
+
+    Raises PlanInvalid, ParametersImpossible: too many rows.
+    """
+    return LINKS_MAX * _link_columns(rows)
 
 
-def widths(plan: TrainingPlan, rows: int, columns: int) -> tuple[int, ...]:
+def widths(rows: int, columns: int) -> tuple[int, ...]:
     """How many matrix columns each link has: as few links as needed, about the same on each."""
-    links = -(-columns // _link_columns(rows, vectors_of(plan)))
+    links = -(-columns // _link_columns(rows))
     return tuple(columns // links + (place < columns % links) for place in range(links))
 
 
 @cache
-def _link_columns(rows: int, vectors: int) -> int:
+def _link_columns(rows: int) -> int:
     """The most columns one link answers for. Raises ParametersImpossible where not even one is possible."""
-    largest = Packing.of(rows).largest
+    largest, vectors = Packing.of(rows).largest, TREES_MAX << (TREE_DEPTH_MAX - 1)
 
     def fits(columns: int) -> bool:
         try:
