@@ -8,6 +8,7 @@ NAMES = {
     "chain": "the sandbox chain: writing, reading, running again in two EVMs",
     "linear": "plain matrix times encrypted vector, beside per-element Paillier",
     "matching": "shared clients of two parties, beside SecretFlow RR22 and KKRT and openmined-psi",
+    "profile": "joint models of real clients over many splits, beside the same and usual models of pooled rows",
     "round": "a round of horizontal training over real processes, beside stock Flower",
     "vertical": "joint training over the same clients through hub and nodes, beside per-element Paillier",
 }

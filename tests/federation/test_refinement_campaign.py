@@ -1,13 +1,8 @@
 """The bank campaign of real phone calls, split by columns: few raw columns a holder, so that the cap on rounds bites.
 
-The bank holds the label. Codes of text columns enter as bins. Within the default cap two rounds are allowed, by the
-five columns of the market's holder; with the owners' explicit larger approval, six.
+Within the default cap two rounds are allowed, by the five columns of the market's holder; with the owners' explicit
+larger approval, six.
 """
-
-import csv
-import gzip
-import json
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,44 +10,19 @@ from sklearn.linear_model import LogisticRegression
 
 from federation import metrics
 from federation.errors import RoundsBeyondCap
-from federation.plan import TrainingPlan
-from federation.vertical import LabelResult, Table
-from tests.federation.alliance import Tables, body, pump, tokens
+from federation.vertical import LabelResult
+from tests.federation import campaign as calls
+from tests.federation.alliance import Tables, pump
+from tests.federation.campaign import plan_of
 from tests.federation.refined import pooled
 from tests.support.shared_data import data_folder
 
 pytestmark = pytest.mark.real_data
-HOLDERS = {"bank": "bank", "broker_market": "market", "platform_crm": "crm"}
 
 
 @pytest.fixture(scope="module")
 def campaign() -> tuple[Tables, dict[str, list[str]], dict[str, list[str]]]:
-    """Tables, columns, and which of them enter as bins, by partner; the label holder first."""
-    folder = data_folder("uci_bank_marketing")
-    with gzip.open(folder / "bank-additional-full.csv.gz", "rt", encoding="utf-8", newline="") as text:
-        rows = list(csv.DictReader(text, delimiter=";"))
-    layout = json.loads((folder / "parties.json").read_text())["vertical"]
-    names, label = tokens(len(rows)), np.array([row["y"] == "yes" for row in rows])
-    tables, columns, binned = {}, {}, {}
-    for source, partner in HOLDERS.items():
-        columns[partner], values = layout[source], {}
-        binned[partner] = ["pdays"] if partner == "crm" else []  # 999 stands for "never called"
-        for name in columns[partner]:
-            cells = [row[name] for row in rows]
-            try:
-                values[name] = np.array(cells, np.float64)
-            except ValueError:
-                values[name] = np.unique(cells, return_inverse=True)[1].astype(np.float64)
-                binned[partner].append(name)
-        tables[partner] = Table(tokens=names, columns=values, label=label if partner == "bank" else None)
-    return tables, columns, binned
-
-
-def plan_of(columns: dict[str, list[str]], binned: dict[str, list[str]], **options: Any) -> TrainingPlan:
-    made = body(columns, bins=16, score_step_log2=-5, model="logistic", logistic={"plateau_ppm": 0, **options})
-    for party in made["parties"]:
-        party["binned"] = binned[party["partner"]]
-    return TrainingPlan.from_body(made)
+    return calls.read(data_folder("uci_bank_marketing"))
 
 
 @pytest.mark.parametrize(("rounds", "beyond"), [(2, False), (6, True)], ids=["within the cap", "by larger approval"])
