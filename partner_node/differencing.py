@@ -31,14 +31,15 @@ def check(session: Session, plan: TrainingPlan, me: str) -> None:
 
     Raises BinsTooAlike for columns that an earlier run over the same clients took in other bins.
     """
+    known = {_division(plan): {0}}
     own: PartOf | None = None
     for earlier in _earlier(session, plan):
         if not _columns(plan, me) & _columns(earlier, me):
             continue
-        apart = {0}
-        if _division(earlier) != _division(plan):
+        if (division := _division(earlier)) not in known:
             own = own or _part_of(session, plan)
-            apart = distances(own, _part_of(session, earlier))
+            known[division] = distances(own, _part_of(session, earlier))
+        apart = known[division]
         if 0 < (near := min(apart - {0}, default=plan.rare_rows)) < plan.rare_rows:
             raise RunsTooAlike(run=earlier.digest[:16], count=near, minimum=plan.rare_rows)
         if 0 in apart and (columns := _cut_otherwise(plan, earlier, me)):
