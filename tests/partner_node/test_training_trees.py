@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet
 import pytest
 
@@ -48,6 +49,20 @@ def test_trees_grow_at_the_nodes_and_each_keeps_its_part(aligned: tuple[list[Tes
         lines = node.command("quota")["score_vectors"]
         assert [line["disclosed"] for line in lines] == ([len(shown)] if shown else lines and [0])
         assert results[node.partner]["body"]["record"]["spent"] == len(shown)
+
+
+def test_no_value_and_no_edge_passes_the_gate(aligned: tuple[list[TestNode], str]) -> None:
+    nodes, match = aligned
+    training.run(nodes, training.plan_body(nodes, match, **TREES))
+    for node in nodes:
+        sent = b"".join(plain for kind, plain in node.seen if kind == "envelope/train")
+        (file,) = Path(node.parts.node.settings.results).glob("model-*.bin")
+        edges = TreePart.decode(file.read_bytes()).edges
+        rows = [line.split(",") for line in (node.folder / "clients.csv").read_text().splitlines()[1:]]
+        values = [float(cell) for row in rows[:100] for cell in row[1:] if len(cell) > 4]
+        assert sent and len(edges) and len(values) > 50
+        assert not any(np.float64(number).tobytes() in sent for number in [*values, *edges.tolist()])
+        assert not any(cell.encode() in sent for row in rows[:50] for cell in row if len(cell) > 4)
 
 
 def test_a_budget_below_the_trees_is_refused(aligned: tuple[list[TestNode], str]) -> None:
