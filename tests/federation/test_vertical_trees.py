@@ -8,6 +8,7 @@ import pytest
 from federation.features import Table
 from federation.plan import TrainingPlan
 from federation.vertical import LabelResult, Role, TreeHolder, TreeLabelHolder
+from federation.vertical.trees import party
 from federation.vertical.trees.model import TreePart, scores
 from tests.federation.alliance import Tables, body, pump, synthetic
 from tests.federation.trees_reference import Pooled, Reference
@@ -82,6 +83,18 @@ def test_the_trees_are_those_of_pooled_rows(changes: dict[str, Any]) -> None:
     compare(plan, pump(plan, tables), expected)
 
 
+def test_columns_over_several_links_give_the_same_trees(
+    seeded: tuple[TrainingPlan, Tables, Parties], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, tables, parties = seeded
+    monkeypatch.setattr(party, "_link_columns", lambda rows: 20)
+    assert len(party.widths(1, 50)) == 3 and sum(party.widths(1, 50)) == 50
+    again = pump(plan, tables, restart=True)
+    sent = again["bank"]
+    assert isinstance(sent, TreeHolder) and len(sent._links) > 1
+    assert label_result(again).weights_digests == label_result(parties).weights_digests
+
+
 def test_every_message_may_be_followed_by_a_restart(seeded: tuple[TrainingPlan, Tables, Parties]) -> None:
     """Killed and restored after every message, with other randomness from there on: the same result."""
     plan, tables, parties = seeded
@@ -124,8 +137,8 @@ def test_the_records_are_canonical_and_hold_no_client(seeded: tuple[TrainingPlan
     from privacy import canonical
 
     _, tables, parties = seeded
-    for party in parties.values():
-        text = canonical.encode(party.result().record()).decode()
+    for session in parties.values():
+        text = canonical.encode(session.result().record()).decode()
         assert not any(token in text for token in tables["broker"].tokens)
 
 
