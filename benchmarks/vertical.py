@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import vertical_alliance, vertical_report
+from benchmarks import vertical_alliance, vertical_report, vertical_scores
 from benchmarks.harness import Row, publish, short
 from benchmarks.paillier import Paillier
 from benchmarks.vertical_alliance import Run, Trainers
@@ -96,12 +96,14 @@ def run() -> None:
                     rows += vertical_report.rounds_of(name, clients, runs)
                     if cases[case].shapes():
                         rows += vertical_report.beside(name, clients, by_phe(peer, cases[case], clients), runs)
+                rows += vertical_scores.measure(trainers, clients, TWO)
     limits = {case.at(clients): limit for case in CASES for clients, limit in case.seconds_max.items()}
     base = next(case for case in CASES if case.columns == TWO)
     more = {(case.at(clients), base.at(clients)): limit for case in CASES for clients, limit in case.more_max.items()}
     shown = vertical_report.table(rows)
     draw = partial(vertical_report.draw, rows=rows, limits=limits)
-    publish("vertical", rows, vertical_report.targets(rows, limits, more), shown, draw)
+    judged = [*vertical_report.targets(rows, limits, more), *vertical_scores.targets(rows)]
+    publish("vertical", rows, judged, shown, draw)
 
 
 def measured(trainers: Trainers, cases: Mapping[str, Case], clients: int) -> dict[str, list[Run]]:

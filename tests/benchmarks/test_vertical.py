@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import harness, vertical, vertical_alliance, vertical_data, vertical_report
+from benchmarks import harness, vertical, vertical_alliance, vertical_data, vertical_report, vertical_scores
 from benchmarks.harness import Row
 from benchmarks.paillier import Costs
 from benchmarks.vertical_alliance import Round, Run
@@ -40,13 +40,24 @@ def rows_of(seconds: float, products: float) -> list[Row]:
 
 
 def test_every_case_is_a_plan_that_can_be_approved() -> None:
-    for case in vertical.CASES:
-        body = vertical_alliance.body("ab" * 32, case.columns, case.plan)
+    plans = [(case.columns, case.plan) for case in vertical.CASES]
+    for columns, fields in [*plans, (vertical.TWO, vertical_scores.PLAN)]:
+        body = vertical_alliance.body("ab" * 32, columns, fields)
         keys = {"signing": "00" * 32, "sealing": "00" * 32, "chain": "0x" + "00" * 20}
         body["parties"] = [{**party, **keys} for party in body["parties"]]
         plan = TrainingPlan.from_body(body)
         assert sum(len(party.columns) for party in plan.parties) == 60
-        assert [plan.label_holder, *plan.holders] == list(case.columns)
+        assert [plan.label_holder, *plan.holders] == list(columns)
+        assert (plan.scoring is None) == ("scoring" not in fields)
+
+
+def test_the_score_of_one_client_is_judged_by_its_median_and_no_run_is_taken_for_one() -> None:
+    made = harness.row(
+        vertical_scores.CASE, vertical_scores.ENGINE, 30_000, [0.1, 0.3, 0.9], metric=vertical_scores.METRIC, unit="s"
+    )
+    (target,) = vertical_scores.targets([made, *rows_of(5.0, 90_000.0)])
+    assert (target.figure, target.limit) == (0.3, vertical_scores.SECONDS_MAX)
+    assert vertical_report.table([made]).row_count == 0
 
 
 def test_the_parties_know_the_same_clients_in_orders_of_their_own(tmp_path: Path) -> None:
