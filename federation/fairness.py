@@ -28,6 +28,7 @@ VERSION = 1
 SELECTED = "top-decile"
 SELECTION, TRUE_POSITIVE, CALIBRATION = "selection", "true_positive", "calibration"
 GAPS = (SELECTION, TRUE_POSITIVE, CALIBRATION)
+LIMITED = {SELECTION: ("selection rate", "入选率"), TRUE_POSITIVE: ("true positive rate", "真正例率")}
 DISTINCT_MAX = 12  # values of a column of numbers; one with more is grouped by quarters of its rows
 QUARTERS = (0.25, 0.5, 0.75)
 MISSING = "-"
@@ -67,6 +68,19 @@ class Excess:
 
     def to_value(self) -> dict[str, Value]:
         return {"column": self.column, "gap": self.gap, "value_ppm": self.value_ppm, "limit_ppm": self.limit_ppm}
+
+    def sentence(self) -> tuple[str, str]:
+        """What it says in English and Chinese."""
+        if self.gap is None:
+            return (
+                f"gaps by {self.column} could not be measured, as fewer than two groups have enough rows",
+                f"无法度量 {self.column} 的群体差距：达到最小行数的群体不足两个",
+            )
+        (en, zh), value, limit = LIMITED[self.gap], self.value_ppm / metrics.PPM, self.limit_ppm / metrics.PPM
+        return (
+            f"the gap of {en} by {self.column} is {value:.4f}, above the plan's {limit:.4f}",
+            f"{self.column} 的{zh}差距为 {value:.4f}，超过方案限值 {limit:.4f}",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

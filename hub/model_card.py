@@ -210,7 +210,7 @@ def _fairness(card: Card, lang: str) -> Section:
         f"以数值而非区间为准。每个群体至少 {verdict['group_rows']} 名客户、"
         f"每类 {verdict['class_rows']} 名；更小的群体合并显示。",
     )
-    notes = (found, *(absent if unmeasured else ()), how)
+    notes = (found, *((absent,) if unmeasured else ()), how)
     return Section(title=title, notes=notes, tables=tuple(tables))
 
 

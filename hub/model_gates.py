@@ -1,9 +1,9 @@
 """What stands against a release: sentences with a code, in both languages. Nothing here is decided by a person.
 
-    FAIRNESS_OVER_LIMITS   a gap above its limit in the plan, or one that could not be measured; nobody can lift it
-    VALIDITY_ENDED         the plan's valid_days after the run's end are over
-    NO_MEASURABLE_UPLIFT   the interval of the full scorecard's AUC over the label holder alone is not all above zero;
-                           a person may accept it, with the reason on record
+FAIRNESS_OVER_LIMITS   a gap above its limit in the plan, or one that could not be measured; nobody can lift it
+VALIDITY_ENDED         the plan's valid_days after the run's end are over
+NO_MEASURABLE_UPLIFT   the interval of the full scorecard's AUC over the label holder alone is not all above zero;
+                       a person may accept it, with the reason on record
 """
 
 from collections.abc import Collection, Mapping
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from federation.fairness import Excess
 from federation.release import has_uplift
 from hub import times
 from privacy import canonical
 
 UNFAIR, ENDED, NO_UPLIFT = "FAIRNESS_OVER_LIMITS", "VALIDITY_ENDED", "NO_MEASURABLE_UPLIFT"
-GAPS = {"selection": ("selection rate", "入选率"), "true_positive": ("true positive rate", "真正例率")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,20 +42,8 @@ def _fairness(verdict: Mapping[str, Any] | None) -> list[Hindrance]:
 
 
 def _excess(excess: Mapping[str, Any]) -> Hindrance:
-    column = excess["column"]
-    if excess["gap"] is None:
-        return Hindrance(
-            code=UNFAIR,
-            en=f"gaps by {column} could not be measured, as fewer than two groups have enough rows",
-            zh=f"无法度量 {column} 的群体差距：达到最小行数的群体不足两个",
-        )
-    name, limit = GAPS[excess["gap"]], excess["limit_ppm"] / 1_000_000
-    value = excess["value_ppm"] / 1_000_000
-    return Hindrance(
-        code=UNFAIR,
-        en=f"the gap of {name[0]} by {column} is {value:.4f}, above the plan's {limit:.4f}",
-        zh=f"{column} 的{name[1]}差距为 {value:.4f}，超过方案限值 {limit:.4f}",
-    )
+    en, zh = Excess(**excess).sentence()
+    return Hindrance(code=UNFAIR, en=en, zh=zh)
 
 
 def _validity(registration: Mapping[str, Any], now: datetime) -> list[Hindrance]:

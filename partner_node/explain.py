@@ -206,7 +206,10 @@ def _wishes(arguments: Mapping[str, Any]) -> list[_Wish]:
         raise CommandInvalid(command="explain", what="actionable")
     if bool(listed) != (arguments.get("target_ppm") is not None):
         raise CommandInvalid(command="explain", what="actionable columns with a target, and a target with them")
-    return [_wish(one) for one in listed]
+    wishes = [_wish(one) for one in listed]
+    if len({wish.column for wish in wishes}) != len(wishes):  # its change would be counted twice
+        raise CommandInvalid(command="explain", what="actionable: each column once")
+    return wishes
 
 
 def _wish(said: str) -> _Wish:

@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 
 from ecowire.documents import Body, Signed
 from federation.labels import Client, Outcome, Rules, apply, words
-from partner_node import labels_output, labels_record, labels_rules, labels_run, releases, store_labels, times
+from federation.release import model_name
+from partner_node import labels_output, labels_record, labels_rules, labels_run, releases, store, store_labels, times
 from partner_node.arguments import flag, optional_text, text
 from partner_node.consent import ConsentDesk
 from partner_node.errors import CommandInvalid, NoConsent
@@ -25,6 +26,7 @@ from partner_node.labels_record import Recorded
 from partner_node.labels_run import Run
 from partner_node.node import Commands, Node
 from partner_node.releases import Reach
+from partner_node.releases_errors import ModelNotReleased
 from partner_node.result_files import ResultFiles
 from partner_node.store_labels import LabelFile
 from partner_node.vault import Vault
@@ -55,8 +57,8 @@ class Labels:
         """Apply a rules file to the label matrix of a run, and write the labels to a file.
 
         Raises LabelRulesUnreadable, LabelRulesInvalid, what `labels_run.find`, the desk and the vault raise,
-        ModelNotReleased, LabelRulesChanged, LabelRecordBroken, ResultsNotWritable, OutputExists, OutputNotWritable,
-        LabelTableUnfit.
+        ModelNotReleased, ModelAboveLimits, LabelRulesChanged, LabelRecordBroken, ResultsNotWritable, OutputExists,
+        OutputNotWritable, LabelTableUnfit.
         """
         kind, mark = text(arguments, "format"), flag(arguments, "excel")
         if kind not in FORMATS or (mark and kind != CSV):
@@ -67,7 +69,7 @@ class Labels:
             self._results.check()
             run = labels_run.find(self._node, text(arguments, "run"), self._results.place)
             path = labels_output.target(self._node, run, kind, optional_text(arguments, "to"))
-            reach = self._node.database.read(lambda session: releases.reach(session, run.job))
+            reach = self._node.database.read(lambda session: _reach(session, run.job))
             clients = self._clients(run, text(arguments, "risk_column"), rules, reach)
             outcome = apply(rules, clients.values(), made=run.made, now=now)
             recorded = self._record(run, rules, outcome, path, kind)
@@ -120,17 +122,15 @@ class Labels:
             told.append({"reason": row.reason.value, "label": row.label, "en": en, "zh": zh})
         return {"number": number, "refused": told}
 
-    def _left(self, run: Run, reach: Reach | None) -> Callable[[str], bool]:
+    def _left(self, run: Run, reach: Reach) -> Callable[[str], bool]:
         """Whether another release serves a client, by the client's id: its labels are not this delivery's."""
-        if reach is None:
-            return lambda _: False
         id_type, row_keys = run.asset.id_type, self._desk.gate.row_keys
         return lambda client: reach.leaves(row_keys([normalise(id_type, client)])[0])
 
-    def _clients(self, run: Run, risk_column: str, rules: Rules, reach: Reach | None) -> dict[str, Client]:
+    def _clients(self, run: Run, risk_column: str, rules: Rules, reach: Reach) -> dict[str, Client]:
         """By client id: the scores of the matrix beside consent, opt-out and risk class as they are now.
 
-        Only clients whom the run's model serves, where releases are known. A client whose row is gone from the source,
+        Only clients whom the run's model serves. A client whose row is gone from the source,
         or has no consent, has no risk class here.
         """
         now, matrix = self._node.clock(), run.matrix
@@ -155,7 +155,7 @@ class Labels:
                 opted_out=key in closed,
             )
             for place, (client, key) in enumerate(zip(matrix.client_ids, keys, strict=True))
-            if reach is None or reach.serves(key)
+            if reach.serves(key)
         }
 
     def _record(self, run: Run, rules: Rules, outcome: Outcome, path: Path, kind: str) -> Recorded:
@@ -171,6 +171,16 @@ class Labels:
 
     def _opted_out(self) -> frozenset[bytes]:
         return self._node.database.read(store_labels.opted_out)
+
+
+def _reach(session: Session, job: str) -> Reach:
+    """Whom the run's model serves. One that gave labels and serves nobody any more is delivered to nobody: that
+    withdraws them. Raises UnknownJob, ModelNotReleased, ModelAboveLimits.
+    """
+    found = releases.last_reach(session, job)
+    if found is None or not (found.anybody or any(one.body["run"] == job for one in store_labels.deliveries(session))):
+        raise ModelNotReleased(name=model_name(store.proposal(session, job).body), job=job[:16])
+    return found
 
 
 def _line(document: Signed) -> Body:

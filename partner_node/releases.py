@@ -1,8 +1,8 @@
 """Which clients a released model serves: the hub's signed steps, applied where this node delivers labels.
 
 The hub states after every step all that serves a model's name: a release for a share of the clients, and the one that
-reaches the others. The newest step is kept. A run that no step names, of an alliance without a registry, is delivered
-to all; one that the registry knows and that does not serve a client gives it no label.
+reaches the others. The newest step is kept. A run that no step names, or that serves nobody, gives no label.
+Neither does one above the fairness limits of its plan, whatever the hub signed: the verdict is in this node's record.
 """
 
 import re
@@ -17,14 +17,15 @@ from ecowire import documents
 from ecowire.documents import Body
 from ecowire.status import MalformedMessage
 from ecowire.stream import Message
-from federation import release, stability
+from federation import fairness, release, stability
 from federation.bands import ROWS_MIN
 from federation.plan import TrainingPlan, read
 from federation.release import PPM, SALT_BYTES, Release, model_name
 from partner_node import labels_run, store, store_releases, times
 from partner_node.audit import HUB
 from partner_node.node import Answer, Handlers, Node
-from partner_node.releases_errors import ModelNotReleased, ModelStepRefused
+from partner_node.releases_errors import ModelAboveLimits, ModelNotReleased, ModelStepRefused
+from partner_node.store import Proposal
 from privacy.ids import parse_digest
 
 FIELDS = {"name", "number", "previous", "label_holder", "job", "model_digest", "action", "person", "reason"}
@@ -48,6 +49,11 @@ class Reach:
 
     job: str
     serving: tuple[Release, ...]
+
+    @property
+    def anybody(self) -> bool:
+        """Whether it serves a client at all."""
+        return self.job in {one.job for one in self.serving}
 
     def serves(self, client: bytes) -> bool:
         found = release.of_client(client, self.serving)
@@ -134,16 +140,39 @@ class Releases:
 def reach(session: Session, job: str) -> Reach | None:
     """Whom a run's model serves; None where no step of the hub names its model.
 
-    Raises UnknownJob, ModelNotReleased where it serves nobody.
+    Raises UnknownJob, ModelAboveLimits, ModelNotReleased where it serves nobody.
     """
-    name = model_name(store.proposal(session, job).body)
-    step = store_releases.newest(session, name)
-    if step is None:
-        return None
-    serving = _standing(step.body).serving
-    if job not in {one.job for one in serving}:
-        raise ModelNotReleased(name=name, job=job[:16])
-    return Reach(job=job, serving=serving)
+    found = last_reach(session, job)
+    if found is not None and not found.anybody:
+        raise ModelNotReleased(name=model_name(store.proposal(session, job).body), job=job[:16])
+    return found
+
+
+def last_reach(session: Session, job: str) -> Reach | None:
+    """As `reach`, also of a model that serves nobody any more. Raises UnknownJob, ModelAboveLimits."""
+    proposal = store.proposal(session, job)
+    _check_limits(session, proposal)
+    step = store_releases.newest(session, model_name(proposal.body))
+    return None if step is None else Reach(job=job, serving=_standing(step.body).serving)
+
+
+def _check_limits(session: Session, proposal: Proposal) -> None:
+    """That the model is within its plan's fairness limits by what this node signed itself: no hub can say otherwise.
+
+    Raises ModelAboveLimits.
+    """
+    plan, result = read(proposal.body), store.result(session, proposal.digest)
+    if not isinstance(plan, TrainingPlan) or plan.fairness is None or result is None:
+        return
+    record: Any = result.document.body["record"]
+    try:
+        above = fairness.excesses(fairness.read(record["fairness"], plan.fairness), plan.fairness)
+        why = [one.sentence() for one in above]
+    except (KeyError, TypeError, ValueError):
+        why = [("there is no verdict on the gaps that its plan limits", "缺少方案所限差距的结论")]
+    if why:
+        en, zh = zip(*why, strict=True)
+        raise ModelAboveLimits(job=proposal.digest[:16], why="; ".join(en), why_zh="；".join(zh))
 
 
 def _standing(body: Mapping[str, Any]) -> Standing:

@@ -15,3 +15,10 @@ class ModelNotReleased(Failure):
     kind = Kind.REFUSED
     en = "the model of {job} ({name}) serves no client now: the data team releases it by `ecohub data profile release`"
     zh = "{job} 的模型（{name}）目前不服务任何客户：由数据团队用 `ecohub data profile release` 发布"
+
+
+class ModelAboveLimits(Failure):
+    code = "MODEL_ABOVE_LIMITS"
+    kind = Kind.REFUSED
+    en = "{job} serves nobody, whatever the hub says: by this node's own record {why}; train again"
+    zh = "无论枢纽如何声明，{job} 不服务任何客户：本节点自己的记录表明{why_zh}；请重新训练"

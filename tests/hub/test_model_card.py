@@ -146,6 +146,16 @@ def test_a_model_that_was_not_measured_says_so(hub: Hub) -> None:
         assert expected in said, expected
 
 
+def test_groups_that_could_not_be_measured_are_named_in_a_whole_sentence(hub: Hub, job: Proposal) -> None:
+    card = card_of(hub, job)
+    verdict = card.registration["fairness"]
+    verdict["attributes"].append({"column": "region", "groups": [], "gaps": {}})
+    for lang, expected in (("en", "in all but one group: region."), ("zh", "客户均过少：region。")):
+        lines = card_page.markdown(card, lang).splitlines()
+        assert any(line.endswith(expected) for line in lines), lang
+        assert not [line for line in lines if len(line) == 1]
+
+
 def test_of_too_few_clients_the_card_shows_no_index(hub: Hub) -> None:
     first, second = completed(hub, 1), completed(hub, 2)
     release(hub, first)

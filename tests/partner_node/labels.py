@@ -11,15 +11,18 @@ from typing import Any
 import numpy as np
 
 from ecowire import documents
-from ecowire.documents import Body
-from partner_node import files, label_matrix, store
+from ecowire.documents import Body, Signed
+from federation.release import model_name
+from partner_node import files, label_matrix, store, store_releases
 from partner_node.store import Proposal, Result
+from privacy import seal
 from tests.partner_node import alliance
 from tests.partner_node.alliance import TestNode
 
 CLIENTS = 40
 COLUMNS = {"AGE": "C1", "RISK": "C2", "PIN": "C3", "Y": "C2"}
 MODEL = "ab" * 32
+SALT = "5a" * 16
 MADE = "2026-10-01T08:00:00+00:00"
 EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "examples" / "labels" / "joint-profile.toml"
 DEFINITE = {"risk_column": "RISK", "rules": str(EXAMPLE)}
@@ -106,8 +109,19 @@ def matrix(consents: list[str] | None = None) -> bytes:
     )
 
 
-def finished(node: TestNode, body: Body, data: bytes | None, *, role: str = "label_holder") -> str:
-    """Put an approved run on record as it ends at this node, with its matrix where `data` is given; the job."""
+def finished(
+    node: TestNode,
+    body: Body,
+    data: bytes | None,
+    *,
+    role: str = "label_holder",
+    released: bool = True,
+    **record: Any,
+) -> str:
+    """Put an approved run on record as it ends at this node, with its matrix where `data` is given; the job.
+
+    released: to all clients, by the hub's step; record: further figures of the node's own record.
+    """
     job = documents.digest("train", body)
     part = node.parts.node
     me, key = part.settings.partner, part.keys.signing
@@ -120,7 +134,7 @@ def finished(node: TestNode, body: Body, data: bytes | None, *, role: str = "lab
         time=MADE,
         approval=documents.sign("approval", said, me, key),
     )
-    told: Body = {"job": job, "partner": me, "role": role, "record": {"model_digest": MODEL}, "time": MADE}
+    told: Body = {"job": job, "partner": me, "role": role, "record": {"model_digest": MODEL, **record}, "time": MADE}
     name = f"label-matrix-{job[:16]}.parquet"
     result = Result(job=job, kind="train", document=documents.sign("train-result", told, me, key), file=name, time=MADE)
     part.database.write("keep", lambda session: store.keep_proposal(session, proposal))
@@ -128,7 +142,51 @@ def finished(node: TestNode, body: Body, data: bytes | None, *, role: str = "lab
     if data is not None:
         part.database.write("keep", lambda session: store.keep_result(session, result))
         files.replace(part.settings.results / name, data)
+    if released and data is not None and role == "label_holder":
+        said = step(job, serves(job), name=model_name(body))
+        part.database.write("keep", lambda session: store_releases.keep(session, said))
     return job
+
+
+def serves(job: str, share: Any = 1_000_000, **changes: Any) -> Body:
+    """A release in a step of the hub."""
+    return {
+        "job": job,
+        "model_digest": MODEL,
+        "share_ppm": share,
+        "salt": SALT,
+        "valid_until": "2026-12-30T08:00:00.000Z",
+        **changes,
+    }
+
+
+def step(
+    job: str,
+    *serving: Body,
+    number: Any = 1,
+    before: str | None = None,
+    key: seal.SigningKey = alliance.LOG_KEY,
+    signer: str = "hub",
+    **changes: Any,
+) -> Signed:
+    """A step as the hub signs it."""
+    body: Body = {
+        "name": f"{alliance.PURPOSE}/broker/Y",
+        "number": number,
+        "previous": before,
+        "label_holder": "broker",
+        "job": job,
+        "model_digest": MODEL,
+        "action": "release",
+        "person": "dana",
+        "reason": "reviewed",
+        "accepted": [],
+        "against": [],
+        "serving": [*serving],
+        "time": "2026-10-01T08:00:00.000Z",
+        **changes,
+    }
+    return documents.sign("model-step", body, signer, key)
 
 
 def matrix_file(node: TestNode, job: str) -> Path:

@@ -156,8 +156,19 @@ def test_of_other_columns_their_owner_is_to_be_asked(
         {"target_ppm": 500_000, "actionable": "AGE"},
         {"target_ppm": 500_000, "actionable": ["AGE=1"]},
         {"target_ppm": 500_000, "actionable": ["AGE=a..b"]},
+        {"target_ppm": 500_000, "actionable": ["AGE+", "RISK", "AGE=30..60"]},
     ],
-    ids=["no chance", "certain", "a fraction", "no columns", "no target", "text", "one bound", "bounds of text"],
+    ids=[
+        "no chance",
+        "certain",
+        "a fraction",
+        "no columns",
+        "no target",
+        "text",
+        "one bound",
+        "bounds of text",
+        "a column twice",
+    ],
 )
 def test_a_question_of_another_form_is_refused(ran: tuple[list[TestNode], str], wrong: dict[str, Any]) -> None:
     (broker, *_), job = ran

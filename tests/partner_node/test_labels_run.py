@@ -7,7 +7,8 @@ import pyarrow.parquet
 import pytest
 
 from ecowire import documents
-from partner_node import errors, labels_errors
+from federation.release import model_name
+from partner_node import errors, labels_errors, store_releases
 from tests.partner_node import labels
 from tests.partner_node.alliance import TestNode, resident_id
 from tests.partner_node.test_training import CLIENTS, aligned, plan_body, run, template
@@ -35,6 +36,8 @@ def test_the_label_holder_delivers_what_its_run_left_and_no_other_party_can(
     broker, bank, _ = nodes
     broker.command("labels.opt_out.add", client_ids=[resident_id(5)])
     broker.command("consent.withdraw", client_id=resident_id(6))
+    release = labels.step(job, labels.serves(job), name=model_name(body))
+    broker.parts.node.database.write("keep", lambda session: store_releases.keep(session, release))
     told = {"run": job[:16], "rules": rules(broker), "risk_column": "Y", "format": "csv"}
     found = broker.command("labels.deliver", **told)
     assert found["model"] == results["broker"]["body"]["record"]["model_digest"]

@@ -11,22 +11,24 @@ import numpy as np
 import pytest
 
 from ecowire import documents
-from ecowire.documents import Body, Signed
+from ecowire.documents import Signed
 from ecowire.stream import FAILURE, Message
+from federation import plan as plans
 from federation import stability
 from federation.release import in_release
 from partner_node import label_matrix
 from partner_node.grants import Gate
-from partner_node.releases_errors import ModelNotReleased
+from partner_node.releases_errors import ModelAboveLimits, ModelNotReleased
 from privacy import seal
 from privacy.normalise import normalise
+from tests.hub import registry
 from tests.partner_node import alliance, labels
-from tests.partner_node.alliance import LOG_KEY, PURPOSE, TestNode
+from tests.partner_node.alliance import PURPOSE, TestNode
 from tests.partner_node.conftest import MakeNode
+from tests.partner_node.labels import serves, step
 
-NAME = f"{PURPOSE}/broker/Y"
-SALT = "5a" * 16
 ALL = 1_000_000
+LIMITS = {"groups": ["sex"], "selection_gap_ppm": 100_000, "true_positive_gap_ppm": 500_000, "group_rows": 50}
 
 
 @pytest.fixture
@@ -45,48 +47,7 @@ def node(nodes: list[TestNode]) -> TestNode:
 def jobs(nodes: list[TestNode]) -> list[str]:
     """Two finished runs of one name, the earlier first."""
     bodies = [labels.plan_body(nodes, nonce=f"{number:032x}") for number in (1, 2)]
-    return [labels.finished(nodes[0], body, labels.matrix()) for body in bodies]
-
-
-def serves(job: str, share: Any = ALL, **changes: Any) -> Body:
-    until = "2026-12-30T08:00:00.000Z"
-    return {
-        "job": job,
-        "model_digest": labels.MODEL,
-        "share_ppm": share,
-        "salt": SALT,
-        "valid_until": until,
-        **changes,
-    }
-
-
-def step(
-    job: str,
-    *serving: Body,
-    number: Any = 1,
-    before: str | None = None,
-    key: seal.SigningKey = LOG_KEY,
-    signer: str = "hub",
-    **changes: Any,
-) -> Signed:
-    """A step as the hub signs it."""
-    body: Body = {
-        "name": NAME,
-        "number": number,
-        "previous": before,
-        "label_holder": "broker",
-        "job": job,
-        "model_digest": labels.MODEL,
-        "action": "release",
-        "person": "dana",
-        "reason": "reviewed",
-        "accepted": [],
-        "against": [],
-        "serving": [*serving],
-        "time": "2026-10-01T08:00:00.000Z",
-        **changes,
-    }
-    return documents.sign("model-step", body, signer, key)  # type: ignore[arg-type]
+    return [labels.finished(nodes[0], body, labels.matrix(), released=False) for body in bodies]
 
 
 def tell(node: TestNode, said: Signed) -> Message:
@@ -106,14 +67,40 @@ def drawn(node: TestNode, share: int) -> set[str]:
     ids = [alliance.resident_id(number) for number in range(labels.CLIENTS)]
     gate = Gate(secret=b"", client_key=node.parts.node.keys.consent, database=node.parts.node.database)
     keys = gate.row_keys([normalise("resident_id", client) for client in ids])
-    return {client for client, key in zip(ids, keys, strict=True) if in_release(key, bytes.fromhex(SALT), share)}
+    return {client for client, key in zip(ids, keys, strict=True) if in_release(key, bytes.fromhex(labels.SALT), share)}
 
 
 # --- who gets labels
 
 
-def test_without_a_registry_every_client_of_a_run_is_served(node: TestNode, jobs: list[str]) -> None:
-    assert deliver(node, jobs[0])
+def test_a_run_that_no_step_of_the_hub_names_gives_no_labels(node: TestNode, jobs: list[str]) -> None:
+    with pytest.raises(ModelNotReleased):
+        deliver(node, jobs[0])
+
+
+@pytest.fixture
+def unfair(nodes: list[TestNode]) -> tuple[TestNode, str]:
+    """A run whose gap is above the plan's limit by the record that the node itself signed, and its job."""
+    body = labels.plan_body(nodes, fairness=LIMITS)
+    plan = plans.read(body)
+    assert isinstance(plan, plans.TrainingPlan)
+    verdict = registry.gaps(plan, 0.2)
+    return nodes[0], labels.finished(nodes[0], body, labels.matrix(), released=False, fairness=verdict)
+
+
+def test_a_model_above_the_limits_of_its_plan_gives_no_labels_whatever_the_hub_signed(
+    unfair: tuple[TestNode, str],
+) -> None:
+    node, job = unfair
+    assert tell(node, step(job, serves(job))).kind != FAILURE
+    with pytest.raises(ModelAboveLimits, match="selection"):
+        deliver(node, job)
+
+
+def test_a_record_without_the_verdict_that_its_plan_asks_for_gives_no_labels(nodes: list[TestNode]) -> None:
+    job = labels.finished(nodes[0], labels.plan_body(nodes, fairness=LIMITS), labels.matrix())
+    with pytest.raises(ModelAboveLimits):
+        deliver(nodes[0], job)
 
 
 def test_a_registered_model_that_is_not_released_gives_no_labels(node: TestNode, jobs: list[str]) -> None:
@@ -125,8 +112,11 @@ def test_a_registered_model_that_is_not_released_gives_no_labels(node: TestNode,
 def test_a_release_gives_labels_to_its_share_of_clients_and_the_one_before_to_the_others(
     node: TestNode, jobs: list[str]
 ) -> None:
+    first = step(jobs[0], serves(jobs[0], salt="77" * 16))
+    tell(node, first)
     everybody = deliver(node, jobs[0])
-    tell(node, step(jobs[1], serves(jobs[1], 300_000), serves(jobs[0], salt="77" * 16)))
+    tried = (serves(jobs[1], 300_000), serves(jobs[0], salt="77" * 16))
+    tell(node, step(jobs[1], *tried, number=2, before=first.digest))
     newer, older = deliver(node, jobs[1]), deliver(node, jobs[0])
     assert newer == everybody & drawn(node, 300_000)
     assert older == everybody - newer
@@ -144,11 +134,21 @@ def test_a_raised_share_keeps_the_clients_it_had(node: TestNode, jobs: list[str]
 def test_after_a_rollback_the_model_gives_no_more_labels(node: TestNode, jobs: list[str]) -> None:
     first = step(jobs[1], serves(jobs[1]))
     tell(node, first)
-    deliver(node, jobs[1])
     tell(node, step(jobs[1], serves(jobs[0]), number=2, before=first.digest, action="rollback"))
     with pytest.raises(ModelNotReleased):
         deliver(node, jobs[1])
     assert deliver(node, jobs[0])
+
+
+def test_labels_of_a_retired_model_are_withdrawn_by_delivering_its_run_again(
+    node: TestNode, jobs: list[str], tmp_path: Path
+) -> None:
+    path, first = tmp_path / "crm.sqlite", step(jobs[0], serves(jobs[0]))
+    tell(node, first)
+    assert table(node, jobs[0], path) and deliver(node, jobs[0])
+    tell(node, step(jobs[0], number=2, before=first.digest, action="retire"))
+    assert table(node, jobs[0], path) == {}
+    assert deliver(node, jobs[0]) == set()
 
 
 def table(node: TestNode, job: str, path: Path) -> dict[str, set[str]]:
@@ -167,21 +167,26 @@ def test_in_one_table_the_labels_of_two_releases_stand_beside_each_other(
     node: TestNode, jobs: list[str], tmp_path: Path
 ) -> None:
     path = tmp_path / "crm.sqlite"
+    first = step(jobs[0], serves(jobs[0], salt="77" * 16))
+    tell(node, first)
     everybody = table(node, jobs[0], path)[jobs[0]]
-    tried = step(jobs[1], serves(jobs[1], 300_000), serves(jobs[0], salt="77" * 16))
+    shares = (serves(jobs[1], 300_000), serves(jobs[0], salt="77" * 16))
+    tried = step(jobs[1], *shares, number=2, before=first.digest)
     tell(node, tried)
     few = everybody & drawn(node, 300_000)
     for job in (jobs[1], jobs[0], jobs[1]):
         assert table(node, job, path) == {jobs[1]: few, jobs[0]: everybody - few}
-    back = step(jobs[1], serves(jobs[0], salt="77" * 16), number=2, before=tried.digest, action="rollback")
+    back = step(jobs[1], serves(jobs[0], salt="77" * 16), number=3, before=tried.digest, action="rollback")
     tell(node, back)
     assert table(node, jobs[0], path) == {jobs[0]: everybody}
 
 
 def test_a_client_whom_no_release_serves_loses_the_label(node: TestNode, jobs: list[str], tmp_path: Path) -> None:
     path = tmp_path / "crm.sqlite"
+    first = step(jobs[0], serves(jobs[0]))
+    tell(node, first)
     everybody = table(node, jobs[0], path)[jobs[0]]
-    tell(node, step(jobs[0], serves(jobs[0], 300_000)))
+    tell(node, step(jobs[0], serves(jobs[0], 300_000), number=2, before=first.digest))
     assert table(node, jobs[0], path) == {jobs[0]: everybody & drawn(node, 300_000)}
 
 
@@ -189,8 +194,9 @@ def test_a_client_whom_no_release_serves_loses_the_label(node: TestNode, jobs: l
 
 
 def test_an_older_step_that_comes_late_changes_nothing(node: TestNode, jobs: list[str]) -> None:
-    everybody, first = deliver(node, jobs[0]), step(jobs[0], serves(jobs[0], 300_000))
+    first = step(jobs[0], serves(jobs[0], 300_000))
     tell(node, step(jobs[0], serves(jobs[0]), number=2, before=first.digest))
+    everybody = deliver(node, jobs[0])
     assert tell(node, first).kind != FAILURE
     assert deliver(node, jobs[0]) == everybody
 
@@ -239,7 +245,8 @@ def test_a_bad_step_is_refused_and_nothing_is_kept(
     job = given.pop("job")
     reply = tell(node, step(job, serves(jobs[0], 1), **given))
     assert (reply.kind, reply.head.get("code")) == (FAILURE, code)
-    assert deliver(node, jobs[0])  # as before any step
+    with pytest.raises(ModelNotReleased):  # as before any step
+        deliver(node, jobs[0])
 
 
 def test_a_feature_holder_takes_no_step(nodes: list[TestNode]) -> None:
