@@ -108,7 +108,8 @@ class FeatureHolder(HolderRounds):
             # the label holder's first vector is the label
             columns = products[part][1:] if peer == leader else products[part]
             theirs: Levels = {int(row[0]): (int(row[1]), int(row[2]), int(row[3])) for row in self.levels[peer][part]}
-            blocks[peer], count = suppress(columns, theirs, own, len(matrix), self._plan.cell_minimum, peer)
+            names = self.names[peer], self.names[self._me]
+            blocks[peer], count = suppress(columns, theirs, own, len(matrix), self._plan.cell_minimum, peer, names)
             self.suppressed += count
         return {
             "gram": exact_gram(matrix),

@@ -57,3 +57,79 @@ def test_false_statements_of_the_encryptor_are_found(stated: tuple[int, int, int
     a, b = columns(40)
     with pytest.raises(MomentsImplausible, match="bank"):
         suppress(a.T @ b, {0: stated}, binary_levels(b), ROWS, 10, "bank")
+
+
+def crossed(cells: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
+    """Quantised 0/1 columns of the bins of two columns, all but the last bin, with these many rows in each cell."""
+    pairs = np.array([(i, j) for i, line in enumerate(cells) for j, n in enumerate(line) for _ in range(n)])
+    sides = []
+    for place, count in enumerate((len(cells), len(cells[0]))):
+        inside = pairs[:, place][:, None] == np.arange(count - 1)
+        sides.append(np.where(inside, 441 + 10 * place, -147))
+    return sides[0], sides[1]
+
+
+def read_off(cells: list[list[int]], minimum: int = 10) -> np.ndarray:
+    """All cells that follow from what is shown and from the known counts of each bin."""
+    a, b = crossed(cells)
+    levels = binary_levels(a), binary_levels(b)
+    names = ["a"] * a.shape[1], ["b"] * b.shape[1]
+    block, _ = suppress(a.T @ b, *levels, len(a), minimum, "bank", names)
+    low_a, high_a, rows_a = np.array([levels[0][i] for i in range(a.shape[1])]).T
+    low_b, high_b, rows_b = np.array([levels[1][j] for j in range(b.shape[1])]).T
+    step_a, step_b = high_a - low_a, high_b - low_b
+    rest = block - len(a) * np.outer(low_a, low_b) - np.outer(rows_a * step_a, low_b) - np.outer(low_a, rows_b * step_b)
+    inner = rest / np.outer(step_a, step_b)
+    inner = np.vstack([inner, rows_b - inner.sum(axis=0)])
+    return np.hstack([inner, (np.append(rows_a, len(a) - rows_a.sum()) - inner.sum(axis=1))[:, None]])
+
+
+@pytest.mark.parametrize("place", range(6), ids=str)
+def test_no_small_cell_of_bins_follows_from_the_others(place: int) -> None:
+    """Also not of the bin that has no column: its cells are what the other bins leave of a known count."""
+    shown = set()
+    for few in range(10):
+        cells = [[300, 310], [200, 210], [100, 110]]
+        row, column = divmod(place, 2)
+        other = 1 if row == 0 else 0  # where the larger cells are that can spare most
+        cells[row][column] = few
+        # the same counts of both columns
+        cells[other][column] += 9 - few
+        cells[row][1 - column] += 9 - few
+        cells[other][1 - column] -= 9 - few
+        shown.add(tuple(read_off(cells).ravel().tolist()))
+    assert len(shown) == 1
+    assert shown.pop()[place] == 5
+
+
+def test_small_cells_of_bins_keep_the_counts_of_both_columns() -> None:
+    draw = np.random.default_rng(3)
+    for _ in range(200):
+        cells = draw.integers(0, 60, size=draw.integers(2, 6, size=2))
+        found = read_off(cells.tolist())
+        assert np.abs(found.sum(axis=0) - cells.sum(axis=0)).max() == 0
+        assert np.abs(found.sum(axis=1) - cells.sum(axis=1)).max() == 0
+        assert (found > -1).all()
+        if cells.min() >= 10:
+            assert (found == cells).all()
+
+
+def test_a_table_of_many_small_cells_is_shown_as_that_of_independent_columns() -> None:
+    one, other = [[4, 8, 40], [9, 50, 3], [30, 2, 7]], [[9, 3, 40], [4, 55, 3], [30, 2, 7]]
+    for cells in (one, other):
+        found, margins = read_off(cells), np.array(cells)
+        independent = np.outer(margins.sum(axis=1), margins.sum(axis=0)) / margins.sum()
+        assert np.abs(found - independent).max() <= 4  # rounded; the bins without columns take what is left
+
+
+def test_bins_that_are_not_stated_as_such_are_refused() -> None:
+    a, b = crossed([[70, 60], [80, 90], [100, 110]])
+    stated = binary_levels(a)
+    del stated[1]
+    with pytest.raises(MomentsImplausible, match="bank"):
+        suppress(a.T @ b, stated, binary_levels(b), len(a), 10, "bank", (["a", "a"], ["b"]))
+
+
+def test_a_minimum_above_the_counts_leaves_a_possible_table() -> None:
+    found = read_off([[60, 5], [300, 200]], minimum=500)
+    assert (found >= 0).all()
