@@ -18,6 +18,7 @@ from partner_node import labels_run, releases, sessions
 from partner_node.grants import Gate
 from partner_node.labels_errors import LabelMatrixUnreadable, NotLabelHolder
 from partner_node.node import Node
+from partner_node.releases_errors import ModelNotReleased
 from partner_node.score_errors import ModelServesOthers
 from partner_node.score_run import KEPT, ScoredRun, ScoredRuns
 from partner_node.settings import Asset
@@ -118,10 +119,12 @@ class Standings:
 
 
 def check_served(session: Session, run: ScoredRun, client: bytes) -> None:
-    """Raises ModelNotReleased, or ModelServesOthers where another release serves this client."""
-    reach = releases.reach(session, run.job)
-    if reach is not None and not reach.serves(client):
-        raise ModelServesOthers(job=run.job[:16], name=model_name(run.proposal.body))
+    """Raises what `releases.reach` raises, and ModelServesOthers where another release serves this client."""
+    reach, name = releases.reach(session, run.job), model_name(run.proposal.body)
+    if reach is None:
+        raise ModelNotReleased(name=name, job=run.job[:16])
+    if not reach.serves(client):
+        raise ModelServesOthers(job=run.job[:16], name=name)
 
 
 def _line(run: ScoredRun) -> Calibration:

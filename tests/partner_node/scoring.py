@@ -34,6 +34,7 @@ class Alliance:
 
     nodes: list[TestNode]
     job: str
+    released: str  # digest of the step that releases the run's model to all
     clock: MovableClock
     requests: list[Message] = field(default_factory=list)  # of the broker to the hub
     given: dict[str, Message] = field(default_factory=dict)  # of the last ask: by holder
@@ -167,10 +168,43 @@ def ended(nodes: list[TestNode], job: str, state: str = "COMPLETED") -> None:
         assert reply.kind != FAILURE, reply.head
 
 
-def opened(folder: Path, to: Path, job: str) -> Alliance:
+ALL = 1_000_000
+UNTIL = "2026-12-30T08:00:00.000Z"
+
+
+def step(made: TestNode, job: str, *shares: int, number: int = 1, before: str | None = None) -> str:
+    """Tell the label holder's node the hub's step after which the run's model serves this share of the clients."""
+    model = "ab" * 32
+    serving: list[Any] = [
+        {"job": job, "model_digest": model, "share_ppm": share, "salt": "5a" * 16, "valid_until": UNTIL}
+        for share in shares
+    ]
+    body: Body = {
+        "name": f"{alliance.PURPOSE}/broker/Y",
+        "number": number,
+        "previous": before,
+        "label_holder": "broker",
+        "job": job,
+        "model_digest": model,
+        "action": "release",
+        "person": "dana",
+        "reason": "reviewed",
+        "accepted": [],
+        "against": [],
+        "serving": serving,
+        "time": "2026-10-01T08:00:00.000Z",
+    }
+    signed = documents.sign("model-step", body, "hub", LOG_KEY)  # type: ignore[arg-type]
+    head: Body = {"step": signed.to_value()}
+    reply = made.ask(Message(id=f"{signed.digest[:32]}-model-step", kind="model.step", head=head))
+    assert reply.kind != FAILURE, reply.head
+    return signed.digest
+
+
+def opened(folder: Path, to: Path, job: str, released: str) -> Alliance:
     """A copy of nodes that are closed."""
     clock, nodes = MovableClock(), []
     for name in NAMES:
         shutil.copytree(folder / name, to / name)
         nodes.append(alliance.open_node(name, to / name, clock, []))
-    return Alliance(nodes=nodes, job=job, clock=clock)
+    return Alliance(nodes=nodes, job=job, released=released, clock=clock)

@@ -11,15 +11,18 @@ import pytest
 from ecowire import documents, envelopes
 from ecowire.status import code_of
 from ecowire.stream import FAILURE, Message
+from federation.release import in_release
 from federation.vertical import single
 from federation.vertical.part import ModelPart
 from federation.vertical.single import Ask
 from partner_node import score_run, sessions, store, store_scores
+from partner_node.grants import Gate
 from partner_node.labels_errors import NotLabelHolder
 from privacy import packing
 from privacy.errors import Failure
 from privacy.ids import PartnerId
-from tests.partner_node import alliance, scoring, test_releases, test_training
+from privacy.normalise import normalise
+from tests.partner_node import alliance, scoring, test_training
 from tests.partner_node.alliance import MovableClock, TestAuthority
 from tests.partner_node.relay import MatchRelay
 from tests.partner_node.scoring import Alliance, Change
@@ -28,8 +31,8 @@ pytestmark = pytest.mark.slow_flow
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """Folders of the nodes after an alignment and a run with `scoring`; the run's digest."""
+def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+    """Folders of the nodes after an alignment and a released run with `scoring`; the run's digest, the step's."""
     folder = tmp_path_factory.mktemp("trained")
     clock, authority = MovableClock(), TestAuthority()
     nodes = []
@@ -42,14 +45,15 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     match = alliance.propose(nodes, "match", alliance.match_body(nodes))
     MatchRelay(nodes, match, alliance.approve(nodes, match)).run()
     job = scoring.trained(nodes, match)
+    released = scoring.step(nodes[0], job, scoring.ALL)
     for node in nodes:
         node.parts.node.database.close()
-    return folder, job
+    return folder, job, released
 
 
 @pytest.fixture
-def made(run: tuple[Path, str], tmp_path: Path) -> Alliance:
-    return scoring.opened(run[0], tmp_path, run[1])
+def made(run: tuple[Path, str, str], tmp_path: Path) -> Alliance:
+    return scoring.opened(run[0], tmp_path, *run[1:])
 
 
 CLIENT = alliance.resident_id(7)
@@ -311,7 +315,7 @@ def test_a_plan_without_scoring_gives_no_single_score(made: Alliance) -> None:
     job = documents.digest("train", body)
     scoring.ended(nodes, job)
     made.job = job
-    assert refused(made) == "SCORING_NOT_IN_PLAN"
+    assert refused(made) == "SCORING_NOT_IN_PLAN"  # before any release is looked at
     message = Message(id="y", kind="score", head={"run": job, "ask": "ab" * 32})
     assert made["bank"].ask(message).head["code"] == "SCORING_NOT_IN_PLAN"
 
@@ -337,25 +341,17 @@ def test_only_the_label_holder_asks(made: Alliance) -> None:
         made["bank"].command("score", job=made.job, client=CLIENT, person="a clerk")
 
 
-def test_a_model_that_is_not_released_scores_nobody_and_a_release_its_share(made: Alliance) -> None:
-    names = {"name": f"{alliance.PURPOSE}/broker/Y"}
-    first = test_releases.step(made.job, action="register", **names)
-    test_releases.tell(made["broker"], first)
+def test_a_model_that_no_step_releases_scores_nobody_and_a_release_its_share(made: Alliance) -> None:
+    ended = scoring.step(made["broker"], made.job, number=2, before=made.released)
     assert refused(made) == "MODEL_NOT_RELEASED"
-    half = test_releases.serves(made.job, 500_000)
-    test_releases.tell(made["broker"], test_releases.step(made.job, half, number=2, before=first.digest, **names))
-    clients = [alliance.resident_id(number) for number in range(scoring.PER_DAY)]
-    codes = {client: outcome(made, client) for client in clients}
-    assert set(codes.values()) == {"", "MODEL_SERVES_OTHERS"}
-
-
-def outcome(made: Alliance, client: str) -> str:
-    """The code of a refusal, "" of a score."""
-    try:
-        made.scored(client)
-    except Failure as failure:
-        return code_of(failure)
-    return ""
+    scoring.step(made["broker"], made.job, 500_000, number=3, before=ended)
+    ids = [alliance.resident_id(number) for number in range(50)]
+    node = made["broker"].parts.node
+    gate = Gate(secret=b"", client_key=node.keys.consent, database=node.database)
+    keys = gate.row_keys([normalise("resident_id", client) for client in ids])
+    inside = [in_release(key, bytes.fromhex("5a" * 16), 500_000) for key in keys]
+    assert made.scored(ids[inside.index(True)])
+    assert refused(made, ids[inside.index(False)]) == "MODEL_SERVES_OTHERS"
 
 
 # --- waiting, restarts, two at once
