@@ -327,6 +327,7 @@ class Party(Session):
             features.VALUE_MAX,
             messages=vectors,
             holders=len(receivers),
+            links=len(self._parts) * (len(self._line) - 1),  # the last party encrypts for nobody
         )
         whose = {"encryptor": encryptor, "part": part}
         seed = canonical.digest_bytes("ecohub/linear-seed/v2", self.joint + canonical.encode({**whose}))

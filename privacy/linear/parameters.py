@@ -1,6 +1,6 @@
 """Parameters of the encrypted product and the reasons for each number. Pure arithmetic, no randomness.
 
-q = 2^modulus_bits, plain values modulo t = 2^plain_bits, Delta = q / t. All numbers follow from six agreed ones, so
+q = 2^modulus_bits, plain values modulo t = 2^plain_bits, Delta = q / t. All numbers follow from seven agreed ones, so
 both sides compute them and bind them into every message.
 """
 
@@ -25,6 +25,7 @@ ROWS_MAX = 1 << 20
 COLUMNS_MAX = 512
 MESSAGES_MAX = 1 << 16
 HOLDERS_MAX = 16
+LINKS_MAX = 1 << 10
 X_MAX = 1 << 15
 R_MAX = 1 << 31
 
@@ -35,7 +36,7 @@ class Parameters:
 
     rows: clients; columns: the most columns a holder's matrix has; x_max, r_max: largest absolute entry of matrix and
     vector; messages: encrypted vectors over the whole training, each under its own key (zero tests not counted);
-    holders: feature holders that answer one encryptor.
+    holders: feature holders that answer one encryptor; links: products with own parameters in the whole training.
     """
 
     rows: int
@@ -44,11 +45,12 @@ class Parameters:
     r_max: int
     messages: int
     holders: int
+    links: int
     degree: int
     modulus_bits: int
     plain_bits: int
     digit_bits: int
-    failure_log2: float  # log2 of the bound on any off-by-one over the whole training, computed
+    failure_log2: float  # log2 of the bound on any off-by-one in this link, computed; over all links 2^-40 at most
 
     @property
     def ring(self) -> Ring:
@@ -79,9 +81,12 @@ class Parameters:
         return {name: int(getattr(self, name)) for name in (*names, *derived)}
 
 
-def parameters(n: int, columns: int, x_max: int, r_max: int, messages: int, holders: int = 1) -> Parameters:
+def parameters(
+    n: int, columns: int, x_max: int, r_max: int, messages: int, holders: int = 1, links: int = 1
+) -> Parameters:
     """The smallest parameters for an (n, columns) matrix with |X| <= x_max and vectors with |r| <= r_max.
 
+    links: how many such products a training has, of encryptors and parts of the rows: each may fail with its share.
     Raises ParametersImpossible when a limit is exceeded or no ring of the tables is large enough.
     """
     limits = (
@@ -91,6 +96,7 @@ def parameters(n: int, columns: int, x_max: int, r_max: int, messages: int, hold
         ("r_max", r_max, R_MAX),
         ("messages", messages, MESSAGES_MAX),
         ("holders", holders, HOLDERS_MAX),
+        ("links", links, LINKS_MAX),
     )
     for name, value, limit in limits:
         if not 1 <= value <= limit:
@@ -103,7 +109,7 @@ def parameters(n: int, columns: int, x_max: int, r_max: int, messages: int, hold
         if degree < DEGREE_MIN:
             continue
         noise = _expected_carries_log2(n, columns, x_max, messages, holders, degree)
-        modulus_bits = 8 * math.ceil((plain_bits + math.ceil(noise - FAILURE_LOG2_MAX)) / 8)
+        modulus_bits = 8 * math.ceil((plain_bits + math.ceil(noise + math.log2(links) - FAILURE_LOG2_MAX)) / 8)
         digit_bits = _digit_bits(n, x_max, degree, modulus_bits)
         if modulus_bits > modulus_bits_max:
             why = f"N = {degree} holds {modulus_bits_max} bits, {modulus_bits} are needed"
@@ -112,8 +118,8 @@ def parameters(n: int, columns: int, x_max: int, r_max: int, messages: int, hold
             why = f"{holders} holders x {columns} columns x {plain_bits} bits exceed N = {degree}"
         else:
             chosen = Parameters(
-                rows=n, columns=columns, x_max=x_max, r_max=r_max, messages=messages, holders=holders, degree=degree,
-                modulus_bits=modulus_bits, plain_bits=plain_bits, digit_bits=digit_bits,
+                rows=n, columns=columns, x_max=x_max, r_max=r_max, messages=messages, holders=holders, links=links,
+                degree=degree, modulus_bits=modulus_bits, plain_bits=plain_bits, digit_bits=digit_bits,
                 failure_log2=noise - (modulus_bits - plain_bits),
             )  # fmt: skip
             _assert_sound(chosen)
@@ -139,7 +145,7 @@ def _plain_bits(n: int, x_max: int, r_max: int) -> int:
 
 
 def _expected_carries_log2(n: int, columns: int, x_max: int, messages: int, holders: int, degree: int) -> float:
-    """log2 of Delta times the expected number of off-by-one values over the whole training.
+    """log2 of Delta times the expected number of off-by-one values over all messages.
 
     Value j is off by one exactly when pad_low + noise leaves [0, Delta); pad_low is uniform and independent, so the
     chance is E|noise| / Delta, and E|noise| <= sqrt(variance) with noise = <e, X_j> + <e', u_j> + <e_j, s>.
@@ -164,7 +170,7 @@ def _digit_bits(n: int, x_max: int, degree: int, modulus_bits: int) -> int:
 
 def _assert_sound(p: Parameters) -> None:
     """The rules every parameter set meets, checked on the finished value rather than trusted from its derivation."""
-    assert p.failure_log2 <= FAILURE_LOG2_MAX, "off-by-one over the whole training at most 2^-40"
+    assert p.failure_log2 + math.log2(p.links) <= FAILURE_LOG2_MAX, "off-by-one over the whole training at most 2^-40"
     assert p.modulus_bits <= MODULUS_BITS_MAX[p.degree], "modulus within the limit for 128 bit"
     assert 2 * p.rows * p.x_max * p.r_max < 1 << p.plain_bits, "every true product fits modulo t"
     assert ((p.rows * p.x_max + p.degree) << p.digit_bits) <= 1 << EXACT_BITS, "sums of digits are exact in float64"

@@ -116,6 +116,16 @@ def test_a_run_with_parts_goes_on_after_restarts(label_holder: LabelHolder) -> N
     assert all(same(again._moments_of(part), label_holder._moments_of(part)) for part in PARTS)
 
 
+def test_an_off_by_one_anywhere_in_the_training_is_within_one_bound() -> None:
+    """Each link alone may not use up what is allowed for the sum over encryptors and parts."""
+    session = open_session(PLAN, "broker", TABLES["broker"], SeededEntropy(b"x"))
+    session.names |= {holder: list(COLUMNS[holder]) for holder in PLAN.holders}
+    links = [session._link(peer, part)[0] for peer in ("broker", "bank") for part in PARTS]
+    assert len(links) == 8
+    assert sum(2.0**one.failure_log2 for one in links) <= 2.0**-40
+    assert {one.links for one in links} == {8}
+
+
 def test_every_part_has_a_link_of_its_own() -> None:
     """Rule f: neither public polynomials nor messages of one part fit another."""
     parties = pump(PLAN, TABLES)

@@ -125,6 +125,13 @@ def test_the_failure_bound_counts_every_value_of_the_training() -> None:
     assert three.failure_log2 == pytest.approx(math.log2(noisy / 2.0**three.delta_bits))
 
 
+def test_many_links_share_the_failure_bound() -> None:
+    for links in (2, 11, 55, 1024):
+        for messages in range(10, 400, 13):
+            p = linear.parameters(2_000, 40, 2047, 2047, messages, 1, links)
+            assert links * 2.0**p.failure_log2 <= 2.0**FAILURE_LOG2_MAX
+
+
 def test_measured_noise_is_what_the_bound_assumes() -> None:
     """Without pads, what decrypts from encryptions of zero is the noise alone; its spread is predicted."""
     matrix = random_matrix(1000, 2, 1)
