@@ -87,8 +87,8 @@ def _show_counterfactual(cli: Cli, found: dict[str, Any]) -> None:
         cli.say(f"a chance of {target} is reached ({chance}) with:", f"作如下改变可达到 {target} 的概率（{chance}）：")
     else:
         cli.say(
-            f"a chance of {target} can't be reached by these columns within their bounds; the most is {chance} with:",
-            f"这些字段在其界限内无法达到 {target} 的概率；最多为 {chance}：",
+            f"a chance of {target} can't be reached by these columns within their bounds; the nearest is {chance} with:",
+            f"这些字段在其界限内无法达到 {target} 的概率；最接近的是 {chance}：",
         )
     cli.table(
         CHANGE_HEADS[cli.lang],
@@ -120,7 +120,7 @@ def _ppm(text: str) -> int:
         value = Decimal(text)
     except InvalidOperation:
         raise click.BadParameter(f"{text} is no number", param_hint="--target-chance") from None
-    if not 0 < value < 1:
+    if not value.is_finite() or not 0 < value < 1:
         raise click.BadParameter("a chance between 0 and 1 is expected", param_hint="--target-chance")
     return min(max(round(value * 1_000_000), 1), 999_999)
 

@@ -70,9 +70,10 @@ class Labels:
             run = labels_run.find(self._node, text(arguments, "run"), self._results.place)
             path = labels_output.target(self._node, run, kind, optional_text(arguments, "to"))
             reach = self._node.database.read(lambda session: _reach(session, run.job))
-            clients = self._clients(run, text(arguments, "risk_column"), rules, reach)
+            risk_column = text(arguments, "risk_column")
+            clients = self._clients(run, risk_column, rules, reach)
             outcome = apply(rules, clients.values(), made=run.made, now=now)
-            recorded = self._record(run, rules, outcome, path, kind)
+            recorded = self._record(run, rules, risk_column, outcome, path, kind)
             withdrawn = labels_output.write(
                 path,
                 kind,
@@ -108,7 +109,8 @@ class Labels:
         Raises NothingDelivered, LabelRecordBroken, IdRejected, UnknownIdType.
         """
         known = self._node.database.read(lambda session: labels_record.checked(session, self._node))
-        number = arguments.get("delivery") or len(known)
+        asked = arguments.get("delivery")
+        number = len(known) if asked is None else asked
         if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= len(known):
             raise NothingDelivered
         client = optional_text(arguments, "client_id")
@@ -158,11 +160,12 @@ class Labels:
             if reach.serves(key)
         }
 
-    def _record(self, run: Run, rules: Rules, outcome: Outcome, path: Path, kind: str) -> Recorded:
+    def _record(self, run: Run, rules: Rules, risk_column: str, outcome: Outcome, path: Path, kind: str) -> Recorded:
         """The delivery with where it goes, on record before anything is written."""
 
         def change(session: Session) -> Recorded:
-            recorded = labels_record.keep(session, self._node, run, rules, outcome, len(run.matrix.client_ids))
+            count = len(run.matrix.client_ids)
+            recorded = labels_record.keep(session, self._node, run, rules, risk_column, outcome, count)
             file = LabelFile(path=str(path), format=kind, delivery=recorded.number, placed=None)
             store_labels.begin_file(session, file)
             return recorded

@@ -14,7 +14,7 @@ from partner_node.labels_run import Run
 from partner_node.node import Node
 from privacy.errors import Failure
 
-SAME = ("run", "model", "purpose", "rules", "content")  # what two deliveries that are one have in common
+SAME = ("run", "model", "purpose", "rules", "risk_column", "content")  # what makes two deliveries one
 FIRST = "0" * 64
 
 
@@ -27,10 +27,12 @@ class Recorded:
     repeated: bool
 
 
-def keep(session: Session, node: Node, run: Run, rules: Rules, outcome: Outcome, clients: int) -> Recorded:
+def keep(
+    session: Session, node: Node, run: Run, rules: Rules, risk_column: str, outcome: Outcome, clients: int
+) -> Recorded:
     """Sign a delivery and put it on record; the last one again, where nothing has changed since.
 
-    Raises LabelRulesChanged, LabelRecordBroken.
+    risk_column: what suitability was judged by. Raises LabelRulesChanged, LabelRecordBroken.
     """
     known = checked(session, node)
     told: Body = {
@@ -38,10 +40,11 @@ def keep(session: Session, node: Node, run: Run, rules: Rules, outcome: Outcome,
         "model": run.model,
         "purpose": run.purpose,
         "rules": {"name": rules.name, "version": rules.version, "digest": rules.digest},
+        "risk_column": risk_column,
         "content": outcome.content,
     }
     _check_version(known, rules)
-    if known and all(known[-1].body[name] == told[name] for name in SAME):
+    if known and all(known[-1].body.get(name) == told[name] for name in SAME):
         return Recorded(number=len(known), document=known[-1], repeated=True)
     body: Body = {
         **told,

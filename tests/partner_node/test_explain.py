@@ -278,7 +278,7 @@ def test_people_read_it_in_their_language(
     assert "platform" in weighed and "RISK" in weighed and "SAVING" not in weighed
 
 
-@pytest.mark.parametrize("chance", ["0", "1", "high", "-0.5"])
+@pytest.mark.parametrize("chance", ["0", "1", "high", "-0.5", "nan", "sNaN", "inf"])
 def test_a_target_that_is_no_chance_is_a_wrong_option(chance: str) -> None:
     found = CliRunner().invoke(cli_explain.explain, ["ab" * 32, "--client", "x", "--target-chance", chance])
     assert found.exit_code == 2

@@ -456,11 +456,18 @@ def test_a_delivery_of_another_past_does_not_follow(node: TestNode, job: str) ->
         history(node)
 
 
+def test_the_record_names_the_column_that_suitability_was_judged_by(node: TestNode, job: str) -> None:
+    """Also where the labels are the same: here neither column holds a class, and nobody gets one."""
+    first, other = (deliver(node, job, risk_column=name) for name in ("Y", "AGE"))
+    assert first["content"] == other["content"] and not other["repeated"]
+    assert [one["risk_column"] for one in history(node)["deliveries"]] == ["Y", "AGE"]
+
+
 def test_what_was_never_delivered_can_not_be_asked(node: TestNode, job: str) -> None:
     with pytest.raises(labels_errors.NothingDelivered):
         node.command("labels.refused")
     deliver(node, job)
-    for number in (2, -1, True, "1"):
+    for number in (2, 0, -1, True, "1"):
         with pytest.raises(labels_errors.NothingDelivered):
             node.command("labels.refused", delivery=number)
 
