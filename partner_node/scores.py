@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from partner_node.consent import ConsentDesk
+from partner_node.grants import Gate
 from partner_node.node import Commands, Handlers, Node
 from partner_node.result_files import ResultFiles
 from partner_node.score_asks import ScoreAsks
@@ -10,17 +10,14 @@ from partner_node.score_rows import ScoreRows
 from partner_node.score_run import ScoredRuns
 from partner_node.score_shares import ScoreShares
 from partner_node.score_standing import Standings
-from partner_node.vault import Vault
 
 
 class Scores:
     """Both sides, over the same runs and the same reading of the own data. `wake` lets the worker send."""
 
-    def __init__(
-        self, node: Node, desk: ConsentDesk, vault: Vault, results: ResultFiles, wake: Callable[[], None]
-    ) -> None:
-        runs, rows = ScoredRuns(node, results.place), ScoreRows(node, desk, vault)
-        self._asks = ScoreAsks(node, Standings(node, runs, desk.gate, results.place), rows, wake)
+    def __init__(self, node: Node, gate: Gate, rows: ScoreRows, results: ResultFiles, wake: Callable[[], None]) -> None:
+        runs = ScoredRuns(node, results.place)
+        self._asks = ScoreAsks(node, Standings(node, runs, gate, results.place), rows, wake)
         self._shares = ScoreShares(node, runs, rows)
 
     def handlers(self) -> Handlers:

@@ -33,6 +33,7 @@ from partner_node.plans import Plans
 from partner_node.releases import Releases
 from partner_node.result_files import ResultFiles
 from partner_node.rpc import Deliver, HubLink, Identity
+from partner_node.score_rows import ScoreRows
 from partner_node.scores import Scores
 from partner_node.settings import Settings
 from partner_node.settlement import Settlement
@@ -93,7 +94,7 @@ def build(settings: Settings, *, tap: Tap | None = None, now: Clock = clock, ran
     jobs.reviews.update({"match": matching.review, "train": plans.review, "agreement": settlement.review})
     jobs.admissions["match"] = matching.admit
     contributions = Contributions(node, results)
-    scores = Scores(node, desk, vault, results, wake=lambda: worker.wake())
+    scores = Scores(node, desk.gate, ScoreRows(node, desk, vault), results, wake=lambda: worker.wake())
     handlers = join(
         jobs.handlers(),
         matching.handlers(),
