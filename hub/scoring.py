@@ -66,7 +66,7 @@ def collect(services: Services, tx: Transaction, now: datetime, task: Task) -> N
     name, run = str(task.head["ask"]), str(task.head["run"])
     job = tx.jobs.proposal(run)
     assert job is not None, "it was asked for this run"
-    answer = f"{SCORE}-{name[:40]}-answer"
+    answer = f"{ANSWER}-{name[:40]}"  # no task of a holder, whatever its name, is called so
     if tx.tasks.known([answer]):
         return
     head: Head = {"run": run, "ask": name}
