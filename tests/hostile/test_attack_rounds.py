@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from federation import plan as plan_module
+from federation import plan_fields
 from federation.errors import HiddenAlignmentRefused, RoundsBeyondCap, ScoreBudgetExceeded, ScoresImplausible
 from federation.metrics import Floats
 from federation.models import refine
@@ -36,9 +38,11 @@ def plan_of(parties: tuple[str, ...] = ("broker", "bank", "platform"), **changes
     return TrainingPlan.from_body(body({name: COLUMNS[name] for name in parties}, **options))
 
 
-def attacked(plan: TrainingPlan, deviation: Deviation, tables: Tables = TABLES) -> tuple[Open, dict[str, Any]]:
+def attacked(
+    plan: TrainingPlan, deviation: Deviation, tables: Tables = TABLES, spent: int = 0
+) -> tuple[Open, dict[str, Any]]:
     """A run in which messages are deviated from; the parties, and every message's content by (kind, sender, to)."""
-    parties = sessions(plan, tables)
+    parties = sessions(plan, tables, bank=spent)
     queue = [(name, out) for name in parties for out in parties[name].start()]
     seen = {}
     while queue:
@@ -73,10 +77,11 @@ def signed(words: Any) -> Integers:
 # --- rule a: rounds --------------------------------------------------------------------------------------------------
 
 
-def rebuilt(plan: TrainingPlan, monkeypatch: pytest.MonkeyPatch) -> float:
+def rebuilt(plan: TrainingPlan, monkeypatch: pytest.MonkeyPatch, trainings: int = 1, *, counted: bool = True) -> float:
     """How much of the bank's columns the label holder can rebuild: the mean R² of a regression on what it was shown.
 
-    It answers with residuals of its choice, so that every round shows another combination of the columns.
+    It answers with residuals of its choice, so that every round shows another combination of the columns. Where it
+    is counted, every training after the first begins with what the bank has spent before.
     """
     draw = np.random.default_rng(1)
 
@@ -88,8 +93,11 @@ def rebuilt(plan: TrainingPlan, monkeypatch: pytest.MonkeyPatch) -> float:
 
     monkeypatch.setattr(refine, "residual", chosen)
     monkeypatch.setattr(refine, "judge", on)
-    parties, seen = attacked(plan, honest)
-    shown = [signed(seen[f"shares:{number}", "bank", "broker"]["shares"]) for number in range(1, plan.rounds + 1)]
+    shown, spent = [], 0
+    for _ in range(trainings):
+        parties, seen = attacked(plan, honest, spent=spent)
+        spent += len(parties["bank"].result().disclosed) if counted else 0
+        shown += [signed(seen[f"shares:{number}", "bank", "broker"]["shares"]) for number in range(1, plan.rounds + 1)]
     design = np.column_stack([*shown, np.ones(len(shown[0]))]).astype(np.float64)
     target = parties["bank"]._matrices[TRAIN].astype(np.float64)
     rest = target - design @ np.linalg.lstsq(design, target, rcond=None)[0]
@@ -112,6 +120,14 @@ def test_a_second_training_is_counted_with_the_first() -> None:
     spent = len(parties["bank"].result().disclosed)
     with pytest.raises(ScoreBudgetExceeded, match="discloses 5 score vectors, 5 of 9 are spent"):
         sessions(plan, TABLES, bank=spent)
+
+
+def test_without_the_budget_trainings_within_the_cap_rebuild_the_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each shows three rounds, as the cap allows; what the three show together is everything."""
+    plan = plan_of(("broker", "bank"), score_budget=7)  # four vectors a training: enough for one
+    with pytest.raises(ScoreBudgetExceeded, match="discloses 4 score vectors, 4 of 7 are spent"):
+        rebuilt(plan, monkeypatch, trainings=3)
+    assert rebuilt(plan, monkeypatch, trainings=3, counted=False) > 0.95
 
 
 # --- rule b: one word to all holders ---------------------------------------------------------------------------------
@@ -274,13 +290,17 @@ def test_under_one_key_they_would(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- rule g: rows that nobody shares ---------------------------------------------------------------------------------
 
 
-def test_over_a_hidden_alignment_scores_would_tell_who_is_shared() -> None:
-    """Where it is hidden who is shared, rows of clients that a holder lacks are zeros: their shares are all alike."""
+def test_over_a_hidden_alignment_no_plan_is_read() -> None:
     with pytest.raises(HiddenAlignmentRefused):
         plan_of(alignment_mode="hidden")
-    plan, lacking = plan_of(("broker", "bank")), np.arange(2000) % 5 == 0
+
+
+def test_without_that_rule_scores_tell_who_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it is hidden who is shared, rows of clients that a holder lacks are zeros: their shares are all alike."""
+    monkeypatch.setattr(plan_module, "_constants", plan_fields.agreement)  # all that it checks but the alignment
+    plan, lacking = plan_of(("broker", "bank"), alignment_mode="hidden"), np.arange(2000) % 5 == 0
     names = TABLES["bank"].columns
-    # as if the plan were not refused: the middle of every column stands for "no such client"
+    # the middle of every column, zero once standardised, stands for "no such client"
     values = {name: np.where(lacking, np.mean(np.asarray(values)[~lacking]), values) for name, values in names.items()}
     tables = TABLES | {"bank": replace(TABLES["bank"], columns=values)}
     _, seen = attacked(plan, honest, tables)
