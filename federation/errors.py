@@ -108,6 +108,13 @@ class LabelNotBinary(Failure):
     zh = "标签列 {column} 含有 0 和 1 以外的值"
 
 
+class LabelClassAbsent(Failure):
+    code = "LABEL_CLASS_ABSENT"
+    kind = Kind.REFUSED
+    en = "no aligned client has the class {positive} in the label column {column}; values are compared as text"
+    zh = "对齐客户的标签列 {column} 中没有类别 {positive}；各值按文本比较"
+
+
 class LabelTooRare(Failure):
     code = "LABEL_TOO_RARE"
     kind = Kind.REFUSED

@@ -19,6 +19,7 @@ from federation.errors import (
     ColumnInfinite,
     ColumnMissing,
     ColumnNotNumeric,
+    LabelClassAbsent,
     LabelNotBinary,
     LabelTooRare,
     NoUsableColumns,
@@ -154,6 +155,18 @@ def prepare_label(
         if rarer < minimum:
             raise LabelTooRare(count=rarer, what=what, minimum=minimum)
     return label
+
+
+def one_against_the_rest(values: Sequence[str], column: str, positive: str) -> Floats:
+    """(rows,): 1.0 where a label's text is `positive`, 0.0 where it is another, NaN where it is empty.
+
+    Raises LabelClassAbsent where no row has the class; `prepare_label` refuses the rest that can't be a label.
+    """
+    texts = np.array(values, dtype=np.str_)
+    found = np.where(texts == "", np.nan, (texts == positive).astype(np.float64))
+    if not (found == 1.0).any():
+        raise LabelClassAbsent(column=column, positive=positive)
+    return found
 
 
 def prepare_survey_weights(values: NDArray[Any], column: str, test: NDArray[np.bool_]) -> Floats:

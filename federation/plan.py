@@ -64,6 +64,7 @@ class TrainingPlan:
     model: str
     parties: tuple[PlanParty, ...]  # in partner order
     label_column: str
+    positive: str | None  # the value of that column which is predicted, against all others; None: it holds 0 and 1
     split_salt: bytes
     ridge_milli: int  # the ridge penalty in thousandths
     test_ppm: int  # share of test rows in parts per million
@@ -179,7 +180,7 @@ class TrainingPlan:
         plan_fields.fields(body, _REQUIRED | set(_INTEGERS), _OPTIONAL | _MODEL_OPTIONS, "body")
         _constants(body)
         parties = _parties(body["parties"])
-        label_column = _label(body["label"], parties)
+        label_column, positive = _label(body["label"], parties)
         numbers = plan_fields.integers(body, _INTEGERS)
         if numbers["rare_rows"] * 2 >= numbers["minimum_rows"]:
             raise PlanInvalid(field="rare_rows", why="it must be below half of minimum_rows")
@@ -202,6 +203,7 @@ class TrainingPlan:
             model=model,
             parties=parties,
             label_column=label_column,
+            positive=positive,
             survey_weights=survey_weights,
             split_salt=salt,
             bins=_bins(body, parties, model),
@@ -331,15 +333,21 @@ def _fairness(
     )
 
 
-def _label(value: Any, parties: tuple[PlanParty, ...]) -> str:
-    plan_fields.fields(value, {"partner", "asset", "column"}, set(), "label")
+def _label(value: Any, parties: tuple[PlanParty, ...]) -> tuple[str, str | None]:
+    """The label's column, and which of its values counts as 1 where the plan names one."""
+    plan_fields.fields(value, {"partner", "asset", "column"}, {"positive"}, "label")
     holder = next(party for party in parties if party.role == LABEL_HOLDER)
     column = plan_fields.text(value["column"], "label")
     if value["partner"] != holder.partner or value["asset"] != holder.asset:
         raise PlanInvalid(field="label", why="it must be a column of the label_holder's asset")
     if column in holder.columns or column == holder.id_column:
         raise PlanInvalid(field="label", why="it is also a feature or the identifier")
-    return column
+    if "positive" not in value:
+        return column, None
+    positive = plan_fields.text(value["positive"], "label.positive")
+    if positive != positive.strip():
+        raise PlanInvalid(field="label.positive", why="text without blanks at its ends is expected")
+    return column, positive
 
 
 def _survey_weights(body: Mapping[str, Any], parties: tuple[PlanParty, ...], label_column: str) -> str | None:

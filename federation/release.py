@@ -26,12 +26,16 @@ class Release:
 
 
 def model_name(body: Mapping[str, Any]) -> str:
-    """The name of the model of a vertical plan's body: purpose/label holder/label column.
+    """The name of the model of a vertical plan's body: purpose/label holder/label.
 
     Models of one name take each other's place.
     """
-    label = body["label"]
-    return f"{body['purpose']}/{label['partner']}/{label['column']}"
+    return f"{body['purpose']}/{body['label']['partner']}/{label_name(body['label'])}"
+
+
+def label_name(label: Mapping[str, Any]) -> str:
+    """The column of a plan's label; of one class against the rest column=class."""
+    return f"{label['column']}={label['positive']}" if "positive" in label else str(label["column"])
 
 
 def has_uplift(evaluation: Mapping[str, Any]) -> bool:

@@ -37,7 +37,10 @@ MEANINGS = {  # in the order in which they are shown
     ),
     "model": ("its form", "模型形式"),
     "alignment": ("the match whose order the rows are in", "所依据的对齐任务"),
-    "label": ("what is predicted, and its classes", "预测目标及其类别"),
+    "label": (
+        "what is predicted, and its classes; positive: the class that counts as 1",
+        "预测目标及其类别；positive 为记作 1 的类别",
+    ),
     "columns": ("what every partner's rows bring in", "各方数据行的输入列"),
     "standardise": ("where means and variances come from", "均值与方差的来源"),
     "split": ("which rows are kept for tests, millionths and salt", "测试与验证行的划分（百万分之一，盐值）"),

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from hub import cli_follow, cli_jobs, cli_profile, cli_report, drafts, drafts_horizontal
+from hub import cli_classes, cli_follow, cli_jobs, cli_profile, cli_report, drafts, drafts_horizontal
 from hub.cli_common import Cli, clock, entropy, options
 
 
@@ -22,6 +22,7 @@ def train() -> None:
 @click.option("--columns", multiple=True, help="PARTNER:NAME,NAME: the features it brings, of every party (repeat)")
 @click.option("--binned", multiple=True, help="PARTNER:NAME,NAME: which of them enter as bins (repeat)")
 @click.option("--folds", type=int, help="of the train clients: cross-validation, and a ridge penalty chosen by it")
+@click.option("--each-class", help="NAME,NAME: one plan for each of these classes of the label, against the rest")
 @click.option("--contribution", is_flag=True, help="measure what each partner's columns add, by which it may be paid")
 @click.option("--purpose", help="what for; clients have consented to purposes")
 @click.option("--expires", help="ISO 8601 instant after which nothing runs any more")
@@ -37,6 +38,7 @@ def train_propose(
     columns: tuple[str, ...],
     binned: tuple[str, ...],
     folds: int | None,
+    each_class: str | None,
     contribution: bool,
     purpose: str | None,
     expires: str | None,
@@ -52,9 +54,10 @@ def train_propose(
         raise click.UsageError("PLAN and --file are two names of one thing")
     given = cli_jobs.given_in(plan or file, alignment=alignment, purpose=purpose, expires=expires)
     if drafts_horizontal.is_horizontal(given):
-        if alignment or label or others or columns or binned or folds or contribution:
+        if alignment or label or others or columns or binned or folds or each_class or contribution:
             raise click.UsageError(
-                "--alignment, --label, --with, --columns, --binned, --folds, --contribution are for vertical plans"
+                "--alignment, --label, --with, --columns, --binned, --folds, --each-class, --contribution are for "
+                "vertical plans"
             )
         given = cli.drawn_before(key, given)
         body = drafts_horizontal.train(given, cli_jobs.directory(cli), clock(), entropy)
@@ -64,6 +67,9 @@ def train_propose(
             named["validation"] = {**named.get("validation", {}), "folds": folds}
         if contribution:
             named["contribution"] = True
+        if each_class is not None:
+            cli_classes.propose(cli, named, each_class, key)
+            return
         given = cli.drawn_before(key, named)
         body = drafts.train(given, cli_jobs.directory(cli), clock(), entropy)
     cli_jobs.propose(cli, "train", body, key)

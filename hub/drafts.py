@@ -231,7 +231,12 @@ def _train_disclosure(body: Mapping[str, Any]) -> list[str]:
         f"Contribution is measured: {label} and {holders} learn their moments over the held-out clients too, the hub "
         f"and all parties the held-out error with the columns of every subset of {holders}.",
     ]
+    one_class = [
+        f"One class against the rest is predicted: a client counts as 1 where {label}'s column "
+        f"{body['label']['column']} holds {body['label'].get('positive')}, as 0 where it holds anything else.",
+    ]
     return [
+        *(one_class if "positive" in body["label"] else ()),
         *(contribution if body.get("contribution") is True else ()),
         *_fairness_disclosure(body, label),
         *_parts_disclosure(body),

@@ -11,6 +11,7 @@ from typing import Any
 
 from federation import stability
 from federation.metrics import PPM, Estimate
+from federation.release import label_name
 from federation.stability import MOVED, SHIFTED, STABLE
 from hub import profile_record, profile_report, words
 from hub.profile_record import Profile
@@ -107,7 +108,7 @@ def _summary(card: Card, lang: str) -> Section:
         (("number", "序号"), str(model["number"])),
         (("state", "状态"), _state(model, lang)),
         (("purpose", "用途"), body["purpose"]),
-        (("label", "标签"), f"{label['partner']} / {label['asset']} / {label['column']}"),
+        (("label", "标签"), f"{label['partner']} / {label['asset']} / {label_name(label)}"),
         (("model", "模型"), body["model"]),
         (("valid until", "有效期至"), model["valid_until"]),
         (("clients trained on", "训练客户"), f"{body['train_rows']:,}"),

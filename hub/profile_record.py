@@ -10,6 +10,7 @@ from itertools import accumulate
 from typing import Any
 
 from federation.metrics import FIGURES, PPM, Estimate
+from federation.release import label_name
 from hub import profile_folds, profile_rounds, profile_trees
 from hub.profile_folds import Folds
 from hub.profile_rounds import Rounds
@@ -107,7 +108,7 @@ def _read(found: Mapping[str, Any]) -> Profile:
         digest=str(found["digest"]),
         title=str(body.get("title") or body["purpose"]),
         label_holder=str(signed["signer"]),
-        label=str(body["label"]["column"]),
+        label=label_name(body["label"]),
         model=str(body["model"]),
         model_digest=str(record["model_digest"]),
         train_rows=int(record["train_rows"]),

@@ -46,6 +46,7 @@ HEADS = {
     "id column": "标识列",
     "job": "任务",
     "kind": "类型",
+    "label class": "标签类别",
     "label holder": "标签方",
     "left out": "未使用",
     "lift": "提升倍数",

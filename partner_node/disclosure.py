@@ -60,6 +60,16 @@ def of_training(body: Mapping[str, Any], me: str) -> list[Pair]:
             f"测试客户（各类别至少 {bands.CLASS_ROWS_MIN} 名）的比率",
         ),
     ]
+    if plan.positive is not None:
+        said.append(
+            (
+                f"one class against the rest is predicted: a client counts as 1 where {label}'s column "
+                f"{plan.label_column} holds {plan.positive}, as 0 where it holds anything else; all parties and the "
+                "hub learn this class by its name",
+                f"预测一个类别（相对其余）：{label} 的字段 {plan.label_column} 取值为 {plan.positive} 的客户记为 1，"
+                "其余记为 0；各方与枢纽获知该类别名称",
+            )
+        )
     weights = plan.survey_weights
     if weights:
         said.append(

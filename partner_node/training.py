@@ -17,6 +17,7 @@ from ecowire import documents
 from ecowire.documents import Body, Signed
 from ecowire.status import MalformedMessage
 from ecowire.stream import Message
+from federation import features
 from federation.errors import ScoreBudgetExceeded
 from federation.plan import LABEL_HOLDER, TrainingPlan
 from federation.vertical import Dump, HolderResult, LabelResult, Table, open_session
@@ -238,12 +239,10 @@ class Training:
         keys, now = [row.row_key for row in aligned], self._node.clock()
         columns = self._vault.features(self._grant(plan, self._numbers(plan)), keys, now)
         holds_label = plan.label_holder == self._node.settings.partner
-        label = columns.pop(plan.label_column) if holds_label else None
+        texts = self._vault.texts(self._grant(plan, named), keys, now) if (named := self._texts(plan)) else {}
+        label = self._label(plan, columns, texts) if holds_label else None
         weights = columns.pop(plan.survey_weights) if holds_label and plan.survey_weights else None
-        groups: dict[str, np.ndarray[Any, Any]] = {}
-        if holds_label and plan.groups:  # an attribute may be text
-            found = self._vault.texts(self._grant(plan, plan.groups), keys, now)
-            groups = {name: np.array(cells, dtype=np.str_) for name, cells in found.items()}
+        groups = {name: np.array(texts[name], dtype=np.str_) for name in plan.groups if holds_label}
         tokens = tuple(row.token for row in aligned)
         table = Table(tokens=tokens, columns=columns, label=label, survey_weights=weights, groups=groups)
         self._inputs = _Inputs(run=plan.digest, revision=revision, aligned=aligned, table=table)
@@ -255,15 +254,29 @@ class Training:
 
     def _columns(self, plan: TrainingPlan) -> tuple[str, ...]:
         """All that this side reads for a run."""
-        holds_label = plan.label_holder == self._node.settings.partner
-        return (*self._numbers(plan), *(plan.groups if holds_label else ()))
+        return (*self._numbers(plan), *self._texts(plan))
+
+    def _texts(self, plan: TrainingPlan) -> tuple[str, ...]:
+        """What is read as text: attributes, and a label of which one class is predicted."""
+        if plan.label_holder != self._node.settings.partner:
+            return ()
+        return plan.groups if plan.positive is None else (*plan.groups, plan.label_column)
 
     def _numbers(self, plan: TrainingPlan) -> tuple[str, ...]:
         own = plan.party(self._node.settings.partner)
         if own.role != LABEL_HOLDER:
             return own.columns
-        beside = (plan.label_column, plan.survey_weights) if plan.survey_weights else (plan.label_column,)
-        return (*own.columns, *beside)
+        label = (plan.label_column,) if plan.positive is None else ()
+        return (*own.columns, *label, *((plan.survey_weights,) if plan.survey_weights else ()))
+
+    @staticmethod
+    def _label(
+        plan: TrainingPlan, columns: dict[str, np.ndarray[Any, Any]], texts: dict[str, list[str]]
+    ) -> np.ndarray[Any, Any]:
+        """The label as numbers, taken out of the columns that are features."""
+        if plan.positive is None:
+            return columns.pop(plan.label_column)
+        return features.one_against_the_rest(texts[plan.label_column], plan.label_column, plan.positive)
 
     def _check_alignment(self, plan: TrainingPlan) -> None:
         """Raises ProposalInvalid where a party took no part in the plan's alignment."""

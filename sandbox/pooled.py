@@ -56,7 +56,9 @@ def compare(data: Path, plan: TrainingPlan, tokens: Sequence[str], clients: Sequ
     raw: dict[str, dict[str, NDArray[np.float64]]] = {
         party.partner: _columns(data, party.partner, clients, party.columns) for party in plan.parties
     }
-    label = _columns(data, plan.label_holder, clients, [plan.label_column])[plan.label_column] == 1
+    known = read(data, plan.label_holder)
+    texts = [known[client][plan.label_column] for client in clients]
+    label = np.array([text == plan.positive if plan.positive is not None else float(text) == 1 for text in texts])
     rows = _Rows(plan=plan, raw=raw, label=label)
     own = _score(rows, plan.test_mask(tokens))
     scores = {"same": own.same, "rounded": own.rounded, "logistic": own.logistic}

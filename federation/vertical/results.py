@@ -159,10 +159,12 @@ class Rules:
     survey_weights: str | None  # the column
     effective_test_rows: int  # as many rows of equal weight say as much
     minimum: Minimum
+    positive: str | None  # the class that was predicted against the rest
 
     def to_value(self) -> dict[str, Value]:
         return {
             "version": EVALUATION_VERSION,
+            "label_class": self.positive,
             "bootstrap": self.bootstrap,
             "survey_weights": self.survey_weights,
             "effective_test_rows": self.effective_test_rows,

@@ -9,6 +9,7 @@ import pytest
 from federation import metrics
 from federation.errors import (
     ColumnHasGaps,
+    ColumnInfinite,
     ColumnMissing,
     ColumnNotNumeric,
     LabelTooRare,
@@ -55,6 +56,7 @@ def test_the_record_says_what_was_measured_and_fitted_on_what(plain: LabelResult
     record: Any = canonical.decode(canonical.encode(plain.record()))
     assert record["evaluation"] == {
         "version": 1,
+        "label_class": None,
         "bootstrap": 200,
         "survey_weights": None,
         "effective_test_rows": int(TEST.sum()),
@@ -121,7 +123,7 @@ ONE_HEAVY = np.where(np.arange(2000) == np.flatnonzero(TEST)[0], 1e6, 1.0)
     ("weights", "failure", "said"),
     [
         (spoilt(value=np.nan), ColumnHasGaps, "WGT has 1 missing"),
-        (spoilt(value=np.inf), ColumnHasGaps, "WGT has 1 missing"),
+        (spoilt(value=np.inf), ColumnInfinite, "WGT has 1 infinite"),
         (spoilt(value=-0.5), SurveyWeightsInvalid, "1 are negative"),
         (np.zeros(2000), SurveyWeightsInvalid, "all test rows have weight 0"),
         (np.where(TEST, 0.0, 1.0), SurveyWeightsInvalid, "all test rows have weight 0"),

@@ -8,12 +8,13 @@ from federation.errors import (
     ColumnInfinite,
     ColumnMissing,
     ColumnNotNumeric,
+    LabelClassAbsent,
     LabelNotBinary,
     LabelTooRare,
     NoUsableColumns,
     RowsDiffer,
 )
-from federation.features import VALUE_MAX, Prepared, binary_levels, prepare, prepare_label
+from federation.features import VALUE_MAX, Prepared, binary_levels, one_against_the_rest, prepare, prepare_label
 from federation.scale import Scale
 
 ROWS = 600
@@ -138,3 +139,14 @@ def test_two_valued_columns_are_found_with_their_counts() -> None:
     low, high, count = levels[0]
     assert count == 120
     assert set(np.unique(values[:, 0])) == {low, high}
+
+
+def test_one_class_of_a_label_counts_as_one_and_gaps_stay_gaps() -> None:
+    found = one_against_the_rest(["low", "high", "mid", "High", "high"], "risk", "high")
+    assert found.tolist() == [0.0, 1.0, 0.0, 0.0, 1.0]
+    with pytest.raises(LabelClassAbsent, match="risk"):
+        one_against_the_rest(["low", "mid"], "risk", "high")
+    gaps = np.resize(["low", "high"], len(TRAIN)).tolist()
+    label = one_against_the_rest(["", *gaps[1:]], "risk", "high")
+    with pytest.raises(ColumnHasGaps, match="1 missing"):
+        prepare_label(label, "risk", TRAIN, 50, 10)

@@ -10,6 +10,7 @@ import pytest
 from ecowire import documents
 from federation.errors import HiddenAlignmentRefused, PlanInvalid
 from federation.plan import TrainingPlan, order_digest, split
+from federation.release import model_name
 from privacy.ids import MalformedIdentifier
 from tests.federation.alliance import body, tokens
 
@@ -27,6 +28,15 @@ def test_a_valid_body_becomes_a_plan() -> None:
     assert plan.label_column == "label"
     assert plan.survey_weights is None
     assert TrainingPlan.from_body(body(COLUMNS, survey_weights="WGT")).survey_weights == "WGT"
+
+
+def test_one_class_against_the_rest_is_another_model_than_its_siblings() -> None:
+    label = {"partner": "broker", "asset": "clients", "column": "label"}
+    assert TrainingPlan.from_body(body(COLUMNS)).positive is None
+    one, other = (body(COLUMNS, label={**label, "positive": name}) for name in ("high", "高"))
+    assert TrainingPlan.from_body(one).positive == "high"
+    names = {model_name(found) for found in (body(COLUMNS), one, other)}
+    assert len(names) == 3 and model_name(one).endswith("/broker/label=high")
 
 
 def test_single_clients_are_scored_only_where_the_plan_says_how_many() -> None:
@@ -88,6 +98,26 @@ BAD: dict[str, tuple[str, dict[str, Any]]] = {
     "a label of another party": ("label", {"label": {"partner": "bank", "asset": "clients", "column": "label"}}),
     "a label of another asset": ("label", {"label": {"partner": "broker", "asset": "other", "column": "label"}}),
     "a label that is a feature": ("label", {"label": {"partner": "broker", "asset": "clients", "column": "age"}}),
+    "a class that is a number": (
+        "label.positive",
+        {"label": {"partner": "broker", "asset": "clients", "column": "label", "positive": 1}},
+    ),
+    "a class without text": (
+        "label.positive",
+        {"label": {"partner": "broker", "asset": "clients", "column": "label", "positive": ""}},
+    ),
+    "a class between blanks": (
+        "label.positive",
+        {"label": {"partner": "broker", "asset": "clients", "column": "label", "positive": " high"}},
+    ),
+    "no class": (
+        "label.positive",
+        {"label": {"partner": "broker", "asset": "clients", "column": "label", "positive": None}},
+    ),
+    "two classes": (
+        "label",
+        {"label": {"partner": "broker", "asset": "clients", "column": "label", "negative": "low"}},
+    ),
     "survey weights that are no name": ("survey_weights", {"survey_weights": 3}),
     "no survey weights": ("survey_weights", {"survey_weights": None}),
     "survey weights that are a feature": ("survey_weights", {"survey_weights": "age"}),

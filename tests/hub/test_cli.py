@@ -282,6 +282,36 @@ def test_a_plan_over_a_match_that_is_not_done_is_refused(hub: ServedHub, person:
         assert invoke(cli_data.data, person, "train", "propose", *arguments, stranger, "bank:AGE").exit_code == 2
 
 
+def test_a_plan_for_each_class_is_proposed_over_one_division_and_none_where_one_is_wrong(
+    hub: ServedHub, person: Path
+) -> None:
+    match = run(cli_data.data, person, *PROPOSE, "--mode", "align")["digest"]
+
+    def complete(tx: Transaction) -> None:
+        job = tx.jobs.proposal(match)
+        assert job is not None
+        tx.jobs.move(job, "COMPLETED", hub.clock())
+
+    hub.running.services.store.run("test", complete)
+    plan = ("train", "propose", "--alignment", match[:10], "--label", "broker:Y", "--with", "insurer", "--purpose")
+    plan = (*plan, "profile", "--columns", "broker:AGE", "--columns", "insurer:AGE", "--each-class")
+    made = run(cli_data.data, person, *plan, "low, mid,high", "--key", "each")["jobs"]
+    assert (
+        [job["class"] for job in made] == [job["body"]["label"]["positive"] for job in made] == ["low", "mid", "high"]
+    )
+    assert len({(job["body"]["split_salt"], job["body"]["expires"]) for job in made}) == 1
+    assert len({job["digest"] for job in made}) == len({job["body"]["nonce"] for job in made}) == 3
+    hub.clock.forward(90)  # the expiry would be another one now
+    assert run(cli_data.data, person, *plan, "low,mid,high", "--key", "each")["jobs"] == made
+    proposed = run(cli_data.data, person, "jobs", "--kind", "train")["jobs"]
+    assert refusal(cli_data.data, person, *plan, f"low,{'x' * 200}") == "PLAN_INVALID"
+    for wrong in ("low", "low,low", "low,,high"):
+        assert invoke(cli_data.data, person, *plan, wrong).exit_code == 2
+    assert run(cli_data.data, person, "jobs", "--kind", "train")["jobs"] == proposed
+    shown = run(cli_data.data, person, *plan, "low,mid", "--lang", "zh", as_json=False)
+    assert "标签类别" in shown and "ecohub partner classes" in shown
+
+
 def test_proposing_again_with_the_same_key_is_the_same_job(hub: ServedHub, person: Path) -> None:
     first = run(cli_data.data, person, *PROPOSE, "--key", "again")
     hub.clock.forward(90)  # the expiry would be another one now

@@ -178,6 +178,15 @@ def test_a_plan_with_bins_and_folds_is_completed_and_says_what_they_show() -> No
     assert "bins" not in " ".join(map(str, plain["disclosure"]))  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("model", ["moments", "trees"])
+def test_a_plan_of_one_class_says_that_it_is_predicted_against_the_rest(model: str) -> None:
+    body = train(parties=NAMED, alignment="ab" * 32, label={**LABEL, "positive": "high"}, model=model)
+    assert TrainingPlan.from_body(body).positive == "high"
+    assert "where broker's column LABEL holds high" in " ".join(map(str, body["disclosure"]))  # type: ignore[arg-type]
+    plain = train(parties=NAMED, alignment="ab" * 32, label=LABEL, model=model)
+    assert "against the rest" not in " ".join(map(str, plain["disclosure"]))  # type: ignore[arg-type]
+
+
 def test_a_plan_of_trees_is_completed_and_says_what_they_show() -> None:
     body = train(parties=NAMED, alignment="ab" * 32, label=LABEL, model="trees", trees={"depth": 3})
     plan = TrainingPlan.from_body(body)

@@ -40,6 +40,7 @@ class TreeLabelHolder(TreeGrower):
                 survey_weights=plan.survey_weights,
                 effective_test_rows=int(bands.effective_rows(held.weights)),
                 minimum=held.minimum,
+                positive=plan.positive,
             ),
             variants=self._variants(totals, lines, held),
             matrix=LabelMatrix(
