@@ -3,8 +3,9 @@
 Edges depend on the own train rows, the plan's `bins` and `rare_rows` alone, and every bin so cut has `rare_rows` train
 rows. Neighbours are then merged until every bin has as many rows in every part: the bins of another run over the same
 rows are others only by whole bins of that first cut. A missing value is a bin of its own where that has enough rows
-in every part, otherwise it counts as the largest bin. That one, the reference, has no column: all columns together
-would sum to a constant, and a client's bin is known by the others.
+in every part, otherwise it counts as the largest bin of the first cut, whatever that was merged with: in another bin
+of another run the few whose value is missing would be what two runs differ by. One bin, the reference, has no column:
+all columns together would sum to a constant, and a client's bin is known by the others.
 """
 
 from collections.abc import Sequence
@@ -51,7 +52,8 @@ class Bins:
 def form(values: Floats, train: Mask, where: Places, bins: int, rare_rows: int) -> Bins | str:
     """The bins of a column, or why it can have none. values: (rows,), NaN where missing, none infinite."""
     known = values[train & ~np.isnan(values)]
-    edges = _merged(quantile_edges(known, bins, rare_rows), [values[rows] for rows in where.values()], rare_rows)
+    first = quantile_edges(known, bins, rare_rows)
+    edges = _merged(first, [values[rows] for rows in where.values()], rare_rows)
     sizes = np.array([_sizes(values[rows], edges) for rows in where.values()])
     own = bool((sizes[:, -1] >= rare_rows).all())  # the missing are enough for a bin
     sizes = sizes if own else sizes[:, :-1]
@@ -59,7 +61,9 @@ def form(values: Floats, train: Mask, where: Places, bins: int, rare_rows: int) 
     if count < 2 or (sizes < rare_rows).any():
         return _reason(values[train], rare_rows)
     shares = _sizes(values[train], edges)[:count] / int(train.sum())
-    reference = int(shares.argmax())
+    # the upper edge of the largest bin of the first cut: it is in one bin still
+    largest = np.append(first, np.inf)[_sizes(known, first)[:-1].argmax()]
+    reference = int(shares.argmax() if own else np.searchsorted(edges, largest, side="left"))
     return Bins(
         edges=edges, missing=count - 1 if own else reference, reference=reference, means=np.delete(shares, reference)
     )
