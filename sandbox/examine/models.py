@@ -18,7 +18,8 @@ from privacy.ids import Digest
 from sandbox.examine.case import HUB, Case, Proposal
 
 REGISTRATION, STEP, RESULT, RECORD = "model-registration", "model-step", "train-result", "model-record"
-BEGINS, ACCEPTED = ("release", "raise"), "NO_MEASURABLE_UPLIFT"
+REGISTER, RELEASE, ACCEPTED = "register", "release", "NO_MEASURABLE_UPLIFT"
+BEGINS = (RELEASE, "raise")
 COMPLETED = "COMPLETED"
 
 
@@ -88,6 +89,7 @@ def _check_steps(
 ) -> None:
     """A name's steps in order; the first that does not hold is a finding, for those after it rest on it."""
     before: documents.Signed | None = None
+    released: set[str] = set()  # jobs that a step released, which is where uplift and acceptance are checked
     try:
         ordered = sorted(steps, key=lambda step: int(str(step[1].body["number"])))
     except (KeyError, ValueError):
@@ -95,7 +97,7 @@ def _check_steps(
         return
     for place, (where, step) in enumerate(ordered, start=1):
         try:
-            _check_step(step, place, before, registered)
+            _check_step(step, place, before, registered, released)
         except (Differs, KeyError, TypeError, AttributeError) as error:
             why = str(error) if isinstance(error, Differs) else "its form"
             case.sheet.add("MODEL_STEP_DIFFERS", where, name=name, number=place, why=why)
@@ -105,11 +107,19 @@ def _check_steps(
 
 
 def _check_step(
-    step: documents.Signed, place: int, before: documents.Signed | None, registered: Mapping[str, Mapping[str, Any]]
+    step: documents.Signed,
+    place: int,
+    before: documents.Signed | None,
+    registered: Mapping[str, Mapping[str, Any]],
+    released: set[str],
 ) -> None:
     body: Any = step.body
     if step.signer != HUB or body["number"] != place or body["previous"] != (before.digest if before else None):
         raise Differs("it does not follow the step before it")
+    if not body["person"].strip() or (body["action"] != REGISTER and not body["reason"].strip()):
+        raise Differs("it names no person or no reason")
+    if body["action"] == RELEASE:
+        released.add(body["job"])
     shares = [one["share_ppm"] for one in body["serving"]]
     if len(shares) > 2 or shares.count(PPM) > 1 or (len(shares) == 2 and shares[1] != PPM):
         raise Differs("clients would have more than one model")
@@ -119,7 +129,9 @@ def _check_step(
             raise Differs(f"{str(one['job'])[:16]} serves, and no registration of this name that holds")
         if found["fairness"] is not None and not found["fairness"]["within"]:
             raise Differs(f"{str(one['job'])[:16]} serves, above the plan's fairness limits")
-    if body["action"] == "release":
+        if one["job"] not in released:
+            raise Differs(f"{str(one['job'])[:16]} serves, and no step released it")
+    if body["action"] == RELEASE:
         lifted = ACCEPTED in body["accepted"]
         if not has_uplift(registered[body["job"]]["evaluation"]) and not lifted:
             raise Differs("no measurable uplift, and nobody accepted that")

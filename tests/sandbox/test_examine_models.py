@@ -158,7 +158,23 @@ def _other_model(body: Any) -> None:
     body["serving"][0]["model_digest"] = "00" * 32
 
 
-@pytest.mark.parametrize("change", [_previous, _nobody_accepted, _two_wholes, _unknown, _late, _other_model])
+def _raised_though_never_released(body: Any) -> None:
+    body["action"], body["accepted"] = "raise", []
+
+
+def _nobody(body: Any) -> None:
+    body["person"] = ""
+
+
+def _no_reason(body: Any) -> None:
+    body["reason"] = " "
+
+
+STEPS = [_previous, _nobody_accepted, _two_wholes, _unknown, _late, _other_model]
+STEPS += [_raised_though_never_released, _nobody, _no_reason]
+
+
+@pytest.mark.parametrize("change", STEPS)
 def test_a_step_that_the_rules_forbid_is_a_finding(hub: Hub, change: Change) -> None:
     """Step 4 tries the second model at 5 %."""
     found = report(hub, retold(hub, "model-step", 4, change))
