@@ -11,7 +11,7 @@ from hub import model_card, page
 from hub.model_card import Card, Section
 from privacy.printable import printable
 
-SIGNS = re.compile(r"([\\`*_\[\]<>#!|~&]|^[+-](?=\s))")
+SIGNS = re.compile(r"([\\`*_\[\]<>#!|~&@]|:(?=//)|(?i:(?<=www))\.|^[+-](?=[\s-])|^=)")  # also what readers make links of
 HEADING = ("Model card", "模型卡")
 
 
@@ -53,4 +53,4 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _text(text: str) -> str:
-    return SIGNS.sub(r"\\\1", printable(text))
+    return SIGNS.sub(r"\\\1", printable(text).strip())

@@ -135,6 +135,25 @@ def test_peoples_text_is_no_markdown(hub: Hub, job: Proposal) -> None:
     assert widths == {8}
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("see https://evil.example", r"see https\://evil.example"),
+        ("WWW.evil.example", r"WWW\.evil.example"),
+        ("mail me@evil.example", r"mail me\@evil.example"),
+        ("---", r"\---"),
+        ("===", r"\==="),
+        ("    code", "code"),
+        ("- item", r"\- item"),
+        ("-0.0030", "-0.0030"),
+    ],
+)
+def test_a_text_makes_no_link_line_or_block(hub: Hub, job: Proposal, text: str, said: str) -> None:
+    card = card_of(hub, job)
+    card.job["body"]["disclosure"][:] = [text]
+    assert said in card_page.markdown(card, "en").split("\n\n")
+
+
 def test_a_model_that_was_not_measured_says_so(hub: Hub) -> None:
     said = card_page.markdown(card_of(hub, completed(hub, auc_uplift=registry.NO_UPLIFT)), "en").replace("\\", "")
     for expected in (
