@@ -67,6 +67,11 @@ def auc(label: NDArray[np.bool_], score: Floats, weights: Floats | None = None) 
     return _figure(0, label, score, weights)
 
 
+def aucs(label: NDArray[np.bool_], score: Floats, weights: Floats) -> Floats:
+    """(replicates,): the AUC under each column of row weights (rows, replicates), both classes in each."""
+    return np.asarray(_Ranked(label, score).measure(weights)[0])
+
+
 def average_precision(label: NDArray[np.bool_], score: Floats, weights: Floats | None = None) -> float:
     """Sum over thresholds of (recall step) times precision; equal scores share one threshold."""
     return _figure(1, label, score, weights)
@@ -147,13 +152,13 @@ def _measures(point: Floats, spread: Floats, base_point: Floats, base_spread: Fl
     """point: (figures, then the base's losses); spread: the same by replicates; of the base only ranks are taken."""
     found = {}
     for row, name in enumerate(FIGURES):
-        found[name] = _estimate(point[row], spread[row])
+        found[name] = estimate(point[row], spread[row])
         if name in LOSSES:
             beside = row + len(LOSSES)
             by, drawn = point[beside] - point[row], spread[beside] - spread[row]
         else:
             by, drawn = point[row] - base_point[row], spread[row] - base_spread[row]
-        found[f"{name}_uplift"] = _estimate(by, drawn)
+        found[f"{name}_uplift"] = estimate(by, drawn)
     return Measures(**found)
 
 
@@ -249,7 +254,8 @@ def _squares(label: NDArray[np.bool_], log_odds: Floats) -> Floats:
     return np.asarray((sigmoid(log_odds) - label) ** 2)
 
 
-def _estimate(value: float, drawn: Floats) -> Estimate:
+def estimate(value: float, drawn: Floats) -> Estimate:
+    """A figure with its interval. drawn: (replicates,), the figure of each resample."""
     low, high = np.percentile(drawn, PERCENTILES)
     return Estimate(value_ppm=ppm(value), low_ppm=ppm(low), high_ppm=ppm(high))
 
