@@ -60,6 +60,7 @@ class Approvals:
         self._node = node
         self.reviews: dict[str, Review] = {}
         self.admissions: dict[str, Admission] = {}
+        self.endings: list[Callable[[], None]] = []  # called after any job was ended from outside
 
     def handlers(self) -> Handlers:
         return {"proposal": self.receive, "job.ended": self.ended}
@@ -112,7 +113,11 @@ class Approvals:
             store.keep_end(session, name, str(state), reason, now)
             sessions.end_if_running(session, name, now)
 
-        return Answer(write=write)
+        def then() -> None:
+            for let_go in self.endings:
+                let_go()
+
+        return Answer(write=write, then=then)
 
     def decide(self, decision: str, arguments: Mapping[str, Any]) -> Body:
         """A person's answer to one job: signed, stored and queued for the hub in one transaction.

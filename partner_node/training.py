@@ -78,6 +78,7 @@ class Training:
         self.results = results
         self._inputs: _Inputs | None = None
         self.states = States(node)
+        jobs.endings.append(self.forget)  # another run's session is restored from the database
 
     def handlers(self) -> Handlers:
         return {"flower": self.answer}

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy.orm import Session
 
+from ecowire.stream import Message
 from federation.errors import PartyFailed
 from federation.vertical import Dump
 from partner_node import round_keys
@@ -111,6 +112,27 @@ def test_a_round_that_was_not_committed_is_done_again_from_what_was(
     last = {name: failed.count(name) for name in results}
     # every round was begun twice: first with the session in memory, then with what was restored
     assert len(loads) == sum(last.values()) > 10
+
+
+def test_a_run_that_the_hub_ended_leaves_nothing_in_memory(aligned: Aligned) -> None:
+    """Its state goes from the database with the word of the hub; keys and rows in memory go with it."""
+    nodes, match = aligned
+    body = plan_body(nodes, match)
+    job = alliance.propose(nodes, "train", body)
+    channel = DirectChannel(nodes, alliance.approve(nodes, job))
+    ask, training = channel._ask, nodes[1].parts.handlers["flower"].__self__._vertical  # type: ignore[attr-defined]
+
+    def end_in_round_five(asked: Any) -> None:
+        if (asked.node, asked.head["round"]) == ("bank", 5):
+            assert training.states._live is not None and training._inputs is not None
+            head: dict[str, Any] = {"job": job, "state": "CANCELLED", "reason": {}}
+            nodes[1].ask(Message(id=f"{job[:32]}-ended", kind="job.ended", head=head))
+            assert training.states._live is None and training._inputs is None
+        ask(asked)
+
+    channel._ask = end_in_round_five  # type: ignore[method-assign]
+    with pytest.raises(PartyFailed, match="bank"):
+        train(nodes, body, channel)
 
 
 def full(*_: Any, **__: Any) -> None:
