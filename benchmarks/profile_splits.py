@@ -22,15 +22,17 @@ from tests.federation import campaign, refined, trees_peer
 from tests.federation.alliance import Tables, body, households, pump
 from tests.support.shared_data import ROOT
 
-MOMENTS, LOGISTIC, TREES = "moments", "logistic", "trees"
+MOMENTS, BINNED, LOGISTIC, TREES = "moments", "bins", "logistic", "trees"
 SAME, LIGHTGBM = "the same model", "LightGBM"
 REGRESSION, RAW = "scikit-learn, model values", "scikit-learn, raw columns"  # two ways to prepare what it is fitted on
 REGRESSION_STEPS = 3000
 ROUNDS, PLATEAU_PPM = 6, 1000
 DEPTHS = {"trees": 20, "depth": 4, "rate_milli": 100, "leaf_rows": 20}
 WHOLE = {"sample_ppm": 1_000_000, "columns_ppm": 1_000_000, "patience": 0}
+VALUES_PLAIN_MAX = 8  # of model `bins`: a column of more values enters as bins
 PLANS: dict[str, dict[str, Any]] = {
     MOMENTS: {},
+    BINNED: {"bins": 5},
     LOGISTIC: {"model": LOGISTIC, "logistic": {"rounds": ROUNDS, "plateau_ppm": PLATEAU_PPM}},
     TREES: {"model": TREES, "bins": 32, "trees": DEPTHS | WHOLE},
 }
@@ -140,15 +142,22 @@ def household_cases(models: Sequence[str]) -> list[Case]:
                         name=f"{label}, {what} ({len(own)})",
                         model=model,
                         tables=tables,
-                        plan=_planner(chosen, PLANS[model]),
+                        plan=_planner(chosen, tables, model),
                         peers=(LIGHTGBM,) if model == TREES else (SAME, REGRESSION, RAW),
                     )
                 )
     return cases
 
 
-def _planner(columns: Mapping[str, list[str]], changes: Mapping[str, Any]) -> Callable[[str], TrainingPlan]:
-    return lambda salt: TrainingPlan.from_body(body(columns, bootstrap=100, split_salt=salt, **changes))
+def _planner(columns: Mapping[str, list[str]], tables: Tables, model: str) -> Callable[[str], TrainingPlan]:
+    def plan(salt: str) -> TrainingPlan:
+        made = body(columns, bootstrap=100, split_salt=salt, **PLANS[model])
+        for party in made["parties"] if model == BINNED else []:
+            values = tables[party["partner"]].columns
+            party["binned"] = [n for n in party["columns"] if len(np.unique(values[n])) > VALUES_PLAIN_MAX]
+        return TrainingPlan.from_body(made)
+
+    return plan
 
 
 def campaign_cases() -> list[Case]:
