@@ -15,6 +15,7 @@ import click
 from ecowire import outputs
 from federation.schema import offer
 from partner_node import (
+    cli_classes,
     cli_explain,
     cli_labels,
     cli_mapping,
@@ -46,6 +47,7 @@ for _group in (
     *cli_matching.COMMANDS,
     *cli_results.COMMANDS,
     *cli_mapping.COMMANDS,
+    *cli_classes.COMMANDS,
     *cli_explain.COMMANDS,
     *cli_labels.COMMANDS,
     *cli_score.COMMANDS,

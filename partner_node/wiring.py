@@ -14,6 +14,7 @@ from partner_node import enrolment, executors, keys, upkeep
 from partner_node.approvals import Approvals
 from partner_node.audit import Witness
 from partner_node.catalogue import Catalogue
+from partner_node.classes import Classes
 from partner_node.consent import ConsentDesk
 from partner_node.contributions import Contributions
 from partner_node.database import Database
@@ -128,6 +129,7 @@ def build(settings: Settings, *, tap: Tap | None = None, now: Clock = clock, ran
         settlement.commands(),
         contributions.commands(),
         scores.commands(),
+        Classes(node, desk, vault, results).commands(),
         Explanations(node, desk, vault, results).commands(),
         Labels(node, desk, vault, results).commands(),
         office.commands(),
