@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 TITLE = "### Rules of joint training"
 FILES = re.compile(r"([A-Z]) `(tests/\S+\.py)`")
-NAMED = re.compile(r"([A-Z]) ((?:`[a-z_…]+`(?:, )?)+)")  # a file's letter, then what its tests' names begin or end with
+NAMED = re.compile(r"([A-Z]) ((?:`[\w…]+`(?:, )?)+)")  # a file's letter, then what its tests' names begin or end with
 RULES = "abcdefgh"
 
 
@@ -28,7 +28,7 @@ def test_every_named_test_exists() -> None:
         for line in section().splitlines()
         if line.startswith("| ")
         for letter, names in NAMED.findall(line)
-        for name in re.findall(r"`([a-z_…]+)`", names)
+        for name in re.findall(r"`([\w…]+)`", names)
     ]
     assert len(named) > 2 * len(RULES)
     for letter, name in named:
