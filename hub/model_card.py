@@ -13,7 +13,7 @@ from federation import stability
 from federation.metrics import PPM, Estimate
 from federation.release import label_name
 from federation.stability import MOVED, SHIFTED, STABLE
-from hub import profile_record, profile_report, words
+from hub import model_gates, profile_record, profile_report, words
 from hub.profile_record import Profile
 from hub.run_report import Note, ReportUnreadable
 
@@ -307,7 +307,8 @@ def _history(card: Card, lang: str) -> Section:
     rows = []
     for document in card.model["steps"]:
         step = document["body"]
-        why = [step["reason"], *(one["zh" if lang == "zh" else "en"] for one in step["against"]), *step["accepted"]]
+        why = [step["reason"], *(one["zh" if lang == "zh" else "en"] for one in step["against"])]
+        why += [_said(ACCEPTED[code], lang) for code in step["accepted"]]
         serving = ", ".join(f"{short(one['job'])} {percent(one['share_ppm'])}" for one in step["serving"]) or "-"
         action = _said(ACTIONS[step["action"]], lang)
         rows.append(
@@ -324,6 +325,9 @@ def _history(card: Card, lang: str) -> Section:
     return Section(title=("Release history", "发布历史"), tables=(Table(heads=STEPS, rows=rows),))
 
 
+ACCEPTED: dict[str, Note] = {
+    model_gates.NO_UPLIFT: ("accepted: no measurable uplift in AUC", "已接受：AUC 无可测提升"),
+}
 ACTIONS: dict[str, Note] = {
     "register": ("registered", "登记"),
     "release": ("released", "发布"),

@@ -6,7 +6,7 @@ NO_MEASURABLE_UPLIFT   the interval of the full scorecard's AUC over the label h
                        a person may accept it, with the reason on record
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -31,10 +31,9 @@ class Hindrance:
         return {"code": self.code, "en": self.en, "zh": self.zh}
 
 
-def hindrances(registration: Mapping[str, Any], now: datetime, accepted: Collection[str] = ()) -> tuple[Hindrance, ...]:
-    """What stands against releasing this registered model now, but for what a person accepted."""
-    found = [*_fairness(registration["fairness"]), *_validity(registration, now), *_uplift(registration["evaluation"])]
-    return tuple(one for one in found if not (one.code == NO_UPLIFT and NO_UPLIFT in accepted))
+def hindrances(registration: Mapping[str, Any], now: datetime) -> tuple[Hindrance, ...]:
+    """What stands against releasing this registered model now."""
+    return (*_fairness(registration["fairness"]), *_validity(registration, now), *_uplift(registration["evaluation"]))
 
 
 def _fairness(verdict: Mapping[str, Any] | None) -> list[Hindrance]:

@@ -109,7 +109,8 @@ def release(services: Services, tx: Transaction, caller: Caller, now: datetime, 
     _check_place(model, serving, wish.share_ppm)
     # of a release under way it was accepted when it began
     waived = [model_gates.NO_UPLIFT] if wish.accept_no_uplift or model.state == RELEASED else []
-    against = model_gates.hindrances(_registration(tx, model), now, waived)
+    found = model_gates.hindrances(_registration(tx, model), now)
+    against = [one for one in found if one.code not in waived]
     if against:
         return _blocked(services, tx, model, now, wish.person, wish.reason, against)
     if wish.share_ppm == PPM:
@@ -117,7 +118,7 @@ def release(services: Services, tx: Transaction, caller: Caller, now: datetime, 
             _put(tx, other, RETIRED, 0, now)
     salt = model.salt or services.entropy(SALT_BYTES).hex()
     tx.models.put(model.job, state=RELEASED, share_ppm=wish.share_ppm, salt=salt, now=now)
-    action, accepted = (RAISE, []) if model.state == RELEASED else (RELEASE, waived)
+    action, accepted = (RAISE, []) if model.state == RELEASED else (RELEASE, [one.code for one in found])
     model_steps.take(services, tx, model, now, action=action, person=wish.person, reason=wish.reason, accepted=accepted)
     model_stability.ask(tx, model, now)
     return Reply(head=_line(_of_job(tx, model.job)))

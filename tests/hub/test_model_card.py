@@ -175,6 +175,13 @@ def test_groups_that_could_not_be_measured_are_named_in_a_whole_sentence(hub: Hu
         assert not [line for line in lines if len(line) == 1]
 
 
+def test_what_a_person_accepted_is_said_in_the_readers_language(hub: Hub) -> None:
+    made = completed(hub, auc_uplift=registry.NO_UPLIFT)
+    release(hub, made, accept_no_uplift=True)
+    said = {lang: card_page.markdown(card_of(hub, made), lang) for lang in ("en", "zh")}
+    assert "reviewed; accepted: no measurable uplift" in said["en"] and "已接受：AUC 无可测提升" in said["zh"]
+
+
 def test_of_too_few_clients_the_card_shows_no_index(hub: Hub) -> None:
     first, second = completed(hub, 1), completed(hub, 2)
     release(hub, first)

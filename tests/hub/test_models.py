@@ -330,6 +330,11 @@ def test_a_model_without_measurable_uplift_needs_a_person_to_accept_that(hub: Hu
     assert serving(hub) == {job.digest: ALL}
 
 
+def test_what_does_not_stand_against_a_release_is_not_recorded_as_accepted(hub: Hub) -> None:
+    release(hub, completed(hub), accept_no_uplift=True)
+    assert steps(hub)[-1]["accepted"] == []
+
+
 def test_a_model_is_not_released_at_the_end_of_its_validity(hub: Hub) -> None:
     job = completed(hub)
     hub.clock.now = model(hub, job).valid_until
