@@ -73,7 +73,7 @@ class Labels:
             risk_column = text(arguments, "risk_column")
             clients = self._clients(run, risk_column, rules, reach)
             outcome = apply(rules, clients.values(), made=run.made, now=now)
-            recorded = self._record(run, rules, risk_column, outcome, path, kind)
+            recorded = self._record(run, rules, risk_column, reach.step, outcome, path, kind)
             withdrawn = labels_output.write(
                 path,
                 kind,
@@ -160,12 +160,14 @@ class Labels:
             if reach.serves(key)
         }
 
-    def _record(self, run: Run, rules: Rules, risk_column: str, outcome: Outcome, path: Path, kind: str) -> Recorded:
+    def _record(
+        self, run: Run, rules: Rules, risk_column: str, step: str, outcome: Outcome, path: Path, kind: str
+    ) -> Recorded:
         """The delivery with where it goes, on record before anything is written."""
 
         def change(session: Session) -> Recorded:
             count = len(run.matrix.client_ids)
-            recorded = labels_record.keep(session, self._node, run, rules, risk_column, outcome, count)
+            recorded = labels_record.keep(session, self._node, run, rules, risk_column, step, outcome, count)
             file = LabelFile(path=str(path), format=kind, delivery=recorded.number, placed=None)
             store_labels.begin_file(session, file)
             return recorded

@@ -28,11 +28,12 @@ class Recorded:
 
 
 def keep(
-    session: Session, node: Node, run: Run, rules: Rules, risk_column: str, outcome: Outcome, clients: int
+    session: Session, node: Node, run: Run, rules: Rules, risk_column: str, step: str, outcome: Outcome, clients: int
 ) -> Recorded:
     """Sign a delivery and put it on record; the last one again, where nothing has changed since.
 
-    risk_column: what suitability was judged by. Raises LabelRulesChanged, LabelRecordBroken.
+    risk_column: what suitability was judged by; step: digest of the newest release step that the hub had told then, so
+    that a hub which withheld a later one is found out. Raises LabelRulesChanged, LabelRecordBroken.
     """
     known = checked(session, node)
     told: Body = {
@@ -48,6 +49,7 @@ def keep(
         return Recorded(number=len(known), document=known[-1], repeated=True)
     body: Body = {
         **told,
+        "step": step,
         "number": len(known) + 1,
         "previous": known[-1].digest if known else FIRST,
         "clients": clients,

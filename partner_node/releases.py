@@ -48,6 +48,7 @@ class Reach:
     """Whom a run's model serves, beside what else serves its name. Clients are the node's keys of them."""
 
     job: str
+    step: str  # digest of the hub's step that says so
     serving: tuple[Release, ...]
 
     @property
@@ -153,7 +154,7 @@ def last_reach(session: Session, job: str) -> Reach | None:
     proposal = store.proposal(session, job)
     _check_limits(session, proposal)
     step = store_releases.newest(session, model_name(proposal.body))
-    return None if step is None else Reach(job=job, serving=_standing(step.body).serving)
+    return None if step is None else Reach(job=job, step=step.digest, serving=_standing(step.body).serving)
 
 
 def _check_limits(session: Session, proposal: Proposal) -> None:

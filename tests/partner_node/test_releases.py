@@ -140,6 +140,16 @@ def test_after_a_rollback_the_model_gives_no_more_labels(node: TestNode, jobs: l
     assert deliver(node, jobs[0])
 
 
+def test_the_record_names_the_newest_step_that_the_hub_had_told(node: TestNode, jobs: list[str]) -> None:
+    """A hub that withheld a rollback till then is found out by its own signed steps beside the node's record."""
+    first = step(jobs[0], serves(jobs[0], 300_000))
+    second = step(jobs[0], serves(jobs[0], 700_000), number=2, before=first.digest)
+    for said in (first, second):
+        tell(node, said)
+        deliver(node, jobs[0])
+    assert [one["step"] for one in node.command("labels.history")["deliveries"]] == [first.digest, second.digest]
+
+
 def test_labels_of_a_retired_model_are_withdrawn_by_delivering_its_run_again(
     node: TestNode, jobs: list[str], tmp_path: Path
 ) -> None:
