@@ -87,7 +87,7 @@ def _show_counterfactual(cli: Cli, found: dict[str, Any]) -> None:
         cli.say(f"a chance of {target} is reached ({chance}) with:", f"作如下改变可达到 {target} 的概率（{chance}）：")
     else:
         cli.say(
-            f"a chance of {target} can't be reached by these columns within their bounds; the nearest is {chance} with:",
+            f"a chance of {target} can't be reached by these columns within bounds; the nearest is {chance} with:",
             f"这些字段在其界限内无法达到 {target} 的概率；最接近的是 {chance}：",
         )
     cli.table(
