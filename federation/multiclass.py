@@ -102,10 +102,9 @@ def cells(given: Integers, truth: Integers, classes: int, minimum: Minimum) -> t
 
 
 def _lines(classes: int) -> list[Line]:
-    """Every row, every column, and the diagonal."""
+    """The lines whose sums are known: the diagonal first, whose second hidden cell may serve a column too."""
     every = np.arange(classes)
-    rows = [(np.full(classes, place), every) for place in range(classes)]
-    return [*rows, *((every, row) for row, _ in rows), (every, every)]
+    return [(every, every), *((every, np.full(classes, place)) for place in range(classes))]
 
 
 def _figures(joined: Joined, truth: Integers, weights: Floats) -> Floats:
