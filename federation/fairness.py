@@ -33,6 +33,7 @@ DISTINCT_MAX = 12  # values of a column of numbers; one with more is grouped by 
 QUARTERS = (0.25, 0.5, 0.75)
 MISSING = "-"
 NAME_CHARACTERS = 40
+ROUNDING_PPM = 3  # two groups of two figures, each rounded, and the gap itself
 Mask = NDArray[np.bool_]
 
 
@@ -139,6 +140,8 @@ def read(value: Mapping[str, Any], limits: Fairness) -> tuple[Attribute, ...]:
     The verdict is not believed but taken anew from the figures: a record that says another one is refused.
     """
     found = tuple(_read_attribute(one) for one in value["attributes"])
+    if any(group.rows < limits.group_rows for one in found for group in one.groups):
+        raise ValueError("a group below the plan's minimum")
     if to_value(found, limits) != value or [one.column for one in found] != [*limits.groups]:
         raise ValueError("the fairness record is not what its own figures give under the plan's limits")
     return found
@@ -297,4 +300,22 @@ def _read_attribute(value: Mapping[str, Any]) -> Attribute:
         raise TypeError("a figure is no integer or a value no text")
     if set(gaps) != (set(GAPS) if groups else set()):
         raise ValueError("the gaps of an attribute")
-    return Attribute(column=value["column"], groups=groups, gaps=gaps)
+    found = Attribute(column=value["column"], groups=groups, gaps=gaps)
+    if groups:
+        _check_gaps(found)
+    return found
+
+
+def _check_gaps(attribute: Attribute) -> None:
+    """That each gap is the difference of the groups farthest apart, up to what rounding to ppm takes or adds."""
+    rates = np.array(
+        [[g.selection_ppm, g.true_positive_ppm, g.predicted_ppm, g.observed_ppm] for g in attribute.groups],
+        dtype=np.float64,
+    ).T
+    if len(attribute.groups) < 2:
+        raise ValueError("one group alone")
+    if (rates < 0).any() or (rates > metrics.PPM).any():
+        raise ValueError("a share out of range")
+    apart = np.ptp(_measured(rates[:, :, None])[:, :, 0], axis=1)
+    if any(abs(attribute.gaps[name].value_ppm - value) > ROUNDING_PPM for name, value in zip(GAPS, apart, strict=True)):
+        raise ValueError("a gap is not the difference of its groups")

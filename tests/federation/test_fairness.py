@@ -239,7 +239,21 @@ def gap(value: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def whitewashed(value: dict[str, Any]) -> None:
+    """A smaller gap with the verdict that it gives, beside groups that say another one."""
+    gap(value).update(value_ppm=0)
+    value.update(within=True, excesses=[])
+
+
+def one_group(value: dict[str, Any]) -> None:
+    value["attributes"][0]["groups"].pop()
+
+
 TAMPERED = {
+    "a gap that its groups do not give": whitewashed,
+    "one group alone": one_group,
+    "a group below the minimum": lambda r: r["attributes"][0]["groups"][0].update(rows=19),
+    "a share above one": lambda r: r["attributes"][0]["groups"][0].update(predicted_ppm=1_000_001),
     "a verdict of its own": lambda r: r.update(within=True),
     "no excess": lambda r: r.update(excesses=[]),
     "a smaller gap": lambda r: gap(r).update(value_ppm=0),
