@@ -229,6 +229,19 @@ class RoundsBeyondCap(Failure):
     )
 
 
+class ColumnsTellRows(Failure):
+    code = "COLUMNS_TELL_ROWS"
+    kind = Kind.REFUSED
+    en = (
+        "{count} columns and bins of {partner} are too many for {rows} {part} rows, at most {limit}: a column of "
+        "another party could be solved for by its moments with them; propose fewer columns, bins or folds"
+    )
+    zh = (
+        "{partner} 的列与分箱共 {count} 个，对 {part} 的 {rows} 行过多，最多 {limit} 个："
+        "由其与他方某列的矩可解出该列的值；请减少列、分箱或折数"
+    )
+
+
 class TooManyColumns(Failure):
     code = "TOO_MANY_COLUMNS"
     kind = Kind.REFUSED

@@ -15,7 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federation import features
-from federation.errors import OrderDiffers, RowsDiffer, SeedCommitmentBroken, StepMalformed, TooFewRows, TooManyColumns
+from federation.errors import (
+    ColumnsTellRows,
+    OrderDiffers,
+    RowsDiffer,
+    SeedCommitmentBroken,
+    StepMalformed,
+    TooFewRows,
+    TooManyColumns,
+)
 from federation.features import Table
 from federation.plan import FEATURE_HOLDER, TrainingPlan, order_digest
 from federation.vertical.messages import Content, Outgoing, Reader
@@ -27,6 +35,7 @@ from privacy.packing import Packed
 from privacy.ring import Entropy
 
 MASK_KEY_BYTES = 32
+ROWS_PER_COLUMN = 4  # rows of a part for each column that a party knows of them and gets exact moments by
 ByPart: TypeAlias = dict[str, NDArray[np.int64]]  # by part of the rows
 
 
@@ -80,6 +89,7 @@ class Party(Session):
             bins=self._plan.bins,
         )
         self._check_room(len(self._prepared.names))
+        self._check_rows_of(self._brings.partner, len(self._prepared.names))
         self._matrices = {p: np.ascontiguousarray(self._prepared.values[mask]) for p, mask in self._parts.items()}
         return self._prepared.names
 
@@ -94,6 +104,19 @@ class Party(Session):
         limit = linear.columns_max(rows, features.VALUE_MAX, features.VALUE_MAX, len(self._plan.holders))
         if self.role == FEATURE_HOLDER and width > limit:
             raise TooManyColumns(count=width, limit=limit)
+
+    def _check_rows_of(self, partner: str, width: int) -> None:
+        """Raises ColumnsTellRows where so many moments of another's column are equations that give its values.
+
+        With as many columns as rows they are solved for at once; a 0/1 column of 50 in 300 rows follows from 100 by
+        linear programming (Dinur and Nissim 2003). The label and the sum of the column are two more.
+        """
+        if self._plan.trees:
+            return
+        for part, mask in self._parts.items():
+            limit = (rows := int(mask.sum())) // ROWS_PER_COLUMN - 2
+            if width > limit:
+                raise ColumnsTellRows(partner=partner, count=width, rows=rows, part=part, limit=max(0, limit))
 
     def _digest_of_table(self) -> str:
         """Of everything the session computes from: the prepared values, and what there is of label and weights."""
@@ -205,6 +228,7 @@ class Party(Session):
             raise StepMalformed(partner=sender, why="columns that the plan does not name, or out of order")
         if any(count > (self._plan.bins if name in binned else 1) for name, count in counts.items()):
             raise StepMalformed(partner=sender, why="more columns of one than the plan has bins")
+        self._check_rows_of(sender, len(names))
         return list(names)
 
     def _seed(self, taken: Taken) -> list[Outgoing]:
