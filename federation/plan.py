@@ -212,9 +212,13 @@ class TrainingPlan:
             trees=trees,
             contribution=_contribution(body, parties, model),
             fairness=_fairness(body, parties, label_column, survey_weights),
-            scoring=plan_models.read_scoring(body["scoring"], model) if "scoring" in body else None,
+            scoring=_scoring(body, model, numbers["score_step_log2"]),
             **numbers,
         )
+
+
+def _scoring(body: Mapping[str, Any], model: str, step_log2: int) -> Scoring | None:
+    return plan_models.read_scoring(body["scoring"], model, step_log2) if "scoring" in body else None
 
 
 def read(body: Mapping[str, Any]) -> TrainingPlan | HorizontalPlan:

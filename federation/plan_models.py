@@ -35,6 +35,8 @@ _TREES = {
     "patience": (0, 50),
 }
 _SCORING = {"clients_per_day": (1, 100_000)}
+_SPLIT = {"step_log2": (-2, 3), "clients_per_day": (1, 100_000)}
+SPLIT_COARSER = 2  # powers of two by which the step of a split is above that of scores
 _LIMITS = {"selection_gap_ppm": (0, 1_000_000), "true_positive_gap_ppm": (0, 1_000_000), "group_rows": (20, 1_000_000)}
 
 
@@ -84,10 +86,19 @@ class Fairness:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """Of a single score each feature holder also shows its own share, unmasked, in multiples of 2^step_log2."""
+
+    step_log2: int
+    clients_per_day: int  # different clients, or new values of one, for which a feature holder shows it in a day (UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scoring:
     """After the run the label holder may ask for the score of one client at a time, by the columns as they are then."""
 
     clients_per_day: int  # different clients, or new shares of one, that a feature holder answers for in a day (UTC)
+    split: Split | None = None
 
 
 def read_validation(value: Any) -> Validation:
@@ -108,11 +119,27 @@ def read_trees(value: Any) -> Trees:
     return Trees(**_numbers(value, _TREES, TREES))
 
 
-def read_scoring(value: Any, model: str) -> Scoring:
+def read_scoring(value: Any, model: str, score_step_log2: int) -> Scoring:
     """Raises PlanInvalid, also for trees: which way a client goes at each split would be known, not one rounded sum."""
     if model == TREES:
         raise PlanInvalid(field="scoring", why="single clients are scored by scorecards, not by trees")
-    return Scoring(**_numbers(value, _SCORING, "scoring"))
+    found = plan_fields.fields(value, set(_SCORING), {"split"}, "scoring")
+    most = plan_fields.integers(found, _SCORING)["clients_per_day"]
+    split = _split(found["split"], most, score_step_log2) if "split" in found else None
+    return Scoring(clients_per_day=most, split=split)
+
+
+def _split(value: Any, most: int, score_step_log2: int) -> Split:
+    """Raises PlanInvalid, also for a step beside which the exact sum of all shares would tell each of them."""
+    found = Split(**_numbers(value, _SPLIT, "scoring.split"))
+    if found.clients_per_day > most:
+        raise PlanInvalid(field="scoring.split", why=f"at most the {most} clients a day that are scored")
+    if found.step_log2 < score_step_log2 + SPLIT_COARSER:
+        least = score_step_log2 + SPLIT_COARSER
+        raise PlanInvalid(
+            field="scoring.split", why=f"a step_log2 of at least {least}, score_step_log2 and {SPLIT_COARSER}"
+        )
+    return found
 
 
 def read_fairness(value: Any, taken: Collection[str]) -> Fairness:

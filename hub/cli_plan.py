@@ -87,8 +87,9 @@ MEANINGS = {  # in the order in which they are shown
         "测试客户群体差距的限值：超出则不发布",
     ),
     "scoring": (
-        "single clients that may be scored a day after the run, while its results are valid",
-        "训练后、结果有效期内每日可逐一评分的客户数",
+        "single clients that may be scored a day after the run, while its results are valid; split: for how many of "
+        "them each side's own share is shown too, in multiples of 2^step_log2",
+        "训练后、结果有效期内每日可逐一评分的客户数；split：其中可按步长 2^step_log2 给出各方自身份额的客户数",
     ),
     "valid_days": ("how long results may be used", "结果有效天数"),
     "expires": ("nothing runs after it", "此后不再执行"),

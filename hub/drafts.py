@@ -307,7 +307,19 @@ def _scoring_disclosure(body: Mapping[str, Any], label: str, holders: str) -> li
         f"For {body['valid_days']} days after the run {label} may ask for the score of single clients by the columns "
         f"as they are then, and learns the sum of {holders}'s rounded shares (multiples of "
         f"2^{body['score_step_log2']}), for at most {limits['clients_per_day']} clients a day while their consent "
-        f"holds; {holders} learn which client was asked for and when, the hub that one was."
+        f"holds; {holders} learn which client was asked for and when, the hub that one was.",
+        *_split_disclosure(limits.get("split"), label, holders),
+    ]
+
+
+def _split_disclosure(split: object, label: str, holders: str) -> list[str]:
+    """What the split of single scores shows; the plan's check finds one that is none."""
+    if not isinstance(split, Mapping):
+        return []
+    return [
+        f"For at most {split.get('clients_per_day')} of these clients a day, and over the run's lifetime at most as "
+        f"often as it has clients, {label} may also learn the share of each of {holders} alone, in multiples of "
+        f"2^{split.get('step_log2')}; with the exact sum this may tell some shares to the score's own step."
     ]
 
 

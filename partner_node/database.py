@@ -38,7 +38,7 @@ from partner_node.tables import (
 from partner_node.tables_labels import LabelDeliveryRow, LabelFileRow, LabelRefusalRow, OptOutRow
 from partner_node.tables_matching import EpochMasksRow, EpochRow, MatchAlarmRow, MatchEntryRow, MatchRefusalRow
 from partner_node.tables_releases import ModelStepRow
-from partner_node.tables_scores import ScoreAskRow, ScoreBookingRow, ScoreGivenRow
+from partner_node.tables_scores import ScoreAskRow, ScoreBookingRow, ScoreGivenRow, ScoreSplitBookingRow, ScoreSplitRow
 
 T = TypeVar("T")
 BUSY_MILLISECONDS = 10_000
@@ -69,6 +69,7 @@ ADDED = {
     9: (MappingRow,),
     10: (OptOutRow, LabelDeliveryRow, LabelRefusalRow, LabelFileRow),
     11: (ModelStepRow, ScoreAskRow, ScoreGivenRow, ScoreBookingRow),
+    12: (ScoreSplitRow, ScoreSplitBookingRow),
 }  # tables that each schema brought: steps only add
 
 

@@ -11,7 +11,7 @@ from ecowire.documents import Body
 from federation import bands
 from federation.plan import TrainingPlan, read
 from federation.plan_horizontal import HorizontalPlan
-from federation.plan_models import Fairness, Logistic, Scoring
+from federation.plan_models import Fairness, Logistic, Scoring, Split
 from partner_node import disclosure_horizontal, disclosure_trees
 from privacy.psi import learns
 from privacy.psi.job import MatchJob
@@ -95,6 +95,8 @@ def of_training(body: Mapping[str, Any], me: str) -> list[Pair]:
         said += _rounds(plan, plan.logistic)
     if plan.scoring:
         said.append(_scoring(plan, plan.scoring))
+        if plan.scoring.split:
+            said.append(_split(plan, plan.scoring.split))
     return said
 
 
@@ -132,6 +134,20 @@ def _scoring(plan: TrainingPlan, limits: Scoring) -> Pair:
         f"训练完成后 {days} 天内，{label} 可按届时的字段值逐一查询对齐客户的评分，获知 {holders} 的合计份额"
         f"（仅一方时即其自身份额，步长 {step} 对数几率）；各方每日至多应答 {most} 名客户，且仅在该客户的同意有效时；"
         "各方获知查询的是哪位客户及时间，枢纽获知发生过查询",
+    )
+
+
+def _split(plan: TrainingPlan, split: Split) -> Pair:
+    label, holders, step = plan.label_holder, ", ".join(plan.holders), f"2^{split.step_log2}"
+    most = split.clients_per_day
+    return (
+        f"for at most {most} of these clients a day, and over the run's lifetime at most as often as it has clients, "
+        f"{label} may ask for the split of a score and learns the share of each of {holders} alone in multiples of "
+        f"{step} log-odds; beside the sum of all shares this may tell some shares to the score's own step; the splits "
+        f"of the run count as one more of {plan.score_budget} score vectors",
+        f"对其中每日至多 {most} 名客户（整个任务期内总次数不超过任务客户数），{label} 可查询评分的分解，"
+        f"单独获知 {holders} 各方的份额，取 {step} 对数几率的整数倍；结合合计份额，个别份额可能被还原至评分自身的步长；"
+        f"本任务的分解计为 {plan.score_budget} 个得分向量额度中的一个",
     )
 
 

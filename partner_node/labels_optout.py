@@ -46,11 +46,10 @@ class OptOuts:
             ]
             return {"opted_out": total, "changes": every}
         (key,) = self._keys([client], id_type(arguments))
-        found = self._node.database.read(lambda session: store_labels.opt_outs_of(session, key))
-        return {
-            "opted_out": bool(found) and found[-1][0] == store_labels.ADD,
-            "changes": [{"time": time, "action": action} for action, time in found],
-        }
+        now, found = self._node.database.read(
+            lambda session: (store_labels.opts_out(session, key), store_labels.opt_outs_of(session, key))
+        )
+        return {"opted_out": now, "changes": [{"time": time, "action": action} for action, time in found]}
 
     def import_file(self, arguments: Mapping[str, Any]) -> Body:
         """Note the opt-outs of a CSV file with the header client_id. All or nothing: raises OptOutFileInvalid."""

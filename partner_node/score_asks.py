@@ -21,21 +21,23 @@ from ecowire.status import MalformedMessage
 from ecowire.stream import Message
 from federation.vertical import single
 from federation.vertical.single import Ask
-from partner_node import approvals, grants, score_standing, store, store_scores, times
+from partner_node import approvals, grants, score_standing, store, store_labels, store_scores, times
 from partner_node.arguments import optional_text, text
 from partner_node.errors import ClientNotInRun, CommandInvalid
 from partner_node.node import Answer, Commands, Handlers, Node
 from partner_node.score_errors import (
     ClientNotScored,
+    ClientOptedOut,
     OwnConsentMissing,
     ScoreAskOver,
     ScoreAskUnknown,
     ScorePending,
+    SplitNotInPlan,
 )
 from partner_node.score_rows import ScoreRows
 from partner_node.score_run import KIND, header
 from partner_node.score_standing import Standing, Standings
-from partner_node.store_scores import OPEN, REFUSED, Asked, Score
+from partner_node.store_scores import OPEN, REFUSED, Asked, Score, Split
 from privacy import packing
 from privacy.errors import Failure
 from privacy.ids import Digest, PartnerId, parse_digest
@@ -68,15 +70,17 @@ class ScoreAsks:
     def score(self, arguments: Mapping[str, Any]) -> Body:
         """One client's score by the columns of all parties as they are now.
 
-        Raises what `Standings.get` raises, IdRejected, ClientNotInRun, ModelNotReleased, ModelServesOthers,
-        OwnConsentMissing, ClientNotScored; ScorePending where no answer comes in time; and what a holder or the hub
-        refuses.
+        Raises what `Standings.get` raises, SplitNotInPlan, IdRejected, ClientNotInRun, ModelNotReleased,
+        ModelServesOthers, OwnConsentMissing, ClientOptedOut, ClientNotScored; ScorePending where no answer comes in
+        time; and what a holder or the hub refuses.
         """
         name, client, person = (text(arguments, field) for field in ("job", "client", "person"))
-        seconds = _seconds(arguments)
+        seconds, split = _seconds(arguments), _wants_split(arguments)
         standing = self._standings.get(name)
+        if split and standing.run.scoring.split is None:
+            raise SplitNotInPlan(job=standing.run.job[:16], partner=", ".join(standing.run.plan.holders))
         with self._asking:
-            made = self._ask(standing, client, person)
+            made = self._ask(standing, client, person, split)
         self._wake()
         return _line(standing, self._wait(standing, made, seconds))
 
@@ -90,7 +94,8 @@ class ScoreAsks:
             return {
                 "asked": [_record(one, now) for one in store_scores.newest(session, run)],
                 "given": [
-                    {"run": job, "day": day, "clients": count} for job, day, count in store_scores.days(session, run)
+                    {"run": job, "day": day, "clients": count, "splits": store_scores.splits(session, job, day)}
+                    for job, day, count in store_scores.days(session, run)
                 ],
             }
 
@@ -110,15 +115,15 @@ class ScoreAsks:
             if isinstance(refused, dict):
                 raise status.from_head(refused)
             standing = self._standings.get(known.run)
-            found = self._found(standing, known, request.body)
+            found, split = self._found(standing, known, request.body)
         except Failure as failure:
             own = None if isinstance(refused, dict) else failure
             return Answer(failure=own, write=self._end(known, status.to_head(failure)), then=self._tell)
-        return Answer(write=self._end(known, found, standing), then=self._tell)
+        return Answer(write=self._end(known, found, standing, split), then=self._tell)
 
     # --- asking
 
-    def _ask(self, standing: Standing, client: str, person: str) -> Asked:
+    def _ask(self, standing: Standing, client: str, person: str, split: bool) -> Asked:
         """The ask that is under way for this client, or a new one."""
         run, now = standing.run, self._node.clock()
         (key,) = self._standings.gate.row_keys([normalise(standing.asset.id_type, client)])
@@ -128,10 +133,13 @@ class ScoreAsks:
         until = self._node.database.read(lambda session: grants.consent_until(session, key, run.purpose, now))
         if until is None:
             raise OwnConsentMissing(purpose=run.purpose)
-        known = self._node.database.read(lambda s: store_scores.open_ask(s, run.job, key, times.to_text(now)))
-        return known or self._begin(standing, key, person)
+        if self._node.database.read(lambda session: store_labels.opts_out(session, key)):
+            raise ClientOptedOut
+        moment = times.to_text(now)
+        known = self._node.database.read(lambda s: store_scores.open_ask(s, run.job, key, moment, split=split))
+        return known or self._begin(standing, key, person, split)
 
-    def _begin(self, standing: Standing, key: bytes, person: str) -> Asked:
+    def _begin(self, standing: Standing, key: bytes, person: str, split: bool) -> Asked:
         """Keep a new ask together with the request that takes it to the hub."""
         run, now = standing.run, self._node.clock()
         columns = self._rows.of(run, key)
@@ -144,6 +152,7 @@ class ScoreAsks:
             token=standing.places[key].token,
             model=Digest(standing.model),
             until=until,
+            split=split,
         )
         made = Asked(
             id=ask.id,
@@ -155,6 +164,7 @@ class ScoreAsks:
             asked=times.to_text(now),
             until=until,
             own=float(run.part.shares(columns, 1)[0]),
+            split=split,
         )
         request = self._request(standing, ask)
 
@@ -223,15 +233,23 @@ class ScoreAsks:
 
     # --- ending
 
-    def _found(self, standing: Standing, known: Asked, body: bytes) -> Score:
-        """The score of the sealed shares. Raises NotPacked, MalformedMessage, StepMalformed, ScoresImplausible, …"""
+    def _found(self, standing: Standing, known: Asked, body: bytes) -> tuple[Score, Split | None]:
+        """The score of the sealed shares, and its split where one was wanted.
+
+        Raises NotPacked, MalformedMessage, StepMalformed, ScoresImplausible, …
+        """
         plan = standing.run.plan
         answers = packing.unpack(body)
         if not isinstance(answers, dict) or set(answers) != set(plan.holders):
             raise MalformedMessage(why="an answer of every feature holder is expected")
         words = {str(holder): self._open(standing, known, holder, answers[holder]) for holder in plan.holders}
+        shares: dict[str, int] = {}
+        if known.split:
+            for holder, answer in words.items():
+                words[holder], shares[holder] = single.apart(answer, holder)
         units = single.total(words, plan.score_step_log2, plan.holders)
-        return standing.score(known.client, known.own + units * 2.0**plan.score_step_log2, "")
+        score = standing.score(known.client, known.own + units * 2.0**plan.score_step_log2, "")
+        return score, _split(standing, units, shares) if known.split else None
 
     def _open(self, standing: Standing, known: Asked, holder: PartnerId, envelope: object) -> bytes:
         if not isinstance(envelope, bytes):
@@ -243,8 +261,10 @@ class ScoreAsks:
             key=self._node.keys.sealing,
         )
 
-    def _end(self, known: Asked, outcome: Score | Body, standing: Standing | None = None) -> Callable[[Session], None]:
-        """The write that ends an ask. A score counts only while the ask runs and the client's own consent holds."""
+    def _end(
+        self, known: Asked, outcome: Score | Body, standing: Standing | None = None, split: Split | None = None
+    ) -> Callable[[Session], None]:
+        """The write that ends an ask. A score counts only while the ask runs and the client wants it and consents."""
 
         def write(session: Session) -> None:
             now, said = self._node.clock(), outcome
@@ -253,11 +273,13 @@ class ScoreAsks:
                 until = grants.consent_until(session, known.client, purpose, now)
                 if until is None:
                     said = status.to_head(OwnConsentMissing(purpose=purpose))
+                elif store_labels.opts_out(session, known.client):
+                    said = status.to_head(ClientOptedOut())
                 elif times.to_text(now) >= known.until:
                     said = status.to_head(ScoreAskOver(partner=self._me, until=known.until))
                 else:
                     said = replace(said, consent_until=until)
-            store_scores.settle(session, known.id, times.to_text(now), said)
+            store_scores.settle(session, known.id, times.to_text(now), said, split)
 
         return write
 
@@ -274,6 +296,35 @@ def _seconds(arguments: Mapping[str, Any]) -> int:
     return value
 
 
+def _wants_split(arguments: Mapping[str, Any]) -> bool:
+    """Raises CommandInvalid."""
+    value = arguments.get("split", False)
+    if not isinstance(value, bool):
+        raise CommandInvalid(command="score", what="split, true or false")
+    return value
+
+
+def _split(standing: Standing, units: int, shares: Mapping[str, int]) -> Split:
+    """Raises ScoresImplausible."""
+    plan, split = standing.run.plan, standing.run.scoring.split
+    assert split is not None, "it was asked for"
+    return Split(shares=shares, remainder=single.remainder(units, shares, plan.score_step_log2, split.step_log2))
+
+
+def _sides(standing: Standing, known: Asked) -> Body | None:
+    """The split as people see it: log-odds as text, which add up to the score."""
+    found, split = known.found_split, standing.run.scoring.split
+    if found is None or split is None:
+        return None
+    step = 2.0**split.step_log2
+    return {
+        "step": repr(step),
+        "own": repr(known.own),
+        "shares": {holder: repr(units * step) for holder, units in found.shares.items()},
+        "remainder": repr(found.remainder * 2.0**standing.run.plan.score_step_log2),
+    }
+
+
 def _line(standing: Standing, known: Asked) -> Body:
     """An ask with its score, as people see it. Its score is text: no digit is lost."""
     assert known.found is not None, "it has ended with a score"
@@ -286,6 +337,7 @@ def _line(standing: Standing, known: Asked) -> Body:
         "chance_ppm": round(known.found.chance * PPM),
         "decile": known.found.decile,
         "changed": known.found.changed,
+        "split": _sides(standing, known),
         "time": known.settled,
         "consent_until": known.found.consent_until,
         "valid_until": min(until, known.found.consent_until),
@@ -301,6 +353,7 @@ def _record(known: Asked, now: str) -> Body:
         "client": known.client.hex(),
         "person": known.person,
         "asked": known.asked,
+        "split": known.split,
         "state": state,
         "settled": known.settled,
         "score": repr(known.found.score) if known.found else None,

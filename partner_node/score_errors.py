@@ -10,6 +10,43 @@ class ScoringNotInPlan(Failure):
     zh = "任务 {job} 的方案没有 `scoring`：各方仅批准标签矩阵，未批准之后对单个客户评分"
 
 
+class SplitNotInPlan(Failure):
+    code = "SPLIT_NOT_IN_PLAN"
+    kind = Kind.REFUSED
+    en = "the plan of {job} has no `scoring.split`: {partner} gives no share of its own of a score, only the masked one"
+    zh = "任务 {job} 的方案没有 `scoring.split`：{partner} 只提供带掩码的份额，不单独给出自身份额"
+
+
+class SplitBudgetSpent(Failure):
+    code = "SPLIT_BUDGET_SPENT"
+    kind = Kind.REFUSED
+    en = (
+        "{partner} has shown its own share of {most} clients of {job} on {day} (UTC), as many as the plan allows in a "
+        "day: ask without --split"
+    )
+    zh = (
+        "{partner} 在 {day}（UTC）已就任务 {job} 给出 {most} 名客户的自身份额，达到方案规定的每日上限："
+        "请去掉 --split 查询"
+    )
+
+
+class SplitsOver(Failure):
+    code = "SPLITS_OVER"
+    kind = Kind.REFUSED
+    en = (
+        "{partner} has shown its own shares of {job} {most} times, as often as the run has clients: no more in the "
+        "run's lifetime; ask without --split"
+    )
+    zh = "{partner} 已就任务 {job} 给出 {most} 次自身份额，达到任务客户数，该任务不再给出：请去掉 --split 查询"
+
+
+class ClientOptedOut(Failure):
+    code = "CLIENT_OPTED_OUT"
+    kind = Kind.REFUSED
+    en = "this client wants no labels (`ecohub partner labels opt-out`): no score was asked for"
+    zh = "该客户已拒绝标签（`ecohub partner labels opt-out`）：未查询评分"
+
+
 class RunNotCompleted(Failure):
     code = "RUN_NOT_COMPLETED"
     kind = Kind.CONFLICT

@@ -4,6 +4,9 @@ It answers only for a run that its people approved with `scoring` and that was c
 alignment whose consent holds now, and for as many clients a day as the plan says. Booking, consent and answer are one
 transaction: what was not counted has not left, and a restart counts nothing twice. Of a client that it does not answer
 for it says no more than that.
+
+Its own share beside the masked one, coarsely, only where the plan has `split`, within a day's bound of its own and at
+most as often as the run has clients: so the splits of a run are one score vector, and the first is booked as one.
 """
 
 from dataclasses import dataclass
@@ -14,10 +17,10 @@ from sqlalchemy.orm import Session
 from ecowire import envelopes
 from ecowire.envelopes import EnvelopeNotForThis
 from ecowire.stream import Message
-from federation.errors import ColumnHasGaps, ColumnInfinite, WeightsRefused
+from federation.errors import ColumnHasGaps, ColumnInfinite, ScoreBudgetExceeded, WeightsRefused
 from federation.vertical import single
 from federation.vertical.single import Ask
-from partner_node import approvals, grants, store_scores, times
+from partner_node import approvals, grants, sessions, store_scores, times
 from partner_node.node import Answer, Handlers, Node
 from partner_node.score_errors import (
     ClientNotAligned,
@@ -25,6 +28,9 @@ from partner_node.score_errors import (
     ScoreAskDiffers,
     ScoreAskOver,
     ScoringBudgetSpent,
+    SplitBudgetSpent,
+    SplitNotInPlan,
+    SplitsOver,
 )
 from partner_node.score_rows import ScoreRows
 from partner_node.score_run import KIND, ScoredRun, ScoredRuns, header
@@ -57,7 +63,8 @@ class ScoreShares:
         """The own share of one client's score.
 
         Raises ScoringNotInPlan, NotApproved, RunNotCompleted, LabelMatrixExpired, BadSignature, CannotOpen and the like
-        for an ask of another, ScoreAskOver, ScoreAskDiffers, ClientNotAligned, ClientNotScored, ScoringBudgetSpent.
+        for an ask of another, ScoreAskOver, ScoreAskDiffers, ClientNotAligned, ClientNotScored, ScoringBudgetSpent,
+        SplitNotInPlan, SplitBudgetSpent, SplitsOver, ScoreBudgetExceeded.
         """
         question = self._question(request)
         known = self._node.database.read(lambda session: store_scores.given(session, question.ask.id))
@@ -69,6 +76,8 @@ class ScoreShares:
             self._check_consent(session, question)
             if known is None:
                 self._book(session, question.run, made)
+                if question.ask.split:
+                    self._book_split(session, question.run, made)
                 store_scores.give(session, made)
 
         return Answer(head={"envelope": made.envelope.hex()}, write=write)
@@ -88,6 +97,8 @@ class ScoreShares:
         ask = Ask.decode(plain, leader)
         if (ask.run, ask.id) != (name, identifier):
             raise EnvelopeNotForThis(what="run or ask", found=ask.run[:16], expected=name[:16])
+        if ask.split and run.scoring.split is None:
+            raise SplitNotInPlan(job=run.job[:16], partner=self._me)
         if times.to_text(self._node.clock()) >= times.to_text(times.parse(ask.until, "the end of an ask")):
             raise ScoreAskOver(partner=self._me, until=ask.until[:40])
         client = self._node.database.read(lambda s: store_scores.row_key(s, run.plan.alignment, ask.token))
@@ -105,8 +116,11 @@ class ScoreShares:
             units = single.share(run.part, columns, run.plan.score_step_log2, leader)
         except (ColumnHasGaps, ColumnInfinite, WeightsRefused):
             raise ClientNotScored(partner=self._me) from None
+        plain = single.hidden(units, ask, self._me, self._mask_keys(run))
+        if ask.split:
+            plain = single.with_split(plain, _coarse(run, units))
         envelope = self._node.outbound.seal(
-            single.hidden(units, ask, self._me, self._mask_keys(run)),
+            plain,
             kind=KIND,
             header=header(ask.id, self._me, leader),
             sealing_public=approvals.sealing_key(run.proposal.body, leader),
@@ -137,6 +151,37 @@ class ScoreShares:
 
     def _book(self, session: Session, run: ScoredRun, made: Given) -> None:
         """Raises ScoringBudgetSpent."""
-        day, most = self._node.clock().astimezone(UTC).date().isoformat(), run.scoring.clients_per_day
+        day, most = self._day(), run.scoring.clients_per_day
         if store_scores.book(session, made, day) > most:
             raise ScoringBudgetSpent(partner=self._me, most=most, job=run.job[:16], day=day)
+
+    def _book_split(self, session: Session, run: ScoredRun, made: Given) -> None:
+        """Raises SplitBudgetSpent, SplitsOver, ScoreBudgetExceeded."""
+        split, share, day = run.scoring.split, _coarse(run, made.share), self._day()
+        assert split is not None, "the ask was refused otherwise"
+        if store_scores.split_known(session, made, day, share):
+            return
+        of_day, of_run = store_scores.book_split(session, made, day, share)
+        if of_day > split.clients_per_day:
+            raise SplitBudgetSpent(partner=self._me, most=split.clients_per_day, job=run.job[:16], day=day)
+        if of_run > (most := store_scores.aligned(session, run.plan.alignment)):
+            raise SplitsOver(partner=self._me, most=most, job=run.job[:16])
+        if of_run == 1:
+            self._book_vector(session, run)
+
+    def _book_vector(self, session: Session, run: ScoredRun) -> None:
+        """The splits of a run are one more score vector of the lifetime budget. Raises ScoreBudgetExceeded."""
+        plan, own = run.plan, run.plan.party(self._me)
+        spent = sessions.spent(session, own.asset, own.columns, plan.label_holder, other_than="")
+        if spent + 1 > plan.score_budget:
+            raise ScoreBudgetExceeded(needed=1, spent=spent, budget=plan.score_budget)
+        sessions.spend_one_more(session, run.job)
+
+    def _day(self) -> str:
+        return self._node.clock().astimezone(UTC).date().isoformat()
+
+
+def _coarse(run: ScoredRun, units: int) -> int:
+    split = run.scoring.split
+    assert split is not None, "the ask was refused otherwise"
+    return single.coarse(units, run.plan.score_step_log2, split.step_log2)

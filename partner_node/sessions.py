@@ -177,6 +177,11 @@ def spend(session: Session, value: Spent, now: str) -> None:
         session.add(row)
 
 
+def spend_one_more(session: Session, run: str) -> None:
+    """Book one vector more of a run that is over."""
+    session.get_one(ScoreVectorRow, run).count += 1
+
+
 def settle(session: Session, run: str, count: int) -> None:
     """Put what a run that is over has shown in the place of its booking, which was of the most that it could show."""
     row = session.get(ScoreVectorRow, run)

@@ -48,6 +48,12 @@ def opt_outs_of(session: Session, client: bytes) -> list[tuple[str, str]]:
     return [(action, time) for action, time in session.execute(query)]
 
 
+def opts_out(session: Session, client: bytes) -> bool:
+    """Whether this client wants no labels now."""
+    changes = opt_outs_of(session, client)
+    return bool(changes) and changes[-1][0] == ADD
+
+
 def opt_out_changes(session: Session) -> list[tuple[str, str, int]]:
     """(time, action, clients) of every change, oldest first."""
     first = func.min(OptOutRow.number)

@@ -1,14 +1,21 @@
 """Repository of single scores: asks of the label holder, answers and day bookings of a feature holder."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from ecowire.documents import Body
 from partner_node.tables import AlignedRow, OutboxRow
-from partner_node.tables_scores import ScoreAskRow, ScoreBookingRow, ScoreGivenRow
+from partner_node.tables_scores import (
+    ScoreAskRow,
+    ScoreBookingRow,
+    ScoreGivenRow,
+    ScoreSplitBookingRow,
+    ScoreSplitRow,
+)
 from privacy import canonical
 
 OPEN, ANSWERED, REFUSED = "OPEN", "ANSWERED", "REFUSED"
@@ -27,8 +34,16 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """How a score splits. shares: each feature holder's, in coarse steps; remainder: of their sum, in the score's."""
+
+    shares: Mapping[str, int]
+    remainder: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """One ask. own: this node's own share, in log-odds."""
+    """One ask. own: this node's own share, in log-odds; split: whether the holders' coarse shares are wanted too."""
 
     id: str
     run: str
@@ -39,9 +54,11 @@ class Asked:
     asked: str
     until: str
     own: float
+    split: bool = False
     state: str = OPEN
     settled: str | None = None
     found: Score | None = None
+    found_split: Split | None = None
     failure: Body | None = None
 
 
@@ -64,22 +81,29 @@ class Given:
 def add(session: Session, made: Asked) -> None:
     fields = ("id", "run", "client", "token", "model", "person", "asked", "until", "own", "state")
     session.add(ScoreAskRow(**{name: getattr(made, name) for name in fields}))
+    if made.split:
+        session.add(ScoreSplitRow(ask=made.id))
 
 
 def asked(session: Session, ask: str) -> Asked | None:
     row = session.get(ScoreAskRow, ask)
-    return _asked(row) if row else None
+    return _asked(session, row) if row else None
 
 
-def open_ask(session: Session, run: str, client: bytes, now: str) -> Asked | None:
-    """The ask for this client that is under way."""
+def open_ask(session: Session, run: str, client: bytes, now: str, *, split: bool) -> Asked | None:
+    """The ask for this client, with or without the split, that is under way."""
+    splits = ScoreAskRow.id.in_(select(ScoreSplitRow.ask))
     query = select(ScoreAskRow).where(ScoreAskRow.client == client, ScoreAskRow.run == run, ScoreAskRow.state == OPEN)
-    row = session.scalars(query.where(ScoreAskRow.until > now).order_by(ScoreAskRow.asked.desc()).limit(1)).first()
-    return _asked(row) if row else None
+    query = query.where(ScoreAskRow.until > now, splits if split else ~splits)
+    row = session.scalars(query.order_by(ScoreAskRow.asked.desc()).limit(1)).first()
+    return _asked(session, row) if row else None
 
 
-def settle(session: Session, ask: str, now: str, outcome: Score | Body) -> None:
-    """End an open ask with its score, or with the head of a failure; one that has ended stays as it is."""
+def settle(session: Session, ask: str, now: str, outcome: Score | Body, split: Split | None = None) -> None:
+    """End an open ask with its score, and the split where one was wanted, or with the head of a failure.
+
+    One that has ended stays as it is.
+    """
     row = session.get_one(ScoreAskRow, ask)
     if row.state != OPEN:
         return
@@ -88,6 +112,9 @@ def settle(session: Session, ask: str, now: str, outcome: Score | Body) -> None:
         row.state = ANSWERED
         for name in Score.__slots__:
             setattr(row, name, getattr(outcome, name))
+        if split is not None:
+            value: canonical.Value = {"shares": {**split.shares}, "remainder": split.remainder}
+            session.get_one(ScoreSplitRow, ask).found = canonical.encode(value)
     else:
         row.state, row.failure = REFUSED, canonical.encode(outcome)
 
@@ -103,7 +130,7 @@ def newest(session: Session, run: str | None) -> list[Asked]:
     """The latest asks, of one run where it is named, newest first."""
     query = select(ScoreAskRow).order_by(ScoreAskRow.asked.desc(), ScoreAskRow.id)
     query = query.where(ScoreAskRow.run == run) if run else query
-    return [_asked(row) for row in session.scalars(query.limit(SHOWN))]
+    return [_asked(session, row) for row in session.scalars(query.limit(SHOWN))]
 
 
 # --- at a feature holder
@@ -140,6 +167,30 @@ def booked(session: Session, run: str, day: str) -> int:
     return session.scalars(query).one() or 0
 
 
+def split_known(session: Session, made: Given, day: str, share: int) -> bool:
+    """Whether this coarse share of this client was booked on this day."""
+    return session.get(ScoreSplitBookingRow, (made.run, day, made.token, share)) is not None
+
+
+def book_split(session: Session, made: Given, day: str, share: int) -> tuple[int, int]:
+    """Book a coarse share; (splits booked on the day, and of the whole run), this one with them."""
+    row = ScoreSplitBookingRow
+    of_run = (session.scalars(select(func.max(row.number)).where(row.run == made.run)).one() or 0) + 1
+    session.add(row(run=made.run, day=day, token=made.token, share=share, number=of_run))
+    return splits(session, made.run, day), of_run
+
+
+def splits(session: Session, run: str, day: str) -> int:
+    """How many splits are booked on a day of a run."""
+    query = select(func.count()).where(ScoreSplitBookingRow.run == run, ScoreSplitBookingRow.day == day)
+    return session.scalars(query).one()
+
+
+def aligned(session: Session, alignment: str) -> int:
+    """How many clients an alignment has."""
+    return session.scalars(select(func.count()).where(AlignedRow.job == alignment)).one()
+
+
 def days(session: Session, run: str | None) -> Sequence[tuple[str, str, int]]:
     """(run, day, clients' shares given) of the latest days, newest first."""
     query = select(ScoreBookingRow.run, ScoreBookingRow.day, func.max(ScoreBookingRow.number))
@@ -148,13 +199,21 @@ def days(session: Session, run: str | None) -> Sequence[tuple[str, str, int]]:
     return [(job, day, count) for job, day, count in session.execute(query.limit(SHOWN))]
 
 
-def _asked(row: ScoreAskRow) -> Asked:
+def _asked(session: Session, row: ScoreAskRow) -> Asked:
     found = None
     if row.state == ANSWERED:
         found = Score(**{name: getattr(row, name) for name in Score.__slots__})
     fields = ("id", "run", "client", "token", "model", "person", "asked", "until", "own", "state", "settled")
     failure = _object(row.failure) if row.failure else None
-    return Asked(**{name: getattr(row, name) for name in fields}, found=found, failure=failure)
+    values = {name: getattr(row, name) for name in fields}
+    wanted = session.get(ScoreSplitRow, row.id)
+    split = _split(wanted.found) if wanted and wanted.found else None
+    return Asked(**values, split=wanted is not None, found=found, found_split=split, failure=failure)
+
+
+def _split(data: bytes) -> Split:
+    value: Any = _object(data)
+    return Split(shares=value["shares"], remainder=value["remainder"])
 
 
 def _object(data: bytes) -> Body:

@@ -46,6 +46,26 @@ class ScoreGivenRow(Base):
     time: Mapped[str]
 
 
+class ScoreSplitRow(Base):
+    """An ask that wants the split too; `found` once it is answered (canonical JSON of store_scores.Split)."""
+
+    __tablename__ = "score_split"
+    ask: Mapped[str] = mapped_column(primary_key=True)
+    found: Mapped[bytes | None]
+
+
+class ScoreSplitBookingRow(Base):
+    """A client's coarse share that a run's label holder learns on one day (UTC); `number` counts all of the run."""
+
+    __tablename__ = "score_split_booking"
+    __table_args__ = (UniqueConstraint("run", "number"),)
+    run: Mapped[str] = mapped_column(primary_key=True)
+    day: Mapped[str] = mapped_column(primary_key=True)
+    token: Mapped[str] = mapped_column(primary_key=True)
+    share: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[int]
+
+
 class ScoreBookingRow(Base):
     """A client's share that a run's label holder learns on one day (UTC); `number` counts these from 1."""
 

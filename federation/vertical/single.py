@@ -4,6 +4,10 @@ The mask of two holders is a stream under a key that only they can compute, over
 run, the ask's own id, client, model and end. So a label holder that says one thing to one holder and another to the
 other gets noise (design rule b), and no two asks have the same mask. An ask must be answered once: another share under
 the same mask would show the difference of one holder's own.
+
+Where the plan has a split, an ask may want one: each holder's share as a multiple of a coarser step, in clear beside
+the masked one. It is made of the share alone, so that it tells no more than the share would; the masks are not touched,
+and all that the label holder has is the exact sum and these multiples, whatever the words that it got them from.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federation import features
-from federation.errors import StepMalformed
+from federation.errors import ScoresImplausible, StepMalformed
 from federation.features import Columns, Floats
 from federation.scale import UNITS
 from federation.vertical import scores
@@ -24,7 +28,7 @@ from privacy.canonical import Value
 from privacy.errors import Failure
 from privacy.ids import ClientToken, Digest, parse_client_token, parse_digest
 
-_ASK = ("run", "id", "token", "model", "until")
+_ASK = ("run", "id", "token", "model", "until", "split")
 WORD_BYTES = 8
 
 
@@ -37,6 +41,7 @@ class Ask:
     token: ClientToken  # the client, as the alignment names it
     model: Digest
     until: str  # an instant: the ask is over then
+    split: bool = False  # each holder's own share is wanted too, coarsely
 
     @property
     def digest(self) -> bytes:
@@ -51,17 +56,20 @@ class Ask:
         """Raises StepMalformed for anything `encode` would not write."""
         try:
             value = canonical.decode(data)
-            if not isinstance(value, dict) or set(value) != set(_ASK) or not isinstance(value["until"], str):
+            if not isinstance(value, dict) or set(value) != set(_ASK):
+                raise StepMalformed(partner=sender, why="the fields of an ask")
+            until, split = value["until"], value["split"]
+            if not isinstance(until, str) or not isinstance(split, bool):
                 raise StepMalformed(partner=sender, why="the fields of an ask")
             run, id_, model = (parse_digest(value[name]) for name in ("run", "id", "model"))
-            return cls(run=run, id=id_, token=parse_client_token(value["token"]), model=model, until=value["until"])
+            return cls(run=run, id=id_, token=parse_client_token(value["token"]), model=model, until=until, split=split)
         except StepMalformed:
             raise
         except Failure as failure:
             raise StepMalformed(partner=sender, why=f"an ask: {failure.message()}") from None
 
     def _value(self) -> dict[str, Value]:
-        return {name: str(getattr(self, name)) for name in _ASK}
+        return {name: str(getattr(self, name)) for name in _ASK[:-1]} | {"split": self.split}
 
 
 def mask_context(run: str) -> Value:
@@ -98,6 +106,36 @@ def total(words: Mapping[str, bytes], step_log2: int, holders: Sequence[str]) ->
             raise StepMalformed(partner=holder, why="its share")
     found = [np.frombuffer(words[holder], ">u8").astype(np.uint64) for holder in holders]
     return int(scores.unmasked(found, step_log2, holders)[0])
+
+
+def coarse(units: int, step_log2: int, split_log2: int) -> int:
+    """A share in units of 2^step_log2 as the nearest multiple of 2^split_log2, halves up."""
+    factor = 1 << split_log2 - step_log2
+    return (units + factor // 2) // factor
+
+
+def with_split(word: bytes, multiple: int) -> bytes:
+    """A masked share with the coarse one in clear beside it."""
+    return word + multiple.to_bytes(WORD_BYTES, "big", signed=True)
+
+
+def apart(answer: bytes, holder: str) -> tuple[bytes, int]:
+    """(masked share, coarse one) of an answer with both. Raises StepMalformed."""
+    if len(answer) != 2 * WORD_BYTES:
+        raise StepMalformed(partner=holder, why="its share and the split")
+    return answer[:WORD_BYTES], int.from_bytes(answer[WORD_BYTES:], "big", signed=True)
+
+
+def remainder(units: int, multiples: Mapping[str, int], step_log2: int, split_log2: int) -> int:
+    """What rounding leaves of the sum of all shares, in units of 2^step_log2.
+
+    Raises ScoresImplausible where it is more than half a coarse step a holder: a holder's two shares are of two values.
+    """
+    factor = 1 << split_log2 - step_log2
+    left = units - factor * sum(multiples.values())
+    if 2 * abs(left) > factor * len(multiples):
+        raise ScoresImplausible(partner=", ".join(multiples))
+    return left
 
 
 def decile(score: float, ranked: Floats) -> int:

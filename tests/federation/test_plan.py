@@ -10,6 +10,7 @@ import pytest
 from ecowire import documents
 from federation.errors import HiddenAlignmentRefused, PlanInvalid
 from federation.plan import TrainingPlan, order_digest, split
+from federation.plan_models import Split
 from federation.release import model_name
 from privacy.ids import MalformedIdentifier
 from tests.federation.alliance import body, tokens
@@ -45,6 +46,13 @@ def test_single_clients_are_scored_only_where_the_plan_says_how_many() -> None:
     assert found is not None and found.clients_per_day == 40
 
 
+def test_a_share_is_shown_alone_only_where_the_plan_says_how_coarsely_and_for_how_many() -> None:
+    plan = TrainingPlan.from_body(body(COLUMNS, scoring={**PER_DAY, "split": COARSE}))
+    assert plan.scoring is not None and plan.scoring.split == Split(step_log2=-2, clients_per_day=40)
+    plain = TrainingPlan.from_body(body(COLUMNS, scoring=PER_DAY)).scoring
+    assert plain is not None and plain.split is None
+
+
 def test_trees_score_no_single_client() -> None:
     bounds = {"trees": 8, "depth": 3, "rate_milli": 200, "leaf_rows": 50, "patience": 0}
     bounds |= {"sample_ppm": 800_000, "columns_ppm": 1_000_000}
@@ -60,6 +68,8 @@ def test_one_holder_alone_is_also_all_of_them() -> None:
     assert plan.score_vectors("bank") == 1
 
 
+PER_DAY = {"clients_per_day": 40}
+COARSE = {"step_log2": -2, "clients_per_day": 40}
 BAD: dict[str, tuple[str, dict[str, Any]]] = {
     "another model": ("model", {"model": "forest"}),
     "trees without their bounds": ("trees", {"model": "trees"}),
@@ -72,6 +82,20 @@ BAD: dict[str, tuple[str, dict[str, Any]]] = {
     "scoring of nobody": ("clients_per_day", {"scoring": {"clients_per_day": 0}}),
     "scoring of everybody": ("clients_per_day", {"scoring": {"clients_per_day": 100_001}}),
     "scoring by more than a bound": ("scoring", {"scoring": {"clients_per_day": 1, "free": True}}),
+    "a split without its step": ("scoring.split", {"scoring": {**PER_DAY, "split": PER_DAY}}),
+    "a split of more clients than are scored": (
+        "scoring.split",
+        {"scoring": {**PER_DAY, "split": {**COARSE, "clients_per_day": 41}}},
+    ),
+    "a split of nobody": ("clients_per_day", {"scoring": {**PER_DAY, "split": {**COARSE, "clients_per_day": 0}}}),
+    "a split too fine": ("step_log2", {"scoring": {**PER_DAY, "split": {**COARSE, "step_log2": -3}}}),
+    "a split too coarse": ("step_log2", {"scoring": {**PER_DAY, "split": {**COARSE, "step_log2": 4}}}),
+    "a split hardly coarser than the score": (
+        "scoring.split",
+        {"score_step_log2": -3, "scoring": {**PER_DAY, "split": {**COARSE, "step_log2": -2}}},
+    ),
+    "a split that is a truth value": ("scoring.split", {"scoring": {**PER_DAY, "split": True}}),
+    "a split by more than its bounds": ("scoring.split", {"scoring": {**PER_DAY, "split": {**COARSE, "bins": True}}}),
     "a fraction": ("body", {"title": 0.5}),
     "a purpose that is not text": ("purpose", {"purpose": 7}),
     "no disclosure": ("disclosure", {"disclosure": []}),

@@ -1,14 +1,15 @@
 """The score of one client: shares add up exactly, and whoever asks holders for different things gets noise."""
 
+from collections import Counter
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
 
 from federation.errors import ColumnHasGaps, ScoresImplausible, StepMalformed
 from federation.scale import Scale
-from federation.vertical import results, single
+from federation.vertical import results, scores, single
 from federation.vertical.part import ModelPart
 from federation.vertical.single import Ask
 from privacy.ids import ClientToken, Digest
@@ -31,6 +32,7 @@ OTHERWISE = {
     "another ask": {"id": Digest("be" * 32)},
     "another model": {"model": Digest("de" * 32)},
     "another end": {"until": "2026-10-01T08:11:00+00:00"},
+    "the split too": {"split": True},
 }
 
 
@@ -121,3 +123,70 @@ def test_a_score_stands_in_the_decile_of_the_run() -> None:
     assert (single.decile(-9.0, ranked), single.decile(9.0, ranked)) == (1, 10)
     between = [single.decile((low + high) / 2, ranked) for low, high in pairwise(ranked)]
     assert between == sorted(between)
+
+
+# --- the split of a score
+
+
+@pytest.mark.parametrize("split", [-2, 0, 3])
+def test_a_coarse_share_is_the_nearest_multiple_and_made_of_the_share_alone(split: int) -> None:
+    factor = 2 ** (split - STEP)
+    for units in range(-3 * factor, 3 * factor + 1):
+        left = units - factor * single.coarse(units, STEP, split)
+        assert -factor <= 2 * left < factor
+
+
+def split_words(shares: dict[str, int], split: int) -> dict[str, bytes]:
+    ask = replace(ASK, split=True)
+    given = words(dict.fromkeys(shares, ask), shares)
+    return {name: single.with_split(given[name], single.coarse(shares[name], STEP, split)) for name in shares}
+
+
+def test_the_coarse_shares_and_the_remainder_add_up_to_the_sum() -> None:
+    opened = {name: single.apart(answer, name) for name, answer in split_words(SHARES, -2).items()}
+    total = single.total({name: word for name, (word, _) in opened.items()}, STEP, HOLDERS)
+    multiples = {name: multiple for name, (_, multiple) in opened.items()}
+    assert multiples == {"bank": 9, "insurer": -51, "platform": 3}  # 37, -205 and 11 in fours
+    assert single.remainder(total, multiples, STEP, -2) == 37 - 205 + 11 - 4 * (9 - 51 + 3)
+
+
+def test_shares_that_do_not_go_with_the_sum_are_refused() -> None:
+    multiples = {"bank": 9, "insurer": -51, "platform": 3}
+    with pytest.raises(ScoresImplausible):
+        single.remainder(sum(SHARES.values()), {**multiples, "bank": 11}, STEP, -2)
+
+
+@pytest.mark.parametrize("answer", [b"", b"\x00" * 8, b"\x00" * 17], ids=len)
+def test_an_answer_with_another_split_is_refused(answer: bytes) -> None:
+    with pytest.raises(StepMalformed):
+        single.apart(answer, "bank")
+
+
+def test_a_coarse_share_takes_nothing_off_the_mask() -> None:
+    for name, answer in split_words(SHARES, -2).items():
+        word, multiple = single.apart(answer, name)
+        assert abs(int.from_bytes(word, "big", signed=True) - 4 * multiple) > 2**40, name
+
+
+def test_what_the_label_holder_gets_is_the_same_for_all_shares_of_one_sum_and_one_split(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """For any mask of one pair of shares there is one, as likely, with which another pair gives the same bytes."""
+    holders, mask = ("bank", "platform"), scores.mask
+    views = []
+    for bank, platform in ((37, 11), (36, 12), (35, 13), (34, 14)):
+        shift = np.array([bank - 37], np.int64).view(np.uint64)
+        monkeypatch.setattr(scores, "mask", lambda *heard, shift=shift: mask(*heard) - shift)
+        shares = dict(zip(holders, (bank, platform), strict=True))
+        views.append(split_words(shares, 0))
+    assert all(view == views[0] for view in views)
+    monkeypatch.setattr(scores, "mask", mask)
+    assert split_words({"bank": 46, "platform": 2}, 0) != views[0]
+
+
+@pytest.mark.parametrize("factor", [4, 16, 64])
+def test_beside_the_sum_a_split_tells_two_shares_in_two_of_all_cases(factor: int) -> None:
+    """What the threat model says of it: of factor^2 places within the steps, two are the only ones with their sum."""
+    places = Counter(one + other for one, other in product(range(factor), repeat=2))
+    assert sum(count == 1 for count in places.values()) == 2
+    assert max(places.values()) == factor

@@ -17,7 +17,8 @@ from partner_node import store, store_scores
 from partner_node.database import Database
 from privacy import packing
 from tests.partner_node import alliance, test_training
-from tests.partner_node.alliance import LOG_KEY, MovableClock, TestNode
+from tests.partner_node.alliance import LOG_KEY, MovableClock, TestAuthority, TestNode
+from tests.partner_node.relay import MatchRelay
 
 NAMES = ("broker", "bank", "platform")
 PER_DAY = 5
@@ -199,6 +200,25 @@ def step(made: TestNode, job: str, *shares: int, number: int = 1, before: str | 
     reply = made.ask(Message(id=f"{signed.digest[:32]}-model-step", kind="model.step", head=head))
     assert reply.kind != FAILURE, reply.head
     return signed.digest
+
+
+def finished(folder: Path, **changes: Any) -> tuple[Path, str, str]:
+    """Folders of closed nodes after an alignment and a released run; the run's digest, the step's."""
+    clock, authority = MovableClock(), TestAuthority()
+    nodes = []
+    for name, columns in test_training.COLUMNS.items():
+        text, classes = test_training.table(name), dict.fromkeys(columns, "C2")
+        node = alliance.make_node(folder, name, text, columns=classes, clock=clock, authority=authority)
+        alliance.consent(node, range(test_training.CLIENTS))
+        nodes.append(node)
+    alliance.pin_all(nodes)
+    match = alliance.propose(nodes, "match", alliance.match_body(nodes))
+    MatchRelay(nodes, match, alliance.approve(nodes, match)).run()
+    job = trained(nodes, match, **changes)
+    released = step(nodes[0], job, ALL)
+    for node in nodes:
+        node.parts.node.database.close()
+    return folder, job, released
 
 
 def opened(folder: Path, to: Path, job: str, released: str) -> Alliance:

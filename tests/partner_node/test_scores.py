@@ -23,8 +23,6 @@ from privacy.errors import Failure
 from privacy.ids import PartnerId
 from privacy.normalise import normalise
 from tests.partner_node import alliance, scoring, test_training
-from tests.partner_node.alliance import MovableClock, TestAuthority
-from tests.partner_node.relay import MatchRelay
 from tests.partner_node.scoring import Alliance, Change
 
 pytestmark = pytest.mark.slow_flow
@@ -33,22 +31,7 @@ pytestmark = pytest.mark.slow_flow
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
     """Folders of the nodes after an alignment and a released run with `scoring`; the run's digest, the step's."""
-    folder = tmp_path_factory.mktemp("trained")
-    clock, authority = MovableClock(), TestAuthority()
-    nodes = []
-    for name, columns in test_training.COLUMNS.items():
-        text, classes = test_training.table(name), dict.fromkeys(columns, "C2")
-        node = alliance.make_node(folder, name, text, columns=classes, clock=clock, authority=authority)
-        alliance.consent(node, range(test_training.CLIENTS))
-        nodes.append(node)
-    alliance.pin_all(nodes)
-    match = alliance.propose(nodes, "match", alliance.match_body(nodes))
-    MatchRelay(nodes, match, alliance.approve(nodes, match)).run()
-    job = scoring.trained(nodes, match)
-    released = scoring.step(nodes[0], job, scoring.ALL)
-    for node in nodes:
-        node.parts.node.database.close()
-    return folder, job, released
+    return scoring.finished(tmp_path_factory.mktemp("trained"))
 
 
 @pytest.fixture
@@ -168,6 +151,21 @@ def test_own_consent_withdrawn_while_the_ask_runs_ends_it_without_a_score(made: 
         return message
 
     assert refused(made, change={"broker": withdrawn}) == "OWN_CONSENT_MISSING"
+
+
+def test_a_client_that_opted_out_of_labels_is_scored_no_more_until_it_wants_them(made: Alliance) -> None:
+    made["broker"].command("labels.opt_out.add", client_ids=[CLIENT])
+    assert refused(made) == "CLIENT_OPTED_OUT"
+    assert not made.requests and not left(made, "broker")
+    made["broker"].command("labels.opt_out.remove", client_ids=[CLIENT])
+
+    def opted_out(message: Message) -> Message:
+        made["broker"].command("labels.opt_out.add", client_ids=[CLIENT])
+        return message
+
+    assert refused(made, change={"broker": opted_out}) == "CLIENT_OPTED_OUT"
+    made["broker"].command("labels.opt_out.remove", client_ids=[CLIENT])
+    assert made.scored(CLIENT)
 
 
 # --- the budget of a day
@@ -320,6 +318,14 @@ def test_a_plan_without_scoring_gives_no_single_score(made: Alliance) -> None:
     assert made["bank"].ask(message).head["code"] == "SCORING_NOT_IN_PLAN"
 
 
+def test_a_plan_without_split_shows_no_share_alone_at_either_end(made: Alliance) -> None:
+    assert refused(made, split=True) == "SPLIT_NOT_IN_PLAN"
+    assert not made.requests
+    assert refused(made, change={"bank": forged(made, "bank", split=True)}) == "SPLIT_NOT_IN_PLAN"
+    assert (made.booked("bank"), left(made, "bank")) == (0, 0)
+    assert made.scored(CLIENT)["split"] is None
+
+
 def test_a_run_that_is_not_completed_gives_no_single_score(made: Alliance) -> None:
     body = scoring.plan_body(made.nodes, made.alignment(), nonce="03" * 16)
     made.job = alliance.propose(made.nodes, "train", body)
@@ -425,4 +431,6 @@ def test_both_sides_keep_who_asked_and_how_often(made: Alliance) -> None:
     (asked,) = made["broker"].command("scores", job=made.job[:12])["asked"]
     assert (asked["person"], asked["state"], asked["run"]) == ("a clerk", "ANSWERED", made.job)
     assert CLIENT not in json.dumps(asked)
-    assert made["bank"].command("scores")["given"] == [{"run": made.job, "day": "2026-10-01", "clients": 1}]
+    assert made["bank"].command("scores")["given"] == [
+        {"run": made.job, "day": "2026-10-01", "clients": 1, "splits": 0}
+    ]
