@@ -22,13 +22,11 @@ from federation.vertical.messages import Outgoing, Reader, in_round
 from federation.vertical.steps import Step, Taken, needs, only
 from federation.vertical.trees import bins as binning
 from federation.vertical.trees.boosting import OWN, Boosting, Split
-from federation.vertical.trees.party import TreeParty, by_link, parts_of
+from federation.vertical.trees.party import LINKS_MAX, TreeParty, by_link, parts_of
 from federation.vertical.trees.splits import Groups
 from privacy import canonical, linear
 from privacy.packing import Packed
 from privacy.ring import Entropy
-
-LINKS_MAX = 16  # that a message may have; parameters bound them further
 
 
 class TreeGrower(TreeParty):

@@ -50,8 +50,12 @@ class Histograms:
         allowed = np.repeat(taken, self._counts)
         self.nodes = {1: Node(first=first, second=second, ends=self._ends([second], allowed))}
 
-    def children(self, sums: Mapping[int, Integers], split: Mapping[int, int]) -> None:
-        """Go one level down. sums: packed, by the asked one of two siblings; split: own column, by parent it split."""
+    def children(self, sums: Mapping[int, Integers], split: Mapping[int, tuple[int, int]]) -> None:
+        """Go one level down. sums: packed, by the asked one of two siblings; split: by parent that an own column split,
+        (column, last bin left).
+
+        Raises DerivativesImplausible, also where such a parent's children have rows on the other side of the cut.
+        """
         made: dict[int, Node] = {}
         for node, packed in sums.items():
             parent = self.nodes[node // 2]
@@ -60,8 +64,11 @@ class Histograms:
             self._check(*other)
             both = {node: (first, second), node ^ 1: other}
             ends = self._ends([second, other[1]], parent.ends)
+            column, last = split.get(node // 2, (None, 0))
             for name, (g, h) in both.items():
-                made[name] = Node(first=g, second=h, ends=self._apart(h, ends, parent.ends, split.get(node // 2)))
+                if column is not None:
+                    self._check_side(h, column, last, right=bool(name % 2))
+                made[name] = Node(first=g, second=h, ends=self._apart(h, ends, parent.ends, column))
         self.nodes = dict(sorted(made.items()))
 
     def shown(self, node: int) -> Groups:
@@ -118,6 +125,13 @@ class Histograms:
             raise DerivativesImplausible(partner=self._asker, why="second derivatives that no rows of a bin add up to")
         if (np.abs(first) > rows * self._packing.first_max).any():
             raise DerivativesImplausible(partner=self._asker, why="first derivatives that no rows of a bin add up to")
+
+    def _check_side(self, second: Integers, column: int, last: int, *, right: bool) -> None:
+        """All rows of a child are on its side of the cut; only so may siblings show different groups of the column."""
+        start = int(self._starts[column])
+        cut, stop = start + last + 1, start + int(self._counts[column])
+        if second[start:cut].any() if right else second[cut:stop].any():
+            raise DerivativesImplausible(partner=self._asker, why="rows of a child on the other side of its cut")
 
     def _apart(self, second: Integers, common: Mask, allowed: Mask, column: int | None) -> Mask:
         """The groups of one child: those of both, and by the column that split their parent its own."""

@@ -212,7 +212,7 @@ class TreeHolder(TreeParty):
             assert self._plan.trees is not None, "the plan's model is trees"
             self._histograms.root(sums[1], sampled_columns(salt, tree, self._me, names, self._plan.trees.columns_ppm))
         else:
-            own = {node: column for of, node, column, _ in self.own_splits.tolist() if of == tree}
+            own = {node: (column, last) for of, node, column, last in self.own_splits.tolist() if of == tree}
             self._histograms.children(sums, own)
         self.shown_level = number
         groups = [self._histograms.shown(node) for node in self._histograms.nodes]

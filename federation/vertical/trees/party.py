@@ -14,6 +14,7 @@ import numpy as np
 from federation.errors import TooFewRows
 from federation.features import Integers
 from federation.plan import TrainingPlan
+from federation.plan_fields import PARTNERS_MAX
 from federation.plan_models import TREE_DEPTH_MAX, TREES_MAX
 from federation.vertical.messages import Reader
 from federation.vertical.party import Party
@@ -27,7 +28,7 @@ from privacy.packing import Packed
 LINKS_MAX = 3  # of one holder
 DEGREE_MAX = 8192
 SUMS_PER_VECTOR = 2  # of first and of second derivatives
-ROWS_PER_SUM = 2  # train rows for every sum of one bin: as many sums as rows are equations that tell who is in the bin
+ROWS_PER_SUM = 4  # train rows for every sum of one bin: equations that tell who is in it, beside what routes tell
 
 
 class TreeParty(Party):
@@ -64,7 +65,8 @@ class TreeParty(Party):
     def _link_of(self, holder: str, place: int, columns: int) -> tuple[linear.Parameters, bytes, bytes]:
         """(parameters, seed, context) of one link; nothing of one link fits another."""
         packing = Packing.of(self._rows)
-        agreed = linear.parameters(self._rows, columns, 1, packing.largest, messages=vectors_of(self._plan))
+        links = LINKS_MAX * len(self._plan.holders)
+        agreed = linear.parameters(self._rows, columns, 1, packing.largest, vectors_of(self._plan), links=links)
         whose: dict[str, Value] = {"holder": holder, "link": place}
         seed = canonical.digest_bytes("ecohub/tree-link/v1", self.joint + canonical.encode(whose))
         context = canonical.encode({"run": self._plan.digest, "order": self._order, **whose})
@@ -98,7 +100,8 @@ def _link_columns(rows: int) -> int:
 
     def fits(columns: int) -> bool:
         try:
-            return linear.parameters(rows, columns, 1, largest, messages=vectors).degree <= DEGREE_MAX
+            made = linear.parameters(rows, columns, 1, largest, vectors, links=LINKS_MAX * PARTNERS_MAX)
+            return made.degree <= DEGREE_MAX
         except ParametersImpossible:
             return False
 
