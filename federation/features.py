@@ -157,16 +157,23 @@ def prepare_label(
     return label
 
 
-def one_against_the_rest(values: Sequence[str], column: str, positive: str) -> Floats:
+def one_against_the_rest(
+    values: Sequence[str], column: str, positive: str, parts: Mapping[str, Mask], rare_rows: int
+) -> Floats:
     """(rows,): 1.0 where a label's text is `positive`, 0.0 where it is another, NaN where it is empty.
 
-    Raises LabelClassAbsent where no row has the class; `prepare_label` refuses the rest that can't be a label.
+    Every class needs `rare_rows` rows in every part, not only the one asked for: runs of all classes but a rare one
+    tell a holder the rare one's moments, as what is left. Raises LabelClassAbsent where no row has the class,
+    LabelTooRare; `prepare_label` refuses the rest that can't be a label.
     """
     texts = np.array(values, dtype=np.str_)
-    found = np.where(texts == "", np.nan, (texts == positive).astype(np.float64))
-    if not (found == 1.0).any():
+    if positive not in texts:
         raise LabelClassAbsent(column=column, positive=positive)
-    return found
+    for part, mask in parts.items():
+        for one in np.unique(texts[texts != ""]):
+            if (count := int((texts[mask] == one).sum())) < rare_rows:
+                raise LabelTooRare(count=count, what=part, minimum=rare_rows)
+    return np.where(texts == "", np.nan, (texts == positive).astype(np.float64))
 
 
 def prepare_survey_weights(values: NDArray[Any], column: str, test: NDArray[np.bool_]) -> Floats:

@@ -6,6 +6,7 @@ stays in memory for the next. Score vectors are booked in a lifetime ledger befo
 matrix is a file of this node.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
@@ -241,10 +242,10 @@ class Training:
         columns = self._vault.features(self._grant(plan, self._numbers(plan)), keys, now)
         holds_label = plan.label_holder == self._node.settings.partner
         texts = self._vault.texts(self._grant(plan, named), keys, now) if (named := self._texts(plan)) else {}
-        label = self._label(plan, columns, texts) if holds_label else None
+        tokens = tuple(row.token for row in aligned)
+        label = self._label(plan, columns, texts, tokens) if holds_label else None
         weights = columns.pop(plan.survey_weights) if holds_label and plan.survey_weights else None
         groups = {name: np.array(texts[name], dtype=np.str_) for name in plan.groups if holds_label}
-        tokens = tuple(row.token for row in aligned)
         table = Table(tokens=tokens, columns=columns, label=label, survey_weights=weights, groups=groups)
         self._inputs = _Inputs(run=plan.digest, revision=revision, aligned=aligned, table=table)
         return self._inputs
@@ -272,12 +273,17 @@ class Training:
 
     @staticmethod
     def _label(
-        plan: TrainingPlan, columns: dict[str, np.ndarray[Any, Any]], texts: dict[str, list[str]]
+        plan: TrainingPlan,
+        columns: dict[str, np.ndarray[Any, Any]],
+        texts: dict[str, list[str]],
+        tokens: Sequence[str],
     ) -> np.ndarray[Any, Any]:
         """The label as numbers, taken out of the columns that are features."""
         if plan.positive is None:
             return columns.pop(plan.label_column)
-        return features.one_against_the_rest(texts[plan.label_column], plan.label_column, plan.positive)
+        return features.one_against_the_rest(
+            texts[plan.label_column], plan.label_column, plan.positive, plan.parts(tokens), plan.rare_rows
+        )
 
     def _check_alignment(self, plan: TrainingPlan) -> None:
         """Raises ProposalInvalid where a party took no part in the plan's alignment."""

@@ -141,12 +141,26 @@ def test_two_valued_columns_are_found_with_their_counts() -> None:
     assert set(np.unique(values[:, 0])) == {low, high}
 
 
+def test_a_class_that_is_rare_in_one_part_is_refused_whichever_class_is_asked_for() -> None:
+    """Runs of all other classes would tell a holder its moments, as what is left of the whole."""
+    texts = np.resize(["low", "mid"], 400)
+    texts[[3, 7, 211, 305]] = "top"
+    parts = {"fold 1": np.arange(400) < 200, "fold 2": np.arange(400) >= 200}
+    for asked in ("low", "top"):
+        with pytest.raises(LabelTooRare) as caught:
+            one_against_the_rest(texts.tolist(), "risk", asked, parts, 20)
+        assert (caught.value.facts["count"], caught.value.facts["what"]) == (2, "fold 1")
+    texts[texts == "top"] = "mid"
+    assert one_against_the_rest(texts.tolist(), "risk", "low", parts, 20).sum() > 150
+
+
 def test_one_class_of_a_label_counts_as_one_and_gaps_stay_gaps() -> None:
-    found = one_against_the_rest(["low", "high", "mid", "High", "high"], "risk", "high")
+    whole = {"train": np.ones(5, bool)}
+    found = one_against_the_rest(["low", "high", "mid", "High", "high"], "risk", "high", whole, 1)
     assert found.tolist() == [0.0, 1.0, 0.0, 0.0, 1.0]
     with pytest.raises(LabelClassAbsent, match="risk"):
-        one_against_the_rest(["low", "mid"], "risk", "high")
+        one_against_the_rest(["low", "mid", "mid", "mid", "low"], "risk", "high", whole, 1)
     gaps = np.resize(["low", "high"], len(TRAIN)).tolist()
-    label = one_against_the_rest(["", *gaps[1:]], "risk", "high")
+    label = one_against_the_rest(["", *gaps[1:]], "risk", "high", {"train": TRAIN}, 50)
     with pytest.raises(ColumnHasGaps, match="1 missing"):
         prepare_label(label, "risk", TRAIN, 50, 10)

@@ -34,7 +34,8 @@ def joint(plans: list[TrainingPlan], tables: Tables, truth: np.ndarray) -> Figur
     chances = []
     for plan in plans:
         assert plan.positive is not None
-        label = features.one_against_the_rest([CLASSES[place] for place in truth], "appetite", plan.positive)
+        texts, parts = [CLASSES[place] for place in truth], plan.parts(tables["broker"].tokens)
+        label = features.one_against_the_rest(texts, "appetite", plan.positive, parts, plan.rare_rows)
         own = {**tables, "broker": replace(tables["broker"], label=label)}
         chances.append(label_result(pump(plan, own)).matrix.chances)
     return measured(np.array(chances).T, plans[0], tables, truth)
