@@ -137,7 +137,8 @@ def _split(value: Any, most: int, score_step_log2: int) -> Split:
     if found.step_log2 < score_step_log2 + SPLIT_COARSER:
         least = score_step_log2 + SPLIT_COARSER
         raise PlanInvalid(
-            field="scoring.split", why=f"a step_log2 of at least {least}, score_step_log2 and {SPLIT_COARSER}"
+            field="scoring.split",
+            why=f"a step_log2 of at least {least} (score_step_log2 + {SPLIT_COARSER}) is expected",
         )
     return found
 

@@ -195,3 +195,12 @@ def test_a_plan_of_trees_is_completed_and_says_what_they_show() -> None:
     said = " ".join(map(str, body["disclosure"]))  # type: ignore[arg-type]
     assert "which aligned clients of it go left" in said
     assert "moments" not in said
+
+
+def test_the_split_of_single_scores_is_said_where_a_plan_has_one() -> None:
+    coarse = {"step_log2": -1, "clients_per_day": 7}
+    given = train(parties=NAMED, alignment="ab" * 32, label=LABEL, scoring={"clients_per_day": 9, "split": coarse})
+    plain = train(parties=NAMED, alignment="ab" * 32, label=LABEL, scoring={"clients_per_day": 9})
+    (said,) = set(map(str, given["disclosure"])) - set(map(str, plain["disclosure"]))  # type: ignore[arg-type]
+    assert all(word in said for word in ("at most 7 of", "broker", "insurer alone", "2^-1"))
+    assert TrainingPlan.from_body(given).scoring is not None

@@ -1,5 +1,6 @@
 """The split of one client's score: exact, only as often as was approved, and nothing of it without an approval."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import pytest
 from ecowire.status import code_of
 from federation.vertical import scores
 from federation.vertical.part import ModelPart
-from partner_node import sessions, store_scores
+from partner_node import cli_score, disclosure, sessions, store, store_scores
+from partner_node.cli_common import Cli
 from partner_node.tables_scores import ScoreSplitBookingRow
 from privacy.errors import Failure
 from privacy.ids import Digest, PartnerId
@@ -123,19 +125,26 @@ def test_the_splits_of_a_run_are_one_vector_of_the_lifetime_budget(made: Allianc
 
 
 def test_where_the_lifetime_budget_is_spent_no_split_is_shown(made: Alliance) -> None:
+    budget = int(
+        str(made.database("bank").read(lambda session: store.proposal(session, made.job)).body["score_budget"])
+    )
     other = sessions.Spent(
         run=Digest("ab" * 32),
         asset="clients",
         columns=frozenset({"SAVING"}),
         label_holder=PartnerId("broker"),
-        count=98,
+        count=budget - 3,
     )
     (line,) = made["bank"].command("quota")["score_vectors"]
     assert (line["asset"], line["disclosed"]) == (other.asset, 2)
     made.database("bank").write("other run", lambda session: sessions.spend(session, other, "2026-10-01"))
+    assert vectors(made) == budget - 1
+    more = replace(other, run=Digest("ac" * 32), count=1)
+    made.database("bank").write("run", lambda session: sessions.spend(session, more, "2026-10-01"))
     assert refused(made) == "SCORE_BUDGET_EXCEEDED"
-    assert (shown(made), made.booked("bank"), vectors(made)) == (0, 0, 100)
-    assert made.scored(CLIENT)
+    assert (shown(made), made.booked("bank"), vectors(made)) == (0, 0, budget)
+    made.database("bank").write("run gone", lambda session: sessions.settle(session, more.run, 0))
+    assert split(made) and vectors(made) == budget
 
 
 def test_a_run_shows_splits_at_most_as_often_as_it_has_clients(made: Alliance) -> None:
@@ -187,3 +196,28 @@ def test_a_split_that_is_no_truth_value_is_refused(made: Alliance, value: Any) -
     with pytest.raises(Failure) as caught:
         made["broker"].command("score", job=made.job, client=CLIENT, person="a clerk", split=value)
     assert code_of(caught.value) == "COMMAND_INVALID"
+
+
+def test_people_approve_a_split_by_a_sentence_of_its_own(made: Alliance) -> None:
+    plan = made.database("bank").read(lambda session: store.proposal(session, made.job)).body
+    with_split = disclosure.sentences("train", plan, "bank")
+    without = disclosure.sentences("train", {**plan, "scoring": {"clients_per_day": 5}}, "bank")
+    assert without == with_split[:-1]
+    english, chinese = with_split[-1]
+    for said in (english, chinese):
+        assert all(
+            word in said for word in ("broker", "bank, platform", "2^-2", str(PER_DAY), str(plan["score_budget"]))
+        )
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_the_table_of_a_split_has_every_side_and_what_rounding_left(
+    made: Alliance, capsys: pytest.CaptureFixture[str], lang: str
+) -> None:
+    found = split(made)
+    cli_score._show(Cli(config=made["broker"].folder, as_json=False, lang=lang), found)
+    lines = capsys.readouterr().out.splitlines()
+    sides = found["split"]
+    for name, value in {**sides["shares"], cli_score.SPLIT[lang][2]: sides["remainder"]}.items():
+        (line,) = (line for line in lines if name in line)
+        assert value in line.split()
