@@ -22,18 +22,19 @@ def sentences(plan: TrainingPlan) -> list[Pair]:
         (
             f"where a column of {holders} splits a node, {label} learns which column, and of every aligned client of "
             f"the node, test clients too, whether it goes left: up to {options.depth} bits of a client in each tree, "
-            "which over many trees tell roughly where a client stands in the columns that split; never an edge. Each "
+            "which over many trees tell nearly every client's bin in the columns that split; never an edge. Each "
             f"tree counts as one of the {plan.score_budget} score vectors that may be shown",
             f"当 {holders} 的某列用于分裂节点时，{label} 获知是哪一列，以及该节点内每名对齐客户（含测试客户）走哪一支："
-            f"每棵树每名客户至多 {options.depth} 比特；多棵树累计可大致看出客户在这些列上的位置，但不获知切分值。"
+            f"每棵树每名客户至多 {options.depth} 比特；多棵树累计可得知几乎每名客户在这些列上所处的分箱，"
+            "但不获知切分值。"
             f"每棵树计为 {plan.score_budget} 个得分向量额度中的一个",
         ),
         (
             f"{holders} learn sums of both derivatives, which depend on the label {plan.label_column} and the scores "
             "so far, over their own bins in each node asked for, and which clients are in the nodes that their own "
-            "columns split",
+            "columns split: of a client alone in a bin of such a node, the label itself",
             f"{holders} 获知被查询的每个节点中两阶导数（取决于标签 {plan.label_column} 与当前得分）在自有分箱上的和，"
-            "以及由自有列分裂的节点包含哪些客户",
+            "以及由自有列分裂的节点包含哪些客户；若某客户在此类节点的某分箱中仅有其一人，则可得知其标签本身",
         ),
         (
             f"{label} is trusted to encrypt true derivatives: if it deviates, it can ask about the bins of few clients",
