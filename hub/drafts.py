@@ -253,10 +253,10 @@ def _trees_disclosure(body: Mapping[str, Any], label: str, holders: str) -> list
     return [
         f"{label} learns, for each node of up to {options.get('trees')} trees of depth {options.get('depth')}, sums of "
         f"its loss's derivatives over groups of bins of {holders}, each of at least {body['rare_rows']} train clients.",
-        f"{label} learns which column of {holders} splits a node and which aligned clients of it go left; no edge, no "
-        "value.",
+        f"{label} learns which column of {holders} splits a node and which aligned clients of it go left, over many "
+        "trees nearly every client's bin; no edge, no value.",
         f"{holders} learn sums of both derivatives over their own bins in each node, and the clients of the nodes that "
-        "their own columns split.",
+        "their own columns split: of a client alone in a bin of such a node, its label.",
     ]
 
 

@@ -21,12 +21,10 @@ from privacy.linear.errors import (
     ProductOutOfOrder,
 )
 from privacy.linear.parameters import CHECK_COLUMNS, ZERO_VECTORS, Parameters
-from privacy.linear.state import VERSION, Holder, Sent, items, number, record, stored, unpacked_hint
+from privacy.linear.state import COLUMNS_PER_BLOCK, VERSION, Holder, Sent, items, number, record, stored, unpacked_hint
 from privacy.linear.wire import MessageKind
 from privacy.packing import Packed, pack
 from privacy.ring import SEED_BYTES, Entropy, Ints, Stream, exact_product
-
-COLUMNS_PER_BLOCK = 32  # hint columns decrypted with at once: bounds memory, not the result
 
 
 class Encryptor:

@@ -13,6 +13,7 @@ from privacy.ring import Ints, Ring
 
 HintDigits: TypeAlias = NDArray[np.int32]
 VERSION = 2
+COLUMNS_PER_BLOCK = 32  # hint columns converted or decrypted with at once: bounds memory, not the result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +85,8 @@ class Holder:
         return f"hint {self.bound.hex()}"
 
     def packed_hint(self, ring: Ring) -> bytes:
-        return ring.pack(self.hint.astype(np.int64))
+        blocks = range(0, self.columns, COLUMNS_PER_BLOCK)
+        return b"".join(ring.pack(self.hint[:, at : at + COLUMNS_PER_BLOCK].astype(np.int64)) for at in blocks)
 
     def packed(self) -> Packed:
         """All but the hint."""
@@ -118,7 +120,12 @@ class Holder:
 
 def unpacked_hint(ring: Ring, data: bytes | memoryview, columns: int) -> HintDigits:
     """The digits of a hint's bytes."""
-    return ring.unpack(data, columns, ring.degree).astype(np.int32)
+    made = np.empty((ring.digits, columns, ring.degree), np.int32)
+    size = ring.degree * ring.coefficient_bytes
+    for first in range(0, columns, COLUMNS_PER_BLOCK):
+        last = min(first + COLUMNS_PER_BLOCK, columns)
+        made[:, first:last] = ring.unpack(data[first * size : last * size], last - first, ring.degree)
+    return made
 
 
 def stored(data: bytes) -> dict[str, Packed]:
