@@ -112,7 +112,7 @@ def _segment(entry: canonical.Value, data: memoryview, offset: int) -> tuple[mem
     if set(entry) != {"length", "dtype", "shape"} or dtype not in DTYPES or not isinstance(shape, list):
         raise NotPacked(why="segment table")
     sides = [n for n in shape if isinstance(n, int) and not isinstance(n, bool) and n >= 0]
-    if len(shape) > 4 or len(sides) != len(shape):
+    if len(shape) > 4 or len(sides) != len(shape) or math.prod(n or 1 for n in sides) >> 56:  # numpy takes no larger
         raise NotPacked(why="array shape")
     kind = np.dtype(str(dtype)).newbyteorder("<")
     count = math.prod(sides)

@@ -157,11 +157,14 @@ def test_first_derivatives_beyond_what_rows_can_have_are_refused(monkeypatch: py
         ("gradients", setting(nodes=np.array([2])), StepMalformed),
         ("gradients", setting(nodes=np.array([1, 1])), StepMalformed),
         ("gradients", setting(nodes="1"), StepMalformed),
+        ("gradients", setting(nodes=np.array(1)), StepMalformed),
+        ("splits", setting(nodes=np.array(1)), StepMalformed),
         ("gradients", setting(data={}), StepMalformed),
         ("grown", setting(trees=3), StepMalformed),
     ],
     ids=["an unshown cut", "no such column", "another node", "bits past the rows", "a bitmap less",
-         "a node before the root", "a node twice", "nodes as text", "no link", "more trees than planned"],
+         "a node before the root", "a node twice", "nodes as text", "nodes without length",
+         "split nodes without length", "no link", "more trees than planned"],
 )  # fmt: skip
 def test_a_holder_refuses(kind: str, change: Callable[[Content], Content], failure: type[Failure]) -> None:
     with pytest.raises(failure, match="broker"):

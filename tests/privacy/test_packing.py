@@ -74,3 +74,11 @@ def test_a_crafted_header_is_refused(header: dict[str, object]) -> None:
 def test_what_cannot_be_packed_is_refused(bad: object) -> None:
     with pytest.raises((packing.NotPacked, packing.canonical.NotCanonical)):
         packing.pack(bad)  # type: ignore[arg-type]
+
+
+def test_an_empty_array_with_impossible_sides_is_refused() -> None:
+    side = 2**53 - 1
+    entry: dict[str, packing.canonical.Value] = {"length": 0, "dtype": "int64", "shape": [0, side, side]}
+    raw = packing.canonical.encode({"segments": [entry], "value": {"$a": 0}})
+    with pytest.raises(packing.NotPacked, match="array shape"):
+        packing.unpack(packing.MAGIC + len(raw).to_bytes(4, "big") + raw)

@@ -22,7 +22,7 @@ from federation.vertical.messages import Outgoing, Reader, in_round
 from federation.vertical.steps import Step, Taken, needs, only
 from federation.vertical.trees import bins as binning
 from federation.vertical.trees.boosting import OWN, Boosting, Split
-from federation.vertical.trees.party import LINKS_MAX, TreeParty, by_link, parts_of
+from federation.vertical.trees.party import LINKS_MAX, TreeParty, by_link, length_of, parts_of
 from federation.vertical.trees.splits import Groups
 from privacy import canonical, linear
 from privacy.packing import Packed
@@ -139,8 +139,7 @@ class TreeGrower(TreeParty):
     def _zero(self, taken: Taken) -> list[Outgoing]:
         out = []
         for (_, holder), reader in taken.items():
-            value = reader.content["widths"]
-            count = len(value) if isinstance(value, np.ndarray) and value.ndim == 1 else 0
+            count = length_of(reader, "widths")
             if not 1 <= count <= LINKS_MAX or (reader.integers("widths", (count,), 1 << 16) < 1).any():
                 raise StepMalformed(partner=holder, why="its widths")
             self.widths[holder] = reader.integers("widths", (count,), 1 << 16)

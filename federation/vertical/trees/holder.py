@@ -22,7 +22,7 @@ from federation.vertical.trees.boosting import sampled_columns
 from federation.vertical.trees.derivatives import Packing
 from federation.vertical.trees.histograms import Histograms
 from federation.vertical.trees.model import TreePart, cuts_of
-from federation.vertical.trees.party import TreeParty, all_bins, by_link, indicators, parts_of, room, widths
+from federation.vertical.trees.party import TreeParty, all_bins, by_link, indicators, length_of, parts_of, room, widths
 from federation.vertical.trees.results import disclosed
 from privacy import linear
 from privacy.packing import Packed
@@ -174,9 +174,7 @@ class TreeHolder(TreeParty):
         """Multiply the encrypted derivatives of the asked nodes; a level that was left out will not come any more."""
         reader = only(taken)[2]
         self._close_levels(number, reader.sender)
-        nodes = reader.content["nodes"]
-        count = len(nodes) if isinstance(nodes, np.ndarray) else 0
-        self.asked = reader.integers("nodes", (count,), 2 << self._depth)
+        self.asked = reader.integers("nodes", (length_of(reader, "nodes"),), 2 << self._depth)
         if self.asked.tolist() != self._due(number):
             raise StepMalformed(partner=reader.sender, why="nodes that are not open in this level")
         answer = self._multiplied(reader)
@@ -226,7 +224,7 @@ class TreeHolder(TreeParty):
     def _route(self, number: int, taken: Taken) -> list[Outgoing]:
         """Say which rows of the chosen nodes go left, once it is clear that the sums were those of these rows."""
         reader = only(taken)[2]
-        count = reader.content["nodes"].shape[0] if isinstance(reader.content["nodes"], np.ndarray) else 0
+        count = length_of(reader, "nodes")
         nodes, columns, bounds = (
             reader.integers(name, (count,), 1 << 20).tolist() for name in ("nodes", "columns", "bounds")
         )

@@ -111,6 +111,12 @@ def _link_columns(rows: int) -> int:
     return found
 
 
+def length_of(reader: Reader, name: str) -> int:
+    """Of a one-dimensional array; 0 for anything else, which the reader then refuses."""
+    value = reader.content[name]
+    return len(value) if isinstance(value, np.ndarray) and value.ndim == 1 else 0
+
+
 def parts_of(reader: Reader, links: int) -> list[bytes]:
     """A message of every link, in order."""
     names = [str(place) for place in range(links)]
