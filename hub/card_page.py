@@ -11,7 +11,8 @@ from hub import model_card, page
 from hub.model_card import Card, Section
 from privacy.printable import printable
 
-SIGNS = re.compile(r"([\\`*_\[\]<>#!|~&@]|:(?=//)|(?i:(?<=www))\.|^[+-](?=[\s-])|^=)")  # also what readers make links of
+# also what readers make links of
+SIGNS = re.compile(r"([\\`*_\[\]<>#!|~&@]|:(?=//)|(?i:(?<=www))\.|^[+-](?=[\s-])|^=)")
 HEADING = ("Model card", "模型卡")
 
 

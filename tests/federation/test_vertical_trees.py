@@ -83,6 +83,7 @@ def test_the_trees_are_those_of_pooled_rows(changes: dict[str, Any]) -> None:
     compare(plan, pump(plan, tables), expected)
 
 
+@pytest.mark.slow_flow
 def test_columns_over_several_links_give_the_same_trees(
     seeded: tuple[TrainingPlan, Tables, Parties], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,6 +96,7 @@ def test_columns_over_several_links_give_the_same_trees(
     assert label_result(again).weights_digests == label_result(parties).weights_digests
 
 
+@pytest.mark.slow_flow
 def test_every_message_may_be_followed_by_a_restart(seeded: tuple[TrainingPlan, Tables, Parties]) -> None:
     """Killed and restored after every message, with other randomness from there on: the same result."""
     plan, tables, parties = seeded

@@ -15,7 +15,7 @@ from sandbox.processes import run
 from tests.support import launch_alliance
 from tests.support.launch_alliance import Alliance, wait
 
-pytestmark = pytest.mark.flow
+pytestmark = [pytest.mark.flow, pytest.mark.slow_flow]
 TRAINERS = ("broker", "bank", "platform")
 GROUP = "MARRIED"
 LIMITS = {"groups": [GROUP], "selection_gap_ppm": 900_000, "true_positive_gap_ppm": 900_000, "group_rows": 50}

@@ -78,7 +78,7 @@ def test_the_leader_gets_its_rows_and_nobody_else_anything(pair: list[TestNode])
     )
 
 
-@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("restart", [False, pytest.param(True, marks=pytest.mark.slow_flow)])
 @pytest.mark.usefixtures("small_buckets")
 def test_both_get_their_rows_over_many_steps(pair: list[TestNode], restart: bool) -> None:
     job, relay = run(pair, restart=restart, both=True)
