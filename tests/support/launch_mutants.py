@@ -71,9 +71,9 @@ def row() -> None:
     original = training.Training.finish
 
     @functools.wraps(original)
-    def finish(self: Any, proposal: Any, outcome: Any) -> Any:
+    def finish(self: Any, *arguments: Any) -> Any:
         columns = self._inputs.table.columns
-        made = original(self, proposal, outcome)
+        made = original(self, *arguments)
         honest = made.result.document
         body = {**honest.body, "example": [repr(float(values[0])) for values in columns.values()]}
         signed = documents.sign(honest.kind, body, honest.signer, self._node.keys.signing)
@@ -155,11 +155,12 @@ def lent_approvals() -> None:
 
 def _delivering(change: Callable[[list[bytes]], list[bytes]]) -> None:
     """Let `change` work on the envelopes of every step that brings any."""
+    from hub.records import Content
     from privacy import packing
 
     def alter(arguments: dict[str, Any]) -> None:
-        if arguments["kind"] == "match.step" and (found := packing.unpack(arguments["body"])):
-            arguments["body"] = packing.pack(change(found))  # type: ignore[arg-type]
+        if arguments["kind"] == "match.step" and (found := packing.unpack(arguments["body"].data)):
+            arguments["body"] = Content.of(packing.pack(change(found)))  # type: ignore[arg-type]
 
     _posting(alter)
 
