@@ -59,7 +59,7 @@ def form(values: Floats, train: Mask, where: Places, bins: int, rare_rows: int) 
     sizes = sizes if own else sizes[:, :-1]
     count = sizes.shape[1]
     if count < 2 or (sizes < rare_rows).any():
-        return _reason(values[train], rare_rows)
+        return why_none(values[train], f"no two bins of {rare_rows} rows in every part")
     shares = _sizes(values[train], edges)[:count] / int(train.sum())
     # the upper edge of the largest bin of the first cut: it is in one bin still
     largest = np.append(first, np.inf)[_sizes(known, first)[:-1].argmax()]
@@ -113,9 +113,10 @@ def _merged(edges: Floats, parts: Sequence[Floats], rare_rows: int) -> Floats:
     return edges
 
 
-def _reason(train_values: Floats, rare_rows: int) -> str:
+def why_none(train_values: Floats, otherwise: str) -> str:
+    """Why a column has no bins: what its train rows hold, or `otherwise`."""
     if np.isnan(train_values).all():
         return "missing on all train rows"
     if len(np.unique(train_values)) == 1:  # NaN counts as one value
         return "constant on the train rows"
-    return f"no two bins of {rare_rows} rows in every part"
+    return otherwise

@@ -169,8 +169,9 @@ def one_against_the_rest(
     texts = np.array(values, dtype=np.str_)
     if positive not in texts:
         raise LabelClassAbsent(column=column, positive=positive)
+    classes = np.unique(texts[texts != ""])
     for part, mask in parts.items():
-        for one in np.unique(texts[texts != ""]):
+        for one in classes:
             if (count := int((texts[mask] == one).sum())) < rare_rows:
                 raise LabelTooRare(count=count, what=part, minimum=rare_rows)
     return np.where(texts == "", np.nan, (texts == positive).astype(np.float64))

@@ -7,21 +7,13 @@ sums would differ by a few clients' derivatives.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from federation.bins import quantile_edges
-from federation.errors import (
-    ColumnInfinite,
-    ColumnMissing,
-    ColumnNotNumeric,
-    NoUsableColumns,
-    RowsDiffer,
-    TooManyColumns,
-)
-from federation.features import Columns, Floats, Integers
+from federation.bins import quantile_edges, why_none
+from federation.errors import NoUsableColumns, TooManyColumns
+from federation.features import Columns, Floats, Integers, numbers
 from privacy import canonical
 
 MISSING = -np.inf  # the edge between the missing and all others
@@ -51,7 +43,7 @@ def form(
     train: (rows,). Raises ColumnMissing, ColumnNotNumeric, RowsDiffer, ColumnInfinite,
     NoUsableColumns, and TooManyColumns where not even two bins of each column have room.
     """
-    raw = {name: numbers(columns, name, len(train)) for name in names}
+    raw = {name: numbers(columns, name, len(train), gaps=True) for name in names}
     limit = bins
     while True:
         edges = {name: cuts(values[train], limit, rare_rows) for name, values in raw.items()}
@@ -62,8 +54,9 @@ def form(
             raise TooManyColumns(count=count, limit=room)
         limit -= 1
     kept = _without_near_copies(raw, edges, train, rare_rows) if room is not None else edges
+    too_few = f"no two bins of {rare_rows} train rows"
     dropped = {
-        name: _reason(raw[name][train], rare_rows) if not len(edges[name]) else "cuts the train rows like other columns"
+        name: "cuts the train rows like other columns" if len(edges[name]) else why_none(raw[name][train], too_few)
         for name in names
         if not len(kept[name])
     }
@@ -93,21 +86,6 @@ def code(values: Floats, edges: Floats) -> Integers:
     return np.where(np.isnan(values), 0, found).astype(np.int64)
 
 
-def numbers(columns: Columns, name: str, rows: int) -> Floats:
-    """A column as float64, NaN where a value is missing. Raises as `form`."""
-    if name not in columns:
-        raise ColumnMissing(column=name)
-    values: NDArray[Any] = np.asarray(columns[name])
-    if values.dtype.kind not in "biuf":
-        raise ColumnNotNumeric(column=name, dtype=values.dtype.name)
-    if values.shape != (rows,):
-        raise RowsDiffer(what=f"column {name}", found=len(values) if values.ndim else 0, expected=rows)
-    real = values.astype(np.float64)
-    if infinite := int(np.isinf(real).sum()):
-        raise ColumnInfinite(column=name, count=infinite)
-    return real
-
-
 def cuts(values: Floats, bins: int, rare_rows: int) -> Floats:
     """Edges of at most `bins` bins, each of `rare_rows` of these rows or more; none where there is one bin only."""
     known = values[~np.isnan(values)]
@@ -115,14 +93,6 @@ def cuts(values: Floats, bins: int, rare_rows: int) -> Floats:
     first = missing >= rare_rows and len(known) >= rare_rows  # the missing are a bin of their own
     edges = quantile_edges(known, max(1, bins - first), rare_rows)
     return np.append(MISSING, edges) if first else edges
-
-
-def _reason(values: Floats, rare_rows: int) -> str:
-    if np.isnan(values).all():
-        return "missing on all train rows"
-    if len(np.unique(values)) == 1:  # NaN counts as one value
-        return "constant on the train rows"
-    return f"no two bins of {rare_rows} train rows"
 
 
 def _without_near_copies(

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federation.errors import SessionUnreadable
-from federation.features import Columns, Floats, Integers
+from federation.features import Columns, Floats, Integers, numbers
 from federation.plan_models import TREE_DEPTH_MAX, TREES_MAX
-from federation.vertical.trees.bins import Bins, code, numbers
+from federation.vertical.trees.bins import Bins, code
 from privacy import canonical, packing
 from privacy.packing import Packed
 
@@ -103,7 +103,7 @@ class TreePart:
 
     def left(self, columns: Columns, rows: int) -> dict[tuple[int, int], NDArray[np.bool_]]:
         """By (tree, node) of every own split: which of `rows` clients go left. Raises as `bins.form`."""
-        values = {name: numbers(columns, name, rows) for name in self.columns}
+        values = {name: numbers(columns, name, rows, gaps=True) for name in self.columns}
         found = {}
         for (tree, node, column), edge in zip(self.cuts.tolist(), self.edges, strict=True):
             found[tree, node] = code(values[self.columns[column]], np.array([edge])) == 0
