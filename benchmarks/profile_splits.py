@@ -13,13 +13,13 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from federation import features, metrics
+from federation import metrics
 from federation.metrics import Floats
 from federation.models import moments
 from federation.plan import TrainingPlan
 from federation.vertical import LabelResult
 from tests.federation import campaign, refined, trees_peer
-from tests.federation.alliance import Tables, body, households, pump
+from tests.federation.alliance import Tables, body, households, prepared, pump
 from tests.support.shared_data import ROOT
 
 MOMENTS, BINNED, LOGISTIC, TREES = "moments", "bins", "logistic", "trees"
@@ -70,27 +70,14 @@ def measured(case: Case, number: int) -> Split:
     )
 
 
-def _matrices(plan: TrainingPlan, tables: Tables) -> list[Floats]:
-    """Every party's model values, the label holder's first, as its session makes them."""
-    tokens = tables[plan.label_holder].tokens
-    train, parts = ~plan.test_mask(tokens), plan.parts(tokens)
-    return [
-        features.prepare(
-            tables[brings.partner].columns,
-            brings.columns,
-            train,
-            plan.rare_rows,
-            parts,
-            binned=brings.binned,
-            bins=plan.bins,
-        ).scaled
-        for brings in map(plan.party, (plan.label_holder, *plan.holders))
-    ]
+def _values(plan: TrainingPlan, tables: Tables) -> list[Floats]:
+    """Every party's model values, the label holder's first."""
+    return [one.scaled for one in prepared(plan, tables).values()]
 
 
 def same(plan: TrainingPlan, tables: Tables) -> Floats:
     """The plan's own model on pooled rows: no cell suppressed, no score rounded."""
-    parts, label = _matrices(plan, tables), np.asarray(tables[plan.label_holder].label) == 1
+    parts, label = _values(plan, tables), np.asarray(tables[plan.label_holder].label) == 1
     train, ridge = ~plan.test_mask(tables[plan.label_holder].tokens), plan.ridge_milli / 1000
     values = np.hstack(parts)
     if plan.logistic is None:
@@ -106,7 +93,7 @@ def same(plan: TrainingPlan, tables: Tables) -> Floats:
 
 def regression(plan: TrainingPlan, tables: Tables) -> Floats:
     """Logistic regression on the model values of all parties: amounts as logarithms, clipped."""
-    return _fitted(plan, tables, np.hstack(_matrices(plan, tables)))
+    return _fitted(plan, tables, np.hstack(_values(plan, tables)))
 
 
 def raw_regression(plan: TrainingPlan, tables: Tables) -> Floats:

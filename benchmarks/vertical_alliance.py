@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import hub_books, vertical_data
+from benchmarks.matching_alliance import UNGUARDED
 from benchmarks.vertical_data import CLIENT, LABEL, LABEL_HOLDER
 from privacy import canonical
 from sandbox.world import PURPOSE, Partner, World
@@ -24,15 +25,6 @@ from tests.support.launch_alliance import ENDS, Alliance, wait
 NODES = tuple(vertical_data.COLUMNS)
 JOB_SECONDS_MAX = 1200.0
 LOOK_SECONDS = 0.02
-MANY = 10**12
-RULES = {  # all clients of a side are matched, and they are its whole file
-    "jobs_per_month": MANY,
-    "peer_clients": MANY,
-    "peer_identifiers_per_month": MANY,
-    "peer_identifiers_ever": MANY,
-    "overlap_percent": [0, 100],
-    "consecutive": MANY,
-}
 
 
 class RunNotCompleted(RuntimeError):
@@ -131,7 +123,7 @@ def trainers(folder: Path, clients: int) -> Iterator[Trainers]:
     """
     sources = vertical_data.write(folder / "data", clients)
     partners = [
-        Partner(id=name, name=name.title(), source=source, classes=_classes(name), matching=RULES)
+        Partner(id=name, name=name.title(), source=source, classes=_classes(name), matching=UNGUARDED)
         for name, source in sources.items()
     ]
     with Alliance(World(folder / "w", partners, entropy=os.urandom, broker=None)) as alliance:

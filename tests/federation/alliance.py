@@ -12,8 +12,9 @@ import numpy as np
 
 from ecowire import envelopes
 from ecowire.envelopes import Header
+from federation import features
 from federation.apps import make_client_app
-from federation.features import Table
+from federation.features import Prepared, Table
 from federation.plan import TrainingPlan
 from federation.vertical import FeatureHolder, LabelHolder, Outgoing, open_session
 from privacy import seal
@@ -189,6 +190,24 @@ class Node:
         number = counters.get(peer, 0)
         counters[peer] = number + 1
         return Header(job=self.plan.digest, sender=PartnerId(sender), recipient=PartnerId(recipient), sequence=number)
+
+
+def prepared(plan: TrainingPlan, tables: Tables) -> dict[str, Prepared]:
+    """Every party's model values, the label holder's first, as its session makes them."""
+    tokens = tables[plan.label_holder].tokens
+    train, parts = ~plan.test_mask(tokens), plan.parts(tokens)
+    return {
+        brings.partner: features.prepare(
+            tables[brings.partner].columns,
+            brings.columns,
+            train,
+            plan.rare_rows,
+            parts,
+            binned=brings.binned,
+            bins=plan.bins,
+        )
+        for brings in map(plan.party, (plan.label_holder, *plan.holders))
+    }
 
 
 def _signing(partner: str) -> seal.SigningKey:

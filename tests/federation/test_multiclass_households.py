@@ -14,8 +14,8 @@ from federation import features, multiclass
 from federation.bands import Minimum
 from federation.multiclass import Figures
 from federation.plan import TrainingPlan
-from tests.federation.alliance import Tables, body, households, pump
-from tests.federation.test_vertical import label_result, pooled
+from tests.federation.alliance import Tables, body, households, prepared, pump
+from tests.federation.test_vertical import label_result
 from tests.support.shared_data import data_folder
 
 CLASSES = ("low", "mid", "high")
@@ -43,7 +43,7 @@ def joint(plans: list[TrainingPlan], tables: Tables, truth: np.ndarray) -> Figur
 
 def peer(plan: TrainingPlan, tables: Tables, truth: np.ndarray) -> Figures:
     """Multinomial ridge regression on the pooled rows."""
-    values = np.hstack([part.scaled for part in pooled(plan, tables).values()])
+    values = np.hstack([part.scaled for part in prepared(plan, tables).values()])
     train = ~plan.test_mask(tables["broker"].tokens)
     fitted = LogisticRegression(C=1.0, max_iter=2000).fit(values[train], truth[train])
     return measured(fitted.predict_proba(values), plan, tables, truth)

@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 
-from federation import features, metrics
-from federation.features import Prepared
+from federation import metrics
 from federation.models import logistic, moments
 from federation.plan import TrainingPlan
 from federation.vertical import FeatureHolder, LabelHolder, LabelResult
-from tests.federation.alliance import Node, Tables, body, households, pump, synthetic
+from tests.federation.alliance import Node, Tables, body, households, prepared, pump, synthetic
 from tests.support.shared_data import data_folder
 
 AUC_GAP_MAX = 0.001  # to the same model on pooled data
@@ -28,26 +27,9 @@ def label_result(parties: dict[str, LabelHolder | FeatureHolder]) -> LabelResult
     return result
 
 
-def pooled(plan: TrainingPlan, tables: Tables) -> dict[str, Prepared]:
-    tokens = tables["broker"].tokens
-    train, parts = ~plan.test_mask(tokens), plan.parts(tokens)
-    return {
-        brings.partner: features.prepare(
-            tables[brings.partner].columns,
-            brings.columns,
-            train,
-            plan.rare_rows,
-            parts,
-            binned=brings.binned,
-            bins=plan.bins,
-        )
-        for brings in map(plan.party, (plan.label_holder, *plan.holders))
-    }
-
-
 def compare_with_pooled(plan: TrainingPlan, tables: Tables, result: LabelResult) -> dict[str, tuple[float, float]]:
     """By variant: (federated minus the same model on pooled data, minus pooled logistic regression), in AUC."""
-    parts = pooled(plan, tables)
+    parts = prepared(plan, tables)
     test = plan.test_mask(tables["broker"].tokens)
     assert tables["broker"].label is not None
     label = tables["broker"].label == 1
@@ -118,7 +100,7 @@ def test_the_weights_are_those_of_the_pooled_solution(
 ) -> None:
     """Moments are exact integers; only tables with a small cell differ, and the seeded data have none."""
     plan, tables, parties = seeded
-    result, parts = label_result(parties), pooled(plan, tables)
+    result, parts = label_result(parties), prepared(plan, tables)
     assert result.suppressed_cells == 0
     train = ~plan.test_mask(tables["broker"].tokens)
     values = np.hstack([part.scaled for part in parts.values()])
@@ -141,10 +123,10 @@ def test_the_label_matrix_covers_every_aligned_client(
     assert matrix.scores[matrix.deciles == 10].min() >= matrix.scores[matrix.deciles == 9].max()
     shares = sum(
         np.rint(part.scaled @ parties[holder].result().part.weights * 16) / 16
-        for holder, part in pooled(plan, tables).items()
+        for holder, part in prepared(plan, tables).items()
         if holder in plan.holders
     )
-    part, own = label_result(parties).part, pooled(plan, tables)["broker"]
+    part, own = label_result(parties).part, prepared(plan, tables)["broker"]
     assert matrix.scores == pytest.approx(own.scaled @ part.weights + part.intercept + shares, abs=1e-9)
     assert (matrix.test == plan.test_mask(matrix.tokens)).all()
 

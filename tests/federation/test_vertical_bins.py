@@ -10,9 +10,9 @@ from federation.errors import ColumnHasGaps, StepMalformed, TooManyColumns
 from federation.features import Table
 from federation.plan import TrainingPlan
 from federation.vertical import FeatureHolder, LabelHolder, LabelResult, open_session
-from tests.federation.alliance import Tables, body, households, pump, synthetic, tokens
+from tests.federation.alliance import Tables, body, households, prepared, pump, synthetic, tokens
 from tests.federation.test_refusals import altered, setting
-from tests.federation.test_vertical import AUC_GAP_MAX, compare_with_pooled, label_result, pooled
+from tests.federation.test_vertical import AUC_GAP_MAX, compare_with_pooled, label_result
 from tests.support.entropy import SeededEntropy
 from tests.support.shared_data import data_folder
 
@@ -175,5 +175,7 @@ def test_folds_choose_a_penalty_on_real_households() -> None:
         assert result.validation is not None
         assert 1_000 < result.validation.ridge_milli < 1_000_000
         gaps.append(compare_with_pooled(plan, tables, result)["bank+platform"][0])
-        assert sum(len(part.names) for part in pooled(plan, tables).values()) == sum(map(len, result.columns.values()))
+        assert sum(len(part.names) for part in prepared(plan, tables).values()) == sum(
+            map(len, result.columns.values())
+        )
     assert abs(np.mean(gaps)) <= AUC_GAP_MAX

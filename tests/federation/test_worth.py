@@ -10,9 +10,9 @@ from federation.errors import PlanInvalid
 from federation.models import moments
 from federation.plan import TrainingPlan
 from federation.vertical import LabelResult
-from tests.federation.alliance import body, households, pump, synthetic
+from tests.federation.alliance import body, households, prepared, pump, synthetic
 from tests.federation.test_contribution import measured
-from tests.federation.test_vertical import label_result, pooled
+from tests.federation.test_vertical import label_result
 from tests.support.shared_data import data_folder
 
 
@@ -46,7 +46,7 @@ def test_without_the_plans_word_no_test_row_enters_a_moment() -> None:
 def test_importance_is_that_of_pooled_rows(ran: tuple[TrainingPlan, LabelResult]) -> None:
     plan, result = ran
     tables, _ = synthetic()
-    parts = pooled(plan, tables)
+    parts = prepared(plan, tables)
     train = ~plan.test_mask(tables["broker"].tokens)
     values = np.hstack([part.scaled for part in parts.values()])[train]
     owners = tuple(partner for partner, part in parts.items() for _ in part.names)
