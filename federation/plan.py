@@ -160,13 +160,13 @@ class TrainingPlan:
         """Rows that every part needs: half of a whole run's, and room for a column's `rare_rows` on both sides."""
         return max(PART_ROWS_MIN, self.minimum_rows // 2, 2 * self.rare_rows)
 
-    def parts(self, tokens: Sequence[str]) -> dict[str, NDArray[np.bool_]]:
-        """The rows of every part of which moments are exchanged; no row is in two parts.
+    def parts(self, tokens: Sequence[str], test: NDArray[np.bool_] | None = None) -> dict[str, NDArray[np.bool_]]:
+        """The rows of every part of which moments are exchanged; no row is in two parts. test: `test_mask`, if known.
 
         They are the train rows, fold by fold where there is validation, and the test rows where contribution is
         measured: nothing smaller than a part ever leaves a party in model "moments".
         """
-        test = self.test_mask(tokens)
+        test = self.test_mask(tokens) if test is None else test
         fold = folds(tokens, self.split_salt, len(self.train_parts))
         masks = {name: ~test & (fold == number) for number, name in enumerate(self.train_parts)}
         return {**masks, HELD: test} if self.contribution else masks

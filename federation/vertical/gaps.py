@@ -1,6 +1,7 @@
 """The label holder's measure of gaps between groups of held-out clients, where the plan asks for it."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from federation import fairness
 from federation.errors import ColumnMissing
@@ -19,12 +20,19 @@ def check(plan: TrainingPlan, table: Table) -> None:
 
 
 def measure(
-    plan: TrainingPlan, table: Table, held: evaluation.Held, score: Floats, chance: Floats
+    plan: TrainingPlan,
+    table: Table,
+    test: NDArray[np.bool_],
+    held: evaluation.Held,
+    score: Floats,
+    chance: Floats,
 ) -> dict[str, Value] | None:
-    """What the record says of the full scorecard; None where the plan names no groups. score, chance: (all rows,)."""
+    """What the record says of the full scorecard; None where the plan names no groups.
+
+    test: (all rows,) which are held out; score, chance: (all rows,).
+    """
     if plan.fairness is None:
         return None
-    test = plan.test_mask(table.tokens)
     rows = fairness.Held(label=held.label, score=score[test], chance=chance[test], weights=held.weights)
     columns = {name: np.asarray(table.groups[name])[test] for name in plan.groups}
     found: tuple[Attribute, ...] = fairness.measure(columns, rows, plan.fairness, held.bootstrap, held.seed)

@@ -9,23 +9,23 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from federation import bands, calibration, features, metrics
+from federation import calibration, metrics
 from federation.calibration import Calibration
-from federation.errors import ColumnMissing
 from federation.features import Table
 from federation.models import logistic, moments, path
 from federation.models.moments import Moments, Solution
 from federation.models.path import CrossValidation
-from federation.plan import LABEL_HOLDER, TrainingPlan
+from federation.plan import TrainingPlan
 from federation.plan_models import LOGISTIC, MOMENTS
 from federation.vertical import assembly, gaps, scores, worth
 from federation.vertical.assembly import Layout, Sums, exact_gram
-from federation.vertical.evaluation import Held, evaluate, held_rows
+from federation.vertical.evaluation import Held, evaluate
 from federation.vertical.holder import disclosed
+from federation.vertical.label_side import LabelSide
 from federation.vertical.messages import Content, Outgoing, Reader
 from federation.vertical.part import model_part
 from federation.vertical.refinement import LabelRounds
-from federation.vertical.results import LabelMatrix, LabelResult, Rules, Variant, deciles
+from federation.vertical.results import LabelResult, Variant
 from federation.vertical.steps import Step, Taken, needs
 from privacy.packing import Packed
 from privacy.ring import Entropy
@@ -33,10 +33,9 @@ from privacy.ring import Entropy
 Integers = NDArray[np.int64]
 
 
-class LabelHolder(LabelRounds):
+class LabelHolder(LabelSide, LabelRounds):
     """The label holder's session."""
 
-    role: ClassVar[str] = LABEL_HOLDER
     _STATE: ClassVar[tuple[str, ...]] = (
         *LabelRounds._STATE,
         "gathered",
@@ -50,15 +49,7 @@ class LabelHolder(LabelRounds):
     )
 
     def __init__(self, plan: TrainingPlan, me: str, table: Table, entropy: Entropy) -> None:
-        """Raises ColumnMissing, LabelNotBinary, LabelTooRare, SurveyWeightsInvalid, TooFewRows, and as `Party` does."""
-        if table.label is None:
-            raise ColumnMissing(column=plan.label_column)
-        gaps.check(plan, table)
-        test, parts = plan.test_mask(table.tokens), plan.parts(table.tokens)
-        self._label = features.prepare_label(
-            table.label, plan.label_column, ~test, plan.rare_rows, bands.CLASS_ROWS_MIN, parts
-        )
-        self._weights_of_test = survey_weights(plan, table, test)
+        """Raises as `LabelSide` does."""
         self.solved: NDArray[np.float64] = np.zeros((0, 0))  # (variants, all columns, then intercept and lift)
         self.lines: NDArray[np.float64] = np.zeros((0, 2))  # (variants, slope and offset), calibrated by moments
         self.suppressed = 0
@@ -68,7 +59,6 @@ class LabelHolder(LabelRounds):
         self.totals: Integers = np.zeros(0, np.int64)  # the holders' summed shares of the full variant, (rows,)
         self.digests: dict[str, str] = {}  # by holder: of its final weights, as it says
         super().__init__(plan, me, table, entropy)
-        self._held().check(plan.survey_weights)
 
     def result(self) -> LabelResult:
         """Measures of every variant on the same test rows, and the label matrix. Only once `done`; computed anew."""
@@ -85,23 +75,11 @@ class LabelHolder(LabelRounds):
             test_rows=int(self._test.sum()),
             test_positives=int(self._label[self._test].sum()),
             validation=self._cross_validation() if plan.validation else None,
-            rules=Rules(
-                bootstrap=plan.bootstrap,
-                survey_weights=plan.survey_weights,
-                effective_test_rows=int(bands.effective_rows(held.weights)),
-                minimum=held.minimum,
-                positive=plan.positive,
-            ),
+            rules=self._rules(held),
             variants=self._variants(totals, lines, held),
-            matrix=LabelMatrix(
-                tokens=self._table.tokens,
-                scores=totals[-1],
-                chances=chances,
-                deciles=deciles(totals[-1]),
-                test=self._test,
-            ),
+            matrix=self._matrix(totals[-1], chances),
             part=part,
-            fairness=gaps.measure(plan, self._table, held, totals[-1], chances),
+            fairness=gaps.measure(plan, self._table, self._test, held, totals[-1], chances),
             contribution=worth.contribution_of(plan, self._moments_of, self.ridge_milli / 1000),
             importance=worth.importance_of(plan, self._moments_of, self.names[self._me], self.solved[-1, :-2]),
             weights_digests=(self.digests if plan.rounds else self._digests()) | {self._me: part.digest},
@@ -224,11 +202,6 @@ class LabelHolder(LabelRounds):
 
     # --- measures ----------------------------------------------------------------------------------------------------
 
-    def _held(self) -> Held:
-        """The held-out rows and what of them may be published."""
-        label, weights = self._label[self._test], self._weights_of_test
-        return held_rows(self._plan, self._order, label, weights)
-
     def _variants(self, totals: list[NDArray[np.float64]], lines: list[Calibration], held: Held) -> tuple[Variant, ...]:
         """Every variant, measured on the same test rows; the first is the label holder alone."""
         named = {_name(variant): variant for variant in self._plan.variants()}
@@ -290,15 +263,6 @@ class LabelHolder(LabelRounds):
 
     def _columns_of(self, partner: str) -> Integers:
         return self._layout.at(partner)
-
-
-def survey_weights(plan: TrainingPlan, table: Table, test: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """The test rows' survey weights; ones where the plan names none."""
-    if plan.survey_weights is None:
-        return np.ones(int(test.sum()))
-    if table.survey_weights is None:
-        raise ColumnMissing(column=plan.survey_weights)
-    return features.prepare_survey_weights(table.survey_weights, plan.survey_weights, test)
 
 
 def _name(variant: tuple[str, ...]) -> str:

@@ -56,6 +56,7 @@ class Party(Session):
         self._plan, self._table, self._entropy = plan, table, entropy
         self._brings = plan.party(me)
         self._test = plan.test_mask(table.tokens)
+        self._parts = plan.parts(table.tokens, self._test)
         self._train = ~self._test
         self._rows = int(self._train.sum())
         if self._rows < plan.minimum_rows:
@@ -75,7 +76,6 @@ class Party(Session):
 
     def _prepare(self, columns: tuple[str, ...]) -> tuple[str, ...]:
         """Make the matrix of every part; the names of the columns that may be used."""
-        self._parts = self._plan.parts(self._table.tokens)
         for part, mask in self._parts.items():
             if (count := int(mask.sum())) < self._plan.part_rows:
                 raise TooFewRows(count=count, what=part, minimum=self._plan.part_rows)

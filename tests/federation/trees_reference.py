@@ -48,7 +48,7 @@ class Pooled:
         label = tables[plan.label_holder].label
         assert label is not None
         # rows, watched rows and derivatives are the product's; nothing of its search is used
-        self.boosting = Boosting(plan, tokens, label == 1, self.bins[0])
+        self.boosting = Boosting(plan, tokens, train, label == 1, self.bins[0])
 
     def sums(self, owner: int, column: int, rows: np.ndarray, made: Derivatives) -> list[tuple[int, int]]:
         """(first, second) of every bin over some rows."""

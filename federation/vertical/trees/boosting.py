@@ -68,12 +68,14 @@ class Growth:
 class Boosting:
     """One ensemble under way."""
 
-    def __init__(self, plan: TrainingPlan, tokens: Sequence[str], label: Mask, bins: Bins) -> None:
-        """bins: the label holder's own. Raises LabelTooRare where the watched rows lack a class, PlanInvalid."""
+    def __init__(self, plan: TrainingPlan, tokens: Sequence[str], train: Mask, label: Mask, bins: Bins) -> None:
+        """train: (rows,), the plan's train rows; bins: the label holder's own.
+
+        Raises LabelTooRare where the watched rows lack a class, PlanInvalid.
+        """
         assert plan.trees is not None, "the plan's model is trees"
         self.options: Trees = plan.trees
         self._tokens, self._salt, self._label, self._bins = tokens, plan.split_salt, label, bins
-        train = ~plan.test_mask(tokens)
         self.watched: Mask = train & split(tokens, _salt(plan.split_salt, "watched rows"), WATCHED_PPM)
         self.fitted: Mask = train & ~self.watched
         watched = label[self.watched]

@@ -11,13 +11,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from federation import bands, features
-from federation.errors import ColumnMissing, DerivativesImplausible, StepMalformed
+from federation.errors import DerivativesImplausible, StepMalformed
 from federation.features import Integers, Table
-from federation.plan import LABEL_HOLDER, TrainingPlan
-from federation.vertical import evaluation, gaps
-from federation.vertical.evaluation import Held
-from federation.vertical.label import survey_weights
+from federation.plan import TrainingPlan
+from federation.vertical.label_side import LabelSide
 from federation.vertical.messages import Outgoing, Reader, in_round
 from federation.vertical.steps import Step, Taken, needs, only
 from federation.vertical.trees import bins as binning
@@ -29,25 +26,16 @@ from privacy.packing import Packed
 from privacy.ring import Entropy
 
 
-class TreeGrower(TreeParty):
+class TreeGrower(LabelSide, TreeParty):
     """The label holder's session up to the last tree."""
 
-    role: ClassVar[str] = LABEL_HOLDER
     _STATE: ClassVar[tuple[str, ...]] = (
         *TreeParty._STATE,
         *("widths", "open_nodes", "chosen", "routed", "digests", "merged", "limits"),
     )
 
     def __init__(self, plan: TrainingPlan, me: str, table: Table, entropy: Entropy) -> None:
-        """Raises LabelNotBinary, LabelTooRare, SurveyWeightsInvalid, TooFewRows, and what `Party` raises."""
-        if table.label is None:
-            raise ColumnMissing(column=plan.label_column)
-        test = plan.test_mask(table.tokens)
-        self._label = features.prepare_label(
-            table.label, plan.label_column, ~test, plan.rare_rows, bands.CLASS_ROWS_MIN
-        )
-        gaps.check(plan, table)
-        self._weights_of_test = survey_weights(plan, table, test)
+        """Raises as `LabelSide` does."""
         self.widths: dict[str, Integers] = {}  # by holder: columns of each link
         self.open_nodes: Integers = np.zeros(0, np.int64)  # of the level that is under way
         self.chosen: Integers = np.zeros((0, 4), np.int64)  # splits of this level that wait for their owners
@@ -57,9 +45,9 @@ class TreeGrower(TreeParty):
         self.limits: dict[str, int] = {}
         self._links: dict[str, list[linear.Encryptor]] = {}
         super().__init__(plan, me, table, entropy)
-        self._held().check(plan.survey_weights)
 
     def _prepare(self, columns: tuple[str, ...]) -> tuple[str, ...]:
+        self._take_label()
         self._check_rows()
         assert self._plan.trees is not None, "the plan's model is trees"
         least = self._plan.trees.leaf_rows
@@ -67,12 +55,8 @@ class TreeGrower(TreeParty):
         self._boosting = self._fresh()
         return self._bins.names
 
-    def _held(self) -> Held:
-        label, weights = self._label[self._test], self._weights_of_test
-        return evaluation.held_rows(self._plan, self._order, label, weights)
-
     def _fresh(self) -> Boosting:
-        return Boosting(self._plan, self._table.tokens, self._label, self._bins)
+        return Boosting(self._plan, self._table.tokens, self._train, self._label, self._bins)
 
     def _digest_of_table(self) -> str:
         beside = self._label.tobytes() + np.ascontiguousarray(self._weights_of_test, "<f8").tobytes()

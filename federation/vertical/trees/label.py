@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from federation import bands, calibration, metrics
+from federation import calibration, metrics
 from federation.features import Floats
 from federation.plan_models import TREES
 from federation.vertical import gaps
 from federation.vertical.evaluation import Held, evaluate
-from federation.vertical.results import Grown, LabelMatrix, LabelResult, Rules, Variant, deciles
+from federation.vertical.results import Grown, LabelResult, Variant
 from federation.vertical.trees.boosting import OWN
 from federation.vertical.trees.grower import TreeGrower
 from federation.vertical.trees.model import TreePart, cuts_of
@@ -35,23 +35,11 @@ class TreeLabelHolder(TreeGrower):
             test_rows=int(self._test.sum()),
             test_positives=int(self._label[self._test].sum()),
             validation=None,
-            rules=Rules(
-                bootstrap=plan.bootstrap,
-                survey_weights=plan.survey_weights,
-                effective_test_rows=int(bands.effective_rows(held.weights)),
-                minimum=held.minimum,
-                positive=plan.positive,
-            ),
+            rules=self._rules(held),
             variants=self._variants(totals, lines, held),
-            matrix=LabelMatrix(
-                tokens=self._table.tokens,
-                scores=totals[-1],
-                chances=chances,
-                deciles=deciles(totals[-1]),
-                test=self._test,
-            ),
+            matrix=self._matrix(totals[-1], chances),
             part=part,
-            fairness=gaps.measure(plan, self._table, held, totals[-1], chances),
+            fairness=gaps.measure(plan, self._table, self._test, held, totals[-1], chances),
             contribution=None,
             importance=None,
             weights_digests=self.digests | {self._me: part.digest},
