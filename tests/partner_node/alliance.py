@@ -1,6 +1,7 @@
 """Nodes of a small alliance in one process: real settings, keys, certificates, databases and sources; no network."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -172,27 +173,55 @@ def pin_all(nodes: list[TestNode]) -> None:
                 node.command("pin", card=json.loads(other.card().encode()))
 
 
+def _party(node: TestNode, role: str, **more: canonical.Value) -> canonical.Value:
+    card = node.card().body
+    return {
+        "partner": node.partner,
+        "role": role,
+        "asset": "clients",
+        "id_column": "client_id",
+        **more,
+        **{name: card[name] for name in ("signing", "sealing", "chain")},
+    }
+
+
+def train_body(
+    nodes: list[TestNode], holder: str, columns: Mapping[str, list[canonical.Value]], match: str, **changes: Any
+) -> Body:
+    """A vertical plan: what each node brings, `holder` with the label Y."""
+    roles = {node.partner: "label_holder" if node.partner == holder else "feature_holder" for node in nodes}
+    return {
+        "parties": [_party(node, roles[node.partner], columns=columns[node.partner]) for node in nodes],
+        "purpose": PURPOSE,
+        "expires": "2026-10-08T00:00:00+00:00",
+        "nonce": "00" * 16,
+        "disclosure": ["the broker learns a score of each common client"],
+        "alignment": match,
+        "model": "moments",
+        "label": {"partner": holder, "asset": "clients", "column": "Y"},
+        "split_salt": "11" * 16,
+        "ridge_milli": 1000,
+        "test_ppm": 300000,
+        "minimum_rows": 200,
+        "rare_rows": 50,
+        "cell_minimum": 10,
+        "score_step_log2": -4,
+        "bootstrap": 200,
+        "score_budget": 4,
+        "valid_days": 90,
+        **changes,
+    }
+
+
 def match_body(nodes: list[TestNode], *, mode: str = "align", minimum: int = 1, **changes: Any) -> Body:
     """A match job that the first node leads."""
-    parties: list[canonical.Value] = []
-    for i, node in enumerate(nodes):
-        card = node.card().body
-        parties.append(
-            {
-                "partner": node.partner,
-                "role": "follower" if i else "leader",
-                "asset": "clients",
-                "id_column": "client_id",
-                **{name: card[name] for name in ("signing", "sealing", "chain")},
-            }
-        )
     body: Body = {
         "mode": mode,
         "engine": "ecdh",
         "normaliser": 2,
         "id_type": "resident_id",
         "minimum": minimum,
-        "parties": parties,
+        "parties": [_party(node, "follower" if i else "leader") for i, node in enumerate(nodes)],
         "purpose": PURPOSE,
         "expires": "2026-10-08T00:00:00+00:00",
         "nonce": "00" * 16,

@@ -48,41 +48,9 @@ def source() -> str:
 
 def plan_body(nodes: list[TestNode], **changes: Any) -> Body:
     """A plan in which the first node holds the label."""
-    parties: list[Any] = []
-    for node in nodes:
-        card = node.card().body
-        holder = node is nodes[0]
-        parties.append(
-            {
-                "partner": node.partner,
-                "role": "label_holder" if holder else "feature_holder",
-                "asset": "clients",
-                "id_column": "client_id",
-                "columns": ["AGE"] if holder else ["SPEND"],
-                **{name: card[name] for name in ("signing", "sealing", "chain")},
-            }
-        )
-    return {
-        "parties": parties,
-        "purpose": alliance.PURPOSE,
-        "expires": "2026-10-08T00:00:00+00:00",
-        "nonce": "00" * 16,
-        "disclosure": ["the broker learns a score of each common client"],
-        "alignment": "cd" * 32,
-        "model": "moments",
-        "label": {"partner": nodes[0].partner, "asset": "clients", "column": "Y"},
-        "split_salt": "11" * 16,
-        "ridge_milli": 1000,
-        "test_ppm": 300000,
-        "minimum_rows": 200,
-        "rare_rows": 50,
-        "cell_minimum": 10,
-        "score_step_log2": -4,
-        "bootstrap": 200,
-        "score_budget": 4,
-        "valid_days": 90,
-        **changes,
-    }
+    holder = nodes[0].partner
+    columns = {node.partner: ["AGE" if node.partner == holder else "SPEND"] for node in nodes}
+    return alliance.train_body(nodes, holder, columns, "cd" * 32, **changes)
 
 
 def matrix(consents: list[str] | None = None) -> bytes:

@@ -81,41 +81,8 @@ def aligned(template: tuple[Path, str], tmp_path: Path) -> tuple[list[TestNode],
 
 
 def plan_body(nodes: list[TestNode], match: str, **changes: Any) -> Body:
-    parties: list[Any] = []
-    for node in nodes:
-        card = node.card().body
-        label_holder = node.partner == "broker"
-        parties.append(
-            {
-                "partner": node.partner,
-                "role": "label_holder" if label_holder else "feature_holder",
-                "asset": "clients",
-                "id_column": "client_id",
-                "columns": [name for name in COLUMNS[node.partner] if name not in ("Y", "WGT", "SEX")],
-                **{name: card[name] for name in ("signing", "sealing", "chain")},
-            }
-        )
-    return {
-        "parties": parties,
-        "purpose": alliance.PURPOSE,
-        "expires": "2026-10-08T00:00:00+00:00",
-        "nonce": "00" * 16,
-        "disclosure": ["the broker learns a score of each common client"],
-        "alignment": match,
-        "model": "moments",
-        "label": {"partner": "broker", "asset": "clients", "column": "Y"},
-        "split_salt": "11" * 16,
-        "ridge_milli": 1000,
-        "test_ppm": 300000,
-        "minimum_rows": 200,
-        "rare_rows": 50,
-        "cell_minimum": 10,
-        "score_step_log2": -4,
-        "bootstrap": 200,
-        "score_budget": 4,
-        "valid_days": 30,
-        **changes,
-    }
+    columns = {name: [one for one in all_ if one not in ("Y", "WGT", "SEX")] for name, all_ in COLUMNS.items()}
+    return alliance.train_body(nodes, "broker", columns, match, **{"valid_days": 30, **changes})
 
 
 def run(nodes: list[TestNode], body: Body, *, restart: bool = False) -> tuple[DirectChannel, dict[str, Any]]:
