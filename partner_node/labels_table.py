@@ -7,10 +7,10 @@ client is erased.
 
 import os
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 from federation.labels import Reason
 from partner_node.labels_errors import LabelTableUnfit
@@ -30,15 +30,14 @@ STANDING = f"SELECT client_id, label, rules, purpose, consent_reference FROM cli
 WITHDRAW = f"""UPDATE client_label SET state = '{WITHDRAWN}', withdrawn_reason = ?, withdrawn_at = ?,
 "class" = NULL, decile = NULL, reason_en = '', reason_zh = '' WHERE client_id = ? AND label = ?"""  # noqa: S608
 
-T = TypeVar("T")
 Closed: TypeAlias = Callable[[str, str], Reason | None]  # (purpose, consent reference) -> why no label may stand
 
 
 def check(path: Path) -> None:
     """Raises LabelTableUnfit where a file stands there that can't take the table."""
     if path.exists():
-        with closing(_open(path)) as connection:
-            _guarded(path, lambda: _check_columns(path, connection))
+        with _opened(path) as connection:
+            _check_columns(path, connection)
 
 
 def deliver(
@@ -58,39 +57,26 @@ def deliver(
     Raises LabelTableUnfit; then the table is as it was.
     """
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    with closing(_open(path)) as connection:
-        return _guarded(path, lambda: _change(path, connection, lines, rules, refused, closed, left, now))
-
-
-def _change(
-    path: Path,
-    connection: sqlite3.Connection,
-    lines: Sequence[Line],
-    rules: str,
-    refused: Mapping[tuple[str, str | None], Reason],
-    closed: Closed,
-    left: Callable[[str], bool],
-    now: str,
-) -> int:
-    connection.execute("PRAGMA secure_delete=ON")
-    connection.execute("BEGIN IMMEDIATE")
-    connection.execute(CREATE)
-    _check_columns(path, connection)
-    connection.executemany(UPSERT, (line.cells() for line in lines))
-    fresh = {(line.client_id, line.label) for line in lines}
-    gone = []
-    for client, label, of, purpose, reference in connection.execute(STANDING).fetchall():
-        if (client, label) in fresh:
-            continue
-        reason = closed(purpose, reference)
-        if of == rules and not left(client):
-            found = refused.get((client, None)) or refused.get((client, label)) or reason
-            gone.append((found.value if found else NOT_GIVEN, now, client, label))
-        elif reason is not None:
-            gone.append((reason.value, now, client, label))
-    connection.executemany(WITHDRAW, gone)
-    connection.execute("COMMIT")
-    return len(gone)
+    with _opened(path) as connection:
+        connection.execute("PRAGMA secure_delete=ON")
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(CREATE)
+        _check_columns(path, connection)
+        connection.executemany(UPSERT, (line.cells() for line in lines))
+        fresh = {(line.client_id, line.label) for line in lines}
+        gone = []
+        for client, label, of, purpose, reference in connection.execute(STANDING).fetchall():
+            if (client, label) in fresh:
+                continue
+            reason = closed(purpose, reference)
+            if of == rules and not left(client):
+                found = refused.get((client, None)) or refused.get((client, label)) or reason
+                gone.append((found.value if found else NOT_GIVEN, now, client, label))
+            elif reason is not None:
+                gone.append((reason.value, now, client, label))
+        connection.executemany(WITHDRAW, gone)
+        connection.execute("COMMIT")
+        return len(gone)
 
 
 def _check_columns(path: Path, connection: sqlite3.Connection) -> None:
@@ -99,12 +85,11 @@ def _check_columns(path: Path, connection: sqlite3.Connection) -> None:
         raise LabelTableUnfit(path=str(path), why="a table of this name has other columns")
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
-
-
-def _guarded(path: Path, work: Callable[[], T]) -> T:
-    try:
-        return work()
-    except sqlite3.Error as error:
-        raise LabelTableUnfit(path=str(path), why=str(error)) from None
+@contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """The table's database; what SQLite refuses is raised as LabelTableUnfit."""
+    with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
+        try:
+            yield connection
+        except sqlite3.Error as error:
+            raise LabelTableUnfit(path=str(path), why=str(error)) from None
