@@ -21,10 +21,10 @@ from contracts.keys import Address
 from contracts.settlement import Anchor
 from sandbox.chain import genesis
 from sandbox.chain.evm import Ledger
+from sandbox.chain.replay import ReplayBlock, replay
 from sandbox.chain.serve import LEDGER, opened
 from sandbox.chain.store import Store
 from sandbox.chain.verify import verify
-from sandbox.examine.replay import ReplayBlock, replay
 from tests.support.sandbox_chain import CHAIN_ID, GENESIS, KEYS, PARTNER, process, wishes
 
 RUNS = 5

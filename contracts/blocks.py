@@ -1,7 +1,7 @@
 """Sealed blocks as evidence: headers, transactions and receipts as RLP, checked against the header's own roots.
 
 A header's hash fixes the parent, the transactions, the receipts and the state (Yellow Paper section 4.3). What is not
-checked here is whether the state follows from the transactions: that takes an EVM (sandbox.examine.replay).
+checked here is whether the state follows from the transactions: that takes an EVM (sandbox.chain.replay).
 """
 
 from dataclasses import dataclass

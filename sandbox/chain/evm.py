@@ -1,7 +1,7 @@
 """The EVM behind the sandbox chain: py-evm's Shanghai rules on our store. The only module that knows py-evm.
 
 py-evm's repository is archived: it is pinned, wrapped here, and every ledger can be run again in a second EVM
-(sandbox.examine.replay). A `Ledger` is not thread-safe; its users hold `store.lock` over whatever must stay together.
+(sandbox.chain.replay). A `Ledger` is not thread-safe; its users hold `store.lock` over whatever must stay together.
 """
 
 import json

@@ -11,11 +11,11 @@ from contracts.keys import Address
 from privacy import canonical, merkle
 from privacy.errors import Failure
 from sandbox.chain import genesis
+from sandbox.chain.replay import Replay, ReplayBlock, replay
 from sandbox.examine import blocks as exported
 from sandbox.examine import logs
 from sandbox.examine.blocks import Block
 from sandbox.examine.case import Case
-from sandbox.examine.replay import Replay, ReplayBlock, replay
 from sandbox.examine.statements import Recomputed
 
 CHAIN = "chain"

@@ -8,7 +8,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("hub", "partner_node", "federation", "contracts", "proto/ecowire", "revenue_share", "privacy", "sandbox")
 ALLOWED = {
     "eth": {"sandbox/chain/evm.py"},
-    "pyrevm": {"sandbox/examine/replay.py"},
+    "pyrevm": {"sandbox/chain/replay.py"},
     "vyper": {"contracts/build.py"},
     "web3": set(),
     "eth_account": set(),

@@ -11,7 +11,7 @@ from contracts import abi, settlement
 from contracts.errors import TransactionReverted
 from contracts.settlement import ZERO
 from tests.contracts.alliance import KEYS, PARTNERS, REASON, WINDOW, Alliance
-from tests.sandbox.test_examine_replay import assert_equal
+from tests.sandbox.test_chain_replay import assert_equal
 
 CALLERS = st.sampled_from(list(KEYS))
 PARTNER = st.sampled_from(list(PARTNERS))

@@ -12,7 +12,7 @@ from contracts.errors import MalformedTransaction
 from contracts.keys import ZERO_ADDRESS, checksum
 from sandbox.chain.evm import Ledger
 from sandbox.chain.genesis import Genesis
-from sandbox.examine.replay import Replay, ReplayBlock, ReplayRefused, replay
+from sandbox.chain.replay import Replay, ReplayBlock, ReplayRefused, replay
 from tests.contracts.alliance import GENESIS, KEYS, PARTNERS, Alliance
 from tests.sandbox.test_chain_ledger import paying
 from tests.support.sandbox_chain import GENESIS as FUNDED
