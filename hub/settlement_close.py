@@ -26,8 +26,10 @@ from revenue_share import ledger, periods, statement
 from revenue_share.agreement import Agreement
 from revenue_share.allocation import AccrualLine, allocate
 from revenue_share.ledger import EntryState
+from revenue_share.position import Position
 from revenue_share.referral import EventReport, ReferralReport
 from revenue_share.statement import NO_DIGEST, Place, Salts, State, Statement
+from revenue_share.terms import Terms
 
 STATEMENT_TASK = "settlement.statement"
 SETTLED = tuple(state.value for state in (State.FINAL, State.PAID, State.ACKED, State.REVERSED))
@@ -133,7 +135,7 @@ def _lines(
 ) -> tuple[AccrualLine, ...]:
     referrals = [r for report in referred for r in ReferralReport.from_body(report.document.body).referrals]
     events = [e for report in income for e in EventReport.from_body(report.document.body).events]
-    return allocate(agreement, referrals, events, period)
+    return tuple(allocate(Terms.of(agreement), referrals, events, period, Position.empty()).lines)
 
 
 def _place(tx: Transaction, agreement: Agreement, period: Period, old: StatementRecord | None) -> Place:

@@ -17,8 +17,10 @@ from privacy.ids import ClientToken, Period
 from revenue_share import periods, statement
 from revenue_share.agreement import Agreement, Party
 from revenue_share.allocation import AccrualLine, allocate
+from revenue_share.position import Position
 from revenue_share.referral import EventReport, Referral, ReferralReport, RevenueEvent
 from revenue_share.statement import NO_DIGEST, Place
+from revenue_share.terms import Terms
 
 DIFFERENCES_MAX = 100
 
@@ -64,7 +66,7 @@ def check(agreement: Agreement, me: Party, disclosure: Disclosure, held: Held) -
         referrals, events, found = _reports(agreement, me, disclosure, period, held)
     except Failure as failure:
         return (Difference(what="UNREADABLE", stated=failure.code, computed=failure.message()),)
-    lines = allocate(agreement, referrals, events, period)
+    lines = allocate(Terms.of(agreement), referrals, events, period, Position.empty()).lines
     found += _compare_lines(disclosure.lines, lines)
     answered = {str(line.get("token")) for line in disclosure.lines}
     found += [

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from privacy import canonical
 from privacy.errors import Failure
-from privacy.ids import Digest, MalformedIdentifier, PartnerId, parse_partner_id
+from privacy.ids import Digest, MalformedIdentifier, PartnerId, parse_digest, parse_partner_id
 from revenue_share import money, periods
 from revenue_share.errors import AgreementInvalid, RatioMalformed, RuleKindUnknown
 
@@ -32,6 +32,7 @@ _KEYS = {
     *("kind", "version", "title", "parties", "currency", "time_zone", "valid_from", "valid_until", "attribution_days"),
     *("rules", "settlement", "purpose", "expires", "nonce", "disclosure"),
 }
+_OPTIONAL = {"amends", "effective_from"}
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _KEY = re.compile(r"[0-9a-f]{64}")
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
@@ -78,6 +79,8 @@ class Agreement:
     contract: str
     window_seconds: int
     nonce: str
+    amends: Digest | None  # the version before it; None for the first
+    effective_from: date | None  # from this date on events are priced by it; None for the first
 
     @property
     def parties(self) -> tuple[Party, Party]:
@@ -107,7 +110,7 @@ class Agreement:
 
         Raises AgreementInvalid naming the first wrong field, RuleKindUnknown for a rule this version can't compute.
         """
-        unknown, missing = set(body) - _KEYS, _KEYS - set(body)
+        unknown, missing = set(body) - _KEYS - _OPTIONAL, _KEYS - set(body)
         if unknown or missing:
             raise AgreementInvalid(field=", ".join(sorted(unknown or missing)), why="unknown" if unknown else "missing")
         if body["kind"] != "agreement":
@@ -118,6 +121,7 @@ class Agreement:
             raise AgreementInvalid(field="disclosure", why="a list of sentences is expected")
         payer, referrer = _parties(body["parties"])
         valid_from, valid_until = _validity(body)
+        amends, effective_from = _amendment(body)
         settlement = _object(body["settlement"], "settlement", {"chain_id", "contract", "window_seconds"})
         return cls(
             digest=Digest(canonical.digest("ecohub/agreement/v1", dict(body)).hex()),
@@ -135,6 +139,8 @@ class Agreement:
             contract=_match(settlement["contract"], "settlement.contract", _ADDRESS, "a 0x address"),
             window_seconds=_whole(settlement["window_seconds"], "settlement.window_seconds", 1, WINDOW_SECONDS_MAX),
             nonce=_match(body["nonce"], "nonce", _NONCE, "32-128 hex digits"),
+            amends=amends,
+            effective_from=effective_from,
         )
 
 
@@ -215,6 +221,20 @@ def _validity(body: Mapping[str, canonical.Value]) -> tuple[date, date | None]:
     if end is not None and end < start:
         raise AgreementInvalid(field="valid_until", why="it is before valid_from")
     return start, end
+
+
+def _amendment(body: Mapping[str, canonical.Value]) -> tuple[Digest | None, date | None]:
+    named = _OPTIONAL & set(body)
+    if not named:
+        return None, None
+    if named != _OPTIONAL:
+        raise AgreementInvalid(field=", ".join(_OPTIONAL - named), why="amends and effective_from go together")
+    try:
+        return parse_digest(body["amends"]), periods.parse_date(body["effective_from"])
+    except Failure as error:
+        raise AgreementInvalid(field="amends", why=error.message()) from None
+    except ValueError as error:
+        raise AgreementInvalid(field="effective_from", why=str(error)) from None
 
 
 def _zone(value: canonical.Value) -> ZoneInfo:

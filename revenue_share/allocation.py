@@ -7,7 +7,7 @@ what went in, the exact share as a fraction of minor units, the amount after the
 languages whose arithmetic can be checked by hand.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -15,7 +15,9 @@ from privacy import canonical
 from privacy.ids import ClientToken, Period
 from revenue_share import money, periods, sentences
 from revenue_share.agreement import Agreement
+from revenue_share.position import Position
 from revenue_share.referral import Referral, RevenueEvent, Verdict, first_referrals, qualify
+from revenue_share.terms import Terms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,17 +78,31 @@ class _Judged:
         return f"{self.token}/{self.event.id}" if self.event else self.token
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allocation:
+    """What one period comes to: its lines in order, and the position that the next period opens with."""
+
+    lines: Sequence[AccrualLine]
+    closing: Position
+
+
 def allocate(
-    agreement: Agreement, referrals: Iterable[Referral], events: Iterable[RevenueEvent], period: Period
-) -> tuple[AccrualLine, ...]:
-    """The accrual lines of one agreement and period. Pure; the same bytes wherever it runs."""
+    terms: Terms, referrals: Iterable[Referral], events: Iterable[RevenueEvent], period: Period, opening: Position
+) -> Allocation:
+    """The accrual lines of one agreement and period, and the closing position. Pure; the same bytes wherever it runs.
+
+    `opening` is the closing position of the period that was settled before, `Position.empty()` for the first one. A
+    period that is drawn up again after a dispute takes the same opening position as before.
+    """
+    agreement = terms.root
     judged = _judge(agreement, first_referrals(referrals), events, period)
     tie_key = bytes.fromhex(agreement.digest) + period.encode()
     amounts = money.round_shares({item.name: item.share for item in judged if item.verdict.counts}, tie_key)
-    return tuple(
+    lines = tuple(
         _line(agreement, period, index, item, amounts.get(item.name, 0) if item.verdict.counts else 0)
         for index, item in enumerate(judged)
     )
+    return Allocation(lines=lines, closing=opening)
 
 
 def _judge(

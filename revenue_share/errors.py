@@ -92,3 +92,17 @@ class EntryTransition(Failure):
     kind = Kind.CONFLICT
     en = "journal entry {entry} is {state} and cannot become {target}: post or void happens once, corrections reverse"
     zh = "会计分录 {entry} 当前为 {state}，不能变为 {target}：过账或作废只能一次，更正须用冲正分录"
+
+
+class AmendmentInvalid(Failure):
+    code = "AMENDMENT_INVALID"
+    kind = Kind.INVALID
+    en = "the version {version} does not follow the terms: {why}"
+    zh = "协议版本 {version} 无法衔接原协议：{why}"
+
+
+class PositionInvalid(Failure):
+    code = "POSITION_INVALID"
+    kind = Kind.INVALID
+    en = "this is no position between two periods: {why}"
+    zh = "不是合法的期间结转状态：{why}"

@@ -41,6 +41,11 @@ def period_bounds(period: Period, zone: ZoneInfo) -> tuple[datetime, datetime]:
     return _utc(datetime(year, month, 1, tzinfo=zone)), _utc(datetime(after[0], after[1], 1, tzinfo=zone))
 
 
+def day_start(day: date, zone: ZoneInfo) -> datetime:
+    """First instant of a date of the zone's calendar, in UTC."""
+    return _utc(datetime(day.year, day.month, day.day, tzinfo=zone))
+
+
 def add_months(time: datetime, months: int, zone: ZoneInfo) -> datetime:
     """The same wall-clock time `months` later, in UTC; a day the month lacks becomes its last (31 Jan -> 28 Feb)."""
     local = time.astimezone(zone)

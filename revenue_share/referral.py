@@ -15,9 +15,10 @@ from enum import Enum
 from privacy import canonical
 from privacy.errors import Failure
 from privacy.ids import ClientToken, Digest, Period, parse_client_token, parse_digest, parse_period
-from revenue_share import periods
+from revenue_share import facts, periods
 from revenue_share.agreement import Agreement
 from revenue_share.errors import ReportInvalid
+from revenue_share.facts import Fact, Facts
 from revenue_share.money import AMOUNT_FEN_MAX
 
 REPORT_ROWS_MAX = 1000  # rows of one signed report: it then fits the 256 KiB head of a message
@@ -58,17 +59,31 @@ class Referral:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevenueEvent:
-    """Income of the payer from a client: `base_minor` in minor units of the agreement's currency; negative reverses."""
+    """Income of the payer from a client: `base_minor` in minor units of the agreement's currency; negative reverses.
+
+    `facts` is what a rule asks for besides (`facts.FACTS`); an event without facts has the value it always had.
+    """
 
     id: str
     token: ClientToken
     kind: str
     time: datetime
     base_minor: int
+    facts: Facts = ()
+
+    def fact(self, name: str) -> Fact | None:
+        """The fact of this name, if the event has it."""
+        return next((value for known, value in self.facts if known == name), None)
 
     def to_value(self) -> dict[str, canonical.Value]:
-        time = periods.time_text(self.time)
-        return {"id": self.id, "token": self.token, "kind": self.kind, "time": time, "base_minor": self.base_minor}
+        value: dict[str, canonical.Value] = {
+            "id": self.id,
+            "token": self.token,
+            "kind": self.kind,
+            "time": periods.time_text(self.time),
+            "base_minor": self.base_minor,
+        }
+        return value | {"facts": dict(self.facts)} if self.facts else value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +180,7 @@ def _referral(row: Mapping[str, canonical.Value], field: str) -> Referral:
 
 
 def _event(row: Mapping[str, canonical.Value], field: str) -> RevenueEvent:
-    _keys(row, {"id", "token", "kind", "time", "base_minor"}, "events", field)
+    _keys(row, {"id", "token", "kind", "time", "base_minor"} | ({"facts"} & set(row)), "events", field)
     for name, pattern in (("id", _EVENT_ID), ("kind", _KIND)):
         if not isinstance(row[name], str) or not pattern.fullmatch(str(row[name])):
             raise ReportInvalid(report="events", field=f"{field}.{name}", why="1-64 letters, digits or . _ - expected")
@@ -178,7 +193,17 @@ def _event(row: Mapping[str, canonical.Value], field: str) -> RevenueEvent:
         kind=str(row["kind"]),
         time=_time(row, "events", field),
         base_minor=base,
+        facts=_facts(row, field),
     )
+
+
+def _facts(row: Mapping[str, canonical.Value], field: str) -> Facts:
+    if "facts" not in row:
+        return ()
+    try:
+        return facts.read(row["facts"])
+    except ValueError as error:
+        raise ReportInvalid(report="events", field=field, why=str(error)) from None
 
 
 def _rows(value: canonical.Value, report: str) -> list[dict[str, canonical.Value]]:

@@ -5,7 +5,7 @@ its index and client token. Then root, commitments and totals, and the EIP-712 s
 accounts of trust.toml.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -18,7 +18,9 @@ from privacy.ids import Digest, Period, parse_period
 from revenue_share import statement
 from revenue_share.agreement import Agreement
 from revenue_share.allocation import AccrualLine, allocate
+from revenue_share.position import Position
 from revenue_share.referral import EventReport, Referral, ReferralReport, RevenueEvent
+from revenue_share.terms import Terms
 from sandbox.examine.case import Case, Object
 from sandbox.examine.findings import Facts
 from sandbox.examine.signatures import PAST_APPROVAL
@@ -91,7 +93,7 @@ def _check_one(case: Case, stored: Stored) -> Recomputed | None:
     agreement = Agreement.from_body(proposal.body)
     period = parse_period(stored.body.get("period"))
     referrals, events = _reports(case, agreement, period, stored)
-    lines = allocate(agreement, referrals, events, period)
+    lines = allocate(Terms.of(agreement), referrals, events, period, Position.empty()).lines
     _compare_lines(case, stored, lines)
     claimed = statement.from_body(stored.body)
     salts = statement.Salts(lines=stored.salts, total=stored.total_salt)
@@ -152,7 +154,7 @@ def _read_report(case: Case, where: str, signed: documents.Signed, read: Callabl
         return None
 
 
-def _compare_lines(case: Case, stored: Stored, lines: tuple[AccrualLine, ...]) -> None:
+def _compare_lines(case: Case, stored: Stored, lines: Sequence[AccrualLine]) -> None:
     where = f"{stored.where}/lines.jsonl"
     if len(stored.lines) != len(lines):
         case.sheet.add("STATEMENT_LINES_COUNT", where, stored=len(stored.lines), recomputed=len(lines))

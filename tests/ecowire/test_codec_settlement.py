@@ -13,11 +13,21 @@ from privacy.errors import Failure
 from privacy.ids import Digest
 from privacy.seal import CannotOpen
 from revenue_share import statement
-from revenue_share.allocation import allocate
 from revenue_share.errors import StatementDiffers
 from revenue_share.referral import EventReport, ReferralReport
 from revenue_share.statement import Place
-from tests.support.revenue import OCTOBER, PAYER, REFERRER, agreement, event, referral, salts, sealing_key, signing_key
+from tests.support.revenue import (
+    OCTOBER,
+    PAYER,
+    REFERRER,
+    agreement,
+    allocate,
+    event,
+    referral,
+    salts,
+    sealing_key,
+    signing_key,
+)
 
 TERMS = agreement()
 REFERRALS = (referral(1), referral(2))

@@ -19,7 +19,6 @@ from privacy import canonical, merkle
 from privacy.errors import Failure
 from revenue_share import ledger, statement
 from revenue_share.agreement import Agreement
-from revenue_share.allocation import allocate
 from revenue_share.referral import EventReport, ReferralReport
 from sandbox import tamper
 from sandbox.examine import __main__ as entry
@@ -28,6 +27,7 @@ from sandbox.examine.run import Report, examine
 from sandbox.report import findings_table, print_tables
 from tests.sandbox import small_alliance as small
 from tests.sandbox.small_alliance import Books
+from tests.support.revenue import allocate
 
 Entries = dict[str, bytes]
 JOURNAL, CHECKPOINTS, COSIGNATURES = "ledger/entries.jsonl", "audit/checkpoints.jsonl", "audit/cosignatures.jsonl"

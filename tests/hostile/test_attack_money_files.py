@@ -15,9 +15,8 @@ from privacy.ids import PartnerId
 from privacy.printable import is_printable
 from revenue_share import statement
 from revenue_share.agreement import Agreement
-from revenue_share.allocation import allocate
 from tests.partner_node.alliance import resident_id
-from tests.support.revenue import agreement_body, event, referral
+from tests.support.revenue import agreement_body, allocate, event, referral
 
 HEADER = "client_id,time,kind,amount,event_id\n"
 GOOD_TIME = "2026-10-05T14:00:00+08:00"

@@ -9,9 +9,8 @@ import pytest
 from hub import payment_file
 from privacy.ids import PartnerId
 from revenue_share import statement
-from revenue_share.allocation import allocate
 from revenue_share.statement import Place, Statement
-from tests.support.revenue import OCTOBER, agreement, event, referral, salts
+from tests.support.revenue import OCTOBER, agreement, allocate, event, referral, salts
 
 TERMS = agreement()
 

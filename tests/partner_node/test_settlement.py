@@ -29,11 +29,10 @@ from partner_node.settlement_errors import (
 from privacy.ids import Digest, Period
 from revenue_share import statement
 from revenue_share.agreement import Agreement
-from revenue_share.allocation import allocate
 from revenue_share.referral import EventReport, ReferralReport
 from tests.hub.settling import PAYER, REFERRER
 from tests.support.entropy import SeededEntropy
-from tests.support.revenue import agreement_body
+from tests.support.revenue import agreement_body, allocate
 from tests.support.sandbox_chain import CHAIN_ID, WINDOW
 from tests.support.settling_nodes import CLIENTS, PERSON, Month, month_of_nodes, refused, token
 

@@ -4,9 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from privacy import canonical
-from revenue_share.allocation import allocate
 from revenue_share.referral import RevenueEvent, Verdict
-from tests.support.revenue import OCTOBER, agreement, event, instant, referral, token
+from tests.support.revenue import OCTOBER, agreement, allocate, event, instant, referral, token
 
 TERMS = agreement()
 TIMES = ["2026-09-30T15:59:59Z", "2026-10-01T00:59:59Z", "2026-10-05T06:00:00Z", "2026-10-31T16:00:00Z"]

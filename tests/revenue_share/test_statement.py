@@ -6,11 +6,10 @@ from ecowire import documents
 from privacy import merkle
 from privacy.ids import MalformedIdentifier
 from revenue_share import statement
-from revenue_share.allocation import allocate
 from revenue_share.errors import EventsTooMany, StatementDiffers, StatementTransition
 from revenue_share.money import Money
 from revenue_share.statement import NO_DIGEST, TRANSITIONS, Place, Salts, State
-from tests.support.revenue import OCTOBER, agreement, event, referral, salts
+from tests.support.revenue import OCTOBER, agreement, allocate, event, referral, salts
 
 TERMS = agreement()
 LINES = allocate(TERMS, [referral(1), referral(2)], [event("e1", 1, 123457), event("e2", 1, -2000)], OCTOBER)

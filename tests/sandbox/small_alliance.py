@@ -16,13 +16,13 @@ from privacy import canonical, merkle, seal
 from privacy.ids import ClientToken, PartnerId, Period
 from revenue_share import ledger, statement
 from revenue_share.agreement import Agreement
-from revenue_share.allocation import allocate
 from revenue_share.referral import EventReport, Referral, ReferralReport, RevenueEvent
 from sandbox.chain import admission, answers, genesis
 from sandbox.chain.evm import Ledger
 from sandbox.chain.store import Store
 from sandbox.examine.trust import Cosigned, Signer, Trust
 from tests.support.entropy import SeededEntropy
+from tests.support.revenue import allocate
 
 ALLIANCE = "test-alliance"
 PERIOD = Period("2026-10")

@@ -1,15 +1,20 @@
 """Builders of agreement bodies, referrals and events for tests."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from privacy import canonical
 from privacy.ids import ClientToken, PartnerId, Period
 from privacy.seal import SealingKey, SigningKey
+from revenue_share import allocation
 from revenue_share.agreement import Agreement
+from revenue_share.allocation import AccrualLine
 from revenue_share.periods import parse_time
+from revenue_share.position import Position
 from revenue_share.referral import Referral, RevenueEvent
 from revenue_share.statement import Salts
+from revenue_share.terms import Terms
 from tests.support.entropy import SeededEntropy
 
 PAYER = PartnerId("broker")
@@ -83,6 +88,13 @@ def event(
 
 def instant(text: str) -> datetime:
     return parse_time(text)
+
+
+def allocate(
+    terms: Agreement, referrals: Iterable[Referral], events: Iterable[RevenueEvent], period: Period
+) -> tuple[AccrualLine, ...]:
+    """The lines of an agreement's first period under its first version."""
+    return tuple(allocation.allocate(Terms.of(terms), referrals, events, period, Position.empty()).lines)
 
 
 def salts(count: int, seed: bytes = b"salts") -> Salts:
