@@ -17,6 +17,7 @@ from federation import metrics
 from federation.metrics import Floats
 from federation.models import moments
 from federation.plan import TrainingPlan
+from federation.scale import BY_MEDIAN
 from federation.vertical import LabelResult
 from tests.federation import campaign, refined, trees_peer
 from tests.federation.alliance import Tables, body, households, prepared, pump
@@ -31,9 +32,9 @@ DEPTHS = {"trees": 20, "depth": 4, "rate_milli": 100, "leaf_rows": 20}
 WHOLE = {"sample_ppm": 1_000_000, "columns_ppm": 1_000_000, "patience": 0}
 VALUES_PLAIN_MAX = 8  # of model `bins`: a column of more values enters as bins
 PLANS: dict[str, dict[str, Any]] = {
-    MOMENTS: {},
-    BINNED: {"bins": 5},
-    LOGISTIC: {"model": LOGISTIC, "logistic": {"rounds": ROUNDS, "plateau_ppm": PLATEAU_PPM}},
+    MOMENTS: {"coding": BY_MEDIAN},
+    BINNED: {"coding": BY_MEDIAN, "bins": 5},
+    LOGISTIC: {"coding": BY_MEDIAN, "model": LOGISTIC, "logistic": {"rounds": ROUNDS, "plateau_ppm": PLATEAU_PPM}},
     TREES: {"model": TREES, "bins": 32, "trees": DEPTHS | WHOLE},
 }
 Peer = Callable[[TrainingPlan, Tables], Floats]  # scores of all rows by a model of the train rows
@@ -92,7 +93,7 @@ def same(plan: TrainingPlan, tables: Tables) -> Floats:
 
 
 def regression(plan: TrainingPlan, tables: Tables) -> Floats:
-    """Logistic regression on the model values of all parties: amounts as logarithms, clipped."""
+    """Logistic regression on the model values of all parties: amounts as logarithms in their unit, clipped."""
     return _fitted(plan, tables, np.hstack(_values(plan, tables)))
 
 
@@ -153,7 +154,7 @@ def campaign_cases() -> list[Case]:
 
     def planner(rounds: int, beyond: bool) -> Callable[[str], TrainingPlan]:
         def plan(salt: str) -> TrainingPlan:
-            changes = {"bootstrap": 100, "split_salt": salt}
+            changes = {"bootstrap": 100, "coding": BY_MEDIAN, "split_salt": salt}
             return campaign.plan_of(columns, binned, changes=changes, rounds=rounds, beyond_cap=beyond)
 
         return plan

@@ -162,12 +162,7 @@ def _value(lever: Lever, gap: float, end: float) -> float:
     up = end > lever.now
     steps = ceil(gap / abs(lever.weight) * UNITS - CLOSE)
     exact = lever.scale.value(float(now) + (steps if up else -steps))
-    digits = 0 if lever.whole else DIGITS - floor(log10(_spread(lever, exact)))
+    digits = 0 if lever.whole else DIGITS - floor(log10(lever.scale.spread(exact)))
     outwards = (ceil if up else floor)(exact * 10.0**digits)
     rounded = outwards / 10.0**digits if digits >= 0 else float(outwards * 10**-digits)
     return min(rounded, end) if up else max(rounded, end)
-
-
-def _spread(lever: Lever, value: float) -> float:
-    """A standard deviation in the column's own units about this value."""
-    return lever.scale.deviation * (1.0 + abs(value) if lever.scale.wide else 1.0)

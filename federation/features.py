@@ -27,7 +27,7 @@ from federation.errors import (
     SurveyWeightsInvalid,
 )
 from federation.rarity import Floats, Integers, Mask, Places
-from federation.scale import FRACTION_BITS, UNITS, VALUE_MAX, Scale, of_train
+from federation.scale import BY_ONE, FRACTION_BITS, UNITS, VALUE_MAX, Scale, of_train
 
 __all__ = ["FRACTION_BITS", "UNITS", "VALUE_MAX", "Floats", "Integers", "Mask"]
 
@@ -92,19 +92,21 @@ def prepare(
     *,
     binned: Collection[str] = (),
     bins: int = 0,
+    coding: int = BY_ONE,
 ) -> Prepared:
     """The matrix of `names` in that order, less the columns that may not be used.
 
     train: (rows,) mask; parts: masks of the parts whose moments are exchanged, by name, else the train rows alone;
-    binned: columns that enter as at most `bins` bins, in which values may be missing. Raises ColumnMissing,
-    ColumnNotNumeric, ColumnHasGaps, ColumnInfinite, RowsDiffer, NoUsableColumns.
+    binned: columns that enter as at most `bins` bins, in which values may be missing; coding: of the wide ones of the
+    others (federation.scale). Raises ColumnMissing, ColumnNotNumeric, ColumnHasGaps, ColumnInfinite, RowsDiffer,
+    NoUsableColumns.
     """
     raw = {name: numbers(columns, name, len(train), gaps=name in binned) for name in names}
     where = rarity.places(parts or {"train": train})
     made: dict[str, Coding | str] = {}
     plain: dict[str, Floats] = {}
     for name in [name for name in names if name not in binned]:
-        made[name] = _scale(raw[name], plain, train, where, rare_rows)
+        made[name] = _scale(raw[name], plain, train, where, rare_rows, coding)
         if isinstance(made[name], Scale):
             plain[name] = raw[name]
     kept: dict[str, Integers] = {}
@@ -115,18 +117,20 @@ def prepare(
             found = rarity.near_bins(own, plain, kept, where, rare_rows) or found
             kept |= {name: own} if isinstance(found, Bins) else {}
         made[name] = found
-    codings = {name: coding for name in names if not isinstance(coding := made[name], str)}
+    codings = {name: found for name in names if not isinstance(found := made[name], str)}
     if not codings:
         raise NoUsableColumns(count=len(names), rare_rows=rare_rows)
     dropped = {name: reason for name in names if isinstance(reason := made[name], str)}
     return Prepared(values=matrix(codings, raw, len(train)), codings=codings, dropped=dropped)
 
 
-def _scale(own: Floats, kept: Mapping[str, Floats], train: Mask, where: Places, rare_rows: int) -> Scale | str:
+def _scale(
+    own: Floats, kept: Mapping[str, Floats], train: Mask, where: Places, rare_rows: int, coding: int
+) -> Scale | str:
     """A plain column's scale, or why it may not be used beside those that are kept."""
     if reason := rarity.rare(own, where, rare_rows) or rarity.near_copy(own, kept, where, rare_rows):
         return reason
-    scale = of_train(own[train])
+    scale = of_train(own[train], coding)
     # rounding may merge values, and merged values may leave too few rows apart
     return rarity.rare(scale.units(own), where, rare_rows) or scale
 

@@ -17,6 +17,7 @@ from federation.errors import HiddenAlignmentRefused, PlanInvalid
 from federation.plan_fields import COLUMNS_MAX, PARTNERS_MAX, ROWS_MAX
 from federation.plan_horizontal import SHAPE, HorizontalPlan
 from federation.plan_models import Fairness, Logistic, Scoring, Trees, Validation
+from federation.scale import BY_ONE, CODINGS
 from privacy import canonical
 from privacy.errors import Failure
 from privacy.ids import Digest, PartnerId, parse_client_token, parse_digest
@@ -34,7 +35,7 @@ _INTEGERS = {  # field: (least, most). The floors are rules, not tastes: below t
 }
 _REQUIRED = {"parties", "purpose", "expires", "nonce", "disclosure", "alignment", "model", "label", "split_salt"}
 _OPTIONAL = {"kind", "version", "title", "alignment_mode", "survey_weights"}
-_MODEL_OPTIONS = {"bins", "validation", "logistic", "trees", "contribution", "fairness", "scoring"}
+_MODEL_OPTIONS = {"bins", "coding", "validation", "logistic", "trees", "contribution", "fairness", "scoring"}
 _PARTY_REQUIRED = {"partner", "role", "asset", "columns", "id_column"}
 _PARTY_OPTIONAL = {"signing", "sealing", "chain", "name", "id_type", "binned"}
 LABEL_HOLDER, FEATURE_HOLDER = "label_holder", "feature_holder"
@@ -77,6 +78,7 @@ class TrainingPlan:
     valid_days: int
     survey_weights: str | None = None  # the label holder's column of weights that measures are taken with
     bins: int = 0  # bins of each binned column at most; 0 where no column is binned
+    coding: int = BY_ONE  # of wide columns that are not binned (federation.scale); plans that name none have the first
     validation: Validation | None = None
     logistic: Logistic | None = None
     trees: Trees | None = None
@@ -207,6 +209,7 @@ class TrainingPlan:
             survey_weights=survey_weights,
             split_salt=salt,
             bins=_bins(body, parties, model),
+            coding=_coding(body, model),
             validation=plan_models.read_validation(body["validation"]) if "validation" in body else None,
             logistic=logistic,
             trees=trees,
@@ -313,6 +316,14 @@ def _bins(body: Mapping[str, Any], parties: tuple[PlanParty, ...], model: str) -
     if ("bins" in body) != needed:
         raise PlanInvalid(field="bins", why="it goes with binned columns or trees, and these need it")
     return plan_fields.integer(body["bins"], "bins", *plan_models.BINS) if needed else 0
+
+
+def _coding(body: Mapping[str, Any], model: str) -> int:
+    if "coding" not in body:
+        return BY_ONE
+    if model == plan_models.TREES:
+        raise PlanInvalid(field="coding", why="trees take every column as bins")
+    return plan_fields.integer(body["coding"], "coding", min(CODINGS), max(CODINGS))
 
 
 def _contribution(body: Mapping[str, Any], parties: tuple[PlanParty, ...], model: str) -> bool:

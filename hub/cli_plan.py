@@ -60,6 +60,10 @@ MEANINGS = {  # in the order in which they are shown
         "度量各方字段在留出客户上的贡献",
     ),
     "bins": ("bins of each binned column, at most", "每个分箱列的最多箱数"),
+    "coding": (
+        "how wide columns become numbers: 1 logarithm, 2 logarithm in units of the column's own median",
+        "大数值列的编码：1 取对数，2 以该列自身中位数为单位取对数",
+    ),
     "logistic": (
         "rounds of refinement at most, and the share of the train loss whose fall ends them, millionths",
         "精调轮数上限，以及训练损失降幅低于该比例（百万分之一）时结束",

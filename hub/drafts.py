@@ -44,6 +44,7 @@ TRAIN_DEFAULTS: Head = {
 }
 BINS = 5  # of a binned column: on some thousands of clients more bins were no better (docs/training.md)
 TREE_BINS = 16
+CODING = 2  # wide columns in units of their own median; plans of the first coding keep their meaning
 TREES: Head = {
     "trees": 20,
     "depth": 4,
@@ -127,6 +128,8 @@ def train(given: Mapping[str, Any], directory: Directory, now: datetime, entropy
     if body["model"] == "trees" and isinstance(body.setdefault("trees", {}), Mapping):
         body["trees"] = {**TREES, **body["trees"]}
         body.setdefault("bins", TREE_BINS)
+    if body["model"] != "trees":
+        body.setdefault("coding", CODING)
     if isinstance(body.get("validation"), Mapping):
         body["validation"] = {"ridge_path_milli": [*RIDGE_PATH_MILLI], **body["validation"]}
     body.setdefault("split_salt", entropy(NONCE_BYTES).hex())

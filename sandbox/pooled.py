@@ -82,7 +82,13 @@ def _score(rows: _Rows, test: NDArray[np.bool_]) -> _Scored:
     plan, train = rows.plan, ~test
     parts = {
         party.partner: features.prepare(
-            rows.raw[party.partner], party.columns, train, plan.rare_rows, binned=party.binned, bins=plan.bins
+            rows.raw[party.partner],
+            party.columns,
+            train,
+            plan.rare_rows,
+            binned=party.binned,
+            bins=plan.bins,
+            coding=plan.coding,
         )
         for party in plan.parties
     }

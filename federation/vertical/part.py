@@ -23,7 +23,8 @@ from privacy.packing import Packed
 
 VERSION = 1
 _FIELDS = {"version", "partner", "columns", "weights", "intercept"}
-_PLAIN = {"name", "wide", "mean", "deviation"}
+_PLAIN = {"name", "wide", "mean", "deviation"}  # as it is, or wide in the unit 1
+_IN_UNIT = {"name", "unit", "mean", "deviation"}
 _BINNED = {"name", "edges", "missing", "reference", "means"}
 
 
@@ -112,8 +113,10 @@ def model_part(partner: str, prepared: Prepared, weights: Floats, intercept: flo
 
 def _packed(name: str, coding: Coding) -> Packed:
     if isinstance(coding, Scale):
-        mean, deviation = np.array([coding.mean]), np.array([coding.deviation])
-        return {"name": name, "wide": coding.wide, "mean": mean, "deviation": deviation}
+        made: dict[str, Packed] = {"mean": np.array([coding.mean]), "deviation": np.array([coding.deviation])}
+        if coding.unit in (None, 1.0):
+            return {"name": name, "wide": coding.unit is not None, **made}
+        return {"name": name, "unit": np.array([coding.unit]), **made}
     return {
         "name": name,
         "edges": coding.edges,
@@ -124,19 +127,21 @@ def _packed(name: str, coding: Coding) -> Packed:
 
 
 def _coding(value: Packed) -> tuple[str, Coding]:
-    plain = isinstance(value, dict) and "wide" in value
-    found = _object(value, _PLAIN if plain else _BINNED)
+    forms = {"wide": _PLAIN, "unit": _IN_UNIT}
+    form = next((form for key, form in forms.items() if isinstance(value, dict) and key in value), _BINNED)
+    found = _object(value, form)
     name = found["name"]
     if not isinstance(name, str) or not 1 <= len(name) <= NAME_CHARACTERS_MAX:
         raise ModelPartUnreadable(why="a column's name")
-    return name, _scale(found, name) if plain else _bins(found, name)
+    return name, _bins(found, name) if form is _BINNED else _scale(found, name)
 
 
 def _scale(found: Mapping[str, Any], name: str) -> Scale:
     mean, deviation = (float(_floats(found[key], f"the {key} of {name}", 1)[0]) for key in ("mean", "deviation"))
-    if not isinstance(found["wide"], bool) or deviation <= 0.0:
+    unit = float(_floats(found["unit"], f"the unit of {name}", 1)[0]) if "unit" in found else 1.0
+    if not isinstance(found.get("wide", True), bool) or deviation <= 0.0 or unit < 1.0:
         raise ModelPartUnreadable(why=f"the scale of {name}")
-    return Scale(wide=found["wide"], mean=mean, deviation=deviation)
+    return Scale(unit=unit if found.get("wide", True) else None, mean=mean, deviation=deviation)
 
 
 def _bins(found: Mapping[str, Any], name: str) -> Bins:

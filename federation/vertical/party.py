@@ -87,6 +87,7 @@ class Party(Session):
             self._parts,
             binned=self._brings.binned,
             bins=self._plan.bins,
+            coding=self._plan.coding,
         )
         self._check_room(len(self._prepared.names))
         self._check_rows_of(self._brings.partner, len(self._prepared.names))

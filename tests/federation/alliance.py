@@ -205,6 +205,7 @@ def prepared(plan: TrainingPlan, tables: Tables) -> dict[str, Prepared]:
             parts,
             binned=brings.binned,
             bins=plan.bins,
+            coding=plan.coding,
         )
         for brings in map(plan.party, (plan.label_holder, *plan.holders))
     }

@@ -19,7 +19,7 @@ LINE = Calibration(method="platt", slope=1.4, offset=-0.6, rows=1000)
 AGE = Lever(
     column="AGE",
     weight=0.5,
-    scale=Scale(wide=False, mean=48.0, deviation=16.0),
+    scale=Scale(unit=None, mean=48.0, deviation=16.0),
     now=40.0,
     least=18.0,
     most=90.0,
@@ -28,7 +28,7 @@ AGE = Lever(
 SAVING = Lever(
     column="SAVING",
     weight=-0.8,
-    scale=Scale(wide=True, mean=6.0, deviation=3.5),
+    scale=Scale(unit=1.0, mean=6.0, deviation=3.5),
     now=2_000.0,
     least=0.0,
     most=1e6,
@@ -44,8 +44,8 @@ def chance(score: float) -> float:
 def levers(draw: st.DrawFn) -> list[Lever]:
     made = []
     for name in "abcd"[: draw(st.integers(1, 4))]:
-        wide = draw(st.booleans())
-        scale = Scale(wide=wide, mean=draw(st.floats(-2, 4)), deviation=draw(st.floats(0.3, 5)))
+        unit = draw(st.sampled_from((None, 1.0, 16.0)))
+        scale = Scale(unit=unit, mean=draw(st.floats(-2, 4)), deviation=draw(st.floats(0.3, 5)))
         ends = sorted(draw(st.tuples(st.integers(-40, 40), st.integers(-40, 40))))
         made.append(
             Lever(

@@ -91,5 +91,5 @@ def test_model_values_are_those_that_training_prepared() -> None:
     prepared = features.prepare(table, tuple(table), np.arange(800) < 600, 50)
     for place, (name, scale) in enumerate(prepared.codings.items()):
         assert isinstance(scale, Scale)
-        assert scale.wide == (name == "amount")
+        assert (scale.unit is not None) == (name == "amount")
         assert (scale.units(table[name]) == prepared.values[:, place]).all(), name

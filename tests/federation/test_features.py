@@ -15,7 +15,7 @@ from federation.errors import (
     RowsDiffer,
 )
 from federation.features import VALUE_MAX, Prepared, binary_levels, one_against_the_rest, prepare, prepare_label
-from federation.scale import Scale
+from federation.scale import BY_MEDIAN, CODINGS, Scale, of_train
 
 ROWS = 600
 TRAIN = np.arange(ROWS) % 3 > 0
@@ -32,7 +32,7 @@ def first_of(mask: np.ndarray, count: int) -> np.ndarray:
 
 
 def wide(found: Prepared) -> list[str]:
-    return [name for name, coding in found.codings.items() if isinstance(coding, Scale) and coding.wide]
+    return [name for name, coding in found.codings.items() if isinstance(coding, Scale) and coding.unit]
 
 
 def test_values_are_standardised_on_the_train_rows_alone() -> None:
@@ -51,6 +51,44 @@ def test_wide_columns_are_taken_as_signed_logarithms() -> None:
     expected = (logs - logs[TRAIN].mean()) / logs[TRAIN].std()
     assert wide(found) == ["a"]
     assert np.abs(found.scaled[:, 0] - expected).max() <= 0.5 / 256
+
+
+def test_a_wide_column_in_its_own_unit_is_a_line_below_the_median_and_a_logarithm_above() -> None:
+    amounts = np.where(NORMAL > 0.5, 0.0, np.rint(30_000 * np.exp(NORMAL)))
+    found = prepare({"a": amounts, "b": NORMAL}, ["a", "b"], TRAIN, 50, coding=BY_MEDIAN)
+    coding = found.codings["a"]
+    assert isinstance(coding, Scale) and coding.unit is not None
+    median = np.median(amounts[TRAIN & (amounts > 0)])
+    assert coding.unit <= median < 2 * coding.unit and coding.unit == 2 ** round(np.log2(coding.unit))
+    taken = np.log1p(amounts / coding.unit)
+    expected = (taken - taken[TRAIN].mean()) / taken[TRAIN].std()
+    assert wide(found) == ["a"]
+    assert np.abs(found.scaled[:, 0] - expected).max() <= 0.5 / 256
+
+
+@pytest.mark.parametrize("factor", [1.0, -1.0, 1e290])
+def test_the_unit_is_at_least_one_and_any_size_of_number_has_one(factor: float) -> None:
+    small = np.where(np.arange(ROWS) < 20, 1e10, 0.3 + 0.1 * np.abs(NORMAL)) * factor
+    scale = of_train(small, BY_MEDIAN)
+    assert scale.unit is not None and (scale.unit == 1.0) == (abs(factor) == 1.0)
+    assert np.isfinite(scale.units(small)).all()
+
+
+def test_other_rows_of_the_same_clients_have_the_same_unit() -> None:
+    """Where the median is not at a power of two: the shape of a column is the same in runs over other splits."""
+    amounts = np.rint(24_000 * np.exp(NORMAL))
+    units = {of_train(amounts[np.random.default_rng(seed).random(ROWS) < 0.7], BY_MEDIAN).unit for seed in range(20)}
+    assert units == {16384.0}
+
+
+def test_what_few_amounts_do_to_a_score_grows_with_them() -> None:
+    """Of the first coding the step from nothing to the median is most of a column's spread, of the second a third."""
+    amounts = np.where(np.arange(ROWS) % 2 > 0, 0.0, np.rint(20_000 * np.exp(NORMAL)))
+    steps = []
+    for coding in CODINGS:
+        nothing, middle, much = of_train(amounts, coding).units(np.array([0.0, 20_000.0, 200_000.0]))
+        steps.append((middle - nothing) / (much - nothing))
+    assert steps[0] > 0.8 and steps[1] < 0.4
 
 
 def test_whether_a_column_is_wide_is_decided_on_the_train_rows() -> None:

@@ -16,13 +16,14 @@ ROWS = 900
 TRAIN = np.arange(ROWS) % 3 > 0
 DRAW = np.random.default_rng(8)
 TABLE = {
-    "amount": np.rint(np.expm1(DRAW.normal(size=ROWS) * 4)),
+    "amount": np.rint(1000 * np.expm1(DRAW.normal(size=ROWS) * 4)),
     "age": DRAW.integers(18, 90, ROWS),
     "income": np.where(DRAW.random(ROWS) < 0.2, np.nan, DRAW.exponential(900.0, ROWS)),
     "visits": DRAW.poisson(3.0, ROWS).astype(float),
     "flag": DRAW.random(ROWS) < 0.3,
 }
-PREPARED = prepare(TABLE, [*TABLE], TRAIN, 50, binned=["income", "visits"], bins=4)
+PREPARED = prepare(TABLE, [*TABLE], TRAIN, 50, binned=["income", "visits"], bins=4, coding=2)
+OLDER = prepare(TABLE, [*TABLE], TRAIN, 50, binned=["income", "visits"], bins=4)  # the first coding
 WEIGHTS = DRAW.normal(size=len(PREPARED.names))
 PART = model_part("broker", PREPARED, WEIGHTS, -0.75)
 
@@ -33,6 +34,17 @@ def test_it_scores_the_rows_it_was_trained_on_as_training_did() -> None:
     assert PART.points(TABLE, ROWS).shape == (ROWS, len(PART.names))
     assert PART.columns == tuple(TABLE)
     assert PART.names == PREPARED.names == ("amount", "age", *["income"] * 4, *["visits"] * 2, "flag")
+
+
+def test_a_part_of_the_first_coding_is_written_and_scores_as_before() -> None:
+    older = model_part("broker", OLDER, WEIGHTS, -0.75)
+    written: Any = packing.unpack(older.encode())
+    assert set(written["columns"][0]) == {"name", "wide", "mean", "deviation"} and written["columns"][0]["wide"] is True
+    logs = np.sign(TABLE["amount"]) * np.log1p(np.abs(TABLE["amount"]))
+    expected = np.rint((logs - logs[TRAIN].mean()) / logs[TRAIN].std() * 256) / 256 * WEIGHTS[0]
+    assert ModelPart.decode(older.encode()).points(TABLE, ROWS)[:, 0] == pytest.approx(expected, abs=1e-12)
+    unit: Any = packing.unpack(PART.encode())
+    assert set(unit["columns"][0]) == {"name", "unit", "mean", "deviation"}
 
 
 def test_one_client_scores_as_in_the_batch() -> None:
@@ -73,7 +85,7 @@ def setting(**fields: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
 
 
 def column(place: int, **fields: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """The change of one column: 0 is plain, 2 is binned with the missing as a bin, 3 without."""
+    """The change of one column: 0 is wide in its unit, 1 plain, 2 is binned with the missing as a bin, 3 without."""
 
     def change(value: dict[str, Any]) -> dict[str, Any]:
         listed = list(value["columns"])
@@ -109,7 +121,11 @@ BAD: dict[str, Callable[[dict[str, Any]], Any]] = {
     "a long name": column(0, name="x" * 129),
     "a deviation of nothing": column(0, deviation=np.array([0.0])),
     "a mean that is not finite": column(0, mean=np.array([np.nan])),
-    "wide as a number": column(0, wide=1),
+    "wide as a number": column(1, wide=1),
+    "a unit beside wide": column(1, unit=np.array([8.0])),
+    "a unit below one": column(0, unit=np.array([0.5])),
+    "a unit of one, which is written otherwise": column(0, unit=np.array([1.0])),
+    "a unit that is a number": column(0, unit=8),
     "a plain column with edges": column(0, edges=np.zeros(1)),
     "edges that fall": column(2, edges=np.array([3.0, 2.0, 1.0])),
     "edges that are not finite": column(2, edges=np.array([1.0, 2.0, np.inf])),

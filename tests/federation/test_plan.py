@@ -31,6 +31,11 @@ def test_a_valid_body_becomes_a_plan() -> None:
     assert TrainingPlan.from_body(body(COLUMNS, survey_weights="WGT")).survey_weights == "WGT"
 
 
+def test_a_plan_that_names_no_coding_has_the_first() -> None:
+    assert TrainingPlan.from_body(body(COLUMNS)).coding == 1
+    assert TrainingPlan.from_body(body(COLUMNS, coding=2)).coding == 2
+
+
 def test_one_class_against_the_rest_is_another_model_than_its_siblings() -> None:
     label = {"partner": "broker", "asset": "clients", "column": "label"}
     assert TrainingPlan.from_body(body(COLUMNS)).positive is None
@@ -53,10 +58,12 @@ def test_a_share_is_shown_alone_only_where_the_plan_says_how_coarsely_and_for_ho
     assert plain is not None and plain.split is None
 
 
+TREES = {"trees": 8, "depth": 3, "rate_milli": 200, "leaf_rows": 50, "patience": 0}
+TREES |= {"sample_ppm": 800_000, "columns_ppm": 1_000_000}
+
+
 def test_trees_score_no_single_client() -> None:
-    bounds = {"trees": 8, "depth": 3, "rate_milli": 200, "leaf_rows": 50, "patience": 0}
-    bounds |= {"sample_ppm": 800_000, "columns_ppm": 1_000_000}
-    grown = {"model": "trees", "trees": bounds, "bins": 16}
+    grown = {"model": "trees", "trees": TREES, "bins": 16}
     assert TrainingPlan.from_body(body(COLUMNS, **grown)).trees is not None
     with pytest.raises(PlanInvalid, match="not by trees"):
         TrainingPlan.from_body(body(COLUMNS, **grown, scoring={"clients_per_day": 1}))
@@ -72,6 +79,9 @@ PER_DAY = {"clients_per_day": 40}
 COARSE = {"step_log2": -2, "clients_per_day": 40}
 BAD: dict[str, tuple[str, dict[str, Any]]] = {
     "another model": ("model", {"model": "forest"}),
+    "a coding that is none": ("coding", {"coding": 3}),
+    "a coding that is a truth value": ("coding", {"coding": True}),
+    "a coding of trees": ("coding", {"coding": 2, "model": "trees", "bins": 16, "trees": TREES}),
     "trees without their bounds": ("trees", {"model": "trees"}),
     "bounds of another model": ("logistic", {"logistic": {"rounds": 6, "plateau_ppm": 100}}),
     "another kind": ("kind", {"kind": "match"}),

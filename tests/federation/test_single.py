@@ -99,7 +99,7 @@ def test_a_word_of_another_length_is_refused() -> None:
 
 
 def part(weights: list[float]) -> ModelPart:
-    codings = {f"C{place}": Scale(wide=False, mean=0.5 * place, deviation=2.0) for place in range(len(weights))}
+    codings = {f"C{place}": Scale(unit=None, mean=0.5 * place, deviation=2.0) for place in range(len(weights))}
     return ModelPart(partner="bank", codings=codings, weights=np.array(weights), intercept=0.0)
 
 

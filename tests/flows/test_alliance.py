@@ -54,7 +54,7 @@ def pooled(
     for party in plan.parties:
         rows = launch_alliance.rows(alliance.world.partners[party.partner].source)
         raw = {name: np.array([float(rows[client][name]) for client in order.values()]) for name in party.columns}
-        parts.append(features.prepare(raw, party.columns, ~test, plan.rare_rows).scaled)
+        parts.append(features.prepare(raw, party.columns, ~test, plan.rare_rows, coding=plan.coding).scaled)
         if party.partner == plan.label_holder:
             label = np.array([rows[client][plan.label_column] == "1" for client in order.values()])
     matrix = np.hstack([np.ones((len(order), 1)), *parts])
@@ -176,7 +176,7 @@ def test_the_journal_balances_and_the_chain_says_final(alliance: Alliance, story
     books = alliance.call("finance", "ledger")
     balances = {line["account"]: (line["debit_minor"], line["credit_minor"]) for line in books["balances"]}
     total = launch_settle.TOTAL_FEN
-    assert balances == {"expense:revenue_share": (total, 0), "liability:payable:platform": (0, total)}
+    assert balances == {"expense:partner_share": (total, 0), "liability:payable:platform": (0, total)}
     assert not books["pending"]
     contract = parse_address(alliance.world.contract)
     with Chain(alliance.world.endpoint, world.CHAIN_ID) as chain:

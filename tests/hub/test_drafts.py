@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from federation.plan import TrainingPlan
+from federation.scale import CODINGS
 from hub import drafts, matching
 from hub.drafts import Directory, DraftIncomplete
 from hub.records import Head
@@ -175,6 +176,8 @@ def test_a_plan_with_bins_and_folds_is_completed_and_says_what_they_show() -> No
     assert (given["bins"], given["validation"]) == (8, {"folds": 2, "ridge_path_milli": []})
     plain = train(parties=NAMED, alignment="ab" * 32, label=LABEL)
     assert not {"bins", "validation"} & set(plain)
+    assert TrainingPlan.from_body(plain).coding == max(CODINGS)
+    assert "coding" not in train(parties=NAMED, alignment="ab" * 32, label=LABEL, model="trees")
     assert "bins" not in " ".join(map(str, plain["disclosure"]))  # type: ignore[arg-type]
 
 
