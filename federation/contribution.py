@@ -13,22 +13,21 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import combinations
 from math import factorial
-from typing import Any, TypeAlias
+from typing import Any
 
 from federation.errors import ContributionInvalid
 from federation.models import moments
 from federation.models.moments import Moments
 from federation.plan import CONTRIBUTORS_MAX, HELD, fold_name
 from federation.plan_fields import ROWS_MAX
+from federation.plan_variants import Coalition, coalitions
 from privacy import canonical
 from privacy.canonical import NotCanonical, Value
 
 PPM = 1_000_000
 VERSION = 1
 METHOD = "shapley of the held-out squared error, by moments"
-Coalition: TypeAlias = tuple[str, ...]  # feature holders, in the plan's order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,11 +107,6 @@ def measure(
         found = _errors(others, fold, label_holder, holders, ridge)
         parts.append(Part(name=fold_name(place + 1), rows=fold.rows, errors_ppm=found))
     return tuple(parts)
-
-
-def coalitions(holders: Sequence[str]) -> tuple[Coalition, ...]:
-    """Every subset of the holders, the empty one first, each in the order given."""
-    return tuple(one for size in range(len(holders) + 1) for one in combinations(holders, size))
 
 
 def held_out_error(train: Moments, held: Moments, parties: Collection[str], ridge: float) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from federation import plan_fields, plan_models
+from federation import plan_fields, plan_models, plan_variants
 from federation.errors import HiddenAlignmentRefused, PlanInvalid
 from federation.plan_fields import COLUMNS_MAX, PARTNERS_MAX, ROWS_MAX
 from federation.plan_horizontal import SHAPE, HorizontalPlan
@@ -40,7 +40,7 @@ _PARTY_REQUIRED = {"partner", "role", "asset", "columns", "id_column"}
 _PARTY_OPTIONAL = {"signing", "sealing", "chain", "name", "id_type", "binned"}
 LABEL_HOLDER, FEATURE_HOLDER = "label_holder", "feature_holder"
 TRAIN, HELD = "train", "held"  # parts of the rows; with validation the train rows are in fold-1, fold-2, …
-CONTRIBUTORS_MAX = 5  # feature holders: 32 coalitions
+CONTRIBUTORS_MAX = plan_variants.HOLDERS_MAX  # feature holders: 32 coalitions
 PART_ROWS_MIN = 100  # rows of any part: moments of fewer describe single clients
 
 
@@ -112,11 +112,8 @@ class TrainingPlan:
         raise PlanInvalid(field="parties", why=f"{partner} is not one of them")
 
     def variants(self) -> tuple[tuple[PartnerId, ...], ...]:
-        """The variants as sets of feature holders: none, each alone, and all (once, if there is only one)."""
-        if self.trees:  # another one would have to be grown, and would disclose as much again
-            return ((), self.holders)
-        single: list[tuple[PartnerId, ...]] = [(h,) for h in self.holders]
-        return ((), *single) if len(single) == 1 else ((), *single, self.holders)
+        """The variants as sets of feature holders: none first, all last. Moments give each partner's for nothing."""
+        return plan_variants.chosen(self.trees.variants if self.trees else plan_variants.PARTNERS, self.holders)
 
     def variants_with(self, holder: str) -> int:
         """How many of the variants include `holder`."""
@@ -141,10 +138,10 @@ class TrainingPlan:
     def score_vectors(self, holder: str) -> int:
         """How many score vectors `holder` discloses in this run at most: one for each variant with it, one a round.
 
-        Of trees one a tree: in each it may say of every client which way it goes, `depth` times at most.
+        Of trees one a tree, in each variant: in each tree it may say of every client which way it goes, level by level.
         """
         if self.trees:
-            return self.trees.trees
+            return self.trees.trees * self.variants_with(holder)
         return self.variants_with(holder) + self.rounds
 
     def test_mask(self, tokens: Sequence[str]) -> NDArray[np.bool_]:
@@ -196,6 +193,7 @@ class TrainingPlan:
         model, logistic, trees = plan_models.read_model(body)
         if trees and ("validation" in body or any(party.binned for party in parties)):
             raise PlanInvalid(field="trees", why="they take every column as bins and go without validation")
+        plan_models.check_variants(trees, len(parties) - 1)
         for party in parties:
             if logistic and party.role == FEATURE_HOLDER:
                 logistic.check(party.partner, len(party.columns))

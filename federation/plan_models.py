@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from federation import plan_fields
+from federation import plan_fields, plan_variants
 from federation.errors import PlanInvalid, RoundsBeyondCap
 
 MOMENTS, LOGISTIC, TREES = "moments", "logistic", "trees"
@@ -73,6 +73,7 @@ class Trees:
     sample_ppm: int  # share of train rows of each tree
     columns_ppm: int  # share of columns of each tree
     patience: int  # trees without a gain before the rest is left out; 0 = all trees are grown
+    variants: str = plan_variants.FULL  # which are grown with other parties; each shows as much again of those in it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +117,8 @@ def read_logistic(value: Any) -> Logistic:
 
 
 def read_trees(value: Any) -> Trees:
-    return Trees(**_numbers(value, _TREES, TREES))
+    found = plan_fields.fields(value, set(_TREES), {"variants"}, TREES)
+    return Trees(**plan_fields.integers(found, _TREES), variants=_variants(found, TREES))
 
 
 def read_scoring(value: Any, model: str, score_step_log2: int) -> Scoring:
@@ -160,6 +162,20 @@ def read_model(body: Mapping[str, Any]) -> tuple[str, Logistic | None, Trees | N
             raise PlanInvalid(field=name, why=f"it goes with model {name}, and that model needs it")
     logistic = read_logistic(body[LOGISTIC]) if model == LOGISTIC else None
     return model, logistic, read_trees(body[TREES]) if model == TREES else None
+
+
+def check_variants(trees: Trees | None, holders: int) -> None:
+    """Raises PlanInvalid for more variants than a run has levels for."""
+    if trees and trees.variants != plan_variants.FULL and holders > plan_variants.HOLDERS_MAX:
+        most = plan_variants.HOLDERS_MAX
+        raise PlanInvalid(field="trees.variants", why=f"variants are trained of at most {most} feature holders")
+
+
+def _variants(found: Mapping[str, Any], where: str) -> str:
+    """Plans that name none have those of before there was a choice."""
+    if "variants" not in found:
+        return plan_variants.FULL
+    return str(plan_fields.constant(found, "variants", plan_variants.CHOICES, where))
 
 
 def _numbers(value: Any, bounds: Mapping[str, tuple[int, int]], where: str) -> dict[str, int]:

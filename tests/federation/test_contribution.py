@@ -18,6 +18,7 @@ from federation.errors import ContributionInvalid
 from federation.models import moments
 from federation.models.moments import Moments
 from federation.plan import TrainingPlan, split
+from federation.plan_variants import coalitions
 from revenue_share.money import Money
 from revenue_share.money import split as split_money
 from tests.federation.alliance import Tables, body, households, synthetic
@@ -31,7 +32,7 @@ GAINS = st.integers(-(10**6), 10**6)
 @st.composite
 def games(draw: st.DrawFn) -> tuple[tuple[str, ...], dict[tuple[str, ...], Fraction]]:
     holders = HOLDERS[: draw(st.integers(1, len(HOLDERS)))]
-    gains = {one: Fraction(draw(GAINS) if one else 0) for one in contribution.coalitions(holders)}
+    gains = {one: Fraction(draw(GAINS) if one else 0) for one in coalitions(holders)}
     return holders, gains
 
 
@@ -57,7 +58,7 @@ def test_holders_that_add_the_same_get_the_same(count: int, data: st.DataObject)
     holders = HOLDERS[:count]
     swap = {holders[0]: holders[1], holders[1]: holders[0]}
     gains: dict[tuple[str, ...], Fraction] = {}
-    for one in contribution.coalitions(holders):
+    for one in coalitions(holders):
         twin = tuple(name for name in holders if name in {swap.get(member, member) for member in one})
         gains[one] = gains.get(twin, Fraction(data.draw(GAINS)) if one else Fraction(0))
     found = contribution.shapley(holders, gains)
@@ -67,8 +68,8 @@ def test_holders_that_add_the_same_get_the_same(count: int, data: st.DataObject)
 @given(st.integers(2, 5), st.data())
 def test_a_holder_that_adds_nothing_to_any_coalition_gets_nothing(count: int, data: st.DataObject) -> None:
     holders, null = HOLDERS[:count], HOLDERS[count - 1]
-    others = {one: Fraction(data.draw(GAINS) if one else 0) for one in contribution.coalitions(holders[:-1])}
-    gains = {one: others[tuple(name for name in one if name != null)] for one in contribution.coalitions(holders)}
+    others = {one: Fraction(data.draw(GAINS) if one else 0) for one in coalitions(holders[:-1])}
+    gains = {one: others[tuple(name for name in one if name != null)] for one in coalitions(holders)}
     assert contribution.shapley(holders, gains)[null] == 0
 
 

@@ -231,7 +231,7 @@ def level(rare_rows: int, seed: int) -> tuple[Histograms, np.ndarray, np.ndarray
         return np.array([entries[rows][(flat[rows] == place).any(axis=1)].sum() for place in range(17)])
 
     made = Histograms("broker", counts, np.bincount(flat.ravel(), minlength=17), units, rare_rows)
-    made.root(sums(np.ones(700, bool)), np.ones(3, bool))
+    made.root(0, sums(np.ones(700, bool)), np.ones(3, bool))
     made.children({2: sums(left)}, {})
     return made, codes, left, starts
 
@@ -271,7 +271,7 @@ def test_children_of_an_own_cut_with_rows_on_its_other_side_are_refused(monkeypa
 
     def grown(left: np.ndarray) -> Histograms:
         made = Histograms("broker", np.array([6]), np.full(6, 100), units, 40)
-        made.root(np.array([entries[code == b].sum() for b in range(6)]), np.ones(1, bool))
+        made.root(0, np.array([entries[code == b].sum() for b in range(6)]), np.ones(1, bool))
         made.children({2: np.array([entries[left & (code == b)].sum() for b in range(6)])}, {1: (0, 2)})
         return made
 

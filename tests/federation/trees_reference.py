@@ -29,10 +29,23 @@ class Reference:
     margin: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
 
+@dataclass
+class Shown:
+    """What one node's sums were shown by: second derivatives of every bin and ends of groups, by (owner, column)."""
+
+    second: dict[tuple[int, int], list[int]]
+    ends: Cuts
+
+
 class Pooled:
-    """All parties' bins in one place."""
+    """All parties' bins in one place. `fit` grows the variants of a plan in the order that the protocol has: what was
+    shown of a node bounds what is shown of a like one later.
+    """
 
     def __init__(self, plan: TrainingPlan, tables: Tables) -> None:
+        self.holders: tuple[str, ...] = ()  # of the variant that grows
+        self.before: dict[int, list[Shown]] = {}  # by tree, of earlier variants
+        self.now: dict[int, list[Shown]] = {}
         self.plan, self.line = plan, (plan.label_holder, *plan.holders)
         tokens = tables[plan.label_holder].tokens
         train = ~plan.test_mask(tokens)
@@ -91,7 +104,12 @@ class Pooled:
                     found = (gain, owner, column, end)
         return found
 
-    def fit(self) -> Reference:
+    def fit(self, holders: tuple[str, ...] | None = None) -> Reference:
+        """The label holder with these feature holders; None: with all of them."""
+        self.holders = tuple(self.line[1:]) if holders is None else holders
+        for tree, nodes in self.now.items():
+            self.before.setdefault(tree, []).extend(nodes)
+        self.now = {}
         made, margin = Reference(), np.full(len(self.boosting.fitted), self.boosting.base)
         for tree in range(self.options.trees):
             self.boosting.growth.margin, self.boosting.growth.tree = margin, tree
@@ -104,6 +122,7 @@ class Pooled:
         sampled = derived.packed != 0
         at = np.ones(len(margin), dtype=int)
         shown = {1: self.root(tree, sampled, derived)}
+        self.keep(tree, shown[1], sampled, derived)
         for level in range(self.options.depth):
             for node in [n for n in sorted(shown) if n >> level == 1]:
                 here = at == node
@@ -115,8 +134,13 @@ class Pooled:
                 left = self.bins[owner].codes[:, column] <= end
                 at[here & left], at[here & ~left] = 2 * node, 2 * node + 1
                 pair = [sampled & (at == child) for child in (2 * node, 2 * node + 1)]
-                both = self.children(shown[node], pair, (owner, column), derived)
+                both = self.children(tree, shown[node], pair, (owner, column), derived)
                 shown[2 * node], shown[2 * node + 1] = both
+                second = self.boosting.packing.unpack(derived.packed)[1]
+                largest = max(int(second[rows].sum()) for rows in pair)
+                asked = level + 1 < self.options.depth and largest >= 2 * self.options.leaf_rows * SECOND_MAX
+                for cuts, rows in zip(both, pair, strict=True) if asked else ():
+                    self.keep(tree, cuts, rows, derived)
         inner = {node for t, node, *_ in made.cuts if t == tree}
         leaves = sorted(({1} | {2 * n + s for n in inner for s in (0, 1)}) - inner)
         margin = margin.copy()
@@ -127,28 +151,56 @@ class Pooled:
             margin[at == leaf] += made.leaves[tree, leaf]
         return margin
 
+    def keep(self, tree: int, cuts: Cuts, rows: np.ndarray, made: Derivatives) -> None:
+        second = {place: [h for _, h in self.sums(*place, rows, made)] for place in cuts if place[0] > 0}
+        self.now.setdefault(tree, []).append(Shown(second=second, ends={place: cuts[place] for place in second}))
+
+    def known(self, tree: int, owner: int, rows: np.ndarray, made: Derivatives) -> Cuts:
+        """By column of an owner: where groups may end, by what was shown of nodes that differ by too little."""
+        need, bins = self.plan.rare_rows * SECOND_MAX, self.bins[owner]
+        own = {c: [h for _, h in self.sums(owner, c, rows, made)] for c in range(len(bins.names))}
+        allowed = {(owner, c): list(range(int(bins.counts[c]) - 1)) for c in own}
+        for node in self.before.get(tree, []):
+            theirs = {c: node.second[owner, c] for c in own if (owner, c) in node.second}
+            if not theirs:
+                continue
+            apart = [sum(abs(a - b) for a, b in zip(own[c], theirs[c], strict=True)) for c in theirs]
+            if max(apart) < need:
+                for c in own:
+                    ends = node.ends.get((owner, c), [])
+                    allowed[owner, c] = [end for end in allowed[owner, c] if end in ends]
+        return allowed
+
     def root(self, tree: int, rows: np.ndarray, made: Derivatives) -> Cuts:
         cuts: Cuts = {}
         for owner, own in enumerate(self.bins):
+            if owner and self.line[owner] not in self.holders:
+                continue
+            known = self.known(tree, owner, rows, made)
             who = "" if owner == 0 else self.line[owner]
             taken = sampled_columns(self.plan.split_salt, tree, who, own.names, self.options.columns_ppm)
             for column in np.flatnonzero(taken).tolist():
                 every = list(range(int(own.counts[column]) - 1))
                 weights = [second for _, second in self.sums(owner, column, rows, made)]
-                cuts[owner, column] = every if owner == 0 else self.groups([weights], every)
+                cuts[owner, column] = every if owner == 0 else self.groups([weights], known[owner, column])
         return cuts
 
     def children(
-        self, parent: Cuts, pair: list[np.ndarray], split: tuple[int, int], made: Derivatives
+        self, tree: int, parent: Cuts, pair: list[np.ndarray], split: tuple[int, int], made: Derivatives
     ) -> tuple[Cuts, Cuts]:
         both: tuple[Cuts, Cuts] = ({}, {})
+        owners = {owner for owner, _ in parent if owner}
+        known = [{k: v for o in owners for k, v in self.known(tree, o, rows, made).items()} for rows in pair]
         for (owner, column), ends in parent.items():
             weights = [[second for _, second in self.sums(owner, column, rows, made)] for rows in pair]
             for side in (0, 1):
                 if owner == 0:
                     both[side][owner, column] = ends
-                elif (owner, column) == split:
-                    both[side][owner, column] = self.groups([weights[side]], ends)
+                    continue
+                allowed = [[end for end in ends if end in one[owner, column]] for one in known]
+                if (owner, column) == split:
+                    both[side][owner, column] = self.groups([weights[side]], allowed[side])
                 else:
-                    both[side][owner, column] = self.groups(weights, ends)
+                    common = [end for end in allowed[0] if end in allowed[1]]
+                    both[side][owner, column] = self.groups(weights, common)
         return both

@@ -22,7 +22,7 @@ from federation.plan_models import Trees
 from federation.vertical.trees.bins import Bins
 from federation.vertical.trees.derivatives import SECOND_MAX, Derivatives, Packing, derive
 from federation.vertical.trees.splits import Cut, Groups, Units, best
-from privacy import canonical
+from privacy import canonical, packing
 from privacy.packing import Packed
 
 OWN = 0  # the label holder among the owners of splits; feature holders are 1, 2, … in partner order
@@ -207,6 +207,9 @@ class Boosting:
             "splits": _rows(growth.splits),
             "trees": trees,
         }
+
+    def encode(self) -> bytes:
+        return packing.pack(self.pack())
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on where `pack` was taken, of the same plan and rows."""

@@ -21,7 +21,7 @@ from federation.vertical.trees import bins as binning
 from federation.vertical.trees.boosting import OWN, Boosting, Split
 from federation.vertical.trees.party import LINKS_MAX, TreeParty, by_link, length_of, parts_of
 from federation.vertical.trees.splits import Groups
-from privacy import canonical, linear
+from privacy import canonical, linear, packing
 from privacy.packing import Packed
 from privacy.ring import Entropy
 
@@ -31,7 +31,7 @@ class TreeGrower(LabelSide, TreeParty):
 
     _STATE: ClassVar[tuple[str, ...]] = (
         *TreeParty._STATE,
-        *("widths", "open_nodes", "chosen", "routed", "digests", "merged", "limits"),
+        *("widths", "open_nodes", "chosen", "routed", "digests", "merged", "limits", "place"),
     )
 
     def __init__(self, plan: TrainingPlan, me: str, table: Table, entropy: Entropy) -> None:
@@ -43,17 +43,22 @@ class TreeGrower(LabelSide, TreeParty):
         self.digests: dict[str, str] = {}  # by holder, of its part
         self.merged: dict[str, int] = {}
         self.limits: dict[str, int] = {}
+        self.place = 0  # of the ensemble that grows
         self._links: dict[str, list[linear.Encryptor]] = {}
         super().__init__(plan, me, table, entropy)
 
     def _prepare(self, columns: tuple[str, ...]) -> tuple[str, ...]:
         self._take_label()
-        self._check_rows()
-        assert self._plan.trees is not None, "the plan's model is trees"
-        least = self._plan.trees.leaf_rows
-        self._bins = binning.form(self._table.columns, columns, self._train, self._plan.bins, least)
-        self._boosting = self._fresh()
+        for holder in self._plan.holders:
+            self._check_rows(holder)
+        self._bins = binning.form(self._table.columns, columns, self._train, self._plan.bins, self._trees.leaf_rows)
+        self._grown = [self._fresh() for _ in self._ensembles]
         return self._bins.names
+
+    @property
+    def _boosting(self) -> Boosting:
+        """The ensemble that grows."""
+        return self._grown[self.place]
 
     def _fresh(self) -> Boosting:
         return Boosting(self._plan, self._table.tokens, self._train, self._label, self._bins)
@@ -89,7 +94,7 @@ class TreeGrower(LabelSide, TreeParty):
         return [*steps, Step(name="parts", phase="model", needs=parts, after=("grow 0",), act=self._parts_of_model)]
 
     def _level_steps(self, number: int) -> list[Step]:
-        phase, holders = f"tree {self._tree_of(number) + 1}", self._plan.holders
+        phase, holders = self._phase_of(number), self._grown_with(self._tree_of(number))
         opened = tuple(f"open {number} {holder}" for holder in holders)
         routed = tuple(f"route {number} {holder}" for holder in holders)
         shown = needs(in_round("histograms", number), holders)
@@ -165,8 +170,8 @@ class TreeGrower(LabelSide, TreeParty):
         vectors = np.ascontiguousarray(self._boosting.vectors(asked)[:, self._train])
         self.open_nodes = np.array(nodes, dtype=np.int64)
         out = []
-        for holder, links in self._links.items():
-            data = by_link([link.encrypt(vectors) for link in links])
+        for holder in self._ensembles[self.place]:
+            data = by_link([link.encrypt(vectors) for link in self._links[holder]])
             content: dict[str, Packed] = {"data": data, "nodes": np.array(asked, dtype=np.int64)}
             out += self._send(in_round("gradients", number), [holder], content)
         return out
@@ -182,7 +187,7 @@ class TreeGrower(LabelSide, TreeParty):
         self.chosen = np.array([[s.node, s.owner, s.column, s.bound] for s in chosen if s.owner != OWN], np.int64)
         self.chosen = self.chosen.reshape(-1, 4)
         out = []
-        for holder in self._plan.holders:
+        for holder in self._ensembles[self.place]:
             own = self.chosen[self.chosen[:, 1] == self._line.index(holder)]
             if not len(own):
                 self._skip([f"route {number} {holder}"])
@@ -231,7 +236,7 @@ class TreeGrower(LabelSide, TreeParty):
     def _take_routes(self, taken: Taken) -> list[Outgoing]:
         """Split the nodes of one owner by who goes left, as it says."""
         _, holder, reader = only(taken)
-        owner, tree = self._line.index(holder), str(self._boosting.growth.tree)
+        owner, tree = self._line.index(holder), str(self.place * self._trees.trees + self._boosting.growth.tree)
         mine = [Split(node=n, owner=o, column=c, bound=b) for n, o, c, b in self.chosen.tolist() if o == owner]
         rows = [len(self._boosting.rows_of(one.node)) for one in mine]
         value, total = reader.content["left"], sum(rows)
@@ -247,15 +252,18 @@ class TreeGrower(LabelSide, TreeParty):
         return []
 
     def _grow(self, number: int, _: Taken) -> list[Outgoing]:
-        """Go on with the next level, the next tree, or to the end; levels in between will not happen."""
+        """Go on with the next level, tree or ensemble, or to the end; levels in between will not happen."""
         if self._boosting.end_level():
             return self._ask(number + 1)
-        more = self._boosting.end_tree()
-        following = self._first_of(self._boosting.growth.tree) if more else self._levels + 1
+        more, trees = self._boosting.end_tree(), self._trees.trees
+        following = self._first_of(
+            self.place * trees + self._boosting.growth.tree if more else (self.place + 1) * trees
+        )
         self._skip(self._names_of_levels(range(number + 1, following)))
-        if more:
-            return self._ask(following)
-        return self._send("grown", self._plan.holders, {"trees": self._boosting.kept})
+        if not more and self.place + 1 == len(self._ensembles):
+            return self._send("grown", self._plan.holders, {"trees": self._grown[0].kept})
+        self.place += not more
+        return self._ask(following)
 
     def _parts_of_model(self, taken: Taken) -> list[Outgoing]:
         for (_, holder), reader in taken.items():
@@ -271,10 +279,13 @@ class TreeGrower(LabelSide, TreeParty):
         return {"links": links, "boosting": self._boosting.pack()}
 
     def _pieces(self) -> dict[str, Callable[[], bytes]]:
-        return {name: make for links in self._links.values() for one in links for name, make in one.pieces().items()}
+        hints = {name: make for links in self._links.values() for one in links for name, make in one.pieces().items()}
+        return hints | {f"ensemble {place}": one.encode for place, one in enumerate(self._grown[: self.place])}
 
     def _restore_parts(self, parts: dict[str, Any], pieces: Mapping[str, bytes]) -> None:
         self._boosting.restore(parts["boosting"])
+        for place, one in enumerate(self._grown[: self.place]):
+            one.restore(packing.unpack(pieces[f"ensemble {place}"]))  # type: ignore[arg-type]
         self._links = {
             holder: [
                 linear.Encryptor.load(data, pieces, *end, self._entropy)

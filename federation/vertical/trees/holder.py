@@ -5,7 +5,7 @@ that its own columns split: never whose other columns split the rest. It shows s
 own splits which rows of the node go left; no edge, no value.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
@@ -48,7 +48,7 @@ class TreeHolder(TreeParty):
         self.shown_level = 0  # of which this side has sums
         self.own_splits: Integers = np.zeros((0, 4), np.int64)  # tree, node, column, last bin left
         self.routed: dict[str, int] = {}  # by tree: rows of which this side said where they go
-        self.kept = 0
+        self.kept = 0  # trees of the full ensemble
         self._links: list[linear.Multiplier] = []
         super().__init__(plan, me, table, entropy)
 
@@ -73,7 +73,7 @@ class TreeHolder(TreeParty):
         return len(self.routed)
 
     def _prepare(self, columns: tuple[str, ...]) -> tuple[str, ...]:
-        self._check_rows()
+        self._check_rows(self._brings.partner)
         plan = self._plan
         self._bins = binning.form(
             self._table.columns, columns, self._train, plan.bins, plan.rare_rows, room(self._rows) - 1
@@ -84,7 +84,11 @@ class TreeHolder(TreeParty):
         ends = np.cumsum(widths(self._rows, matrix.shape[1]))
         self._matrix_of_links = [np.ascontiguousarray(part) for part in np.split(matrix, ends[:-1], axis=1)]
         rows = np.bincount(self._flat[self._train].ravel(), minlength=int(counts.sum()))
-        self._histograms = Histograms(plan.label_holder, counts, rows, Packing.of(self._rows), plan.rare_rows)
+        units, trees = (
+            Packing.of(self._rows),
+            self._trees.trees if plan.variants_with(self._brings.partner) > 1 else None,
+        )
+        self._histograms = Histograms(plan.label_holder, counts, rows, units, plan.rare_rows, trees)
         return self._bins.names
 
     def _digest_of_table(self) -> str:
@@ -110,8 +114,8 @@ class TreeHolder(TreeParty):
 
     def _role_steps(self) -> list[Step]:
         leader, steps = [self._plan.label_holder], []
-        for number in range(1, self._levels + 1):
-            phase = f"tree {self._tree_of(number) + 1}"
+        for number in self._own_levels(self._levels + 1):
+            phase = self._phase_of(number)
             kinds = [needs(in_round(kind, number), leader) for kind in ("gradients", "gradients-opened", "splits")]
             steps += [
                 Step(
@@ -174,7 +178,7 @@ class TreeHolder(TreeParty):
         """Multiply the encrypted derivatives of the asked nodes; a level that was left out will not come any more."""
         reader = only(taken)[2]
         self._close_levels(number, reader.sender)
-        self.asked = reader.integers("nodes", (length_of(reader, "nodes"),), 2 << self._depth)
+        self.asked = reader.integers("nodes", (length_of(reader, "nodes"),), 2 << self._trees.depth)
         if self.asked.tolist() != self._due(number):
             raise StepMalformed(partner=reader.sender, why="nodes that are not open in this level")
         answer = self._multiplied(reader)
@@ -207,8 +211,9 @@ class TreeHolder(TreeParty):
         tree = self._tree_of(number)
         if self.asked.tolist() == [1]:
             names, salt = self._bins.names, self._plan.split_salt
-            assert self._plan.trees is not None, "the plan's model is trees"
-            self._histograms.root(sums[1], sampled_columns(salt, tree, self._me, names, self._plan.trees.columns_ppm))
+            share = self._trees.columns_ppm
+            brought = sampled_columns(salt, tree % self._trees.trees, self._me, names, share)
+            self._histograms.root(tree, sums[1], brought)
         else:
             own = {node: (column, last) for of, node, column, last in self.own_splits.tolist() if of == tree}
             self._histograms.children(sums, own)
@@ -248,7 +253,7 @@ class TreeHolder(TreeParty):
         """No more levels: keep the splits of the trees that stay."""
         reader = only(taken)[2]
         self._close_levels(self._levels + 1, reader.sender)
-        self.kept = reader.count("trees", self._tree_of(self._levels) + 1)
+        self.kept = reader.count("trees", self._trees.trees)
         part = self._part()
         content: dict[str, Packed] = {
             "digest": part.digest,
@@ -270,11 +275,19 @@ class TreeHolder(TreeParty):
         return disclosed(self._plan, self._me, self.names[self._me], {int(t): n for t, n in self.routed.items()})
 
     def _before(self, number: int) -> list[str]:
-        return [f"{kind} {earlier}" for earlier in range(1, number) for kind in ("multiply", "show", "route")]
+        return [f"{kind} {earlier}" for earlier in self._own_levels(number) for kind in ("multiply", "show", "route")]
+
+    def _own_levels(self, stop: int) -> list[int]:
+        """The numbers below `stop` of levels that this side takes part in."""
+        return [number for number in range(1, stop) if self._me in self._grown_with(self._tree_of(number))]
 
     def _dump_parts(self) -> dict[str, Packed]:
         links: list[Packed] = [link.dump() for link in self._links]
         return {"links": links, "histograms": self._histograms.pack()}
+
+    def _pieces(self) -> dict[str, Callable[[], bytes]]:
+        """Finished trees: what a later variant may show is bounded by them."""
+        return {f"tree {tree}": shown.pack for tree, shown in self._histograms.earlier.items()}
 
     def _restore_parts(self, parts: dict[str, Any], pieces: Mapping[str, bytes]) -> None:
         ends = self._ends_of_links() if parts["links"] else []
@@ -282,7 +295,8 @@ class TreeHolder(TreeParty):
             linear.Multiplier.load(data, agreed, seed, self._me, matrix, context, self._entropy)
             for data, ((agreed, seed, context), matrix) in zip(parts["links"], ends, strict=True)
         ]
-        self._histograms.restore(parts["histograms"])
+        earlier = {int(name.removeprefix("tree ")): data for name, data in pieces.items()}
+        self._histograms.restore(parts["histograms"], earlier)
 
 
 def _bitmaps(reader: Reader, count: int, rows: int) -> np.ndarray[Any, np.dtype[np.bool_]]:

@@ -8,7 +8,7 @@ from federation.plan_models import TREES
 from federation.vertical import gaps
 from federation.vertical.evaluation import Held, evaluate
 from federation.vertical.results import Grown, LabelResult, Variant
-from federation.vertical.trees.boosting import OWN
+from federation.vertical.trees.boosting import OWN, Boosting, Tree
 from federation.vertical.trees.grower import TreeGrower
 from federation.vertical.trees.model import TreePart, cuts_of
 from federation.vertical.trees.results import disclosed
@@ -18,13 +18,11 @@ class TreeLabelHolder(TreeGrower):
     """The label holder's session."""
 
     def result(self) -> LabelResult:
-        """Measures of both variants on the same test rows, and the label matrix. Only once `done`; computed anew."""
+        """Measures of every variant on the same test rows, and the label matrix. Only once `done`; computed anew."""
         assert self.done, "the session is done"
         plan, names = self._plan, {partner: tuple(columns) for partner, columns in self.names.items()}
-        alone = self._fresh()
-        alone.grow_alone()
-        totals = [alone.growth.kept_margin, self._boosting.growth.kept_margin]
-        watched = self._boosting.watched
+        totals = self._totals()
+        watched = self._full.watched
         lines = [calibration.platt(self._label[watched], total[watched]) for total in totals]
         chances = metrics.sigmoid(lines[-1].log_odds(totals[-1]))
         held, part = self._held(), self._part()
@@ -49,14 +47,26 @@ class TreeLabelHolder(TreeGrower):
             suppressed_cells=0,  # of moments; bins that were not shown apart are in `trees`
             disclosed=tuple(one for h in plan.holders for one in disclosed(plan, h, self.names[h], routed.get(h, {}))),
             refinement=None,
-            trees=self._grown(),
+            trees=self._ensemble(),
         )
 
+    @property
+    def _full(self) -> Boosting:
+        """The ensemble with all holders, which is the model; the others are what it is compared with."""
+        return self._grown[0]
+
+    def _totals(self) -> list[Floats]:
+        """(rows,) log-odds of every variant, in the plan's order; the label holder's own is grown here."""
+        alone = self._fresh()
+        alone.grow_alone()
+        grown = {(): alone, **dict(zip(self._ensembles, self._grown, strict=True))}
+        return [grown[variant].growth.kept_margin for variant in self._plan.variants()]
+
     def _variants(self, totals: list[Floats], lines: list[calibration.Calibration], held: Held) -> tuple[Variant, ...]:
-        names = dict(zip(("alone", "all"), self._plan.variants(), strict=True))
+        names = {"+".join(variant): variant for variant in self._plan.variants()}
         tested = {name: total[self._test] for name, total in zip(names, totals, strict=True)}
         fitted = dict(zip(names, lines, strict=True))
-        made = evaluate(held, tested, fitted, "alone", {calibration.PLATT: lines[0]})
+        made = evaluate(held, tested, fitted, "", {calibration.PLATT: lines[0]})
         return tuple(
             Variant(
                 holders=tuple(variant),
@@ -68,14 +78,14 @@ class TreeLabelHolder(TreeGrower):
             for name, variant in names.items()
         )
 
-    def _grown(self) -> Grown:
-        kept = self._boosting.growth.trees[: self._boosting.kept]
+    def _ensemble(self) -> Grown:
+        kept = self._kept_trees
         owners = [self._line[one.owner] for tree in kept for one in tree.splits]
-        watched = int(self._boosting.watched.sum())
-        losses = self._boosting.growth.losses if watched >= self._held().minimum.rows else []
+        watched = int(self._full.watched.sum())
+        losses = self._full.growth.losses if watched >= self._held().minimum.rows else []
         return Grown(
             trees=len(kept),
-            grown=len(self._boosting.growth.trees),
+            grown=len(self._full.growth.trees),
             splits={partner: owners.count(partner) for partner in self._line},
             bins={self._me: self._bins.limit, **self.limits},
             merged=self.merged,
@@ -83,8 +93,12 @@ class TreeLabelHolder(TreeGrower):
             watched_loss_ppm=[round(loss * 1_000_000) for loss in losses],
         )
 
+    @property
+    def _kept_trees(self) -> list[Tree]:
+        return self._full.growth.trees[: self._full.kept]
+
     def _part(self) -> TreePart:
-        kept = self._boosting.growth.trees[: self._boosting.kept]
+        kept = self._kept_trees
         all_ = [(number, one) for number, tree in enumerate(kept) for one in tree.splits]
         cuts, edges = cuts_of(self._bins, [(t, s.node, s.column, s.bound) for t, s in all_ if s.owner == OWN])
         splits = sorted((number, one.node, one.owner) for number, one in all_)
@@ -98,5 +112,5 @@ class TreeLabelHolder(TreeGrower):
             splits=np.array(splits, dtype=np.int64).reshape(len(splits), 3),
             leaves=np.array(leaves, dtype=np.int64).reshape(len(leaves), 2),
             values=np.concatenate([np.zeros(0), *(tree.values for tree in kept)]),
-            base=self._boosting.base,
+            base=self._full.base,
         )

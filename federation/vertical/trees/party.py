@@ -15,7 +15,8 @@ from federation.errors import TooFewRows
 from federation.features import Integers
 from federation.plan import TrainingPlan
 from federation.plan_fields import PARTNERS_MAX
-from federation.plan_models import TREE_DEPTH_MAX, TREES_MAX
+from federation.plan_models import TREE_DEPTH_MAX, TREES_MAX, Trees
+from federation.plan_variants import Coalition
 from federation.vertical.messages import Reader
 from federation.vertical.party import Party
 from federation.vertical.trees.derivatives import Packing
@@ -28,55 +29,70 @@ from privacy.packing import Packed
 LINKS_MAX = 3  # of one holder
 DEGREE_MAX = 8192
 SUMS_PER_VECTOR = 2  # of first and of second derivatives
+VARIANTS_MAX = 16  # of one holder: half of all sets of five
 ROWS_PER_SUM = 4  # train rows for every sum of one bin: equations that tell who is in it, beside what routes tell
 
 
 class TreeParty(Party):
-    """Base of TreeLabelHolder and TreeHolder."""
+    """Base of TreeLabelHolder and TreeHolder.
+
+    Ensembles are grown one after the other, the full one first: a variant can then take nothing away from it. Trees are
+    numbered through all of them from 0, levels through all trees from 1.
+    """
+
+    @property
+    def _trees(self) -> Trees:
+        assert self._plan.trees is not None, "the plan's model is trees"
+        return self._plan.trees
+
+    @property
+    def _ensembles(self) -> tuple[Coalition, ...]:
+        """The variants that are grown with feature holders, in the order of growing."""
+        return self._plan.variants()[:0:-1]
 
     @property
     def _levels(self) -> int:
         """Levels of all trees: each is a round of messages, numbered from 1."""
-        assert self._plan.trees is not None, "the plan's model is trees"
-        return self._plan.trees.trees * self._plan.trees.depth
+        return len(self._ensembles) * self._trees.trees * self._trees.depth
 
-    @property
-    def _depth(self) -> int:
-        assert self._plan.trees is not None, "the plan's model is trees"
-        return self._plan.trees.depth
-
-    def _check_rows(self) -> None:
-        """Raises TooFewRows where so many sums are asked for that a bin's rows could be solved for (rule of sums)."""
-        if self._rows < (needed := SUMS_PER_VECTOR * ROWS_PER_SUM * vectors_of(self._plan)):
+    def _check_rows(self, holder: str) -> None:
+        """Raises TooFewRows where a holder is asked for so many sums that a bin's rows follow (rule of sums)."""
+        if self._rows < (needed := SUMS_PER_VECTOR * ROWS_PER_SUM * vectors_of(self._plan, holder)):
             raise TooFewRows(count=self._rows, what="train", minimum=needed)
 
     def _first_of(self, tree: int) -> int:
-        """The number of a tree's first level. tree: from 0."""
-        return tree * self._depth + 1
+        """The number of a tree's first level."""
+        return tree * self._trees.depth + 1
 
     def _tree_of(self, number: int) -> int:
-        """The tree, from 0, of a level."""
-        return (number - 1) // self._depth
+        """The tree of a level."""
+        return (number - 1) // self._trees.depth
 
-    def _steps_after(self, kinds: Sequence[str], number: int) -> list[str]:
-        """The steps of these kinds in all levels after one."""
-        return [f"{kind} {later}" for later in range(number + 1, self._levels + 1) for kind in kinds]
+    def _grown_with(self, tree: int) -> Coalition:
+        """The holders of the ensemble that a tree is of."""
+        return self._ensembles[tree // self._trees.trees]
+
+    def _phase_of(self, number: int) -> str:
+        """What is shown of a run under way."""
+        tree, holders = self._tree_of(number), self._grown_with(self._tree_of(number))
+        said = f"tree {tree % self._trees.trees + 1}"
+        return said if holders == self._plan.holders else f"{said} with {', '.join(holders)}"
 
     def _link_of(self, holder: str, place: int, columns: int) -> tuple[linear.Parameters, bytes, bytes]:
         """(parameters, seed, context) of one link; nothing of one link fits another."""
         packing = Packing.of(self._rows)
         links = LINKS_MAX * len(self._plan.holders)
-        agreed = linear.parameters(self._rows, columns, 1, packing.largest, vectors_of(self._plan), links=links)
+        agreed = linear.parameters(self._rows, columns, 1, packing.largest, vectors_of(self._plan, holder), links=links)
         whose: dict[str, Value] = {"holder": holder, "link": place}
         seed = canonical.digest_bytes("ecohub/tree-link/v1", self.joint + canonical.encode(whose))
         context = canonical.encode({"run": self._plan.digest, "order": self._order, **whose})
         return agreed, seed, context
 
 
-def vectors_of(plan: TrainingPlan) -> int:
-    """Encrypted vectors of a whole training at most: of two siblings only one is asked for."""
+def vectors_of(plan: TrainingPlan, holder: str) -> int:
+    """Encrypted vectors that a holder multiplies in a training at most: of two siblings only one is asked for."""
     assert plan.trees is not None, "the plan's model is trees"
-    return plan.trees.trees << (plan.trees.depth - 1)
+    return plan.trees.trees * plan.variants_with(holder) << (plan.trees.depth - 1)
 
 
 def room(rows: int) -> int:
@@ -96,7 +112,8 @@ def widths(rows: int, columns: int) -> tuple[int, ...]:
 @cache
 def _link_columns(rows: int) -> int:
     """The most columns one link answers for. Raises ParametersImpossible where not even one is possible."""
-    largest, vectors = Packing.of(rows).largest, TREES_MAX << (TREE_DEPTH_MAX - 1)
+    largest = Packing.of(rows).largest
+    vectors = TREES_MAX * VARIANTS_MAX << (TREE_DEPTH_MAX - 1)
 
     def fits(columns: int) -> bool:
         try:
