@@ -1,15 +1,13 @@
 """The tables of settlement. What the books promise is also a constraint or a trigger here.
 
-A journal entry is a set of transfers (debited account, credited account, positive amount), so no row and no sum of
-rows can be out of balance. Transfers, lines, reports and signatures can't be changed, removed or replaced; an entry
-leaves PENDING once and takes no transfer after; a statement keeps its content and follows its table of states.
+Lines, reports and signatures can't be changed, removed or replaced; a statement keeps its content and follows its table
+of states. The journal's tables are in `hub.tables_ledger`.
 """
 
 from datetime import datetime
 
 from sqlalchemy import (
     BigInteger,
-    CheckConstraint,
     ForeignKey,
     Index,
     String,
@@ -116,33 +114,6 @@ class DisputeRow(Base):
     document: Mapped[str]
     receipt: Mapped[str]
     received_at: Mapped[datetime]
-
-
-class EntryRow(Base):
-    __tablename__ = "journal_entry"
-    id: Mapped[str] = mapped_column(String(100), primary_key=True)
-    number: Mapped[int] = mapped_column(unique=True)
-    subject: Mapped[str] = mapped_column(DIGEST, index=True)
-    memo: Mapped[str]
-    state: Mapped[str] = mapped_column(STATE)
-    reverses: Mapped[str | None] = mapped_column(ForeignKey("journal_entry.id"), unique=True)  # reversed at most once
-    created_at: Mapped[datetime]
-    decided_at: Mapped[datetime | None]
-    __table_args__ = (one_of("state", "PENDING", "POSTED", "VOIDED"),)
-
-
-class TransferRow(Base):
-    __tablename__ = "journal_transfer"
-    entry: Mapped[str] = mapped_column(ForeignKey("journal_entry.id"), primary_key=True)
-    index: Mapped[int] = mapped_column("transfer_index", primary_key=True, autoincrement=False)
-    debit: Mapped[str] = mapped_column(String(80))
-    credit: Mapped[str] = mapped_column(String(80))
-    asset: Mapped[str] = mapped_column(String(10))
-    amount_minor: Mapped[int] = mapped_column(BigInteger)
-    __table_args__ = (
-        CheckConstraint("amount_minor > 0 AND amount_minor <= 1000000000000000", name="amount"),
-        CheckConstraint("debit <> credit", name="accounts"),
-    )
 
 
 class IntentRow(Base):

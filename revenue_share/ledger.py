@@ -1,24 +1,21 @@
-"""Double-entry journal: accounts, balanced entries, their states, reversal, trial balance.
+"""Double-entry journal: balanced entries, their states and periods, reversal, trial balance, as-of queries.
 
-Amounts are positive integers in minor units of one asset ("CNY"; later "POINTS"), each on the debit or credit side.
-An entry is immutable and balances per asset by construction; it is PENDING until it is POSTED or VOIDED, once. A
-mistake in a posted entry is corrected by a reversing entry that names it.
+Amounts are positive integers in minor units of one asset (a currency, or POINTS), each on the debit or credit side of
+an account of the chart (`accounts`). An entry belongs to one period (month), is immutable and balances per asset by
+construction; it is PENDING until it is POSTED or VOIDED, once. A mistake in a posted entry is corrected by a reversing
+entry that names it, dated into a period that is still open. A locked period takes no entry any more.
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import Enum
 
 from privacy import canonical
-from privacy.ids import PartnerId
+from privacy.ids import PartnerId, Period
+from revenue_share import accounts
 from revenue_share.errors import EntryTransition
 from revenue_share.money import AMOUNT_FEN_MAX
-
-_ACCOUNT = re.compile(
-    r"(asset:receivable|liability:payable):[a-z][a-z0-9-]{1,31}"
-    r"|income:referral|expense:revenue_share|clearing:settlement|equity:opening|points:issued|points:redeemed"
-)
 
 
 class Side(Enum):
@@ -36,15 +33,6 @@ class EntryState(Enum):
     VOIDED = "VOIDED"
 
 
-def payable(partner: PartnerId) -> str:
-    """The account of what the payer owes a partner."""
-    return f"liability:payable:{partner}"
-
-
-REVENUE_SHARE = "expense:revenue_share"
-CLEARING = "clearing:settlement"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posting:
     """One side of an entry: account of the chart, asset, positive amount in minor units."""
@@ -55,7 +43,7 @@ class Posting:
     amount_minor: int
 
     def __post_init__(self) -> None:
-        assert _ACCOUNT.fullmatch(self.account), f"no account {self.account} in the chart"
+        assert accounts.holds(self.account, self.asset), f"the chart has no account {self.account} for {self.asset}"
         assert 0 < self.amount_minor <= AMOUNT_FEN_MAX, "a posting's amount is positive and within the limit"
 
     @property
@@ -69,8 +57,9 @@ class JournalEntry:
     """A balanced entry. `id` is unique and derived from what caused it; `reverses` names the entry it takes back."""
 
     id: str
-    subject: str  # id of the statement that caused it
+    subject: str  # digest of what caused it: a statement, a payment, a bank entry
     memo: str
+    period: Period
     postings: tuple[Posting, ...]
     state: EntryState = EntryState.PENDING
     reverses: str = ""
@@ -88,6 +77,7 @@ class JournalEntry:
             "id": self.id,
             "subject": self.subject,
             "memo": self.memo,
+            "period": self.period,
             "state": self.state.value,
             "reverses": self.reverses,
             "postings": [
@@ -102,12 +92,17 @@ class JournalEntry:
             raise EntryTransition(entry=self.id, state=self.state.value, target=target.value)
         return replace(self, state=target)
 
-    def reversing(self, entry_id: str, memo: str) -> "JournalEntry":
-        """A new PENDING entry with every side swapped. Only a posted entry is reversed; a pending one is voided."""
+    def reversing(self, entry_id: str, memo: str, period: Period) -> "JournalEntry":
+        """A new PENDING entry of an open period with every side swapped.
+
+        Raises EntryTransition unless this one is posted: a pending entry is voided.
+        """
         if self.state is not EntryState.POSTED:
             raise EntryTransition(entry=self.id, state=self.state.value, target="REVERSED")
         postings = tuple(replace(posting, side=posting.side.other) for posting in self.postings)
-        return JournalEntry(id=entry_id, subject=self.subject, memo=memo, postings=postings, reverses=self.id)
+        return JournalEntry(
+            id=entry_id, subject=self.subject, memo=memo, period=period, postings=postings, reverses=self.id
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,32 +132,97 @@ def transfers(entry: JournalEntry) -> tuple[Transfer, ...]:
 
 
 def from_transfers(moves: Iterable[Transfer]) -> tuple[Posting, ...]:
-    """The postings of transfers, two each."""
-    pairs = [((m.debit, Side.DEBIT), (m.credit, Side.CREDIT), m.asset, m.amount_minor) for m in moves]
+    """The postings of transfers, one for each account, side and asset: debits, then credits, as they come.
+
+    An entry that names each account once, debits before credits, is the one its transfers give back.
+    """
+    sides: dict[Side, dict[tuple[str, str], int]] = {Side.DEBIT: {}, Side.CREDIT: {}}
+    for move in moves:
+        for side, account in ((Side.DEBIT, move.debit), (Side.CREDIT, move.credit)):
+            key = (account, move.asset)
+            sides[side][key] = sides[side].get(key, 0) + move.amount_minor
     return tuple(
         Posting(account=account, asset=asset, side=side, amount_minor=minor)
-        for debit, credit, asset, minor in pairs
-        for account, side in (debit, credit)
+        for side, sums in sides.items()
+        for (account, asset), minor in sums.items()
     )
 
 
-def transfer(entry_id: str, subject: str, memo: str, debit: str, credit: str, asset: str, minor: int) -> JournalEntry:
-    """The entry that debits one account and credits another; a negative amount swaps the sides. Zero has no entry."""
-    if minor < 0:
-        debit, credit, minor = credit, debit, -minor
-    postings = (
-        Posting(account=debit, asset=asset, side=Side.DEBIT, amount_minor=minor),
-        Posting(account=credit, asset=asset, side=Side.CREDIT, amount_minor=minor),
+def entry(entry_id: str, subject: str, memo: str, period: Period, asset: str, signed: dict[str, int]) -> JournalEntry:
+    """The PENDING entry of signed amounts by account, debits positive; zeros are left out. They must sum to zero."""
+    postings = tuple(
+        Posting(account=account, asset=asset, side=side, amount_minor=abs(minor))
+        for side in (Side.DEBIT, Side.CREDIT)
+        for account, minor in signed.items()
+        if minor and (minor > 0) == (side is Side.DEBIT)
     )
-    return JournalEntry(id=entry_id, subject=subject, memo=memo, postings=postings)
+    return JournalEntry(id=entry_id, subject=subject, memo=memo, period=period, postings=postings)
 
 
-def accrual(statement: str, period: str, referrer: PartnerId, currency: str, total_minor: int) -> JournalEntry | None:
-    """The one entry of a statement, PENDING: what the payer owes the referrer for it. None where it owes nothing."""
-    if not total_minor:
+def transfer(
+    entry_id: str, subject: str, memo: str, period: Period, debit: str, credit: str, asset: str, minor: int
+) -> JournalEntry:
+    """The entry that debits one account and credits another; a negative amount swaps the sides."""
+    return entry(entry_id, subject, memo, period, asset, {debit: minor, credit: -minor})
+
+
+def accrual(
+    statement: str,
+    period: Period,
+    partner: PartnerId,
+    asset: str,
+    total_minor: int,
+    *,
+    payable_minor: int | None = None,
+    vat_minor: int = 0,
+    withholding_minor: int = 0,
+) -> JournalEntry | None:
+    """The one entry of a statement, PENDING: its shares are an expense, what is due is payable, the rest is carried.
+
+    `total_minor`: the shares of the period; `payable_minor`: what the statement makes due for payment, after taxes
+    (all of it where not given); `vat_minor` comes on top, `withholding_minor` is kept for the tax office. What neither
+    is due nor tax moves what is carried forward (liability:accrued), up or down. None where nothing moves.
+    Shares in POINTS are a points liability; they are neither taxed nor carried.
+    """
+    whole = total_minor + vat_minor
+    due = whole - withholding_minor if payable_minor is None else payable_minor
+    if asset == accounts.POINTS:
+        assert due == total_minor == whole, "points are not taxed and not carried"
+        signed = {accounts.POINTS_ISSUED: total_minor, accounts.POINTS_LIABILITY: -total_minor}
+    else:
+        signed = {
+            accounts.PARTNER_SHARE: total_minor,
+            accounts.VAT_IN: vat_minor,
+            accounts.WITHHOLDING: -withholding_minor,
+            accounts.payable(partner): -due,
+            accounts.accrued(partner): due + withholding_minor - whole,
+        }
+    if not any(signed.values()):
         return None
-    memo, account = f"revenue share {period}", payable(referrer)
-    return transfer(f"accrual-{statement}", statement, memo, REVENUE_SHARE, account, currency, total_minor)
+    return entry(f"accrual-{statement}", statement, f"revenue share {period}", period, asset, signed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dated:
+    """An entry with the instants at which it was recorded and, once it was, posted or voided."""
+
+    entry: JournalEntry
+    recorded_at: datetime
+    decided_at: datetime | None = None
+
+    def at(self, instant: datetime) -> JournalEntry | None:
+        """The entry as it stood at an instant, that instant included; None before it was recorded."""
+        if instant < self.recorded_at:
+            return None
+        if self.decided_at is None or instant < self.decided_at:
+            return replace(self.entry, state=EntryState.PENDING)
+        return self.entry
+
+
+def as_of(journal: Iterable[Dated], instant: datetime | None, period: Period | None = None) -> tuple[JournalEntry, ...]:
+    """The journal as it stood at an instant (now where none), of periods up to and with `period` where one is given."""
+    found = [dated.entry if instant is None else dated.at(instant) for dated in journal]
+    return tuple(one for one in found if one is not None and (period is None or one.period <= period))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

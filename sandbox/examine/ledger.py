@@ -3,7 +3,7 @@
 from collections import defaultdict
 
 from privacy import canonical
-from revenue_share import ledger
+from revenue_share import accounts, ledger
 from revenue_share.ledger import EntryState
 from sandbox.examine import forms
 from sandbox.examine.case import Case, Object, records
@@ -42,7 +42,7 @@ def _check_entry(case: Case, where: str, entry: Object, one: Recomputed) -> None
         case.sheet.add("JOURNAL_ENTRY_UNKNOWN", where, entry=str(entry.get("id"))[:80])
         return
     expected = (made.become(DECIDED[one.state]) if one.state in DECIDED else made).to_value()
-    account = ledger.payable(terms.referrer.partner)
+    account = accounts.payable(terms.referrer.partner)
     posted = -sum(minor for name, minor in _postings(entry) if name == account)
     if posted != one.total_minor:
         case.sheet.add("JOURNAL_DIFFERS", NAME, statement=one.id[:16], posted=posted, total=one.total_minor)

@@ -61,7 +61,7 @@ def test_the_main_job_survives_a_death_at_every_commit(storm: Storm) -> None:
     books = storm.call("finance", "ledger")
     total = launch_settle.TOTAL_FEN
     assert {b["account"]: (b["debit_minor"], b["credit_minor"]) for b in books["balances"]} == {
-        "expense:revenue_share": (total, 0),
+        "expense:partner_share": (total, 0),
         "liability:payable:platform": (0, total),
     }
     assert not books["pending"] and len(books["entries"]) == 1

@@ -124,7 +124,7 @@ def final(month: Settling) -> StatementRecord:
     return month.record(record.id)
 
 
-TRANSFER = "(entry, transfer_index, debit, credit, asset, amount_minor) SELECT id, {index}, 'expense:revenue_share', "
+TRANSFER = "(entry, transfer_index, debit, credit, asset, amount_minor) SELECT id, {index}, 'expense:partner_share', "
 TRANSFER += "'liability:payable:platform-a', 'CNY', 999999 FROM journal_entry"
 
 
@@ -138,8 +138,8 @@ TRANSFER += "'liability:payable:platform-a', 'CNY', 999999 FROM journal_entry"
         "INSERT OR REPLACE INTO payment_file SELECT digest, period, number, x'00', created_at FROM payment_file",
         "INSERT OR REPLACE INTO payment_file SELECT 'ff' || substr(digest, 3), period, number, x'00', created_at "
         "FROM payment_file",
-        "INSERT OR REPLACE INTO journal_entry SELECT id, number, subject, 'other', 'PENDING', reverses, created_at, "
-        "NULL FROM journal_entry",
+        "INSERT OR REPLACE INTO journal_entry SELECT id, number, subject, 'other', period, 'PENDING', reverses, "
+        "created_at, NULL FROM journal_entry",
         "INSERT OR REPLACE INTO report SELECT digest, number, kind, agreement, partner, period, '{}', receipt, "
         "received_at FROM report",
         "INSERT OR REPLACE INTO statement SELECT id, number, agreement, period, 'DRAFT', body, total_salt, anchor, "

@@ -1,5 +1,7 @@
 """The schema that the revisions build is the schema that the tables declare."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from alembic import command
@@ -7,7 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
 
-from hub import tables, triggers_settlement
+from hub import tables, triggers_ledger, triggers_settlement
 from hub.store import Store, _alembic, migrate
 
 
@@ -41,7 +43,8 @@ def test_every_check_and_trigger_of_the_tables_is_in_the_migrated_database(tmp_p
 
     assert constraints(migrated) == constraints(declared)
     assert any(row[0] == "trigger" for row in constraints(migrated))
-    assert len(triggers_settlement.APPEND_ONLY) > 0
+    names = {name for kind, name, _ in constraints(migrated) if kind == "trigger"}
+    assert {f"{table}_no_replace" for table in (*triggers_settlement.GUARDED, *triggers_ledger.KEYS)} <= names
     migrated.close()
     declared.close()
 
@@ -54,4 +57,49 @@ def test_migrating_twice_changes_nothing_and_downgrading_leaves_nothing(tmp_path
     with store.engine.begin() as connection:
         command.downgrade(_alembic(connection), "base")
         assert inspect(connection).get_table_names() == ["alembic_version"]
+    store.close()
+
+
+def test_entries_of_before_get_the_period_of_their_statement_and_the_account_of_the_chart(tmp_path: Path) -> None:
+    path = tmp_path / "hub.db"
+    store = Store(f"sqlite:///{path}")
+    with store.engine.begin() as connection:
+        command.upgrade(_alembic(connection), "0006")
+    with closing(sqlite3.connect(path)) as raw, raw:
+        raw.execute(
+            "INSERT INTO statement (id, number, agreement, period, state, body, total_salt, anchor, created_at, "
+            "changed_at) VALUES ('s', 1, 'a', '2026-10', 'FINAL', '{}', '', 'x', '2026-11-01', '2026-11-01')"
+        )
+        for number, (state, reverses) in enumerate((("POSTED", None), ("VOIDED", None), ("POSTED", "e0"))):
+            raw.execute(
+                "INSERT INTO journal_entry VALUES (?, ?, 's', 'm', 'PENDING', ?, '2026-11-01', NULL)",
+                (f"e{number}", number + 1, reverses),
+            )
+            raw.execute(
+                "INSERT INTO journal_transfer VALUES (?, 0, 'expense:revenue_share', 'liability:payable:p', 'CNY', 5)",
+                (f"e{number}",),
+            )
+            raw.execute(
+                "UPDATE journal_entry SET state = ?, decided_at = '2026-11-05' WHERE id = ?", (state, f"e{number}")
+            )
+
+    def rows() -> list[object]:
+        with closing(sqlite3.connect(path)) as raw:
+            return raw.execute("SELECT id, state, period FROM journal_entry ORDER BY number").fetchall()
+
+    migrate(store.url)
+    assert rows() == [("e0", "POSTED", "2026-10"), ("e1", "VOIDED", "2026-10"), ("e2", "POSTED", "2026-10")]
+    with closing(sqlite3.connect(path)) as raw:
+        assert raw.execute("SELECT DISTINCT debit, credit, asset, amount_minor FROM journal_transfer").fetchall() == [
+            ("expense:partner_share", "liability:payable:p", "CNY", 5)
+        ]
+        assert raw.execute("SELECT name FROM account ORDER BY name").fetchall() == [
+            ("expense:partner_share",),
+            ("liability:payable:p",),
+        ]
+    with store.engine.begin() as connection:
+        command.downgrade(_alembic(connection), "0006")
+    with closing(sqlite3.connect(path)) as raw:
+        assert raw.execute("SELECT count(*) FROM journal_transfer").fetchone() == (3,)
+        assert raw.execute("SELECT state FROM journal_entry ORDER BY number").fetchall()[1] == ("VOIDED",)
     store.close()

@@ -16,7 +16,7 @@ from contracts.keys import ZERO_ADDRESS
 from ecowire import codec_settlement
 from ecowire.status import MalformedMessage
 from ecowire.stream import Message, to_frames
-from hub import settlement, settlement_close
+from hub import settlement, settlement_release
 from hub.records import Head
 from hub.settlement_errors import (
     AgreementNotActive,
@@ -171,12 +171,12 @@ def test_closing_makes_statement_entry_leaf_and_sealed_tasks_together(month: Set
     (entry,) = month.entries()
     assert (entry.subject, entry.state) == (record.id, EntryState.PENDING)
     assert [(p.account, p.side.value, p.amount_minor) for p in entry.postings] == [
-        ("expense:revenue_share", "DEBIT", 6673),
+        ("expense:partner_share", "DEBIT", 6673),
         ("liability:payable:platform-a", "CREDIT", 6673),
     ]
     assert ("statement", record.id) in month.hub.leaves()
     for name in (PAYER, REFERRER):
-        task = month.hub.store.read("test", lambda tx, n=name: tx.tasks.get(settlement_close.task_id(record, n)))
+        task = month.hub.store.read("test", lambda tx, n=name: tx.tasks.get(settlement_release.task_id(record, n)))
         opened = codec_settlement.open_disclosure(task.body, record.id, name, month.hub.parties[name].sealing)
         assert opened.body == record.body
         assert len(opened.lines) == len(opened.salts.lines) == 3
@@ -314,10 +314,11 @@ def test_a_statement_goes_over_the_chain_and_the_journal_is_posted(month: Settli
     with pytest.raises(SettleDone):
         month.settle(record)
     kinds = [kind for kind, subject in month.hub.leaves() if subject == record.id]
-    assert kinds == ["statement", "confirmation", "confirmation", "statement.proposed", "statement.final"]
+    signed = ["statement", "statement.released", "confirmation", "confirmation"]
+    assert kinds == [*signed, "statement.proposed", "statement.final"]
     books = month.command("ledger").head
     assert books["balances"] == [
-        {"account": "expense:revenue_share", "asset": "CNY", "debit_minor": 6673, "credit_minor": 0},
+        {"account": "expense:partner_share", "asset": "CNY", "debit_minor": 6673, "credit_minor": 0},
         {"account": "liability:payable:platform-a", "asset": "CNY", "debit_minor": 0, "credit_minor": 6673},
     ]
     assert books["pending"] == []

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from hub.store_ledger import LedgerStore
 from hub.tables import Base
 from hub.triggers_settlement import APPEND_ONLY, GUARDED, KEYS
-from revenue_share import ledger
+from revenue_share import accounts, ledger
 from revenue_share.errors import EntryTransition
 from revenue_share.ledger import EntryState, JournalEntry, Posting, Side
 from tests.hub.settling import OCTOBER, PAYER, REFERRER, Settling, settling
@@ -80,10 +80,10 @@ def test_a_posted_entry_stays(filled: Settling, statement: str) -> None:
 @pytest.mark.parametrize(
     ("debit", "credit", "minor"),
     [
-        ("expense:revenue_share", "expense:revenue_share", 1),
-        ("expense:revenue_share", "clearing:settlement", 0),
-        ("expense:revenue_share", "clearing:settlement", -1),
-        ("expense:revenue_share", "clearing:settlement", 10**15 + 1),
+        ("expense:partner_share", "expense:partner_share", 1),
+        ("expense:partner_share", "tax:vat_in", 0),
+        ("expense:partner_share", "tax:vat_in", -1),
+        ("expense:partner_share", "tax:vat_in", 10**15 + 1),
     ],
 )
 def test_a_transfer_that_moves_nothing_or_too_much(month: Settling, debit: str, credit: str, minor: int) -> None:
@@ -117,10 +117,11 @@ def test_an_entry_of_many_postings_is_read_back_with_its_balances(month: Settlin
         id="split-1",
         subject=record.id,
         memo="a split",
+        period=OCTOBER,
         postings=(
-            Posting(account="expense:revenue_share", asset="CNY", side=Side.DEBIT, amount_minor=100),
-            Posting(account=ledger.payable(REFERRER), asset="CNY", side=Side.CREDIT, amount_minor=60),
-            Posting(account=ledger.payable(PAYER), asset="CNY", side=Side.CREDIT, amount_minor=40),
+            Posting(account="expense:partner_share", asset="CNY", side=Side.DEBIT, amount_minor=100),
+            Posting(account=accounts.payable(REFERRER), asset="CNY", side=Side.CREDIT, amount_minor=60),
+            Posting(account=accounts.payable(PAYER), asset="CNY", side=Side.CREDIT, amount_minor=40),
         ),
     )
     month.hub.store.run("test", lambda tx: LedgerStore(tx.session).add_entry(entry, month.hub.now()))

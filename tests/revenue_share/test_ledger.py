@@ -2,41 +2,44 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from revenue_share.accounts import CHART, PARTNER_SHARE, VAT_IN, accrued, holds, payable
 from revenue_share.errors import EntryTransition
 from revenue_share.ledger import (
-    CLEARING,
-    REVENUE_SHARE,
     Balance,
+    Dated,
     EntryState,
     JournalEntry,
     Posting,
     Side,
+    as_of,
     from_transfers,
-    payable,
     transfer,
     transfers,
     trial_balance,
 )
+from revenue_share.ledger import accrual as accrual_of
 from revenue_share.money import AMOUNT_FEN_MAX
+from revenue_share.periods import parse_time
 
+OCTOBER = "2026-10"
 OWED = payable("platform-a")
 AMOUNTS = st.integers(-AMOUNT_FEN_MAX, AMOUNT_FEN_MAX).filter(bool)
 
 
 def accrual(minor=6073, entry_id="e1"):
-    return transfer(entry_id, "statement", "accrual", REVENUE_SHARE, OWED, "CNY", minor)
+    return transfer(entry_id, "statement", "accrual", OCTOBER, PARTNER_SHARE, OWED, "CNY", minor)
 
 
 def test_an_accrual_debits_expense_and_credits_the_payable():
     assert trial_balance([accrual().become(EntryState.POSTED)]) == (
-        Balance(account=REVENUE_SHARE, asset="CNY", debit_minor=6073, credit_minor=0),
+        Balance(account=PARTNER_SHARE, asset="CNY", debit_minor=6073, credit_minor=0),
         Balance(account=OWED, asset="CNY", debit_minor=0, credit_minor=6073),
     )
 
 
 def test_a_negative_accrual_swaps_the_sides():
     entry = accrual(-5)
-    assert [(p.account, p.side) for p in entry.postings] == [(OWED, Side.DEBIT), (REVENUE_SHARE, Side.CREDIT)]
+    assert [(p.account, p.side) for p in entry.postings] == [(OWED, Side.DEBIT), (PARTNER_SHARE, Side.CREDIT)]
 
 
 def test_pending_and_voided_entries_are_outside_the_balance():
@@ -54,22 +57,88 @@ def test_an_entry_is_posted_or_voided_once(first, second):
 
 def test_a_pending_entry_cannot_be_reversed_only_voided():
     with pytest.raises(EntryTransition):
-        accrual().reversing("e2", "wrong")
+        accrual().reversing("e2", "wrong", OCTOBER)
 
 
 def test_an_entry_that_does_not_balance_cannot_exist():
-    debit = Posting(account=REVENUE_SHARE, asset="CNY", side=Side.DEBIT, amount_minor=2)
+    debit = Posting(account=PARTNER_SHARE, asset="CNY", side=Side.DEBIT, amount_minor=2)
     credit = Posting(account=OWED, asset="CNY", side=Side.CREDIT, amount_minor=1)
     hkd = Posting(account=OWED, asset="HKD", side=Side.CREDIT, amount_minor=2)
     for postings in [(debit, credit), (debit, hkd), (debit,), ()]:
         with pytest.raises(AssertionError):
-            JournalEntry(id="e1", subject="s", memo="m", postings=postings)
+            JournalEntry(id="e1", subject="s", memo="m", period=OCTOBER, postings=postings)
 
 
 @pytest.mark.parametrize("account", ["", "asset:bank", "liability:payable:", "liability:payable:Bank A", "expense"])
 def test_an_account_outside_the_chart(account):
     with pytest.raises(AssertionError):
         Posting(account=account, asset="CNY", side=Side.DEBIT, amount_minor=1)
+
+
+@pytest.mark.parametrize(
+    ("account", "asset"),
+    [
+        (OWED, "POINTS"),
+        (PARTNER_SHARE, "POINTS"),
+        ("points:liability", "CNY"),
+        ("asset:bank:ecny", "HKD"),
+        ("asset:bank:cheque", "CNY"),
+        (OWED, "XXX"),
+    ],
+)
+def test_an_account_holds_its_own_assets_only(account, asset):
+    with pytest.raises(AssertionError):
+        Posting(account=account, asset=asset, side=Side.DEBIT, amount_minor=1)
+
+
+def test_every_class_of_the_chart_has_an_account_that_holds_its_asset():
+    for one in CHART:
+        name = one.name + {"": "", "partner": ":platform-a", "rail": ":transfer"}[one.each]
+        assert holds(name, "POINTS") == name.startswith("points:")
+        assert holds(name, "CNY") != name.startswith("points:")
+
+
+def signed(entry):
+    return {posting.account: posting.signed_minor for posting in entry.postings}
+
+
+def test_a_statement_that_pays_what_it_counts_has_two_postings():
+    made = accrual_of("aa" * 32, OCTOBER, "platform-a", "CNY", 6073)
+    assert signed(made) == {PARTNER_SHARE: 6073, OWED: -6073}
+
+
+def test_what_is_not_due_is_carried_and_taxes_have_their_accounts():
+    made = accrual_of("aa" * 32, OCTOBER, "platform-a", "CNY", 10000, payable_minor=0)
+    assert signed(made) == {PARTNER_SHARE: 10000, accrued("platform-a"): -10000}
+    made = accrual_of("bb" * 32, OCTOBER, "platform-a", "CNY", -500, payable_minor=0)
+    assert signed(made) == {PARTNER_SHARE: -500, accrued("platform-a"): 500}
+    # 30.00 more with 95.00 brought forward: 125.00 is due, less 10 % withheld, and 6 % VAT of it on top
+    made = accrual_of(
+        "cc" * 32, OCTOBER, "platform-a", "CNY", 3000, payable_minor=12000, vat_minor=750, withholding_minor=1250
+    )
+    assert signed(made) == {
+        PARTNER_SHARE: 3000,
+        "tax:vat_in": 750,
+        "tax:withholding": -1250,
+        OWED: -12000,
+        accrued("platform-a"): 9500,
+    }
+
+
+def test_points_have_their_own_accounts_and_nothing_moved_is_no_entry():
+    made = accrual_of("aa" * 32, OCTOBER, "platform-a", "POINTS", 30)
+    assert signed(made) == {"points:issued": 30, "points:liability": -30}
+    assert accrual_of("aa" * 32, OCTOBER, "platform-a", "CNY", 0) is None
+
+
+def test_an_entry_as_it_stood_before_and_after_it_was_decided():
+    posted = accrual().become(EntryState.POSTED)
+    first, fifth = parse_time("2026-11-01T00:00:00Z"), parse_time("2026-11-05T00:00:00Z")
+    dated = Dated(entry=posted, recorded_at=first, decided_at=fifth)
+    assert as_of([dated], parse_time("2026-10-31T23:59:59Z")) == ()
+    assert as_of([dated], parse_time("2026-11-04T23:59:59Z")) == (accrual(),)
+    assert as_of([dated], fifth) == as_of([dated], None) == (posted,)
+    assert as_of([dated], None, "2026-09") == ()
 
 
 @pytest.mark.parametrize("minor", [0, -1, AMOUNT_FEN_MAX + 1])
@@ -81,14 +150,16 @@ def test_a_posting_is_positive_and_limited(minor):
 @given(st.lists(st.tuples(AMOUNTS, st.sampled_from(["CNY", "HKD"]), st.booleans()), max_size=20))
 def test_the_trial_balance_is_zero_and_reversing_everything_restores_it(moves):
     entries = [
-        transfer(f"e{i}", "s", "m", REVENUE_SHARE if flag else CLEARING, OWED, asset, minor).become(EntryState.POSTED)
+        transfer(f"e{i}", "s", "m", OCTOBER, PARTNER_SHARE if flag else VAT_IN, OWED, asset, minor).become(
+            EntryState.POSTED
+        )
         for i, (minor, asset, flag) in enumerate(moves)
     ]
     balances = trial_balance(entries)
     for asset in ("CNY", "HKD"):
         assert sum(b.net_minor for b in balances if b.asset == asset) == 0
     assert trial_balance(reversed(entries)) == balances
-    undone = [entry.reversing(entry.id + "-r", "undo").become(EntryState.POSTED) for entry in entries]
+    undone = [entry.reversing(entry.id + "-r", "undo", OCTOBER).become(EntryState.POSTED) for entry in entries]
     assert all(entry.reverses for entry in undone)
     assert all(balance.net_minor == 0 for balance in trial_balance(entries + undone))
 
@@ -97,13 +168,20 @@ def test_the_trial_balance_is_zero_and_reversing_everything_restores_it(moves):
 def test_an_entry_of_many_postings_is_kept_as_transfers_with_the_same_balances(debits, data):
     postings = []
     for minor, asset in debits:
-        postings.append(Posting(account=REVENUE_SHARE, asset=asset, side=Side.DEBIT, amount_minor=minor))
+        postings.append(Posting(account=PARTNER_SHARE, asset=asset, side=Side.DEBIT, amount_minor=minor))
         cut = data.draw(st.integers(0, minor))
-        for part, account in ((cut, OWED), (minor - cut, CLEARING)):
+        for part, account in ((cut, OWED), (minor - cut, VAT_IN)):
             if part:
                 postings.append(Posting(account=account, asset=asset, side=Side.CREDIT, amount_minor=part))
-    entry = JournalEntry(id="e", subject="s", memo="m", postings=tuple(postings), state=EntryState.POSTED)
+    entry = JournalEntry(
+        id="e", subject="s", memo="m", period=OCTOBER, postings=tuple(postings), state=EntryState.POSTED
+    )
     again = JournalEntry(
-        id="e", subject="s", memo="m", postings=from_transfers(transfers(entry)), state=EntryState.POSTED
+        id="e",
+        subject="s",
+        memo="m",
+        period=OCTOBER,
+        postings=from_transfers(transfers(entry)),
+        state=EntryState.POSTED,
     )
     assert trial_balance([again]) == trial_balance([entry])
