@@ -13,7 +13,7 @@ from contracts import artifacts, keys, settlement
 from contracts.chain import Chain
 from contracts.errors import AnchorInvalid
 from ecowire import outputs
-from sandbox.chain import genesis
+from sandbox.chain import cli_ledger, genesis
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -27,7 +27,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 )
 @click.pass_context
 def chain(context: click.Context, lang: str) -> None:
-    """The sandbox chain: serve, verify, deploy the settlement contract."""
+    """The sandbox chain: serve, verify, export, import, deploy the settlement contract."""
     context.obj = {**(context.obj or {}), "lang": lang}
 
 
@@ -82,16 +82,8 @@ def serve(folder: Path, port: int, read_only_port: int | None, test_clock: bool,
     )
 
 
-@chain.command()
-@click.option("--dir", "folder", type=FOLDER, required=True)
-def verify(folder: Path) -> None:
-    """Run all blocks of a stopped chain again and compare everything stored."""
-    from sandbox.chain.serve import opened
-    from sandbox.chain.verify import verify as run_again
-
-    with opened(folder) as ledger:
-        blocks = run_again(ledger)
-        _print({"blocks": blocks, "head": "0x" + ledger.head().hash.hex(), "genesis": ledger.genesis.digest})
+for command in (cli_ledger.verify, cli_ledger.export, cli_ledger.import_):
+    chain.add_command(command)
 
 
 def _endpoint(command: Command) -> Command:

@@ -24,6 +24,92 @@ class LedgerBusy(Failure):
     zh = "目录 {folder} 的账本正由另一进程使用，请先停止该进程"
 
 
+class LedgerFull(Failure):
+    code = "CHAIN_LEDGER_FULL"
+    kind = Kind.UNAVAILABLE
+    en = "the disk of the ledger is full and no block was written; make space, then send the same transaction again"
+    zh = "账本所在磁盘已满，未写入任何区块；请腾出空间后重发同一交易"
+
+
+class LedgerLocked(Failure):
+    code = "CHAIN_LEDGER_LOCKED"
+    kind = Kind.UNAVAILABLE
+    en = "another program holds the ledger's file locked and no block was written; end it, then send the same \
+transaction again"
+    zh = "账本文件被其他程序锁定，未写入任何区块；请结束该程序后重发同一交易"
+
+
+class LedgerBroken(Failure):
+    code = "CHAIN_LEDGER_BROKEN"
+    kind = Kind.INTEGRITY
+    en = "the ledger's file cannot be read or written ({why}); check the disk, run `ecohub sandbox chain verify`, or \
+import an export into a new folder"
+    zh = "账本文件无法读写（{why}）；请检查磁盘并执行 `ecohub sandbox chain verify`，或将导出文件导入新目录"
+
+
+class EnginesDisagree(Failure):
+    code = "CHAIN_ENGINES_DISAGREE"
+    kind = Kind.INTEGRITY
+    en = "the second EVM gives another {what} for transaction {position} of block {number}"
+    zh = "第二执行引擎对区块 {number} 第 {position} 笔交易得出不同的{what}"
+
+
+class ImportUnfinished(Failure):
+    code = "CHAIN_IMPORT_UNFINISHED"
+    kind = Kind.CONFLICT
+    en = "the ledger in {folder} is an import that was interrupted (file {sha256}…): run `ecohub sandbox chain import` \
+with the same file again, or take an empty folder"
+    zh = "目录 {folder} 的账本导入曾被中断（文件 {sha256}…）：请用同一文件再次执行 `ecohub sandbox chain import`，\
+或另选空目录"
+
+
+class ImportTargetTaken(Failure):
+    code = "CHAIN_IMPORT_TARGET"
+    kind = Kind.CONFLICT
+    en = "there is a ledger in {folder} already and it is kept; import into an empty folder"
+    zh = "目录 {folder} 已有账本，予以保留；请导入到空目录"
+
+
+class ExportTruncated(Failure):
+    code = "CHAIN_EXPORT_TRUNCATED"
+    kind = Kind.INTEGRITY
+    en = "the export {file} ends after {blocks} blocks without its last line: it was cut; copy it again"
+    zh = "导出文件 {file} 在 {blocks} 个区块后中断，缺少末行；请重新复制"
+
+
+class ExportInvalid(Failure):
+    code = "CHAIN_EXPORT_INVALID"
+    kind = Kind.INVALID
+    en = "line {line} of the export cannot be used: {why}"
+    zh = "导出文件第 {line} 行不可用：{why}"
+
+
+class ExportAltered(Failure):
+    code = "CHAIN_EXPORT_ALTERED"
+    kind = Kind.INTEGRITY
+    en = "the export {file} has another SHA-256 than its last line says; the first difference: {where}"
+    zh = "导出文件 {file} 的 SHA-256 与末行不符；首处差异：{where}"
+
+
+class ExportOfAnotherChain(Failure):
+    code = "CHAIN_EXPORT_OTHER_CHAIN"
+    kind = Kind.INTEGRITY
+    en = (
+        "the export is of the chain with genesis {found}, expected is {expected}; take the right file or another folder"
+    )
+    zh = "导出文件所属链的创世摘要为 {found}，应为 {expected}；请使用正确文件或另选目录"
+
+
+class ExportNotReproduced(Failure):
+    code = "CHAIN_EXPORT_NOT_REPRODUCED"
+    kind = Kind.INTEGRITY
+    en = (
+        "block {number} of the export is not what its transactions give when they are run again: {what}; nothing of it \
+was written"
+    )
+    zh = "导出文件的区块 {number} 与其交易重放结果不一致：{what}；该区块未写入"
+
+
 class PortInUse(Failure):
     code = "CHAIN_PORT_IN_USE"
     kind = Kind.UNAVAILABLE

@@ -17,7 +17,7 @@ from eth.consensus import ConsensusApplier, NoProofConsensus
 from eth.constants import BLANK_ROOT_HASH, ZERO_HASH32
 from eth.db.atomic import AtomicDBWriteBatch
 from eth.db.backends.base import BaseAtomicDB
-from eth.exceptions import Revert, VMError
+from eth.exceptions import PyEVMError, Revert, VMError
 from eth.vm.forks.shanghai import ShanghaiVM
 from eth.vm.forks.shanghai.blocks import ShanghaiBlockHeader
 from eth.vm.spoof import SpoofTransaction
@@ -54,13 +54,10 @@ class Ledger:
         self.store, self.genesis = store, begun
         self._db = _Database(store)
         self._rules = _rules(begun.chain_id)
-        stored = store.meta("genesis")
         if store.head() is None:
             self._chain = self._begin()
-        elif stored != _canonical(begun):
-            found = genesis.from_body(json.loads(stored or "null")).digest
-            raise GenesisDiffers(stored=found[:16], given=begun.digest[:16])
         else:
+            same_genesis(store, begun)
             self._chain = self._rules(self._db)
 
     def head(self) -> BlockRow:
@@ -130,6 +127,17 @@ class Ledger:
         """py-evm's state after a block: get_balance, get_nonce, get_code, get_storage."""
         return self._chain.get_vm(at).state
 
+    def readable(self, accounts: Sequence[bytes]) -> bool:
+        """Whether the EVM's own newest block is the head, and the state after it can be read for these accounts."""
+        try:
+            newest = self._chain.get_canonical_head()
+            state = self.state(newest)
+            for account in accounts:
+                state.get_nonce(account)
+        except (KeyError, PyEVMError, rlp.DecodingError, ValidationError):
+            return False
+        return bytes(newest.hash) == self.head().hash
+
     def proof(self, account: bytes, slots: Sequence[int], at: BlockHeaderAPI) -> tuple[list[bytes], list[list[bytes]]]:
         """(account proof, storage proofs): the RLP nodes from the block's state root (EIP-1186)."""
         storage = self.storage_root(account, at)
@@ -196,6 +204,14 @@ class Ledger:
             self._db.drop()
             self._chain = self._rules(self._db)
             raise
+
+
+def same_genesis(store: Store, begun: Genesis) -> None:
+    """Raises GenesisDiffers unless a store's ledger was begun with this genesis."""
+    stored = store.meta("genesis")
+    if stored != _canonical(begun):
+        found = genesis.from_body(json.loads(stored or "null")).digest
+        raise GenesisDiffers(stored=found[:16], given=begun.digest[:16])
 
 
 def decode_header(row: BlockRow) -> BlockHeaderAPI:

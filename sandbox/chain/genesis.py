@@ -9,6 +9,7 @@ the hash of block 0 fixes every line of the file.
 """
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,13 +101,15 @@ def read(path: Path) -> Genesis:
 
 
 def write(genesis: Genesis, path: Path) -> None:
-    """Write a genesis file. Raises GenesisInvalid where there is one already."""
+    """Write a genesis file, whole or not at all. Raises GenesisInvalid where there is one already."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(genesis.to_body(), indent=2, sort_keys=True) + "\n")
     try:
-        with path.open("x") as file:
-            json.dump(genesis.to_body(), file, indent=2, sort_keys=True)
-            file.write("\n")
+        os.link(part, path)
     except FileExistsError:
         raise GenesisInvalid(why=f"{path.name} exists already and is kept") from None
+    finally:
+        part.unlink()
 
 
 def _wei(value: object) -> int:

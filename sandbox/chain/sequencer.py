@@ -11,14 +11,14 @@ from collections.abc import Callable, Sequence
 from contracts.transactions import Transaction
 from privacy.errors import Failure
 from sandbox.chain import admission
-from sandbox.chain.errors import AlreadyKnown, ChainStopping
+from sandbox.chain.errors import AlreadyKnown, ChainStopping, LedgerFull, LedgerLocked
 from sandbox.chain.evm import Ledger
 
 TIME_AHEAD_SECONDS_MAX = 900
 """Block times grow by at least a second, so a burst of single-transaction blocks runs ahead of the clock; beyond this
 the sequencer waits, and what arrives meanwhile shares a block."""
 
-_OFFSET = "clock_offset_seconds"
+CLOCK_OFFSET = "clock_offset_seconds"
 
 
 class _Waiting:
@@ -31,7 +31,8 @@ class _Waiting:
 class Sequencer:
     """clock: Unix seconds now. batch_seconds: how long the first waiting transaction lets others join its block.
 
-    `error` is what broke the store or the EVM; nothing is taken after it and `on_error` is called once.
+    A full disk or a locked file fails the block's senders and nothing else: the next block tries again. `error` is
+    what broke the store or the EVM otherwise; nothing is taken after it and `on_error` is called once.
     """
 
     def __init__(
@@ -86,23 +87,26 @@ class Sequencer:
         store = self.ledger.store
         with store.lock:
             at = self.time() + seconds
-            store.set_meta(_OFFSET, str(self._offset() + at - self._now()))
+            store.set_meta(CLOCK_OFFSET, str(self._offset() + at - self._now()))
             self.ledger.seal((), at)
         return at
 
     def _offset(self) -> int:
-        return int(self.ledger.store.meta(_OFFSET) or "0")
+        return int(self.ledger.store.meta(CLOCK_OFFSET) or "0")
 
     def _now(self) -> int:
         return int(self._clock()) + self._offset()
 
     def _run(self) -> None:
+        outcome: Sequence[Failure | None]
         while batch := self._next():
             try:
                 with self.ledger.store.lock:
                     outcome = self.ledger.seal([(one.raw, one.found) for one in batch], self.time())
+            except (LedgerFull, LedgerLocked) as failure:
+                outcome = [failure] * len(batch)
             except BaseException as error:
-                # The disk is full, a row is lost: whether the block is there shows when the ledger is opened again.
+                # A row is lost, the disk fails: whether the block is there shows when the ledger is opened again.
                 self.error = error
                 self._stopping.set()
                 self._settle(batch, None)

@@ -6,6 +6,7 @@ The folder holds `genesis.json`, `ledger.db` and `lock`. Ready is said in one JS
 import fcntl
 import json
 import signal
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -14,15 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sandbox.chain import genesis
-from sandbox.chain.errors import LedgerBusy
-from sandbox.chain.evm import Ledger
+from sandbox.chain import genesis, startup
+from sandbox.chain.errors import ImportUnfinished, LedgerBroken, LedgerBusy
+from sandbox.chain.evm import Ledger, same_genesis
 from sandbox.chain.methods import Methods
 from sandbox.chain.rpc import Server
 from sandbox.chain.sequencer import Sequencer
 from sandbox.chain.store import Store
 
 GENESIS, LEDGER, LOCK = "genesis.json", "ledger.db", "lock"
+IMPORT = "import"  # setting of a ledger whose import is not finished: the export's SHA-256
 STOP_POLL_SECONDS = 0.2
 
 
@@ -39,18 +41,62 @@ class Options:
 
 @contextmanager
 def opened(folder: Path) -> Iterator[Ledger]:
-    """The ledger of a folder, for this process alone. Raises GenesisInvalid, GenesisDiffers, LedgerBusy."""
+    """The ledger of a folder, for this process alone.
+
+    Raises GenesisInvalid, GenesisDiffers, LedgerBusy, LedgerLocked, LedgerFull, ImportUnfinished, and LedgerBroken for
+    what is no ledger.
+    """
     begun = genesis.read(folder / GENESIS)
+    with locked(folder):
+        with broken():
+            store = Store(folder / LEDGER)
+        try:
+            with broken():
+                refuse_unfinished(store, folder)
+                ledger = Ledger(store, begun)
+            yield ledger
+        finally:
+            store.close()
+
+
+@contextmanager
+def reading(folder: Path) -> Iterator[tuple[Store, genesis.Genesis]]:
+    """The ledger's file for reading, while another process may serve it. Raises GenesisDiffers, LedgerBroken."""
+    begun = genesis.read(folder / GENESIS)
+    with broken():
+        store = Store(folder / LEDGER, read_only=True)
+        try:
+            refuse_unfinished(store, folder)
+            same_genesis(store, begun)
+            yield store, begun
+        finally:
+            store.close()
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """The folder for this process alone. Raises LedgerBusy."""
     with (folder / LOCK).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise LedgerBusy(folder=str(folder)) from None
-        store = Store(folder / LEDGER)
-        try:
-            yield Ledger(store, begun)
-        finally:
-            store.close()
+        yield
+
+
+def refuse_unfinished(store: Store, folder: Path) -> None:
+    """Raises ImportUnfinished for a ledger that is only partly imported."""
+    if begun := store.meta(IMPORT):
+        raise ImportUnfinished(folder=str(folder), sha256=begun[:16])
+
+
+@contextmanager
+def broken() -> Iterator[None]:
+    """What SQLite says of a damaged file or a failing disk, as LedgerBroken."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise LedgerBroken(why=str(error)) from None
 
 
 def run(options: Options) -> None:
@@ -59,6 +105,8 @@ def run(options: Options) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with opened(options.folder) as ledger:
+        with broken():
+            startup.check(ledger)
         sequencer = Sequencer(ledger, time.time, options.batch_seconds, stop.set)  # noqa: TID251  (this process's root)
         servers = [Server(Methods(sequencer, read_only=False, test_clock=options.test_clock), options.port)]
         if options.read_only_port is not None:
@@ -70,7 +118,8 @@ def run(options: Options) -> None:
             server.stop()
         sequencer.stop()
     if sequencer.error is not None:
-        raise sequencer.error
+        with broken():
+            raise sequencer.error
 
 
 def _ready(ledger: Ledger, servers: list[Server]) -> dict[str, Any]:

@@ -1,14 +1,17 @@
 """The ledger's SQLite file: the EVM's key-value data and an index of blocks, transactions and logs.
 
-One block is one SQL transaction (write-ahead log, synchronous=FULL): after a crash either all of it is there or
-nothing. One connection behind one lock; nothing here knows the EVM.
+One block is one SQL transaction (write-ahead log, synchronous=FULL): after a crash, or on a full disk, either all of it
+is there or nothing. One connection behind one lock; nothing here knows the EVM.
 """
 
 import sqlite3
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from sandbox.chain.errors import LedgerFull, LedgerLocked
 
 _SCHEMA = """
 create table if not exists meta(key text primary key, value text not null) strict, without rowid;
@@ -27,6 +30,9 @@ create index if not exists log_by_address on log(address, topic0, number);
 create index if not exists log_by_tx on log(tx);
 """
 _CACHE_ENTRIES_MAX = 200_000
+_LOCK_SECONDS = 5.0
+_PAGE = 1_000
+TABLES = ("block", "tx", "log")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,15 +81,24 @@ _LOG = "select number, log_index, position, address, topic0, topics, data, tx fr
 
 
 class Store:
-    """An open ledger file; `path` None keeps everything in memory (re-execution, tests)."""
+    """An open ledger file; `path` None keeps everything in memory (tests).
 
-    def __init__(self, path: Path | None) -> None:
+    durable False: a power cut may lose it (re-execution). read_only: another process may write the file meanwhile.
+    Writing raises LedgerFull and LedgerLocked, and then has written nothing; so does opening.
+    """
+
+    def __init__(self, path: Path | None, *, durable: bool = True, read_only: bool = False) -> None:
         self.lock = threading.RLock()
         self._cache: dict[bytes, bytes] = {}
-        self._connection = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            self._connection.execute(f"pragma {pragma}")
-        self._connection.executescript(_SCHEMA)
+        name = ":memory:" if path is None else f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
+        with _named():
+            self._connection = sqlite3.connect(
+                name, uri=path is not None, isolation_level=None, check_same_thread=False, timeout=_LOCK_SECONDS
+            )
+            if not read_only:
+                for pragma in ("journal_mode=WAL", f"synchronous={'FULL' if durable else 'OFF'}", "foreign_keys=ON"):
+                    self._connection.execute(f"pragma {pragma}")
+                self._connection.executescript(_SCHEMA)
 
     def close(self) -> None:
         with self.lock:
@@ -105,19 +120,13 @@ class Store:
     ) -> None:
         """Everything a block changes, in one SQL transaction. An entry of None deletes its key."""
         with self.lock:
-            run = self._connection
-            run.execute("begin immediate")
-            try:
+            with self._writing() as run:
                 kept = [(key, value) for key, value in entries.items() if value is not None]
                 run.executemany("insert or replace into kv values(?,?)", kept)
                 run.executemany("delete from kv where key=?", [(k,) for k, v in entries.items() if v is None])
                 run.execute("insert into block values(?,?,?,?)", _values(block))
                 run.executemany("insert into tx values(?,?,?,?,?,?,?,?,?,?)", map(_values, txs))
                 run.executemany("insert into log values(?,?,?,?,?,?,?,?)", map(_values, logs))
-                run.execute("commit")
-            except BaseException:
-                run.execute("rollback")
-                raise
             for key, value in entries.items():
                 self._cache.pop(key, None)
                 if value is not None:
@@ -129,9 +138,13 @@ class Store:
             row = self._connection.execute("select value from meta where key=?", (key,)).fetchone()
         return None if row is None else str(row[0])
 
-    def set_meta(self, key: str, value: str) -> None:
-        with self.lock:
-            self._connection.execute("insert or replace into meta values(?,?)", (key, value))
+    def set_meta(self, key: str, value: str | None) -> None:
+        """Change a setting; None takes it away."""
+        with self.lock, self._writing() as run:
+            if value is None:
+                run.execute("delete from meta where key=?", (key,))
+            else:
+                run.execute("insert or replace into meta values(?,?)", (key, value))
 
     def head(self) -> BlockRow | None:
         """The newest block; None before genesis."""
@@ -176,10 +189,42 @@ class Store:
                 values += list(wanted)  # type: ignore[arg-type]
         return self._logs(f"where {' and '.join(clauses)} order by number, log_index limit ?", (*values, limit))
 
-    def entries(self) -> dict[bytes, bytes]:
-        """All of the key-value data, for the comparison after re-execution."""
+    def on_disk(self, key: bytes) -> bytes | None:
+        """A value as the file holds it now, past the cache."""
         with self.lock:
-            return {bytes(k): bytes(v) for k, v in self._connection.execute("select key, value from kv")}
+            row = self._connection.execute("select value from kv where key=?", (key,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def entries(self) -> Iterator[tuple[bytes, bytes]]:
+        """All of the key-value data in the order of its keys, a page at a time."""
+        page: list[tuple[bytes, bytes]] = [(b"", b"")]
+        sql = "select key, value from kv where key>? order by key limit ?"
+        while page:
+            with self.lock:
+                page = self._connection.execute(sql, (page[-1][0], _PAGE)).fetchall()
+            yield from page
+
+    def counts(self) -> dict[str, int]:
+        """Number of rows of blocks, transactions and logs."""
+        with self.lock:
+            row = self._connection.execute(
+                "select (select count(*) from block), (select count(*) from tx), (select count(*) from log)"
+            ).fetchone()
+        return dict(zip(TABLES, row, strict=True))
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """One SQL transaction: all of it or nothing."""
+        run = self._connection
+        with _named():
+            run.execute("begin immediate")
+            try:
+                yield run
+                run.execute("commit")
+            except BaseException:
+                if run.in_transaction:  # SQLite has taken it back itself where the disk is full
+                    run.execute("rollback")
+                raise
 
     def _block(self, clause: str, values: tuple[object, ...]) -> BlockRow | None:
         with self.lock:
@@ -196,6 +241,20 @@ class Store:
         if len(self._cache) >= _CACHE_ENTRIES_MAX:
             self._cache.clear()
         self._cache[key] = value
+
+
+@contextmanager
+def _named() -> Iterator[None]:
+    """Turn what an operator can mend into failures that say how; everything else stays SQLite's own error."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_FULL:
+            raise LedgerFull from None
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise LedgerLocked from None
+        raise
 
 
 def _values(row: BlockRow | TxRow | LogRow) -> tuple[object, ...]:

@@ -78,7 +78,7 @@ def test_a_chain_says_when_it_is_ready_and_ends_on_sigterm(folder: Path) -> None
 def test_two_processes_do_not_serve_one_ledger(folder: Path) -> None:
     with process(folder):
         failed(run("serve", "--dir", str(folder), "--port", "0"), "CHAIN_LEDGER_BUSY", 4)
-        failed(run("verify", "--dir", str(folder)), "CHAIN_LEDGER_BUSY", 4)
+        failed(run("verify", "--json", "--dir", str(folder)), "CHAIN_LEDGER_BUSY", 4)
 
 
 def test_a_ledger_is_not_reopened_with_another_genesis(folder: Path) -> None:
@@ -164,7 +164,7 @@ def test_a_killed_chain_loses_nothing_it_answered_and_goes_on(folder: Path) -> N
         assert len(sealed) - len(answered) <= 1
     assert heads == sorted(set(heads))
     assert heads[0] >= 15
-    done = run("verify", "--dir", str(folder))
+    done = run("verify", "--json", "--dir", str(folder))
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["blocks"] == heads[-1] + 1
 
@@ -244,11 +244,11 @@ def test_verify_names_the_altered_block(folder: Path) -> None:
         for raw in wishes(5):
             chain.send(raw)
         chain.close()
-    assert run("verify", "--dir", str(folder)).returncode == 0
+    assert run("verify", "--json", "--dir", str(folder)).returncode == 0
     with sqlite3.connect(folder / "ledger.db") as ledger:
         ledger.execute("update tx set gas_used = 1 where number = 3")
     ledger.close()
-    done = run("verify", "--dir", str(folder))
+    done = run("verify", "--json", "--dir", str(folder))
     failed(done, "CHAIN_LEDGER_ALTERED", 5)
     assert "block 3" in done.stderr
 

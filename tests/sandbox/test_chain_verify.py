@@ -1,11 +1,15 @@
 """Re-execution finds every altered row, and says which block."""
 
+import importlib
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from sandbox.chain.errors import LedgerAltered
+from privacy import canonical
+from sandbox.chain.errors import EnginesDisagree, LedgerAltered
 from sandbox.chain.evm import Ledger
 from sandbox.chain.sequencer import Sequencer
 from sandbox.chain.store import Store
@@ -25,7 +29,10 @@ def ledger() -> Iterator[Ledger]:
 
 def test_a_ledger_equals_its_transactions_run_again(ledger: Ledger) -> None:
     seen: list[int] = []
-    assert verify(ledger, seen.append) == ledger.head().number + 1 == len(seen)
+    found = verify(ledger, seen.append)
+    assert found.blocks == ledger.head().number + 1 == len(seen)
+    assert found.transactions == ledger.store.counts()["tx"]
+    assert found.engines == ("py-evm", "revm")
 
 
 def test_blocks_of_many_transactions_are_run_again_as_such() -> None:
@@ -33,7 +40,7 @@ def test_blocks_of_many_transactions_are_run_again_as_such() -> None:
         for key in KEYS.values():
             for raw in wishes(3, key=key):
                 served.chain.send(raw)
-        assert verify(served.ledger) == served.ledger.head().number + 1
+        assert verify(served.ledger).blocks == served.ledger.head().number + 1
 
 
 LOG_COPY = "select number, 9, position, address, topic0, topics, data, tx from log where number = 4"
@@ -82,6 +89,106 @@ def test_added_state_is_found(ledger: Ledger) -> None:
         verify(ledger)
 
 
+def _kv(ledger: Ledger, key: bytes, value: bytes | None) -> None:
+    connection = ledger.store._connection
+    if value is None:
+        assert connection.execute("delete from kv where key = ?", (key,)).rowcount == 1
+    else:
+        assert connection.execute("update kv set value = ? where key = ?", (value, key)).rowcount == 1
+
+
+@pytest.mark.parametrize("value", [b"\x00", None], ids=["altered", "taken out"])
+@pytest.mark.parametrize("number", [1, 3, 4])
+def test_state_altered_in_one_block_is_named_by_that_block(ledger: Ledger, number: int, value: bytes | None) -> None:
+    header = ledger.header(number)
+    assert header is not None
+    assert header.state_root != ledger.header(number - 1).state_root  # type: ignore[union-attr]
+    _kv(ledger, header.state_root, value)
+    with pytest.raises(LedgerAltered, match="state data") as caught:
+        verify(ledger)
+    assert caught.value.facts["number"] == number
+
+
+def test_a_balance_of_the_genesis_altered_in_the_state_is_named_by_block_0() -> None:
+    begun = Ledger(Store(None), GENESIS)
+    _kv(begun, begun.header(0).state_root, b"\x00")  # type: ignore[union-attr]
+    with pytest.raises(LedgerAltered, match="state data") as caught:
+        verify(begun)
+    assert caught.value.facts["number"] == 0
+    begun.store.close()
+
+
+def test_balances_altered_in_genesis_file_and_ledger_alike_are_found_in_block_0(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    first = Ledger(Store(path), GENESIS)
+    first.seal((), START + 5)
+    richer = replace(GENESIS, alloc=((KEYS["broker"].address, 10**20),))
+    first.store.set_meta("genesis", canonical.encode(richer.to_body()).decode())
+    first.store.close()
+    again = Ledger(Store(path), richer)
+    with pytest.raises(LedgerAltered) as caught:
+        verify(again)
+    assert caught.value.facts["number"] == 0
+    again.store.close()
+
+
+TX_COPY = "select zeroblob(32), 999, 0, sender, recipient, status, gas_used, contract, raw, receipt from tx limit 1"
+
+
+@pytest.mark.parametrize(
+    "added",
+    [
+        f"insert into tx {TX_COPY}",
+        "insert into log select 999, 0, 0, address, topic0, topics, data, tx from log limit 1",
+    ],
+    ids=["transaction", "log"],
+)
+def test_a_row_of_no_block_is_found(ledger: Ledger, added: str) -> None:
+    connection = ledger.store._connection
+    connection.execute("pragma foreign_keys=OFF")
+    assert connection.execute(added).rowcount == 1
+    with pytest.raises(LedgerAltered, match="no block's"):
+        verify(ledger)
+
+
+def test_a_forged_block_at_the_end_is_found(ledger: Ledger) -> None:
+    head = ledger.head().number
+    ledger.store._connection.execute(
+        "insert into block select number + 1, zeroblob(32), timestamp + 1, header from block where number = ?", (head,)
+    )
+    with pytest.raises(LedgerAltered) as caught:
+        verify(ledger)
+    assert caught.value.facts["number"] == head + 1
+
+
+def test_a_damaged_file_is_an_altered_ledger_not_a_crash(ledger: Ledger) -> None:
+    ledger.store._connection.execute("drop table log")
+    with pytest.raises(LedgerAltered, match="file"):
+        verify(ledger)
+
+
+def test_engines_that_disagree_are_named(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sandbox.chain import replay
+
+    honest = replay.Replay.run
+
+    def turned(self: replay.Replay, block: replay.ReplayBlock) -> list[replay.Replayed]:
+        done = honest(self, block)
+        return [replace(one, succeeded=not one.succeeded) for one in done] if block.number == 4 else done
+
+    monkeypatch.setattr(replay.Replay, "run", turned)
+    with pytest.raises(EnginesDisagree, match=r"status.*block 4"):
+        verify(ledger)
+
+
+def test_without_the_second_engine_the_result_says_so(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "sandbox.chain.replay", raising=False)
+    monkeypatch.setitem(sys.modules, "pyrevm", None)
+    with monkeypatch.context() as patch:
+        patch.setattr(importlib.import_module("sandbox.chain"), "replay", None, raising=False)
+        assert verify(ledger).engines == ("py-evm",)
+
+
 def test_history_cut_at_the_end_runs_again_but_the_state_gives_it_away(ledger: Ledger) -> None:
     head = ledger.head().number
     connection = ledger.store._connection
@@ -99,6 +206,6 @@ def test_the_clock_runs_through_a_reopened_ledger(tmp_path: Path) -> None:
     first.ledger.store.close()
     again = Sequencer(Ledger(Store(path), GENESIS), lambda: START + 20)
     assert again.time() == START + 1_020
-    assert verify(again.ledger) == 2
+    assert verify(again.ledger).blocks == 2
     again.stop()
     again.ledger.store.close()

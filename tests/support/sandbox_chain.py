@@ -11,9 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
-from contracts import artifacts, settlement
+import rlp
+from eth_hash.auto import keccak
+
+from contracts import artifacts, settlement, transactions
 from contracts.chain import Chain
-from contracts.keys import Address, Key
+from contracts.keys import Address, Key, checksum, raw_address
 from sandbox import cli
 from sandbox.chain.evm import Ledger
 from sandbox.chain.genesis import Genesis
@@ -37,6 +40,23 @@ GENESIS = Genesis(
     senders=frozenset(key.address for key in KEYS.values()),
     alloc=((KEYS["governor"].address, 10**18),),
 )
+
+# A contract of a few bytes: with a word of data it keeps the word in slot 0 and logs it as a topic, without it answers.
+KEEPER = bytes.fromhex("60178060095f395ff33615600e575f35805f555f5fa1005b5f545f5260205ff3")
+
+
+def keeper_story(words: Sequence[int], key: Key = KEYS["submitter"], first: int = 0) -> tuple[Address, list[bytes]]:
+    """The keeper's address, and raw transactions that deploy it and give it each word, by one account."""
+    raws = [_keeper_call(None, KEEPER, first, key)]
+    contract = checksum(keccak(rlp.encode([raw_address(key.address), first]))[12:])
+    for i, word in enumerate(words):
+        raws.append(_keeper_call(contract, word.to_bytes(32, "big"), first + 1 + i, key))
+    return contract, raws
+
+
+def _keeper_call(to: Address | None, data: bytes, nonce: int, key: Key) -> bytes:
+    fields = {"nonce": nonce, "chain_id": CHAIN_ID, "gas": 200_000, "gas_price": 0, "key": key}
+    return transactions.sign(to=to, data=data, **fields)[0]  # type: ignore[arg-type]
 
 
 class Local:
