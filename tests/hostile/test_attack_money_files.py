@@ -7,19 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from hub import payment_file
+from hub import bank_camt, payment_file
 from partner_node import settlement_files
 from partner_node.errors import CommandInvalid
 from partner_node.settlement_errors import ReportFileInvalid
+from privacy.errors import Failure
 from privacy.ids import PartnerId
 from privacy.printable import is_printable
 from revenue_share import statement
 from revenue_share.agreement import Agreement
 from tests.partner_node.alliance import resident_id
+from tests.support.bank_files import Booked, camt
 from tests.support.revenue import agreement_body, allocate, event, referral
 
 HEADER = "client_id,time,kind,amount,event_id\n"
 GOOD_TIME = "2026-10-05T14:00:00+08:00"
+OURS = "b646d74f08e36c74965cbc1effc0e0e1"
 
 
 def events(folder: Path, amount: str = "1.00", time: str = GOOD_TIME, encoding: str = "utf-8") -> list[int]:
@@ -94,3 +97,50 @@ def test_no_partners_name_is_a_formula_or_another_cell(name: str) -> None:
     assert is_printable(shown)
     assert unicodedata.normalize("NFKC", shown)[0] not in "=+-@"
     assert len(data.decode().splitlines()) == 2
+
+
+SMALL = camt([Booked(minor=106528, reference=OURS), Booked(minor=1234, side="CRDT", bank_reference="BANKREF-2")])
+
+
+def money(data: bytes) -> list[tuple[str, bool, int]]:
+    """What a file says of money, in its order."""
+    return [
+        (entry.currency, entry.debit, entry.amount_minor)
+        for statement in bank_camt.read(data)
+        for entry in statement.entries
+    ]
+
+
+@pytest.mark.parametrize("flip", [0x01, 0x02, 0x04, 0x10, 0x20, 0x80])
+def test_a_changed_byte_of_a_bank_file_is_an_error_or_changes_no_money(flip: int) -> None:
+    expected, refused = money(SMALL), 0
+    for place in range(len(SMALL)):
+        changed = bytearray(SMALL)
+        changed[place] ^= flip
+        try:
+            assert money(bytes(changed)) == expected, f"byte {place}"
+        except Failure:
+            refused += 1
+    assert refused > len(SMALL) // 2
+
+
+def test_a_missing_or_doubled_byte_of_a_bank_file_changes_no_money() -> None:
+    expected = money(SMALL)
+    for place in range(len(SMALL)):
+        for changed in (SMALL[:place] + SMALL[place + 1 :], SMALL[:place] + SMALL[place : place + 1] + SMALL[place:]):
+            try:
+                assert money(changed) == expected, f"byte {place}"
+            except Failure:
+                continue
+
+
+@pytest.mark.parametrize("line", range(len(SMALL.splitlines())))
+def test_a_bank_file_with_a_line_missing_or_twice_is_refused(line: int) -> None:
+    lines = SMALL.splitlines(keepends=True)
+    if line == 0:
+        lines[0] = b""  # the declaration says nothing that is needed
+        assert money(b"".join(lines)) == money(SMALL)
+        return
+    for changed in (lines[:line] + lines[line + 1 :], lines[: line + 1] + lines[line:]):
+        with pytest.raises(Failure):
+            bank_camt.read(b"".join(changed))
