@@ -53,7 +53,9 @@ TREES: Head = {
     "sample_ppm": 1_000_000,
     "columns_ppm": 1_000_000,
     "patience": 3,
+    "variants": "partners",
 }
+COMPARED_MAX = 6  # parties: of more, trees are not grown with each partner alone
 RIDGE_PATH_MILLI = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000)
 
 
@@ -126,7 +128,8 @@ def train(given: Mapping[str, Any], directory: Directory, now: datetime, entropy
     if any(made.get("binned") for made in listed):
         body.setdefault("bins", BINS)
     if body["model"] == "trees" and isinstance(body.setdefault("trees", {}), Mapping):
-        body["trees"] = {**TREES, **body["trees"]}
+        few = {} if len(listed) <= COMPARED_MAX else {"variants": "full"}
+        body["trees"] = {**TREES, **few, **body["trees"]}
         body.setdefault("bins", TREE_BINS)
     if body["model"] != "trees":
         body.setdefault("coding", CODING)
@@ -250,6 +253,14 @@ def _train_disclosure(body: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _variants_disclosure(options: Mapping[str, Any], holders: str) -> list[str]:
+    """What is trained again to be compared."""
+    if options.get("variants") not in ("partners", "coalitions") or ", " not in holders:
+        return []
+    sets = f"each of {holders} alone" if options["variants"] == "partners" else f"every set of {holders}"
+    return [f"All of this is shown again for the model with {sets}, which the one with all is compared with."]
+
+
 def _trees_disclosure(body: Mapping[str, Any], label: str, holders: str) -> list[str]:
     """What trees show in place of moments and shares of scores; the plan's check finds options that are none."""
     options = body["trees"] if isinstance(body["trees"], Mapping) else {}
@@ -260,6 +271,7 @@ def _trees_disclosure(body: Mapping[str, Any], label: str, holders: str) -> list
         "trees nearly every client's bin; no edge, no value.",
         f"{holders} learn sums of both derivatives over their own bins in each node, and the clients of the nodes that "
         "their own columns split: of a client alone in a bin of such a node, its label.",
+        *_variants_disclosure(options, holders),
     ]
 
 

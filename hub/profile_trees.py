@@ -55,9 +55,9 @@ def notes(ensemble: Ensemble | None) -> list[Note]:
         ),
         (
             f"No tree saw {ensemble.watched_rows:,} watched train clients: growing stops by them, and chances are "
-            f"calibrated on them. {fell} The baseline is trees over its own columns, grown alike.",
+            f"calibrated on them. {fell} Baselines are trees over fewer parties' columns, grown alike.",
             f"{ensemble.watched_rows:,} 名监看训练客户未用于生成任何树，用于提前停止与概率校准。{fell_zh}"
-            "基线为在其自有列上以相同方式生成的树。",
+            "各基线为在较少参与方的列上以相同方式生成的树。",
         ),
     ]
 

@@ -12,6 +12,7 @@ def sentences(plan: TrainingPlan) -> list[Pair]:
     assert plan.trees is not None, "the plan's model is trees"
     label, holders, options = plan.label_holder, ", ".join(plan.holders), plan.trees
     return [
+        *_variants(plan),
         (
             f"up to {options.trees} trees of depth {options.depth} are grown: for each node {label} learns sums of its "
             f"loss's derivatives over groups of neighbouring bins of {holders} (at most {plan.bins} bins a column), "
@@ -40,4 +41,24 @@ def sentences(plan: TrainingPlan) -> list[Pair]:
             f"{label} is trusted to encrypt true derivatives: if it deviates, it can ask about the bins of few clients",
             f"信任 {label} 加密真实的导数：若其违反协议，可能借此探知少数客户所在的分箱",
         ),
+    ]
+
+
+def _variants(plan: TrainingPlan) -> list[Pair]:
+    """What is shown again because the model is compared with others."""
+    count = plan.variants_with(plan.holders[0])
+    if count == 1:
+        return []
+    label, holders, trees = plan.label_holder, ", ".join(plan.holders), plan.score_vectors(plan.holders[0])
+    sets = "; ".join(" + ".join(one) for one in plan.variants()[1:])
+    return [
+        (
+            f"trees are grown {len(plan.variants()) - 1} times over the same clients, {label} with each of: {sets}. "
+            f"All that is said below of trees holds of each, so that each of {holders} shows up to {trees} score "
+            f"vectors in {count} variants; where a variant has one of them alone, all that {label} learns of splits by "
+            "others is of that one, and of more clients it learns the label",
+            f"在相同客户上共生成 {len(plan.variants()) - 1} 组树，由 {label} 分别与以下各方组合：{sets}。"
+            f"下述关于树的各项对每一组均成立：{holders} 各自在 {count} 组中至多披露 {trees} 个得分向量；"
+            f"若某组仅含其中一方，则 {label} 获知的他方分裂均来自该方，且该方可得知更多客户的标签",
+        )
     ]

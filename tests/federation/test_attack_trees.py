@@ -12,8 +12,8 @@ import pytest
 
 from federation.plan import TrainingPlan
 from federation.vertical.trees.bins import Bins
-from federation.vertical.trees.boosting import Boosting
 from federation.vertical.trees.derivatives import Packing
+from federation.vertical.trees.grower import TreeGrower
 from federation.vertical.trees.holder import TreeHolder
 from federation.vertical.trees.party import TreeParty
 from tests.federation.alliance import pump, synthetic
@@ -41,31 +41,35 @@ class Seen:
         return np.asarray(np.any([packed != 0 for packed in self.nodes.values()], axis=0))
 
 
-def watched_run(monkeypatch: pytest.MonkeyPatch, rows: int, **options: Any) -> Seen:
+def watched_run(monkeypatch: pytest.MonkeyPatch, rows: int, parties: tuple[str, ...] = PAIR, **options: Any) -> Seen:
+    """What is seen of the bank's side. Trees are numbered through all variants."""
     all_tables, all_columns = synthetic(rows)
-    tables = {name: all_tables[name] for name in PAIR}
-    columns = {name: all_columns[name] for name in PAIR}
+    tables = {name: all_tables[name] for name in parties}
+    columns = {name: all_columns[name] for name in parties}
     plan = TrainingPlan.from_body(
         tree_body(columns, bins=16, rare_rows=20, test_ppm=100_000, bootstrap=100, trees=options)
     )
     nodes: dict[Node, np.ndarray] = {}
     sums: dict[Node, tuple[np.ndarray, np.ndarray]] = {}
-    vectors, show = Boosting.vectors, TreeHolder._show
+    ask, show = TreeGrower._ask, TreeHolder._show
 
-    def encrypted(self: Boosting, asked: Any) -> Any:
-        for node in self.open():
-            nodes[self.growth.tree, node] = np.where(self.growth.at == node, self.derivatives().packed, 0)
-        return vectors(self, asked)
+    def encrypted(self: TreeGrower, number: int) -> Any:
+        growing = self._boosting
+        for node in growing.open():
+            packed = np.where(growing.growth.at == node, growing.derivatives().packed, 0)
+            nodes[self._tree_of(number), node] = packed
+        return ask(self, number)
 
     def shown(self: TreeHolder, number: int, taken: Any) -> Any:
         out = show(self, number, taken)
-        for node, own in self._histograms.nodes.items():
+        for node, own in self._histograms.nodes.items() if self._me == "bank" else ():
             sums[self._tree_of(number), node] = own.ends.copy(), own.second.copy()
         return out
 
-    monkeypatch.setattr(Boosting, "vectors", encrypted)
-    monkeypatch.setattr(TreeHolder, "_show", shown)
-    bank = pump(plan, tables)["bank"]
+    with monkeypatch.context() as patched:
+        patched.setattr(TreeGrower, "_ask", encrypted)
+        patched.setattr(TreeHolder, "_show", shown)
+        bank = pump(plan, tables)["bank"]
     assert isinstance(bank, TreeHolder)
     train = ~plan.test_mask(tables["broker"].tokens)
     label = np.array(tables["broker"].label) == 1

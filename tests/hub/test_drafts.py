@@ -196,8 +196,18 @@ def test_a_plan_of_trees_is_completed_and_says_what_they_show() -> None:
     assert plan.trees is not None
     assert (plan.bins, plan.trees.depth, plan.trees.trees) == (drafts.TREE_BINS, 3, drafts.TREES["trees"])
     said = " ".join(map(str, body["disclosure"]))  # type: ignore[arg-type]
+    assert plan.trees.variants == "partners"
     assert "which aligned clients of it go left" in said
     assert "moments" not in said
+
+
+def test_a_plan_of_trees_says_that_variants_show_it_all_again() -> None:
+    three = [*NAMED, {"partner": "bank", "asset": "accounts", "columns": ["BALANCE"], "id_column": "client_id"}]
+    compared = train(parties=three, alignment="ab" * 32, label=LABEL, model="trees")
+    alone = train(parties=three, alignment="ab" * 32, label=LABEL, model="trees", trees={"variants": "full"})
+    (said,) = set(map(str, compared["disclosure"])) - set(map(str, alone["disclosure"]))  # type: ignore[arg-type]
+    assert "insurer, bank alone" in said and "shown again" in said
+    assert len(TrainingPlan.from_body(compared).variants()) == 4
 
 
 def test_the_split_of_single_scores_is_said_where_a_plan_has_one() -> None:

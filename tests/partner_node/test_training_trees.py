@@ -51,6 +51,18 @@ def test_trees_grow_at_the_nodes_and_each_keeps_its_part(aligned: tuple[list[Tes
         assert results[node.partner]["body"]["record"]["spent"] == len(shown)
 
 
+def test_variants_grow_at_the_nodes_and_are_booked(aligned: tuple[list[TestNode], str]) -> None:
+    nodes, match = aligned
+    compared = {**TREES, "trees": {**OPTIONS, "variants": "partners"}}
+    _, results = training.run(nodes, training.plan_body(nodes, match, **compared, score_budget=6), restart=True)
+    record = results["broker"]["body"]["record"]
+    assert [one["holders"] for one in record["variants"]] == [[], ["bank"], ["platform"], ["bank", "platform"]]
+    for node in nodes[1:]:
+        shown = [one for one in record["disclosed"] if one["holder"] == node.partner]
+        assert {tuple(one["variant"]) for one in shown} == {("bank", "platform"), (node.partner,)}
+        assert [line["disclosed"] for line in node.command("quota")["score_vectors"]] == [len(shown)]
+
+
 def test_no_value_and_no_edge_passes_the_gate(aligned: tuple[list[TestNode], str]) -> None:
     nodes, match = aligned
     training.run(nodes, training.plan_body(nodes, match, **TREES))
@@ -80,3 +92,14 @@ def test_who_approves_trees_is_told_what_they_show(aligned: tuple[list[TestNode]
         assert said in english
     assert "moments" not in english and "矩" not in chinese
     assert "深度 2 的树" in chinese
+    assert "score vectors in 2 variants" not in english
+
+
+def test_who_approves_variants_is_told_that_all_is_shown_again(aligned: tuple[list[TestNode], str]) -> None:
+    nodes, match = aligned
+    compared = {**TREES, "trees": {**OPTIONS, "variants": "partners"}}
+    pairs = disclosure.sentences("train", training.plan_body(nodes, match, **compared), "bank")
+    english, chinese = (" ".join(part) for part in zip(*pairs, strict=True))
+    for said in ("grown 3 times", "bank; platform; bank + platform", "up to 6 score vectors in 2 variants"):
+        assert said in english
+    assert "3 组树" in chinese and "至多披露 6 个得分向量" in chinese
