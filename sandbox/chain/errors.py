@@ -27,16 +27,16 @@ class LedgerBusy(Failure):
 class LedgerFull(Failure):
     code = "CHAIN_LEDGER_FULL"
     kind = Kind.UNAVAILABLE
-    en = "the disk of the ledger is full and no block was written; make space, then send the same transaction again"
-    zh = "账本所在磁盘已满，未写入任何区块；请腾出空间后重发同一交易"
+    en = "the disk of the ledger is full and no block was written; make space, then do the same again"
+    zh = "账本所在磁盘已满，未写入任何区块；请腾出空间后重复同一操作"
 
 
 class LedgerLocked(Failure):
     code = "CHAIN_LEDGER_LOCKED"
     kind = Kind.UNAVAILABLE
-    en = "another program holds the ledger's file locked and no block was written; end it, then send the same \
-transaction again"
-    zh = "账本文件被其他程序锁定，未写入任何区块；请结束该程序后重发同一交易"
+    en = "another program holds the ledger's file locked and no block was written; end it, then do the same \
+again"
+    zh = "账本文件被其他程序锁定，未写入任何区块；请结束该程序后重复同一操作"
 
 
 class LedgerBroken(Failure):

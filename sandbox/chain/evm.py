@@ -24,6 +24,7 @@ from eth.vm.spoof import SpoofTransaction
 from eth_hash.auto import keccak
 from eth_utils.exceptions import ValidationError
 from trie import HexaryTrie
+from trie.exceptions import InvalidNode
 
 from contracts.keys import raw_address
 from contracts.transactions import Transaction
@@ -134,7 +135,7 @@ class Ledger:
             state = self.state(newest)
             for account in accounts:
                 state.get_nonce(account)
-        except (KeyError, PyEVMError, rlp.DecodingError, ValidationError):
+        except (KeyError, PyEVMError, InvalidNode, rlp.DecodingError, ValidationError):
             return False
         return bytes(newest.hash) == self.head().hash
 

@@ -67,12 +67,36 @@ def _fee_market(chain_id: int) -> bytes:
     return bytes(Account.sign_transaction(fields | fees, SUBMITTER.secret).raw_transaction)
 
 
+def _altered(changes: dict[int, bytes]) -> bytes:
+    """A transaction with other fields of its RLP; its signature is not made again."""
+    return rlp.encode([changes.get(i, field) for i, field in enumerate(rlp.decode(raw()))])
+
+
+def _access_list(chain_id: int) -> bytes:
+    fields = {"nonce": 0, "gas": 21_000, "gasPrice": 0, "value": 0, "data": b"", "to": SUBMITTER.address}
+    typed = fields | {"chainId": chain_id, "accessList": [], "type": 1}
+    return bytes(Account.sign_transaction(typed, SUBMITTER.secret).raw_transaction)
+
+
 REFUSED: dict[str, tuple[bytes, type[Failure]]] = {
     "signed for another chain": (raw(chain_id=CHAIN_ID + 1), errors.ForeignChain),
     "signed for the main network": (raw(chain_id=1), errors.ForeignChain),
     "not replay-protected": (_unprotected(), MalformedTransaction),
     "typed, this chain": (_fee_market(CHAIN_ID), MalformedTransaction),
     "typed, another chain": (_fee_market(1), MalformedTransaction),
+    "with an access list": (_access_list(CHAIN_ID), MalformedTransaction),
+    "a blob's type": (b"\x03" + raw(), MalformedTransaction),
+    "signed for no chain": (_altered({6: (35).to_bytes(1, "big")}), MalformedTransaction),
+    "signed for a chain without end": (_altered({6: b"\xff" * 32}), errors.ForeignChain),
+    "no signature": (_altered({7: b"", 8: b""}), MalformedTransaction),
+    "r of the order": (_altered({7: ORDER.to_bytes(32, "big")}), MalformedTransaction),
+    "r that is on no curve": (_altered({7: b"\x05"}), MalformedTransaction),
+    "another's signature": (_altered({5: b"\x01"}), errors.SenderNotAllowed),
+    "a recipient of 19 bytes": (_altered({3: b"\x01" * 19}), MalformedTransaction),
+    "a number with a zero before it": (_altered({0: b"\x00\x01"}), MalformedTransaction),
+    "a nonce over 64 bits": (_altered({0: b"\x01" + bytes(8)}), MalformedTransaction),
+    "a list for a field": (rlp.encode([[], *rlp.decode(raw())[1:]]), MalformedTransaction),
+    "a field more": (rlp.encode([*rlp.decode(raw()), b""]), MalformedTransaction),
     "high s": (_high_s(), MalformedTransaction),
     "unknown sender": (raw(OUTSIDER), errors.SenderNotAllowed),
     "a fee": (raw(gas_price=1), errors.FeeNotZero),
@@ -114,6 +138,25 @@ def test_the_edges_of_gas_are_inside(ledger: Ledger, changes: dict) -> None:
 def test_the_intrinsic_gas_is_the_evms_own(ledger: Ledger) -> None:
     seal(ledger, raw(data=bytes(7) + b"\x01" * 13, gas=50_000))
     assert ledger.store.txs(1)[0].gas_used == 21_000 + 7 * 4 + 13 * 16
+
+
+def test_calldata_up_to_the_limit_is_taken(ledger: Ledger) -> None:
+    overhead = len(raw(data=bytes(100_000), gas=5_000_000)) - 100_000
+    largest = raw(data=bytes(transactions.BYTES_MAX - overhead), gas=5_000_000)
+    assert len(largest) == transactions.BYTES_MAX
+    assert seal(ledger, largest) == [None]
+    with pytest.raises(MalformedTransaction, match="at most"):
+        admit(raw(data=bytes(transactions.BYTES_MAX - overhead + 1), gas=5_000_000), GENESIS)
+
+
+@pytest.mark.parametrize(("size", "status"), [(24_576, 1), (24_577, 0)])
+def test_deployed_code_over_eip_170_fails(ledger: Ledger, size: int, status: int) -> None:
+    returns = bytes.fromhex("62") + size.to_bytes(3, "big") + bytes.fromhex("5ff3")  # PUSH3 size, PUSH0, RETURN
+    assert seal(ledger, raw(to=None, data=returns, gas=10_000_000)) == [None]
+    (tx,) = ledger.store.txs(1)
+    assert tx.status == status
+    assert tx.contract is not None
+    assert len(ledger.state(ledger.header(1)).get_code(tx.contract)) == (size if status else 0)
 
 
 @pytest.mark.parametrize(("nonce", "why"), [(1, "too high"), (5, "too high")])

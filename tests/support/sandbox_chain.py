@@ -60,11 +60,18 @@ def _keeper_call(to: Address | None, data: bytes, nonce: int, key: Key) -> bytes
 
 
 class Local:
-    """A served chain in this process. `clock` is what its sequencer takes for now; it can be set."""
+    """A served chain in this process. `now` is what its sequencer takes for the clock; it can be set."""
 
-    def __init__(self, genesis: Genesis = GENESIS, *, batch_seconds: float = 0.0, test_clock: bool = True) -> None:
+    def __init__(
+        self,
+        genesis: Genesis = GENESIS,
+        *,
+        batch_seconds: float = 0.0,
+        test_clock: bool = True,
+        path: Path | None = None,
+    ) -> None:
         self.now = float(genesis.timestamp + 100)
-        self.ledger = Ledger(Store(None), genesis)
+        self.ledger = Ledger(Store(path), genesis)
         self.sequencer = Sequencer(self.ledger, lambda: self.now, batch_seconds)
         self.server = Server(Methods(self.sequencer, read_only=False, test_clock=test_clock), 0)
         self.reader = Server(Methods(self.sequencer, read_only=True, test_clock=False), 0)
