@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ecowire import outputs
-from hub import drafts_finance, words
+from hub import cli_statements, drafts_finance, words
 from hub.cli_common import Cli, clock, entropy, options
 from hub.records import Head
 from privacy.errors import Failure, Kind
@@ -178,6 +178,10 @@ def ledger(cli: Cli) -> None:
     cli.show(found, human)
 
 
+for _command in cli_statements.COMMANDS:
+    finance.add_command(_command)
+
+
 def _read(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"), parse_float=_no_float)
@@ -214,8 +218,8 @@ def _table(cli: Cli, found: Sequence[Mapping[str, Any]]) -> None:
     ]
     cli.table(("statement", "referrer", "state", "lines", "payable"), rows)
     cli.say(
-        "next: each party's people run `ecohub partner statement confirm`",
-        "下一步：双方人员执行 `ecohub partner statement confirm`",
+        "next: another person of finance checks each and runs `ecohub finance release STATEMENT --yes`",
+        "下一步：由另一名财务人员逐张复核并执行 `ecohub finance release STATEMENT --yes`",
     )
 
 
@@ -223,6 +227,7 @@ def _show_statement(cli: Cli, found: Mapping[str, Any], lines: Sequence[Mapping[
     names = ("statement", "period", "payer", "referrer", "state", "closes", "payment_file")
     shown = {**{name: found[name] for name in names}, "payable": _money(found)}
     shown["state"] = words.statement(found["state"], cli.lang)
+    shown |= {"made by": found["hands"]["made_by"], "released by": found["hands"]["checked_by"]}
     cli.table(("", ""), [(words.head(name, cli.lang), value) for name, value in shown.items()])
     reason = "reason_zh" if cli.lang == "zh" else "reason_en"
     rows = [(n["index"], n["token"][:8], n["amount_minor"], n[reason]) for n in lines[:LINES_SHOWN_MAX]]

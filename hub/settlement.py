@@ -1,7 +1,8 @@
 """Settlement: from reports to a paid statement. This module is the list of what people and nodes can ask for.
 
     intake   the nodes' signed reports, confirmations, disputes          hub.settlement_intake
-    close    a period's statements, pending entries, sealed disclosure   hub.settlement_close
+    close    a period's statements and their pending entries             hub.settlement_close
+    release  a second person's check; the sealed disclosure to both       hub.settlement_release
     settle   propose and finalise on the chain, post the journal         hub.settlement_chain, hub.chain_outbox
     pay      the payment file                                            hub.payment_file
 
@@ -13,7 +14,7 @@ from datetime import datetime
 
 from ecowire import codec_settlement
 from ecowire.status import MalformedMessage
-from hub import payment_file, settlement_chain, settlement_close, settlement_intake, times
+from hub import payment_file, settlement_chain, settlement_close, settlement_intake, settlement_release, times
 from hub import settlement_terms as terms
 from hub.dispatch import AnswerHandler
 from hub.identity import Caller
@@ -108,6 +109,7 @@ def _line(tx: Transaction, record: StatementRecord) -> Head:
         "payer": body["payer"],
         "referrer": body["referrer"],
         "state": record.state,
+        "hands": settlement_release.hands(tx, record),
         "lines": body["lines"],
         "currency": body["currency"],
         "total_minor": body["total_minor"],
@@ -121,7 +123,7 @@ def _line(tx: Transaction, record: StatementRecord) -> Head:
 
 def _check(tx: Transaction, record: StatementRecord, partner: str) -> canonical.Value:
     """What a party's node answered to the statement: "matches", "differs", a failure's code, or None so far."""
-    task = tx.tasks.get(settlement_close.task_id(record, partner))
+    task = tx.tasks.get(settlement_release.task_id(record, partner))
     if task is None or task.reply_head is None:
         return None
     return task.reply_head.get("check") or task.reply_head.get("code")
@@ -142,6 +144,8 @@ def _balances(entries: tuple[JournalEntry, ...], state: EntryState) -> list[cano
 COMMANDS = {
     "contract": Command(roles=(FINANCE, REGULATOR), call=settlement_chain.contract, changes=False),
     "close": Command(roles=(FINANCE,), run=settlement_close.close),
+    "release": Command(roles=(FINANCE,), run=settlement_release.release),
+    "reject": Command(roles=(FINANCE,), run=settlement_release.reject),
     "statements": Command(roles=(FINANCE, REGULATOR), run=statements, changes=False),
     "statement": Command(roles=(FINANCE, REGULATOR), run=statement, changes=False),
     "settle": Command(roles=(FINANCE,), call=settlement_chain.settle),
@@ -149,4 +153,4 @@ COMMANDS = {
     "ledger": Command(roles=(FINANCE, REGULATOR), run=books, changes=False),
 }
 NODE_REQUESTS: dict[str, NodeHandler] = settlement_intake.NODE_REQUESTS
-ANSWERS: dict[str, AnswerHandler] = {settlement_close.STATEMENT_TASK: checked}
+ANSWERS: dict[str, AnswerHandler] = {settlement_release.STATEMENT_TASK: checked}

@@ -1,8 +1,9 @@
-"""Closing a period: reports become accrual lines, lines a statement, the statement a pending entry and two tasks.
+"""Closing a period: reports become accrual lines, lines a statement, the statement a pending entry.
 
-All in one transaction. The statement goes out sealed to each party with everything needed to compute it again. A
-disputed draft is made void by the next close, together with its pending entry; its replacement takes the same place. A
-statement that was made void on the chain is followed by its replacement, which names it.
+All in one transaction, in the name of the person who closes; another one releases what is drafted here to the
+partners (`settlement_release`). A disputed draft is made void by the next close, together with its pending entry; its
+replacement takes the same place. A statement that was made void on the chain is followed by its replacement, which
+names it.
 """
 
 from datetime import datetime
@@ -10,9 +11,8 @@ from datetime import datetime
 from contracts import settlement as chain_settlement
 from contracts.keys import parse_address
 from ecowire import codec_settlement
-from ecowire.codec_settlement import Disclosure
 from hub import settlement_terms as terms
-from hub import tasks, times
+from hub import times
 from hub.identity import Caller
 from hub.records import Head
 from hub.services import Reply, Services, only
@@ -20,6 +20,7 @@ from hub.settlement_errors import EarlierStatementOpen, LaterPeriodClosed, Nothi
 from hub.store import Transaction
 from hub.store_ledger import LedgerStore
 from hub.store_settlement import Report, SettlementStore, StatementRecord
+from hub.store_statements import Hand, StatementLife
 from privacy import canonical
 from privacy.ids import Period, parse_period
 from revenue_share import ledger, periods, statement
@@ -31,7 +32,6 @@ from revenue_share.referral import EventReport, ReferralReport
 from revenue_share.statement import NO_DIGEST, Place, Salts, State, Statement
 from revenue_share.terms import Terms
 
-STATEMENT_TASK = "settlement.statement"
 SETTLED = tuple(state.value for state in (State.FINAL, State.PAID, State.ACKED, State.REVERSED))
 
 
@@ -43,10 +43,11 @@ def close(services: Services, tx: Transaction, caller: Caller, now: datetime, he
     """
     only(head, "period", "agreement")
     period = parse_period(head.get("period"))
+    maker = Hand(person=caller.name, certificate=caller.fingerprint, at=now)
     if head.get("agreement"):
-        made = [_draft(services, tx, terms.active(tx, head["agreement"]), period, now)]
+        made = [_draft(services, tx, maker, terms.active(tx, head["agreement"]), period)]
     else:
-        made = [_draft(services, tx, agreement, period, now) for agreement in _closable(tx, period)]
+        made = [_draft(services, tx, maker, agreement, period) for agreement in _closable(tx, period)]
     drafted = [record for record in made if record is not None]
     if not drafted:
         for agreement in terms.all_active(tx):
@@ -68,9 +69,9 @@ def _closable(tx: Transaction, period: Period) -> list[Agreement]:
 
 
 def _draft(
-    services: Services, tx: Transaction, agreement: Agreement, period: Period, now: datetime
+    services: Services, tx: Transaction, maker: Hand, agreement: Agreement, period: Period
 ) -> StatementRecord | None:
-    end = periods.period_bounds(period, agreement.zone)[1]
+    now, end = maker.at, periods.period_bounds(period, agreement.zone)[1]
     if now < end:
         raise PeriodNotOver(period=period, end=times.iso(end))
     books = SettlementStore(tx.session)
@@ -87,25 +88,7 @@ def _draft(
         terms.announce(tx, agreement, old, State.VOID.value, now)
     salts = Salts(lines=tuple(services.entropy(32) for _ in lines), total=services.entropy(32))
     made = statement.build(agreement, period, place, lines, salts)
-    record = _keep(services, tx, agreement, made, lines, salts, now)
-    disclosure = Disclosure(
-        body=made.body,
-        lines=tuple(line.to_value() for line in lines),
-        salts=salts,
-        events=tuple(report.document for report in income),
-        referrals=tuple(report.document for report in referred),
-    )
-    for party in agreement.parties:
-        tasks.post(
-            tx,
-            now,
-            task_id=task_id(record, party.partner),
-            node=party.partner,
-            kind=STATEMENT_TASK,
-            head={"statement": made.id, "agreement": agreement.digest},
-            body=codec_settlement.sealed_for(disclosure, party.partner, party.sealing),
-        )
-    return record
+    return _keep(services, tx, agreement, made, lines, salts, maker)
 
 
 def check_open(tx: Transaction, agreement: str, period: Period) -> StatementRecord | None:
@@ -123,11 +106,6 @@ def check_open(tx: Transaction, agreement: str, period: Period) -> StatementReco
             if record.period > period and record.state != State.VOID.value:
                 raise LaterPeriodClosed(period=period, later=record.period, statement=record.id[:16])
     return living
-
-
-def task_id(record: StatementRecord, partner: str) -> str:
-    """The id of the request that brings a statement to a party's node."""
-    return f"statement-{record.id}-{partner}"
 
 
 def _lines(
@@ -169,9 +147,9 @@ def _keep(
     made: Statement,
     lines: tuple[AccrualLine, ...],
     salts: Salts,
-    now: datetime,
+    maker: Hand,
 ) -> StatementRecord:
-    books = SettlementStore(tx.session)
+    books, now = SettlementStore(tx.session), maker.at
     anchor = codec_settlement.anchor(made)
     record = StatementRecord(
         id=made.id,
@@ -190,7 +168,14 @@ def _keep(
     entry = ledger.accrual(made.id, made.period, made.referrer, made.currency, made.total_minor)
     if entry is not None:
         LedgerStore(tx.session).add_entry(entry, now)
-    facts: Head = {"agreement": agreement.digest, "period": made.period, "lines": made.lines}
+    StatementLife(tx.session).add_maker(record.id, maker)
+    facts: Head = {
+        "agreement": agreement.digest,
+        "period": made.period,
+        "lines": made.lines,
+        "maker": maker.person,
+        "certificate": maker.certificate,
+    }
     services.log.append(tx, now, "statement", made.id, digest=made.id, facts=facts)
     return record
 

@@ -95,6 +95,36 @@ class StatementAmbiguous(Failure):
     zh = "{prefix} 对应多张结算单；请给出更多位数（至少 8 位）"
 
 
+class MakerIsChecker(Failure):
+    code = "MAKER_IS_CHECKER"
+    kind = Kind.REFUSED
+    en = "{maker} made the statement {statement}: another person of finance releases it to the partners"
+    zh = "结算单 {statement} 由 {maker} 制作：须由另一名财务人员复核后发送给合作伙伴"
+
+
+class StatementNotReleased(Failure):
+    code = "STATEMENT_NOT_RELEASED"
+    kind = Kind.CONFLICT
+    en = "the statement {statement}, made by {maker}, has not gone out: another person of finance checks it and runs \
+`ecohub finance release {statement} --yes`"
+    zh = "结算单 {statement}（制作人 {maker}）尚未发出：须由另一名财务人员复核并执行 \
+`ecohub finance release {statement} --yes`"
+
+
+class StatementReleased(Failure):
+    code = "STATEMENT_RELEASED"
+    kind = Kind.CONFLICT
+    en = "{checker} has released the statement {statement} to the partners; from now on they confirm or dispute it"
+    zh = "结算单 {statement} 已由 {checker} 复核并发送给合作伙伴；此后由对方确认或提出异议"
+
+
+class StatementRejected(Failure):
+    code = "STATEMENT_REJECTED"
+    kind = Kind.CONFLICT
+    en = "{checker} has rejected the statement {statement}; close its period again"
+    zh = "结算单 {statement} 已被 {checker} 退回；请重新关账"
+
+
 class StatementNotConfirmed(Failure):
     code = "STATEMENT_NOT_CONFIRMED"
     kind = Kind.CONFLICT

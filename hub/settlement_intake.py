@@ -13,7 +13,7 @@ from ecowire import documents
 from ecowire.documents import Signed
 from ecowire.status import MalformedMessage
 from ecowire.stream import Message
-from hub import settlement_close, tasks
+from hub import settlement_close, settlement_release, tasks
 from hub import settlement_terms as terms
 from hub.records import Head, Partner
 from hub.services import NodeHandler, Reply, Services, only, text
@@ -103,6 +103,7 @@ def confirm(services: Services, tx: Transaction, partner: Partner, now: datetime
             return Reply(head={"receipt": known.receipt.to_value()})
     if record.state != State.DRAFT.value:
         raise StatementNotOpen(statement=record.id[:16], state=record.state)
+    settlement_release.require_released(tx, record)
     signature = _signature(document.body.get("signature"))
     party = agreement.party(partner.id)
     assert party is not None
@@ -131,6 +132,7 @@ def dispute(services: Services, tx: Transaction, partner: Partner, now: datetime
     under_way = [i for i in LedgerStore(tx.session).intents(statement=record.id) if i.state != FAILED]
     if record.state not in (State.DRAFT.value, State.DISPUTED.value) or under_way:
         raise StatementNotOpen(statement=record.id[:16], state="on its way to the chain" if under_way else record.state)
+    settlement_release.require_released(tx, record)
     receipt = services.log.record(tx, now, document, record.id)
     tx.jobs.add_document(agreement.digest, document, now)
     books.add_dispute(record.id, document, receipt, now)

@@ -29,6 +29,7 @@ def settling(story: Story) -> None:
         story.doing("referrals and events, by token")
         _report(story, step, agreement)
         identifier = _close(story, step)
+        _release(story, step, identifier)
         story.doing("both nodes compute the statement again, their people sign")
         _confirm(story, step, identifier)
         story.doing("the chain: propose, dispute window, finalise")
@@ -105,6 +106,15 @@ def _close(story: Story, step: Step) -> str:
         f"statement {made['statement'][:12]}…: {made['lines']} lines, CNY {made['total_minor'] / 100:,.2f}"
     )
     return str(made["statement"])
+
+
+def _release(story: Story, step: Step, identifier: str) -> None:
+    """Who closed the month does not send it out: another person of finance does."""
+    words = ("finance", "release", identifier, "--yes")
+    own = story.world.person("finance", *words)
+    story.expect(own.failure_code == "MAKER_IS_CHECKER", f"its maker can't release it: {own.stderr}")
+    released = story.world.person("controller", *words).check().json
+    step.lines.append(f"made by {released['made_by']}, released to both parties by {released['checked_by']}")
 
 
 def _confirm(story: Story, step: Step, identifier: str) -> None:

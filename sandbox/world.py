@@ -28,7 +28,8 @@ ALLIANCE = "open-service-alliance"
 CHAIN_ID = 20261
 WINDOW_SECONDS = 259_200
 PURPOSE = "joint-profile"
-PEOPLE = {"data": "dana", "finance": "fei", "regulator": "rui"}
+PEOPLE = {"data": "dana", "finance": "fei", "controller": "cai", "regulator": "rui"}
+ROLES = {"controller": "finance"}  # the second person of finance, who releases what the first one closed
 BROKER = "broker"
 OPERATOR = "oda"
 PARALLEL = 4
@@ -199,7 +200,8 @@ class World:
     def certify(self, role: str) -> None:
         """A person's key and certificate for one role, issued by the operator."""
         folder = self.person_config(role).parent
-        self.person("operator", "hub", "certify", PEOPLE[role], role, "--out", str(folder)).check()
+        certified = ROLES.get(role, role)
+        self.person("operator", "hub", "certify", PEOPLE[role], certified, "--out", str(folder)).check()
 
     def pin_cards(self, partner: str) -> None:
         """A node's people pin the cards of all others, which they checked over another channel."""

@@ -2,7 +2,13 @@
 
 from alembic import context
 
-from hub import tables, tables_models, tables_settlement  # the other tables join the same metadata
+from hub import (  # the other tables join the same metadata
+    tables,
+    tables_ledger,
+    tables_models,
+    tables_settlement,
+    tables_statements,
+)
 
 connection = context.config.attributes["connection"]
 context.configure(
@@ -13,4 +19,4 @@ context.configure(
 with context.begin_transaction():
     context.run_migrations()
 
-__all__ = ["tables", "tables_models", "tables_settlement"]
+__all__ = ["tables", "tables_ledger", "tables_models", "tables_settlement", "tables_statements"]

@@ -20,7 +20,7 @@ from hub import jobs, proposals
 from hub.settlement_errors import ChainDisagrees, ChainSetBack, JournalDiffers, NothingToPay, PeriodClosed
 from hub.store_settlement import StatementRecord
 from revenue_share.ledger import EntryState
-from tests.hub.settling import FEI, NOVEMBER, OCTOBER, PAYER, REFERRER, Settling, settling
+from tests.hub.settling import CAI, FEI, NOVEMBER, OCTOBER, PAYER, REFERRER, Settling, settling
 from tests.support.revenue import event, referral
 from tests.support.sandbox_chain import KEYS, local
 
@@ -206,6 +206,7 @@ def second_agreement(month: Settling, chain: Any) -> StatementRecord:
     month.report_referrals([referral(4)])
     month.report_events([event("x1", 4, 100)])
     (made,) = month.command("close", period=OCTOBER, agreement=second.digest).head["statements"]
+    month.command("release", by=CAI, statement=made["statement"])
     record = month.record(made["statement"])
     for name in (PAYER, REFERRER):
         month.confirm(record, name)

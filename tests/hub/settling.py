@@ -28,7 +28,8 @@ from tests.hub.alliance import Hub, hub_without_ports, party
 from tests.support.revenue import agreement_body, event, referral
 from tests.support.sandbox_chain import CHAIN_ID, KEYS, WINDOW, Local, local
 
-FEI = Caller(name="fei", role="finance", fingerprint="")
+FEI = Caller(name="fei", role="finance", fingerprint="f1" * 32)
+CAI = Caller(name="cai", role="finance", fingerprint="ca" * 32)
 PAYER, REFERRER = PartnerId("broker"), PartnerId("platform-a")
 OCTOBER, NOVEMBER = Period("2026-10"), Period("2026-11")
 ALIGNMENT = Digest("ef" * 32)
@@ -120,20 +121,26 @@ class Settling:
 
     # --- what finance does
 
-    def command(self, name: str, **head: Any) -> Reply:
+    def command(self, name: str, by: Caller = FEI, **head: Any) -> Reply:
         found = settlement.COMMANDS[name]
         if found.call is not None:
-            return found.call(self.services, FEI, self.hub.now(), head)
+            return found.call(self.services, by, self.hub.now(), head)
         assert found.run is not None
-        reply: Reply = self.hub.run(found.run, FEI, self.hub.now(), head)
+        reply: Reply = self.hub.run(found.run, by, self.hub.now(), head)
         return reply
 
-    def close(self, period: Period = OCTOBER) -> StatementRecord:
-        """Close a period of the one agreement; its statement."""
+    def draft(self, period: Period = OCTOBER) -> StatementRecord:
+        """FEI closes a period of the one agreement; its statement, which nobody released yet."""
         if self.hub.clock.now < AFTER_OCTOBER:
             self.hub.clock.now = AFTER_OCTOBER
         (made,) = self.command("close", period=period).head["statements"]
         return self.record(made["statement"])
+
+    def close(self, period: Period = OCTOBER) -> StatementRecord:
+        """FEI closes, CAI releases; the one statement."""
+        record = self.draft(period)
+        self.command("release", by=CAI, statement=record.id)
+        return record
 
     def confirmed(self, period: Period = OCTOBER) -> StatementRecord:
         record = self.close(period)

@@ -35,9 +35,10 @@ PERIOD = Period(f"{FIRST:%Y-%m}")
 
 @dataclass
 class Finance:
-    """The commands of a person of finance, and the alliance behind them."""
+    """The commands of a person of finance, and the alliance behind them. `controller`: the second person's config."""
 
     config: Path
+    controller: Path
     month: Settling
 
     def invoke(self, *arguments: str) -> Any:
@@ -83,12 +84,14 @@ def finance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finance]:
         operator = replace(client.load(folder / "hub" / "people" / "oda" / "person.toml"), hub=running.listen)
         served = ServedHub(running=running, clock=clock, operator=operator)
         try:
-            fei = served.person("fei", "finance")
-            config = person_files.write_person(folder / "fei", fei.hub, fei.authority, fei.key, fei.certificate)
+            fei, config = served.person("fei", "finance"), folder / "fei"
+            config = person_files.write_person(config, fei.hub, fei.authority, fei.key, fei.certificate)
+            cai, controller = served.person("cai", "finance"), folder / "cai"
+            controller = person_files.write_person(controller, cai.hub, cai.authority, cai.key, cai.certificate)
             hub = Hub(services=running.services, clock=clock, settings=running.services.settings)
             hub.enrol(replace(party(PAYER), chain=KEYS["broker"]))
             hub.enrol(replace(party(REFERRER), chain=KEYS["referrer"]))
-            yield Finance(config=config, month=Settling(hub=hub, chain=chain, contract=contract))
+            yield Finance(config=config, controller=controller, month=Settling(hub=hub, chain=chain, contract=contract))
         finally:
             running.stop()
 
@@ -134,6 +137,15 @@ def test_a_month_from_terms_to_payment_file(finance: Finance, tmp_path: Path) ->
     shown = finance.run("statement", identifier[:12])
     assert [line["amount_minor"] for line in shown["line_values"]] == [6173, 0]
     assert "1/20 × 123457 分" in finance.text("statement", identifier, "--lang", "zh").replace("\n", "")
+
+    assert finance.refusal("settle", identifier, "--yes") == "STATEMENT_NOT_RELEASED"
+    assert finance.refusal("release", identifier) == "NOT_CONFIRMED"
+    assert finance.refusal("release", identifier, "--yes") == "MAKER_IS_CHECKER"
+    checker = replace(finance, config=finance.controller)
+    assert (released := checker.run("release", identifier, "--yes"))["checked_by"] == "cai"
+    assert released["made_by"] == "fei"
+    assert checker.refusal("reject", identifier, "--reason", "too late", "--yes") == "STATEMENT_RELEASED"
+    assert "fei" in finance.text("statement", identifier)
 
     assert finance.refusal("settle", identifier) == "NOT_CONFIRMED"
     assert finance.refusal("settle", identifier, "--yes") == "STATEMENT_NOT_CONFIRMED"

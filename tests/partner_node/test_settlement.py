@@ -10,7 +10,7 @@ from contracts import settlement as chain_settlement
 from ecowire import codec_settlement, documents
 from ecowire.codec_settlement import Disclosure
 from ecowire.stream import FAILURE, Message
-from hub import settlement_close
+from hub import settlement_release
 from partner_node.errors import CommandInvalid
 from partner_node.settlement_errors import (
     AgreementNotHere,
@@ -313,7 +313,7 @@ class Forger:
         head = {"statement": disclosure.id, "agreement": self.agreement.digest}
         sealed = codec_settlement.sealed_for(disclosure, party.partner, party.sealing)
         self.disclosed += 1
-        return Message(id=f"s-{self.disclosed}", kind=settlement_close.STATEMENT_TASK, head=head, body=sealed)
+        return Message(id=f"s-{self.disclosed}", kind=settlement_release.STATEMENT_TASK, head=head, body=sealed)
 
     def found(self, to: str, message: Message) -> list[str]:
         """The differences a node finds; it refuses to sign where there is one."""
@@ -412,7 +412,7 @@ def test_a_statement_of_an_agreement_that_was_not_approved(month: Month) -> None
     assert parties != agreement_body()["parties"]
     digest = month.propose(nonce="cc" * 32)
     head = {"statement": "00" * 32, "agreement": digest}
-    reply = month.nodes[REFERRER].ask(Message(id="s1", kind=settlement_close.STATEMENT_TASK, head=head, body=b"x"))
+    reply = month.nodes[REFERRER].ask(Message(id="s1", kind=settlement_release.STATEMENT_TASK, head=head, body=b"x"))
     assert (reply.kind, reply.head["code"]) == (FAILURE, "AGREEMENT_NOT_HERE")
 
 

@@ -27,7 +27,7 @@ from privacy.normalise import normalise
 from revenue_share import statement
 from revenue_share.agreement import Agreement
 from tests.hub.alliance import ALLIANCE, Hub, hub_without_ports
-from tests.hub.settling import AFTER_OCTOBER, FEI, PAYER, REFERRER
+from tests.hub.settling import AFTER_OCTOBER, CAI, FEI, PAYER, REFERRER
 from tests.partner_node.alliance import MovableClock, TestAuthority, TestNode, make_node, resident_id
 from tests.support.revenue import agreement_body
 from tests.support.sandbox_chain import CHAIN_ID, KEYS, WINDOW, Local, local
@@ -76,16 +76,18 @@ class Month:
             outbox.settle(dispatch.run_request(self.hub.services, wiring.NODE_REQUESTS, self.callers[name], request))
         return len(waiting)
 
-    def command(self, name: str, **head: Any) -> Reply:
+    def command(self, name: str, by: Caller = FEI, **head: Any) -> Reply:
         found = settlement.COMMANDS[name]
         if found.call is not None:
-            return found.call(self.hub.services, FEI, self.hub.now(), head)
+            return found.call(self.hub.services, by, self.hub.now(), head)
         assert found.run is not None
-        reply: Reply = self.hub.run(found.run, FEI, self.hub.now(), head)
+        reply: Reply = self.hub.run(found.run, by, self.hub.now(), head)
         return reply
 
     def close(self, period: str = "2026-10") -> str:
+        """Close and release."""
         (made,) = self.command("close", period=period).head["statements"]
+        self.command("release", by=CAI, statement=made["statement"])
         self.deliver()
         return str(made["statement"])
 

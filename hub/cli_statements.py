@@ -1,0 +1,57 @@
+"""`ecohub finance release | reject`: the second pair of eyes on what another person of finance closed."""
+
+import click
+
+from hub import words
+from hub.cli_common import Cli, options
+from hub.records import Head
+from revenue_share.money import Money
+
+YES = click.option("--yes", is_flag=True, help="do it")
+KEY = click.option("--key", default="", help="idempotency key")
+
+
+@click.command()
+@click.argument("identifier", metavar="STATEMENT")
+@YES
+@KEY
+@options
+def release(cli: Cli, identifier: str, yes: bool, key: str) -> None:
+    """Send a draft STATEMENT that another person closed, sealed, to both parties' nodes. Its maker is refused."""
+    found, _ = cli.call("statement", {"statement": identifier})
+    cli.confirm(yes, {"would_release": _summary(found)}, lambda: _show(cli, found))
+    cli.show(cli.call("release", {"statement": found["statement"]}, key=key)[0])
+
+
+@click.command()
+@click.argument("identifier", metavar="STATEMENT")
+@click.option("--reason", required=True, help="why; it stays on record")
+@YES
+@KEY
+@options
+def reject(cli: Cli, identifier: str, reason: str, yes: bool, key: str) -> None:
+    """Make a draft STATEMENT void that was not released yet; its period is open again."""
+    found, _ = cli.call("statement", {"statement": identifier})
+    cli.confirm(yes, {"would_reject": _summary(found)}, lambda: _show(cli, found))
+    cli.show(cli.call("reject", {"statement": found["statement"], "reason": reason}, key=key)[0])
+
+
+def _summary(found: Head) -> Head:
+    names = ("statement", "period", "payer", "referrer", "state", "lines", "currency", "total_minor", "payable_minor")
+    return {**{name: found[name] for name in names}, "hands": found["hands"]}
+
+
+def _show(cli: Cli, found: Head) -> None:
+    """What the checker signs off: parties, lines and amounts, and who made it."""
+    hands = found["hands"]
+    assert isinstance(hands, dict)
+    currency = str(found["currency"])
+    rows: list[tuple[str, object]] = [(name, found[name]) for name in ("statement", "period", "payer", "referrer")]
+    rows += [("state", words.statement(str(found["state"]), cli.lang)), ("lines", found["lines"])]
+    for name, field in (("sum", "total_minor"), ("payable", "payable_minor")):
+        rows.append((name, f"{currency} {Money(currency=currency, minor=int(str(found[field]))).to_text()}"))
+    rows.append(("made by", hands["made_by"]))
+    cli.table(("", ""), [(words.head(name, cli.lang), value) for name, value in rows])
+
+
+COMMANDS = (release, reject)
