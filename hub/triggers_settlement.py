@@ -70,7 +70,7 @@ BEGIN SELECT RAISE(ABORT, 'UNIQUE: a period keeps its living statement'); END
 )
 _POSTGRES_FUNCTION = """
 CREATE OR REPLACE FUNCTION ecohub_append_only() RETURNS trigger AS $$
-BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END $$ LANGUAGE plpgsql
+BEGIN RAISE EXCEPTION USING MESSAGE = TG_TABLE_NAME || ' is append-only'; END $$ LANGUAGE plpgsql
 """
 _POSTGRES_STATEMENT = (
     f"""

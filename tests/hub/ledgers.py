@@ -1,0 +1,31 @@
+"""Databases for tests of the books: a fresh one on SQLite, and the server's where ECOHUB_TEST_POSTGRES names one."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import create_engine, text
+
+from hub.store import Store, migrate
+
+POSTGRES = os.environ.get("ECOHUB_TEST_POSTGRES", "")
+DIALECTS = ("sqlite", "postgresql") if POSTGRES else ("sqlite",)
+
+
+@contextmanager
+def database(dialect: str, folder: Path) -> Iterator[Store]:
+    """An empty database with the hub's schema; the named server's is emptied before."""
+    url = POSTGRES if dialect == "postgresql" else f"sqlite:///{folder}/hub.db"
+    if dialect == "postgresql":
+        engine = create_engine(url, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(text("DROP SCHEMA public CASCADE"))
+            connection.execute(text("CREATE SCHEMA public"))
+        engine.dispose()
+    migrate(url)
+    store = Store(url)
+    try:
+        yield store
+    finally:
+        store.close()
