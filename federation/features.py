@@ -117,7 +117,7 @@ def prepare(
             found = rarity.near_bins(own, plain, kept, where, rare_rows) or found
             kept |= {name: own} if isinstance(found, Bins) else {}
         made[name] = found
-    codings = {name: found for name in names if not isinstance(found := made[name], str)}
+    codings = {name: how for name in names if not isinstance(how := made[name], str)}
     if not codings:
         raise NoUsableColumns(count=len(names), rare_rows=rare_rows)
     dropped = {name: reason for name in names if isinstance(reason := made[name], str)}

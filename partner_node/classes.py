@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from ecowire import outputs
 from ecowire.documents import Body
-from federation import bands, multiclass
+from federation import bands, features, multiclass
 from federation.bands import Minimum
-from federation.metrics import Estimate
-from federation.multiclass import Figures, Joined
+from federation.metrics import Estimate, Floats
+from federation.multiclass import Figures, Joined, Measured
 from federation.plan import TrainingPlan
 from partner_node import files, labels_run, releases, sessions, store, store_labels, times
 from partner_node.arguments import optional_text
@@ -54,6 +54,7 @@ class _Clients:
     places: NDArray[np.int64]  # in the label matrices
     truth: NDArray[np.int64]  # place of the true class; -1 where it is none of the runs'
     test: NDArray[np.bool_]
+    weights: Floats | None  # survey weights, where the plans name them
     consent_until: tuple[str, ...]
     without_consent: int
     opted_out: int
@@ -85,17 +86,17 @@ class Classes:
             if one.plan.positive in {earlier.plan.positive for earlier in ones[:place]}:
                 raise _apart(ones[0], one, "its class is also that of another run", "其类别与另一任务相同")
         clients = self._clients(ones)
-        chances = np.array([one.run.matrix.chances for one in ones]).T[clients.places]
-        joined, plan = multiclass.join(chances), ones[0].plan
-        known = clients.test & (clients.truth >= 0)
-        tested = Joined(chances=joined.chances[known], given=joined.given[known])
-        minimum = Minimum(rows=max(bands.ROWS_MIN, plan.rare_rows), of_each_class=bands.CLASS_ROWS_MIN)
-        found = multiclass.measure(tested, clients.truth[known], minimum, plan.bootstrap, _seed(ones))
+        joined, plan = (
+            multiclass.join(np.array([one.run.matrix.chances for one in ones]).T[clients.places]),
+            ones[0].plan,
+        )
+        found = _measure(ones, clients, joined)
         if path is not None:
             files.write_table(path, _columns(ones, clients, joined))
         given = np.bincount(joined.given, minlength=len(ones))
         return {
             "label": plan.label_column,
+            "survey_weights": plan.survey_weights,
             "runs": [
                 {"job": one.run.job, "class": one.plan.positive, "model": one.run.model, "clients": int(count)}
                 for one, count in zip(ones, given, strict=True)
@@ -126,10 +127,9 @@ class Classes:
 
     def _clients(self, ones: list[_One]) -> _Clients:
         first, now = ones[0], self._node.clock()
-        until, column = min(one.run.until for one in ones), first.plan.label_column
-        grant = self._desk.label_grant(
-            first.run.job, asset=first.run.asset.name, columns=(column,), until=until, now=now
-        )
+        until, column, weight = min(one.run.until for one in ones), first.plan.label_column, first.plan.survey_weights
+        columns = (column,) if weight is None else (column, weight)
+        grant = self._desk.label_grant(first.run.job, asset=first.run.asset.name, columns=columns, until=until, now=now)
         rows = self._vault.rows(grant, (column,), now)
         labels = dict(zip(rows.row_keys, rows.columns[column].tolist(), strict=True))
         opted_out = self._node.database.read(store_labels.opted_out)
@@ -142,10 +142,12 @@ class Classes:
         places = np.flatnonzero(kept)
         order = {str(one.plan.positive): place for place, one in enumerate(ones)}
         keys = [first.keys[place] for place in places.tolist()]
+        weighs = None if weight is None else dict(zip(rows.row_keys, rows.columns[weight].tolist(), strict=True))
         return _Clients(
             places=places,
             truth=np.array([order.get(labels[key], -1) for key in keys], np.int64),
             test=first.plan.test_mask([row.token for row in aligned])[places],
+            weights=None if weighs is None else np.array([weighs[key] for key in keys], np.float64),
             consent_until=tuple(consents[key] for key in keys),
             without_consent=len(held) - sum(held),
             opted_out=sum(held) - len(keys),
@@ -170,6 +172,7 @@ def _check_siblings(first: _One, other: _One) -> None:
         ("purpose", "用途", first.run.purpose, other.run.purpose),
         ("split_salt", "split_salt", first.plan.split_salt, other.plan.split_salt),
         ("test_ppm", "test_ppm", first.plan.test_ppm, other.plan.test_ppm),
+        ("column of survey weights", "抽样权重列", first.plan.survey_weights, other.plan.survey_weights),
         ("list of clients", "客户名单", first.keys, other.keys),
     ):
         if of_first != of_other:
@@ -181,6 +184,32 @@ def _check_siblings(first: _One, other: _One) -> None:
 
 def _apart(first: _One, other: _One, why: str, why_zh: str) -> RunsNotOfOneLabel:
     return RunsNotOfOneLabel(run=other.name, first=first.name, why=why, why_zh=why_zh)
+
+
+def _measure(ones: list[_One], clients: _Clients, joined: Joined) -> Figures:
+    """On the held-out clients of a known class, the label holder's own columns beside all where every file has them.
+
+    Raises TooFewRows, LabelTooRare, SurveyWeightsInvalid, ColumnHasGaps.
+    """
+    plan, known = ones[0].plan, clients.test & (clients.truth >= 0)
+    alone = [one.run.matrix.alone for one in ones if one.run.matrix.alone is not None]
+    own = multiclass.join(np.array(alone).T[clients.places]) if len(alone) == len(ones) else None
+    weights = None
+    if plan.survey_weights is not None and clients.weights is not None:
+        weights = features.prepare_survey_weights(clients.weights, plan.survey_weights, known)
+    return multiclass.measure(
+        _rows_of(joined, known),
+        clients.truth[known],
+        Minimum(rows=max(bands.ROWS_MIN, plan.rare_rows), of_each_class=bands.CLASS_ROWS_MIN),
+        plan.bootstrap,
+        _seed(ones),
+        alone=None if own is None else _rows_of(own, known),
+        weights=weights,
+    )
+
+
+def _rows_of(joined: Joined, rows: NDArray[np.bool_]) -> Joined:
+    return Joined(chances=joined.chances[rows], given=joined.given[rows])
 
 
 def _seed(ones: list[_One]) -> bytes:
@@ -209,12 +238,20 @@ def _figures(found: Figures) -> Body:
     cells: list[canonical.Value] = [list(row) for row in found.cells]
     return {
         "rows": found.rows,
-        "accuracy": _estimate(found.accuracy),
-        "macro_auc": _estimate(found.macro_auc),
-        "log_loss": _estimate(found.log_loss),
+        **_measured(found.joint),
+        "alone": None if found.alone is None else _measured(found.alone),
+        "uplift": None if found.uplift is None else _measured(found.uplift),
         "base_accuracy_ppm": found.base_accuracy_ppm,
         "base_log_loss_ppm": found.base_log_loss_ppm,
         "cells": cells,
+    }
+
+
+def _measured(found: Measured) -> Body:
+    return {
+        "accuracy": _estimate(found.accuracy),
+        "macro_auc": _estimate(found.macro_auc),
+        "log_loss": _estimate(found.log_loss),
     }
 
 

@@ -15,7 +15,11 @@ FIGURES = (
     ("log_loss", "log loss", "对数损失"),
 )
 RUN_HEADS = {"en": ("class", "run", "clients given it"), "zh": ("类别", "任务", "给出该类别的客户")}
-FIGURE_HEADS = {"en": ("held-out clients", "figure", "a constant"), "zh": ("留出客户", "数值", "常数基线")}
+FIGURE_HEADS = {
+    "en": ("held-out clients", "figure", "label holder alone", "uplift", "a constant"),
+    "zh": ("留出客户", "数值", "标签方单独", "提升", "常数基线"),
+}
+NO_UPLIFT = {"en": "no measurable uplift", "zh": "无可测提升"}
 GIVEN = {"en": "given \\ true", "zh": "给出 \\ 真实"}
 
 
@@ -43,11 +47,21 @@ def _show(cli: Cli, found: dict[str, Any]) -> None:
         for name, row in zip(names, figures["cells"], strict=True)
     ]
     terminal.table((GIVEN[cli.lang], *names), table)
+    weights = found["survey_weights"] and printable(found["survey_weights"])
     cli.say(
-        f"of {figures['rows']:,} held-out clients, each counted once; 95 % intervals; '-': a cell of too few clients, "
-        "or one that such a cell would follow from",
-        f"共 {figures['rows']:,} 名留出客户，每名计一次；区间为 95%；“-”为客户过少的格，或可由其推出此类格的格",
+        f"of {figures['rows']:,} held-out clients, each counted "
+        f"{f'by its weight in {weights}, in the table of classes once' if weights else 'once'}; 95 % intervals, of the "
+        "uplift over the label holder's own columns paired; '-': a cell of too few clients, or one that such a cell "
+        "would follow from",
+        f"共 {figures['rows']:,} 名留出客户，"
+        f"{f'按字段 {weights} 加权（类别表中每名计一次）' if weights else '每名计一次'}；区间为 95%，"
+        "相对标签方自有字段的提升为配对区间；“-”为客户过少的格，或可由其推出此类格的格",
     )
+    if figures["alone"] is None:
+        cli.say(
+            "one of the runs is of an earlier version and kept no chances by the label holder's own columns",
+            "其中有早期版本的任务，未保留仅用标签方自有字段的概率",
+        )
     cli.say(
         f"left out: {found['without_consent']:,} clients without consent, {found['opted_out']:,} who want no labels; "
         f"{found['of_no_class']:,} held-out clients are truly of none of these classes and are in no figure",
@@ -58,10 +72,19 @@ def _show(cli: Cli, found: dict[str, Any]) -> None:
         cli.say(f"written to {found['file']}", f"已写入 {found['file']}")
 
 
-def _line(cli: Cli, figures: dict[str, Any], name: str, en: str, zh: str) -> tuple[str, str, str]:
-    value, low, high = (f"{figures[name][part] / 1e6:.4f}" for part in ("value_ppm", "low_ppm", "high_ppm"))
+def _line(cli: Cli, figures: dict[str, Any], name: str, en: str, zh: str) -> tuple[str, ...]:
+    alone, uplift = figures["alone"] and _interval(figures["alone"][name]), "-"
+    if figures["uplift"]:
+        gain = figures["uplift"][name]
+        measurable = gain["low_ppm"] > 0 or gain["high_ppm"] < 0
+        uplift = _interval(gain, "+") if measurable else NO_UPLIFT[cli.lang]
     base = 500_000 if name == "macro_auc" else figures[f"base_{name}_ppm"]
-    return (zh if cli.lang == "zh" else en, f"{value} [{low}, {high}]", f"{base / 1e6:.4f}")
+    return (zh if cli.lang == "zh" else en, _interval(figures[name]), alone or "-", uplift, f"{base / 1e6:.4f}")
+
+
+def _interval(found: dict[str, int], sign: str = "") -> str:
+    value, low, high = (f"{found[part] / 1e6:{sign}.4f}" for part in ("value_ppm", "low_ppm", "high_ppm"))
+    return f"{value} [{low}, {high}]"
 
 
 COMMANDS = (classes,)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
+from numpy.typing import NDArray
 
 from federation.vertical import LabelResult
 from partner_node import times
@@ -23,6 +24,7 @@ SCHEMA: dict[str, Any] = {
     "token": pa.string(),
     "score": pa.float64(),
     "chance": pa.float64(),
+    "chance_alone": pa.float64(),
     "decile": pa.int8(),
     "model": pa.string(),
     "valid_until": pa.string(),
@@ -30,6 +32,7 @@ SCHEMA: dict[str, Any] = {
     "consent_until": pa.string(),
     "reasons": pa.string(),
 }
+BEFORE = {name: kind for name, kind in SCHEMA.items() if name != "chance_alone"}  # files of earlier versions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +42,7 @@ class Matrix:
     client_ids: tuple[str, ...]
     scores: tuple[float, ...]
     chances: tuple[float, ...]
+    alone: tuple[float, ...] | None  # chances by the label holder's own columns; None in a file of before
     deciles: tuple[int, ...]
     valid_until: tuple[datetime, ...]
 
@@ -54,9 +58,10 @@ def encode(
 ) -> bytes:
     """The file's bytes. `client_ids`, `consents` (until when each holds), `reasons` stand in the order of the tokens.
 
-    Columns: client_id, token, score (log-odds), chance (of the label being 1, calibrated), decile (1-10, 10 the
-    highest), model (digest), valid_until, purpose, consent_until, reasons (JSON text: the label holder's own columns
-    that move the score most). A row is valid no longer than its client's consent.
+    Columns: client_id, token, score (log-odds), chance (of the label being 1, calibrated), chance_alone (the same by
+    the label holder's own columns, which partners are compared with), decile (1-10, 10 the highest), model (digest),
+    valid_until, purpose, consent_until, reasons (JSON text: the label holder's own columns that move the score most).
+    A row is valid no longer than its client's consent.
     """
     matrix = result.matrix
     assert len(matrix.tokens) == len(client_ids) == len(consents) == len(reasons), "one client a token"
@@ -66,6 +71,7 @@ def encode(
         "token": matrix.tokens,
         "score": matrix.scores,
         "chance": matrix.chances,
+        "chance_alone": matrix.alone,
         "decile": matrix.deciles,
         "model": [result.model_digest] * count,
         "valid_until": [min(valid_until, until) for until in consents],
@@ -89,14 +95,15 @@ def decode(data: bytes, file: str, *, model: str, purpose: str) -> Matrix:
         table = pyarrow.parquet.read_table(io.BytesIO(data))
     except (pa.ArrowException, OSError, ValueError) as error:
         raise unreadable(type(error).__name__) from None
-    if dict(zip(table.column_names, table.schema.types, strict=True)) != SCHEMA or not table.num_rows:
+    if dict(zip(table.column_names, table.schema.types, strict=True)) not in (SCHEMA, BEFORE) or not table.num_rows:
         raise unreadable("other columns, or none of the rows")
-    if any(table.column(name).null_count for name in SCHEMA):
+    if any(column.null_count for column in table.columns):
         raise unreadable("a cell without value")
     if set(table["model"].to_pylist()) != {model} or set(table["purpose"].to_pylist()) != {purpose}:
         raise unreadable("another model or purpose than the run's")
     scores, chances, deciles = (table[name].to_numpy() for name in ("score", "chance", "decile"))
-    if not np.isfinite(scores).all() or not ((chances >= 0) & (chances <= 1)).all():
+    alone = table["chance_alone"].to_numpy() if "chance_alone" in table.column_names else None
+    if not np.isfinite(scores).all() or not _are_chances(chances) or not (alone is None or _are_chances(alone)):
         raise unreadable("a score or chance out of range")
     if not ((deciles >= 1) & (deciles <= 10)).all():
         raise unreadable("a decile out of range")
@@ -111,6 +118,11 @@ def decode(data: bytes, file: str, *, model: str, purpose: str) -> Matrix:
         client_ids=client_ids,
         scores=tuple(scores.tolist()),
         chances=tuple(chances.tolist()),
+        alone=None if alone is None else tuple(alone.tolist()),
         deciles=tuple(deciles.tolist()),
         valid_until=tuple(ends[text] for text in table["valid_until"].to_pylist()),
     )
+
+
+def _are_chances(values: NDArray[np.float64]) -> bool:
+    return bool(((values >= 0) & (values <= 1)).all())

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from federation import calibration, metrics
+from federation import calibration
 from federation.calibration import Calibration
 from federation.features import Table
 from federation.models import logistic, moments, path
@@ -66,7 +66,7 @@ class LabelHolder(LabelSide, LabelRounds):
         plan, names = self._plan, {str(partner): self._used(partner) for partner in self._line}
         totals = [self._total(index) for index in range(len(plan.variants()))]
         lines, held = self._calibrations(totals), self._held()
-        chances = metrics.sigmoid(lines[-1].log_odds(totals[-1]))
+        matrix = self._matrix(totals, lines)
         *weights, intercept = self._own(-1)
         part = model_part(self._me, self._prepared, np.array(weights), intercept)
         return LabelResult(
@@ -77,9 +77,9 @@ class LabelHolder(LabelSide, LabelRounds):
             validation=self._cross_validation() if plan.validation else None,
             rules=self._rules(held),
             variants=self._variants(totals, lines, held),
-            matrix=self._matrix(totals[-1], chances),
+            matrix=matrix,
             part=part,
-            fairness=gaps.measure(plan, self._table, self._test, held, totals[-1], chances),
+            fairness=gaps.measure(plan, self._table, self._test, held, matrix.scores, matrix.chances),
             contribution=worth.contribution_of(plan, self._moments_of, self.ridge_milli / 1000),
             importance=worth.importance_of(plan, self._moments_of, self.names[self._me], self.solved[-1, :-2]),
             weights_digests=(self.digests if plan.rounds else self._digests()) | {self._me: part.digest},

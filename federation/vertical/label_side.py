@@ -1,11 +1,13 @@
 """What the label holder's session has whichever model is trained: the label, the held-out rows, and what they show."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from federation import bands, features
+from federation import bands, features, metrics
+from federation.calibration import Calibration
 from federation.errors import ColumnMissing
 from federation.features import Floats, Table
 from federation.plan import LABEL_HOLDER, TrainingPlan
@@ -53,10 +55,16 @@ class LabelSide(Party):
             positive=self._plan.positive,
         )
 
-    def _matrix(self, scores: Floats, chances: Floats) -> LabelMatrix:
-        """scores, chances: (rows,), of the full model."""
+    def _matrix(self, totals: Sequence[Floats], lines: Sequence[Calibration]) -> LabelMatrix:
+        """totals: log-odds of every variant, of all rows for the first and the last; lines: their calibrations."""
+        (alone, scores), (own, full) = (totals[0], totals[-1]), (lines[0], lines[-1])
         return LabelMatrix(
-            tokens=self._table.tokens, scores=scores, chances=chances, deciles=deciles(scores), test=self._test
+            tokens=self._table.tokens,
+            scores=scores,
+            chances=metrics.sigmoid(full.log_odds(scores)),
+            alone=metrics.sigmoid(own.log_odds(alone)),
+            deciles=deciles(scores),
+            test=self._test,
         )
 
 

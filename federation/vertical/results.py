@@ -180,6 +180,7 @@ class LabelMatrix:
     tokens: tuple[str, ...]
     scores: NDArray[np.float64]  # log-odds
     chances: NDArray[np.float64]  # of the label being 1, by the calibrated score
+    alone: NDArray[np.float64]  # the same chances by the label holder's own columns: what partners are compared with
     deciles: NDArray[np.int8]  # 1..10
     test: NDArray[np.bool_]  # rows the model was measured on
 

@@ -1,4 +1,4 @@
-"""Wide amounts of real households in units of their own median: the scorecard is not below regression on raw amounts."""
+"""Wide amounts of real households in units of their own median, beside regression on amounts as they are."""
 
 import json
 
@@ -25,7 +25,9 @@ def gap(tables: Tables, columns: dict[str, list[str]], number: int, coding: int)
     raw = np.column_stack([tables[partner].columns[name] for partner, names in columns.items() for name in names])
     raw = (raw - raw[train].mean(axis=0)) / raw[train].std(axis=0)
     fitted = logistic.fit(raw[train], label[train], 1.0)
-    return metrics.auc(label[~train], (values @ weights)[~train]) - metrics.auc(label[~train], fitted.scores(raw[~train]))
+    return metrics.auc(label[~train], (values @ weights)[~train]) - metrics.auc(
+        label[~train], fitted.scores(raw[~train])
+    )
 
 
 @pytest.mark.parametrize("label", ["y_direct", "y_direct100k"])

@@ -62,6 +62,7 @@ def matrix(consents: list[str] | None = None) -> bytes:
             tokens=tuple(f"{n:032x}" for n in numbers),
             scores=np.array([math.log(chance(n) / (1 - chance(n))) for n in numbers]),
             chances=np.array([chance(n) for n in numbers]),
+            alone=np.full(CLIENTS, 0.5),
             deciles=np.array([decile(n) for n in numbers], dtype=np.int8),
         ),
     )

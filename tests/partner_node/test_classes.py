@@ -41,12 +41,19 @@ def taste_class(number: int) -> str:
     return CLASSES[int(taste > -0.5) + int(taste > 0.5)]
 
 
+def weight_of(number: int) -> float:
+    """Clients of a class that is hard to tell stand for more of the population."""
+    return 1.0 + 2.0 * (taste_class(number) == "mid") + number % 3
+
+
 def table(partner: str) -> str:
     """The columns of other tests; the broker's also with the class, and with one where some have none."""
     head, *rows = trained.table(partner).splitlines()
     if partner == "broker":
-        head += ",CLASS,GAPS"
-        rows = [f"{row},{taste_class(n)},{'' if n == 9 else taste_class(n)}" for n, row in enumerate(rows)]
+        head += ",CLASS,GAPS,WEIGHT"
+        rows = [
+            f"{row},{taste_class(n)},{'' if n == 9 else taste_class(n)},{weight_of(n)}" for n, row in enumerate(rows)
+        ]
     return "\n".join([head, *rows]) + "\n"
 
 
@@ -63,7 +70,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, tuple
     folder = tmp_path_factory.mktemp("classes")
     clock, authority, nodes = alliance.MovableClock(), alliance.TestAuthority(), []
     for name, columns in trained.COLUMNS.items():
-        classes = dict.fromkeys((*columns, *(("CLASS", "GAPS") if name == "broker" else ())), "C2")
+        classes = dict.fromkeys((*columns, *(("CLASS", "GAPS", "WEIGHT") if name == "broker" else ())), "C2")
         node = alliance.make_node(folder, name, table(name), columns=classes, clock=clock, authority=authority)
         alliance.consent(node, range(CLIENTS))
         nodes.append(node)
@@ -133,6 +140,13 @@ def test_figures_are_of_the_common_held_out_clients_against_their_true_class(
     assert figures["accuracy"]["low_ppm"] > figures["base_accuracy_ppm"], "or the parties' columns tell nothing"
     assert figures["log_loss"]["high_ppm"] < figures["base_log_loss_ppm"]
     assert figures["macro_auc"]["low_ppm"] > 500_000
+    alone = [np.array([row["chance_alone"] for row in matrix(nodes[0], job).values()]) for job in jobs]
+    own = [CLASSES[place] for place in np.argmax(np.array(alone), axis=0)]
+    clients = list(matrix(nodes[0], jobs[0]))
+    by_own = accuracy_score([truth[c] for c, t in zip(clients, test, strict=True) if t], np.array(own)[test])
+    assert figures["alone"]["accuracy"]["value_ppm"] == pytest.approx(1e6 * by_own, abs=1)
+    assert figures["uplift"]["accuracy"]["value_ppm"] == pytest.approx(1e6 * (right - by_own), abs=2)
+    assert figures["uplift"]["log_loss"]["low_ppm"] > 0, "or the others' columns tell nothing"
     shown = [cell for row in figures["cells"] for cell in row if cell is not None]
     assert all(cell >= 5 for cell in shown)
 
@@ -169,6 +183,45 @@ def test_too_few_held_out_clients_give_no_figures(ran: tuple[list[TestNode], str
     broker.command("labels.opt_out.add", client_ids=[alliance.resident_id(n) for n in range(60, CLIENTS)])
     with pytest.raises(TooFewRows):
         broker.command("classes", runs=jobs)
+
+
+def test_files_of_before_have_no_figures_of_the_label_holder_alone(
+    ran: tuple[list[TestNode], str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (broker, *_), _, jobs = ran
+    file = broker.parts.node.settings.results / f"label-matrix-{jobs[0][:16]}.parquet"
+    pyarrow.parquet.write_table(pyarrow.parquet.read_table(file).drop_columns("chance_alone"), file)
+    found = broker.command("classes", runs=jobs)
+    assert found["figures"]["alone"] is None and found["figures"]["uplift"] is None
+    monkeypatch.setattr(Cli, "call", lambda self, name, **arguments: broker.command(name, **arguments))
+    shown = CliRunner().invoke(cli_classes.classes, jobs, catch_exceptions=False).output
+    assert "of an earlier version" in shown
+
+
+def test_survey_weights_of_the_plans_count_in_every_figure(
+    ran: tuple[list[TestNode], str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes, match, plain = ran
+    jobs = []
+    for name in CLASSES:
+        body = body_of(nodes, match, name, survey_weights="WEIGHT", score_budget=20)
+        trained.run(nodes, body)
+        jobs.append(documents.digest("train", body))
+    found = nodes[0].command("classes", runs=jobs, to=str(tmp_path / "classes.parquet"))
+    rows = [row for row in pyarrow.parquet.read_table(tmp_path / "classes.parquet").to_pylist() if row["test"]]
+    numbers = {alliance.resident_id(n): n for n in range(CLIENTS)}
+    held = [numbers[row["client_id"]] for row in rows]
+    right = accuracy_score(
+        [taste_class(n) for n in held], [row["class"] for row in rows], sample_weight=[weight_of(n) for n in held]
+    )
+    assert found["survey_weights"] == "WEIGHT" and found["figures"]["rows"] == len(rows)
+    assert found["figures"]["accuracy"]["value_ppm"] == pytest.approx(1e6 * right, abs=1)
+    assert found["figures"]["accuracy"] != nodes[0].command("classes", runs=plain)["figures"]["accuracy"]
+    with pytest.raises(RunsNotOfOneLabel, match="another column of survey weights"):
+        nodes[0].command("classes", runs=[jobs[0], plain[1]])
+    monkeypatch.setattr(Cli, "call", lambda self, name, **arguments: nodes[0].command(name, **arguments))
+    shown = CliRunner().invoke(cli_classes.classes, jobs, catch_exceptions=False).output
+    assert "by its weight in WEIGHT" in " ".join(shown.split())
 
 
 def test_runs_that_are_not_of_one_label_are_refused_by_name(ran: tuple[list[TestNode], str, list[str]]) -> None:
@@ -261,7 +314,7 @@ def test_a_label_that_has_no_such_class_ends_the_run(
 
 
 @pytest.mark.parametrize(
-    ("lang", "said"), [("en", ("given \\ true", "a constant")), ("zh", ("给出 \\ 真实", "常数基线"))]
+    ("lang", "said"), [("en", ("given \\ true", "a constant", "uplift")), ("zh", ("给出 \\ 真实", "常数基线", "提升"))]
 )
 def test_people_read_it_in_their_language(
     ran: tuple[list[TestNode], str, list[str]], monkeypatch: pytest.MonkeyPatch, lang: str, said: tuple[str, ...]

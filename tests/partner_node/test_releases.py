@@ -277,6 +277,7 @@ def run_of(nodes: list[TestNode], number: int, chances: np.ndarray, **changes: A
             tokens=tuple(f"{n:032x}" for n in range(count)),
             scores=np.log(chances / (1 - chances)),
             chances=chances,
+            alone=chances,
             deciles=np.ones(count, dtype=np.int8),
         ),
     )

@@ -5,7 +5,8 @@ import numpy as np
 from federation import calibration, metrics
 from federation.features import Floats
 from federation.plan_models import TREES
-from federation.vertical import gaps
+from federation.plan_variants import Coalition
+from federation.vertical import gaps, worth
 from federation.vertical.evaluation import Held, evaluate
 from federation.vertical.results import Grown, LabelResult, Variant
 from federation.vertical.trees.boosting import OWN, Boosting, Tree
@@ -24,7 +25,7 @@ class TreeLabelHolder(TreeGrower):
         totals = self._totals()
         watched = self._full.watched
         lines = [calibration.platt(self._label[watched], total[watched]) for total in totals]
-        chances = metrics.sigmoid(lines[-1].log_odds(totals[-1]))
+        matrix = self._matrix(totals, lines)
         held, part = self._held(), self._part()
         routed = {holder: {int(t): n for t, n in trees.items()} for holder, trees in self.routed.items()}
         return LabelResult(
@@ -35,10 +36,10 @@ class TreeLabelHolder(TreeGrower):
             validation=None,
             rules=self._rules(held),
             variants=self._variants(totals, lines, held),
-            matrix=self._matrix(totals[-1], chances),
+            matrix=matrix,
             part=part,
-            fairness=gaps.measure(plan, self._table, self._test, held, totals[-1], chances),
-            contribution=None,
+            fairness=gaps.measure(plan, self._table, self._test, held, matrix.scores, matrix.chances),
+            contribution=worth.contribution_by_scores(plan, held.label, self._chances(totals, lines)),
             importance=None,
             weights_digests=self.digests | {self._me: part.digest},
             columns=names,
@@ -61,6 +62,11 @@ class TreeLabelHolder(TreeGrower):
         alone.grow_alone()
         grown = {(): alone, **dict(zip(self._ensembles, self._grown, strict=True))}
         return [grown[variant].growth.kept_margin for variant in self._plan.variants()]
+
+    def _chances(self, totals: list[Floats], lines: list[calibration.Calibration]) -> dict[Coalition, Floats]:
+        """(test rows,): calibrated chances by every variant."""
+        odds = [line.log_odds(total[self._test]) for total, line in zip(totals, lines, strict=True)]
+        return {variant: metrics.sigmoid(one) for variant, one in zip(self._plan.variants(), odds, strict=True)}
 
     def _variants(self, totals: list[Floats], lines: list[calibration.Calibration], held: Held) -> tuple[Variant, ...]:
         names = {"+".join(variant): variant for variant in self._plan.variants()}
