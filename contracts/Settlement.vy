@@ -7,9 +7,9 @@
 @notice One statement is one partner and one period. The chain carries commitments, two EIP-712 signatures and the
         statement's state; it holds no money, no amount in clear and no personal data.
 @dev    States: PROPOSED -> (DISPUTED) -> FINAL -> PAID -> ACKED, or VOID. Any account may submit what both parties
-        signed; only the parties, the arbiter and the governor may act in their own name. No function takes value and
-        none calls another contract. The broker and the arbiter are fixed at deployment: a new broker key means a new
-        contract.
+        signed; only the parties, the arbiter, the governor and the registrar may act in their own name. No function
+        takes value and none calls another contract: the registry of partners hands its changes in. The broker and the
+        arbiter are fixed at deployment: a new broker key means a new contract, the old one's successor.
 """
 
 flag State:
@@ -34,8 +34,7 @@ struct Statement:
 struct Record:
     partner: bytes32
     state: State
-    closes: uint256      # end of the dispute window, before the pauses since are added
-    pauses: uint256      # paused seconds that had passed when the window was set
+    end: uint256         # of the dispute window, on the clock that stands still during pauses
     payout: bytes32      # commitment to the payment, zero until PAID
 
 event Proposed:
@@ -72,12 +71,16 @@ event Paid:
 event Acknowledged:
     digest: indexed(bytes32)
 
-event SignerSet:
+event PartnerSet:
     partner: indexed(bytes32)
     signer: indexed(address)
+    until: uint256
 
 event PausedSet:
     paused: bool
+
+event SuccessorSet:
+    successor: indexed(address)
 
 NAME: constant(String[17]) = "EcoHub Settlement"
 VERSION: constant(String[1]) = "1"
@@ -94,36 +97,43 @@ WINDOW_MAX: constant(uint256) = 366 * 86400
 
 DOMAIN: public(immutable(bytes32))
 GOVERNOR: public(immutable(address))
+REGISTRAR: public(immutable(address))
 BROKER: public(immutable(address))
 ARBITER: public(immutable(address))
 WINDOW: public(immutable(uint256))
 
-signer: public(HashMap[bytes32, address])      # partner -> who signs for it; zero: may not settle
+signer: public(HashMap[bytes32, address])      # partner -> who signs for it; zero: nobody
+until: public(HashMap[bytes32, uint256])       # partner -> last period (yyyymm) that it may settle
 sequence: public(HashMap[bytes32, uint256])    # partner -> number of its statements
 last: public(HashMap[bytes32, bytes32])        # partner -> digest of its newest statement
 record: public(HashMap[bytes32, Record])       # digest -> state
 replacement: public(HashMap[bytes32, bytes32]) # digest -> digest of the statement that replaced it
+successor: public(address)                     # the contract that takes new statements instead of this one
 paused: public(bool)
-_lines: HashMap[bytes32, bytes32]              # digest -> keccak256(root, lines)
 _payouts: HashMap[bytes32, bool]
 _paused_at: uint256
 _paused_seconds: uint256                       # of all finished pauses
 
 @deploy
-def __init__(governor: address, broker: address, arbiter: address, window: uint256):
+def __init__(governor: address, registrar: address, broker: address, arbiter: address, window: uint256):
     """
     @notice Fixes who governs, who is the broker, who decides disputes, and how long a dispute may be raised.
-    @param governor Sets partners' signers and pauses; an account or a k-of-n contract.
+    @param governor Pauses and names a successor; an account or a k-of-n contract, not the broker.
+    @param registrar Sets partners' signers: the registry of partners, or an account.
     @param broker The broker's signing account: signs statements and marks payments.
     @param arbiter Decides disputes; belongs to neither party.
     @param window Seconds a statement stays open to dispute: 1 to 366 days.
     """
     assert governor != empty(address), "governor"
+    assert registrar != empty(address), "registrar"
     assert broker != empty(address), "broker"
     assert arbiter != empty(address), "arbiter"
+    assert governor != broker, "governor is the broker"
+    assert registrar != broker, "registrar is the broker"
     assert arbiter != broker, "arbiter is a party"
     assert window > 0 and window <= WINDOW_MAX, "window"
     GOVERNOR = governor
+    REGISTRAR = registrar
     BROKER = broker
     ARBITER = arbiter
     WINDOW = window
@@ -133,11 +143,8 @@ def __init__(governor: address, broker: address, arbiter: address, window: uint2
 @view
 def _recover(digest: bytes32, signature: Bytes[66]) -> address:
     """
-    @notice The account whose signature over the digest this is.
-    @dev Strict: 65 bytes r, s, v; s in the lower half of the order; v 27 or 28.
-    @param digest What was signed.
-    @param signature r (32), s (32), v (1).
-    @return The signer, never zero.
+    @notice The account whose signature over the digest this is, never zero.
+    @dev Strict: 65 bytes r (32), s (32), v (1); s in the lower half of the order; v 27 or 28.
     """
     assert len(signature) == 65, "signature length"
     r: uint256 = extract32(signature, 0, output_type=uint256)
@@ -152,17 +159,13 @@ def _recover(digest: bytes32, signature: Bytes[66]) -> address:
 @internal
 @view
 def _digest(statement: Statement) -> bytes32:
-    """
-    @notice The EIP-712 digest of a statement under this contract's domain: what both parties sign.
-    """
+    """@notice The EIP-712 digest of a statement under this contract's domain: what both parties sign."""
     return keccak256(concat(b"\x19\x01", DOMAIN, keccak256(abi_encode(STATEMENT_TYPE, statement))))
 
 @internal
 @view
 def _pauses() -> uint256:
-    """
-    @notice Seconds this contract has been paused until now, a pause in progress included.
-    """
+    """@notice Seconds this contract has been paused until now, a pause in progress included."""
     if self.paused:
         return self._paused_seconds + block.timestamp - self._paused_at
     return self._paused_seconds
@@ -171,21 +174,16 @@ def _pauses() -> uint256:
 @view
 def _closes(digest: bytes32) -> uint256:
     """
-    @notice End of a statement's dispute window with the pauses since it was set added.
+    @notice End of a statement's dispute window in time: its end on the clock without pauses, and the pauses.
     @dev A window that was over when a pause began stays over: time and end then grow alike.
-    @param digest The statement's digest.
     @return Unix seconds; a dispute is possible before it, finalising from it on.
     """
-    return self.record[digest].closes + self._pauses() - self.record[digest].pauses
+    return self.record[digest].end + self._pauses()
 
 @external
 @view
 def digestOf(statement: Statement) -> bytes32:
-    """
-    @notice The EIP-712 digest both parties sign; it names the statement everywhere else.
-    @param statement The statement.
-    @return 32 bytes.
-    """
+    """@notice The EIP-712 digest both parties sign; it names the statement everywhere else."""
     return self._digest(statement)
 
 @external
@@ -193,24 +191,39 @@ def digestOf(statement: Statement) -> bytes32:
 def closes(digest: bytes32) -> uint256:
     """
     @notice When a statement's dispute window ends, pauses included.
-    @param digest The statement's digest.
     @return Unix seconds; meaningless for an unknown digest.
     """
     return self._closes(digest)
 
 @external
-def setSigner(partner: bytes32, signer: address):
+def setPartner(partner: bytes32, signer: address, until: uint256):
     """
-    @notice The governor says which account signs for a partner; zero stops it from settling.
+    @notice The registrar says which account signs for a partner and which periods it may settle.
     @param partner The partner's identifier.
-    @param signer The account; neither the broker nor the arbiter.
+    @param signer The account; neither the broker nor the arbiter. Zero: nobody, not even to dispute.
+    @param until The last period (yyyymm) of statements it may enter; zero: none.
     """
-    assert msg.sender == GOVERNOR, "not the governor"
+    assert msg.sender == REGISTRAR, "not the registrar"
     assert partner != empty(bytes32), "partner"
     assert signer != BROKER, "signer is the broker"
     assert signer != ARBITER, "arbiter is a party"
     self.signer[partner] = signer
-    log SignerSet(partner=partner, signer=signer)
+    self.until[partner] = until
+    log PartnerSet(partner=partner, signer=signer, until=until)
+
+@external
+def setSuccessor(successor: address):
+    """
+    @notice The governor names, once, the contract that takes new statements from now on. Here what was entered is
+            still disputed, finalised, paid and acknowledged.
+    @param successor Another deployment.
+    """
+    assert msg.sender == GOVERNOR, "not the governor"
+    assert successor.is_contract, "successor"
+    assert successor != self, "successor is this"
+    assert self.successor == empty(address), "succeeded"
+    self.successor = successor
+    log SuccessorSet(successor=successor)
 
 @external
 def pause():
@@ -226,9 +239,7 @@ def pause():
 
 @external
 def unpause():
-    """
-    @notice The governor ends the pause.
-    """
+    """@notice The governor ends the pause."""
     assert msg.sender == GOVERNOR, "not the governor"
     assert self.paused, "not paused"
     self._paused_seconds += block.timestamp - self._paused_at
@@ -246,9 +257,11 @@ def propose(statement: Statement, broker_signature: Bytes[66], partner_signature
     @param partner_signature The partner's EIP-712 signature.
     """
     assert not self.paused, "paused"
+    assert self.successor == empty(address), "succeeded"
     digest: bytes32 = self._digest(statement)
     signer: address = self.signer[statement.partner]
     assert signer != empty(address), "partner inactive"
+    assert statement.period <= self.until[statement.partner], "partner period"
     assert statement.lines > 0, "no lines"
     assert statement.sequence == self.sequence[statement.partner] + 1, "sequence"
     assert statement.previous == self.last[statement.partner], "previous"
@@ -258,32 +271,18 @@ def propose(statement: Statement, broker_signature: Bytes[66], partner_signature
         self._replace(statement.replaces, digest, statement.partner)
     self.sequence[statement.partner] = statement.sequence
     self.last[statement.partner] = digest
-    self._lines[digest] = keccak256(abi_encode(statement.root, statement.lines))
-    end: uint256 = block.timestamp + WINDOW
-    self.record[digest] = Record(
-        partner=statement.partner,
-        state=State.PROPOSED,
-        closes=end,
-        pauses=self._paused_seconds,
-        payout=empty(bytes32),
-    )
+    closes: uint256 = block.timestamp + WINDOW
+    end: uint256 = closes - self._paused_seconds
+    self.record[digest] = Record(partner=statement.partner, state=State.PROPOSED, end=end, payout=empty(bytes32))
     log Proposed(
-        digest=digest,
-        partner=statement.partner,
-        sequence=statement.sequence,
-        root=statement.root,
-        lines=statement.lines,
-        total=statement.total,
-        terms=statement.terms,
-        closes=end,
+        digest=digest, partner=statement.partner, sequence=statement.sequence, root=statement.root,
+        lines=statement.lines, total=statement.total, terms=statement.terms, closes=closes,
     )
 
 @internal
 def _replace(old: bytes32, new: bytes32, partner: bytes32):
     """
     @notice Makes a disputed or void statement the one that `new` replaces.
-    @param old Digest of the replaced statement.
-    @param new Digest of its replacement.
     @param partner The partner both must belong to.
     """
     assert self.record[old].partner == partner, "replaces"
@@ -322,8 +321,7 @@ def resolve(digest: bytes32, upheld: bool, reason: bytes32):
         self.record[digest].state = State.VOID
     else:
         self.record[digest].state = State.PROPOSED
-        self.record[digest].closes = block.timestamp
-        self.record[digest].pauses = self._pauses()
+        self.record[digest].end = block.timestamp - self._pauses()
     log Resolved(digest=digest, upheld=upheld, reason=reason)
 
 @external
@@ -368,20 +366,22 @@ def ackPaid(digest: bytes32):
 
 @external
 @view
-def proveLine(digest: bytes32, leaf: bytes32, index: uint256, lines: uint256, path: DynArray[bytes32, PATH_MAX]) -> bool:
+def proveLine(statement: Statement, leaf: bytes32, index: uint256, path: DynArray[bytes32, PATH_MAX]) -> bool:
     """
-    @notice Whether a line stands in a statement: RFC 9162 section 2.1.3.2 with SHA-256.
-    @dev The number of lines is bound by the statement, so a proof for another tree size is refused.
-    @param digest The statement's digest.
+    @notice Whether a line stands in a statement that was entered: RFC 9162 section 2.1.3.2 with SHA-256.
+    @dev Root and number of lines come from the statement, whose digest names the record: a proof for another tree size
+         is none.
+    @param statement The statement.
     @param leaf The line's leaf hash, SHA-256(0x00 || salt || line).
     @param index Place of the line, from 0.
-    @param lines Number of lines in the statement.
     @param path Sibling hashes from the leaf to the root.
-    @return True if the path leads to the anchored root.
+    @return True if the statement was entered and the path leads to its root.
     """
-    assert index < lines, "index"
+    assert index < statement.lines, "index"
+    if self.record[self._digest(statement)].state == empty(State):
+        return False
     fn: uint256 = index
-    sn: uint256 = lines - 1
+    sn: uint256 = statement.lines - 1
     node: bytes32 = leaf
     for sibling: bytes32 in path:
         if sn == 0:
@@ -397,4 +397,4 @@ def proveLine(digest: bytes32, leaf: bytes32, index: uint256, lines: uint256, pa
             node = sha256(concat(b"\x01", node, sibling))
         fn = fn >> 1
         sn = sn >> 1
-    return sn == 0 and keccak256(abi_encode(node, lines)) == self._lines[digest]
+    return sn == 0 and node == statement.root

@@ -67,6 +67,22 @@ def words(data: bytes, count: int) -> list[bytes]:
     return [data[WORD * i : WORD * (i + 1)] for i in range(count)]
 
 
+def dynamic_bytes(data: bytes) -> bytes:
+    """The one `bytes` that a function returned. Raises MalformedChainAnswer for another form."""
+    length = integer(data[WORD : 2 * WORD])
+    if length > len(data) or data != encode([], [byte_string(found := data[2 * WORD : 2 * WORD + length])]):
+        raise MalformedChainAnswer(why="a byte string in another form")
+    return found
+
+
+def dynamic_words(data: bytes) -> list[bytes]:
+    """The one array of words that a function returned. Raises MalformedChainAnswer for another form."""
+    count = integer(data[WORD : 2 * WORD])
+    if integer(data[:WORD]) != WORD or count > len(data):
+        raise MalformedChainAnswer(why="an array in another form")
+    return words(data[2 * WORD :], count)
+
+
 def integer(data: bytes) -> int:
     """The unsigned integer of a word."""
     return int.from_bytes(data, "big")

@@ -187,43 +187,121 @@ class SignerRefused(TransactionReverted):
     zh = "该账户不能作为伙伴的签名账户：{reason}"
 
 
+class PeriodNotOpen(TransactionReverted):
+    code = "PARTNER_PERIOD_NOT_OPEN_ON_CHAIN"
+    kind = Kind.REFUSED
+    en = "the partner is suspended, or has left before the statement's period ({reason})"
+    zh = "该伙伴已暂停，或已在该结算期之前退出（{reason}）"
+
+
+class ContractSucceeded(TransactionReverted):
+    code = "SETTLEMENT_SUCCEEDED"
+    en = "another contract has taken over from this one ({reason}); new statements go there"
+    zh = "该合约已被后续合约接替（{reason}），新结算单须提交至后续合约"
+
+
+class PartnerStatus(TransactionReverted):
+    code = "PARTNER_STATUS_ON_CHAIN"
+    en = "the registry of partners does not allow that now: {reason}"
+    zh = "伙伴登记合约当前不允许此操作：{reason}"
+
+
+class DelayRunning(TransactionReverted):
+    code = "CHAIN_DELAY_RUNNING"
+    en = "the delay is not over yet; do it again when it is ({reason})"
+    zh = "等待期尚未结束，请期满后重试（{reason}）"
+
+
+class OperationClosed(TransactionReverted):
+    code = "GOVERNOR_OPERATION_CLOSED"
+    en = "the governor's operation cannot go on: {reason}"
+    zh = "治理操作无法继续：{reason}"
+
+
+class CheckpointRefused(TransactionReverted):
+    code = "CHECKPOINT_ANCHOR_REFUSED"
+    kind = Kind.INTEGRITY
+    en = "the checkpoint cannot be anchored: {reason}"
+    zh = "该检查点不可锚定：{reason}"
+
+
+_ENTITLED = (
+    "not the governor",
+    "not the broker",
+    "not the arbiter",
+    "not the partner",
+    "not a party",
+    "not the registrar",
+    "not the governor or signer",
+    "not who began it",
+    "not the new signer",
+    "not the submitter",
+    "not a member",
+    "not the proposer",
+    "not the governor itself",
+)
+_BY_FAILURE: dict[type[TransactionReverted], tuple[str, ...]] = {
+    NotEntitled: _ENTITLED,
+    SettlementPaused: ("paused",),
+    PartnerInactive: ("partner inactive",),
+    PeriodNotOpen: ("partner period",),
+    ContractSucceeded: ("succeeded",),
+    SignerRefused: ("partner", "signer", "signer is the broker", "signer is the same", "arbiter is a party"),
+    StatementOutOfOrder: ("sequence", "previous"),
+    StatementSignatureRefused: (
+        "signature",
+        "signature length",
+        "signature s",
+        "signature v",
+        "broker signature",
+        "partner signature",
+    ),
+    ReplacementRefused: ("replaces", "replaces state", "replaced before"),
+    StatementState: ("not proposed", "not disputed", "not final", "not paid"),
+    WindowOpen: ("window open",),
+    WindowClosed: ("window closed",),
+    PayoutRefused: ("payout", "payout used"),
+    PartnerStatus: ("partner unknown", "partner known", "partner status", "rotation open", "no rotation"),
+    DelayRunning: ("delay running",),
+    OperationClosed: (
+        "not open",
+        "members changed",
+        "approved before",
+        "not approved by you",
+        "not enough approvals",
+        "expired",
+        "paused again",
+    ),
+    CheckpointRefused: ("origin", "size", "size limit", "root"),
+    TransactionReverted: (
+        "not paused",
+        "no lines",
+        "index",
+        "governor",
+        "governor is the broker",
+        "registrar",
+        "registrar is the broker",
+        "broker",
+        "arbiter",
+        "window",
+        "successor",
+        "successor is this",
+        "delay",
+        "settlement",
+        "attached",
+        "not attached",
+        "too many settlements",
+        "period",
+        "period month",
+        "threshold",
+        "threshold over members",
+        "member",
+        "member twice",
+        "target",
+    ),
+}
 REASONS: dict[str, type[TransactionReverted]] = {
-    "not the governor": NotEntitled,
-    "not the broker": NotEntitled,
-    "not the arbiter": NotEntitled,
-    "not the partner": NotEntitled,
-    "not a party": NotEntitled,
-    "paused": SettlementPaused,
-    "not paused": TransactionReverted,
-    "partner inactive": PartnerInactive,
-    "partner": SignerRefused,
-    "signer is the broker": SignerRefused,
-    "arbiter is a party": SignerRefused,
-    "no lines": TransactionReverted,
-    "sequence": StatementOutOfOrder,
-    "previous": StatementOutOfOrder,
-    "signature": StatementSignatureRefused,
-    "signature length": StatementSignatureRefused,
-    "signature s": StatementSignatureRefused,
-    "signature v": StatementSignatureRefused,
-    "broker signature": StatementSignatureRefused,
-    "partner signature": StatementSignatureRefused,
-    "replaces": ReplacementRefused,
-    "replaces state": ReplacementRefused,
-    "replaced before": ReplacementRefused,
-    "not proposed": StatementState,
-    "not disputed": StatementState,
-    "not final": StatementState,
-    "not paid": StatementState,
-    "window open": WindowOpen,
-    "window closed": WindowClosed,
-    "payout": PayoutRefused,
-    "payout used": PayoutRefused,
-    "index": TransactionReverted,
-    "governor": TransactionReverted,
-    "broker": TransactionReverted,
-    "arbiter": TransactionReverted,
-    "window": TransactionReverted,
+    reason: failure for failure, reasons in _BY_FAILURE.items() for reason in reasons
 }
 
 

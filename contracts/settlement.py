@@ -5,12 +5,13 @@ Everything but the readers is pure and imports no client, so a node signs and ve
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from eth_hash.auto import keccak
 
 from contracts import abi, artifacts
 from contracts.errors import AnchorInvalid, BadChainSignature, MalformedChainAnswer
+from contracts.events import Event, decode
 from contracts.keys import ZERO_ADDRESS, Address, Key, recover
 from privacy import canonical
 
@@ -21,8 +22,10 @@ NAME = "EcoHub Settlement"
 VERSION = "1"
 ZERO = bytes(32)
 STATES = {0: "NONE", 1: "PROPOSED", 2: "DISPUTED", 4: "FINAL", 8: "PAID", 16: "ACKED", 32: "VOID"}
-IMMUTABLES = ("DOMAIN", "GOVERNOR", "BROKER", "ARBITER", "WINDOW")
+IMMUTABLES = ("DOMAIN", "GOVERNOR", "REGISTRAR", "BROKER", "ARBITER", "WINDOW")
 WINDOW_SECONDS_MAX = 366 * 86400
+PERIOD_MAX = 999912  # a partner that may settle every period
+RECORD_WORDS = 4  # what `record(bytes32)` answers: partner, state, end of the window without pauses, payout
 
 _TUPLE = "(bytes32,uint256,uint256,bytes32,bytes32,uint256,bytes32,bytes32,bytes32)"
 _STATEMENT_TYPE = keccak(
@@ -30,8 +33,6 @@ _STATEMENT_TYPE = keccak(
     b"bytes32 total,bytes32 terms,bytes32 replaces)"
 )
 _DOMAIN_TYPE = keccak(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
-
-Fact: TypeAlias = "bytes | int | bool | str"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,14 +101,22 @@ def verify(anchor: Anchor, chain_id: int, contract: Address, signature: bytes, a
 # --- calldata ---------------------------------------------------------------------------------------------------------
 
 
-def constructor_data(governor: Address, broker: Address, arbiter: Address, window_seconds: int) -> bytes:
-    """The constructor's arguments, to be appended to the artifact's bytecode."""
-    return abi.encode([*map(abi.address_word, (governor, broker, arbiter)), window_seconds])
+def constructor_data(
+    governor: Address, broker: Address, arbiter: Address, window_seconds: int, registrar: Address | None = None
+) -> bytes:
+    """The constructor's arguments, to be appended to the artifact's bytecode. registrar: None is the governor."""
+    accounts = (governor, registrar or governor, broker, arbiter)
+    return abi.encode([*map(abi.address_word, accounts), window_seconds])
 
 
-def set_signer_data(partner: bytes, signer: Address) -> bytes:
-    """The governor registers who signs for a partner; the zero address stops it."""
-    return abi.selector("setSigner(bytes32,address)") + abi.encode([partner, abi.address_word(signer)])
+def set_signer_data(partner: bytes, signer: Address, until: int = PERIOD_MAX) -> bytes:
+    """The registrar says who signs for a partner, and the last period (yyyymm) it may settle. Zero address: nobody."""
+    return abi.selector("setPartner(bytes32,address,uint256)") + abi.encode([partner, abi.address_word(signer), until])
+
+
+def set_successor_data(successor: Address) -> bytes:
+    """The governor names the contract that takes new statements from now on."""
+    return abi.selector("setSuccessor(address)") + abi.encode([abi.address_word(successor)])
 
 
 def pause_data() -> bytes:
@@ -152,57 +161,12 @@ def acknowledge_paid_data(statement: bytes) -> bytes:
 # --- events -----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """One decoded event: its name and its values in the order of the ABI (bytes32 as bytes, addresses checksummed)."""
-
-    name: str
-    values: tuple[tuple[str, Fact], ...]
-
-    def __getitem__(self, name: str) -> Fact:
-        return dict(self.values)[name]
-
-
 def events(logs: Sequence["Log"], contract: Address) -> tuple[Event, ...]:
     """The settlement events among a receipt's logs, in order. Logs of other contracts are left out.
 
     Raises MalformedChainAnswer for a log of this contract that its ABI does not know.
     """
-    known = {
-        abi.topic(f"{entry['name']}({','.join(field['type'] for field in entry['inputs'])})"): entry
-        for entry in artifacts.load("Settlement").abi
-        if entry["type"] == "event"
-    }
-    found = []
-    for log in logs:
-        if log.address != contract:
-            continue
-        if not log.topics or log.topics[0] not in known:
-            raise MalformedChainAnswer(why="an event this contract does not have")
-        entry = known[log.topics[0]]
-        indexed = list(log.topics[1:])
-        plain = abi.words(log.data, sum(not field["indexed"] for field in entry["inputs"]))
-        if len(indexed) != sum(field["indexed"] for field in entry["inputs"]):
-            raise MalformedChainAnswer(why="an event with another number of topics")
-        values = tuple(
-            (field["name"], _value(field["type"], (indexed if field["indexed"] else plain).pop(0)))
-            for field in entry["inputs"]
-        )
-        found.append(Event(name=entry["name"], values=values))
-    return tuple(found)
-
-
-def _value(kind: str, data: bytes) -> Fact:
-    match kind:
-        case "bytes32":
-            return data
-        case "uint256":
-            return abi.integer(data)
-        case "bool":
-            return abi.boolean(data)
-        case "address":
-            return abi.address(data)
-    raise AssertionError(f"the ABI has a type this binding does not know: {kind}")
+    return decode("Settlement", logs, contract)
 
 
 # --- readers ----------------------------------------------------------------------------------------------------------
@@ -223,6 +187,7 @@ class Deployment:
     """What a settlement contract was deployed with."""
 
     governor: Address
+    registrar: Address
     broker: Address
     arbiter: Address
     window_seconds: int
@@ -236,6 +201,7 @@ def deployment(chain: "Chain", contract: Address) -> Deployment:
         raise MalformedChainAnswer(why="the contract's EIP-712 domain is another chain's or contract's")
     return Deployment(
         governor=abi.address(stored["GOVERNOR"]),
+        registrar=abi.address(stored["REGISTRAR"]),
         broker=abi.address(stored["BROKER"]),
         arbiter=abi.address(stored["ARBITER"]),
         window_seconds=abi.integer(stored["WINDOW"]),
@@ -245,7 +211,7 @@ def deployment(chain: "Chain", contract: Address) -> Deployment:
 def state(chain: "Chain", contract: Address, statement: bytes, block: "int | str" = "latest") -> Record:
     """The record of a statement by its digest, now or as of an earlier block (number or tag)."""
     data = abi.selector("record(bytes32)") + abi.encode([statement])
-    partner, flag, _, _, payout = abi.words(chain.call(contract, data, block), 5)
+    partner, flag, _, payout = abi.words(chain.call(contract, data, block), RECORD_WORDS)
     if (number := abi.integer(flag)) not in STATES:
         raise MalformedChainAnswer(why="a statement state that does not exist")
     end = 0
@@ -272,10 +238,26 @@ def paused(chain: "Chain", contract: Address) -> bool:
     return abi.boolean(abi.words(chain.call(contract, abi.selector("paused()")), 1)[0])
 
 
+def until(chain: "Chain", contract: Address, partner: bytes) -> int:
+    """The last period (yyyymm) of statements that a partner may enter; 0: none."""
+    answer = chain.call(contract, abi.selector("until(bytes32)") + abi.encode([partner]))
+    return abi.integer(abi.words(answer, 1)[0])
+
+
+def successor(chain: "Chain", contract: Address) -> Address:
+    """The contract that takes new statements instead of this one; the zero address while this one does."""
+    return abi.address(abi.words(chain.call(contract, abi.selector("successor()")), 1)[0])
+
+
+def prove_line_data(anchor: Anchor, leaf: bytes, index: int, path: Sequence[bytes]) -> bytes:
+    """The question whether a leaf hash stands at `index` of a statement."""
+    data = abi.selector(f"proveLine({_TUPLE},bytes32,uint256,bytes32[])")
+    return data + abi.encode([*anchor.words(), leaf, index], [abi.array(path)])
+
+
 def proves_line(
-    chain: "Chain", contract: Address, statement: bytes, leaf: bytes, index: int, lines: int, path: Sequence[bytes]
+    chain: "Chain", contract: Address, anchor: Anchor, leaf: bytes, index: int, path: Sequence[bytes]
 ) -> bool:
-    """The contract's own answer whether a leaf hash stands at `index` of a statement of `lines` lines."""
-    data = abi.selector("proveLine(bytes32,bytes32,uint256,uint256,bytes32[])")
-    data += abi.encode([statement, leaf, index, lines], [abi.array(path)])
-    return abi.boolean(abi.words(chain.call(contract, data), 1)[0])
+    """The contract's own answer whether a leaf hash stands at `index` of a statement that was entered."""
+    answer = chain.call(contract, prove_line_data(anchor, leaf, index, path))
+    return abi.boolean(abi.words(answer, 1)[0])

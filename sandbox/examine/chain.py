@@ -104,7 +104,8 @@ def _check_contract(case: Case, evm: Replay, settled: tuple[Recomputed, ...]) ->
 
 
 def _check_state(case: Case, evm: Replay, one: Recomputed) -> None:
-    record = abi.words(evm.call(case.trust.contract, abi.selector("record(bytes32)") + one.digest), 5)
+    answer = evm.call(case.trust.contract, abi.selector("record(bytes32)") + one.digest)
+    record = abi.words(answer, settlement.RECORD_WORDS)
     state = settlement.STATES.get(abi.integer(record[1]), "UNKNOWN")
     if state in ALLOWED.get(one.state, (one.state,)):
         case.sheet.holds("statements on chain")

@@ -1,6 +1,4 @@
-"""The contract under test: the committed one, or the mutant that tests/contracts/mutants.py names."""
-
-import os
+"""The settlement contract under test."""
 
 import pytest
 
@@ -9,9 +7,4 @@ from tests.contracts.alliance import Alliance
 
 @pytest.fixture
 def alliance() -> Alliance:
-    mutant = os.environ.get("ECOHUB_MUTANT")
-    if mutant is None:
-        return Alliance()
-    from tests.contracts.mutants import artifact_of
-
-    return Alliance(artifact_of(mutant))
+    return Alliance()

@@ -1,79 +1,73 @@
-"""The mutation gate: each check of Settlement.vy taken away, one at a time, must make a test fail.
+"""The mutation gate: each check of the contracts taken away, one at a time, must make a test fail.
 
-    python -m tests.contracts.mutants            all mutants, about three minutes; exit code 1 if one survives
+    python -m tests.contracts.mutants [NAME…]    all mutants of these contracts, or of all; exit code 1 if one survives
 
-A mutant is one line of the source replaced; the tests of the rules then run on the altered contract.
+A mutant is one line of a source replaced, or one half of an `or` or `and` in a check. The directed tests of its
+contract then run on the altered one; generated sequences take no part, they would find the same later.
 """
 
 import os
-import subprocess
+import re
 import sys
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 from contracts import artifacts, build
+from tests.contracts import alliance  # noqa: F401 - loaded once, for all children
+from tests.contracts.mutant_lines import EFFECTS
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCE = artifacts.SOURCES / "Settlement.vy"
-RULES = ("tests/contracts/test_settlement_rules.py", "tests/contracts/test_settlement_life.py")
-
-# Lines that are no assert and carry a rule all the same: (the line, what stands there instead).
-EFFECTS = (
-    ("self._payouts[payout] = True", "pass"),
-    ("self.replacement[old] = new", "pass"),
-    ("self.record[old].state = State.VOID", "pass"),
-    ("self.record[digest].closes = block.timestamp", "pass"),
-    ("self.record[digest].pauses = self._pauses()", "pass"),
-    (
-        "self._paused_seconds += block.timestamp - self._paused_at",
-        "self._paused_seconds = block.timestamp - self._paused_at",
-    ),
-    ("pauses=self._paused_seconds,", "pauses=0,"),
-    ("self.sequence[statement.partner] = statement.sequence", "pass"),
-    ("self.last[statement.partner] = digest", "pass"),
-    ("return self._paused_seconds + block.timestamp - self._paused_at", "return self._paused_seconds"),
-    (
-        "DOMAIN = keccak256(abi_encode(DOMAIN_TYPE, keccak256(NAME), keccak256(VERSION), chain.id, self))",
-        "DOMAIN = keccak256(abi_encode(DOMAIN_TYPE, keccak256(NAME), keccak256(VERSION), convert(1, uint256), self))",
-    ),
-    (
-        "return sn == 0 and keccak256(abi_encode(node, lines)) == self._lines[digest]",
-        "return keccak256(abi_encode(node, lines)) == self._lines[digest]",
-    ),
-    (
-        'assert block.timestamp < self._closes(digest), "window closed"',
-        'assert block.timestamp <= self._closes(digest), "window closed"',
-    ),
-    (
-        'assert block.timestamp >= self._closes(digest), "window open"',
-        'assert block.timestamp > self._closes(digest), "window open"',
-    ),
-)
+SUITES = {
+    "Settlement": ("test_settlement_rules", "test_settlement_life"),
+    "PartnerRegistry": ("test_registry",),
+    "CheckpointAnchor": ("test_anchor",),
+    "Governor": ("test_governor",),
+}
+_HALVES = re.compile(r"assert (?P<left>.+?) (?P<join>or|and) (?P<right>.+?)(?P<reason>, \"[^\"]+\".*)")
 
 
-def lines() -> list[str]:
-    return SOURCE.read_text().splitlines()
+def lines(name: str) -> list[str]:
+    return (artifacts.SOURCES / f"{name}.vy").read_text().splitlines()
 
 
-def mutants() -> list[str]:
-    """The names of all mutants: "assert:<line number>" and "effect:<index>"."""
-    asserts = [f"assert:{number}" for number, line in enumerate(lines(), 1) if line.strip().startswith("assert ")]
-    return asserts + [f"effect:{index}" for index in range(len(EFFECTS))]
+def mutants(name: str) -> list[str]:
+    """The names of a contract's mutants: contract, kind, and the line's number or the effect's place in the list."""
+    made = []
+    for number, line in enumerate(lines(name), 1):
+        if line.strip().startswith("assert "):
+            made.append(f"{name}:assert:{number}")
+            if _HALVES.match(line.strip()):
+                made += [f"{name}:left:{number}", f"{name}:right:{number}"]
+    return made + [f"{name}:effect:{index}" for index in range(len(EFFECTS[name]))]
+
+
+def change(mutant: str) -> tuple[int, str, str]:
+    """(line number from 0, the line as it is, what stands there instead); both without indentation.
+
+    Raises AssertionError where the line to be altered is no longer there.
+    """
+    name, kind, place = mutant.split(":")
+    text = lines(name)
+    if kind == "effect":
+        line, instead = EFFECTS[name][int(place)]
+        found = [number for number, one in enumerate(text) if one.strip() == line]
+        assert len(found) == 1, f"{line} stands {len(found)} times in the source"
+        return found[0], line, instead
+    number = int(place) - 1
+    line = text[number].strip()
+    assert line.startswith("assert "), mutant
+    halves = _HALVES.match(line)
+    if kind == "assert" or halves is None:
+        return number, line, "pass"
+    return number, line, f"assert {halves[kind]}{halves['reason']}"
 
 
 def source_of(mutant: str) -> str:
-    """The altered source. Raises AssertionError where the line to be altered is no longer there."""
-    kind, place = mutant.split(":")
-    text = lines()
-    if kind == "assert":
-        number = int(place) - 1
-        line, instead = text[number].strip(), "pass"
-        assert line.startswith("assert "), mutant
-    else:
-        line, instead = EFFECTS[int(place)]
-        found = [number for number, one in enumerate(text) if one.strip() == line]
-        assert len(found) == 1, f"{line} stands {len(found)} times in the source"
-        number = found[0]
+    """The altered source."""
+    text = lines(mutant.partition(":")[0])
+    number, line, instead = change(mutant)
     text[number] = text[number].replace(line, instead)
     return "\n".join(text) + "\n"
 
@@ -81,37 +75,37 @@ def source_of(mutant: str) -> str:
 @cache
 def artifact_of(mutant: str) -> artifacts.Artifact:
     """The compiled mutant."""
-    value = build.compile_source("Settlement", source_of(mutant))
-    return artifacts.parse("Settlement", value, str(value["source_sha256"]))
+    name = mutant.partition(":")[0]
+    value = build.compile_source(name, source_of(mutant))
+    return artifacts.parse(name, value, str(value["source_sha256"]))
 
 
 def survives(mutant: str) -> bool:
-    """Whether all tests of the rules pass on the altered contract."""
+    """Whether all directed tests of the contract pass on the altered one, in a child that has everything loaded."""
     artifact_of(mutant)  # a mutant that does not compile must not count as killed
-    path = os.pathsep.join((str(ROOT), str(ROOT / "proto")))
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *RULES],
-        cwd=ROOT,
-        env={**os.environ, "ECOHUB_MUTANT": mutant, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode in (0, 1), done.stdout + done.stderr
-    return done.returncode == 0
+    suites = [str(ROOT / "tests" / "contracts" / f"{suite}.py") for suite in SUITES[mutant.partition(":")[0]]]
+    child = os.fork()
+    if not child:
+        with open(os.devnull, "w") as silent:
+            for stream in (1, 2):
+                os.dup2(silent.fileno(), stream)
+        os.environ["ECOHUB_MUTANT"] = mutant
+        os._exit(pytest.main(["-q", "-x", "-n", "0", "-p", "no:cacheprovider", f"--rootdir={ROOT}", *suites]))
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert status in (0, 1), f"the tests of {mutant} ended with {status}"
+    return status == 0
 
 
-def main() -> int:
-    left = 0
-    for mutant in mutants():
-        kind, place = mutant.split(":")
-        line = lines()[int(place) - 1].strip() if kind == "assert" else EFFECTS[int(place)][0]
+def main(names: list[str]) -> int:
+    left = total = 0
+    for mutant in (one for name in names or SUITES for one in mutants(name)):
+        _, line, instead = change(mutant)
         alive = survives(mutant)
-        left += alive
-        print("SURVIVED" if alive else "killed  ", mutant, line[:90], flush=True)
-    print(f"{left} of {len(mutants())} mutants survived")
+        left, total = left + alive, total + 1
+        print("SURVIVED" if alive else "killed  ", mutant, line[:90], "->", instead[:60], flush=True)
+    print(f"{left} of {total} mutants survived")
     return 1 if left else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

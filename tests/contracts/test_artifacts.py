@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts import artifacts, build
+from contracts import artifacts, build, settlement
 from contracts.errors import ArtifactInvalid, CodeDiffers
 from contracts.keys import raw_address
 from tests.contracts.alliance import Alliance
@@ -30,12 +30,34 @@ def test_a_stale_artifact_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.setattr(artifacts, "FOLDER", tmp_path)
+    fresh = build.files()
+    monkeypatch.setattr(build, "files", lambda: fresh)  # the compiler's work, once
     assert build.main(["--check"]) == 1
-    assert "stale" in capsys.readouterr().err
+    assert [line.split()[0] for line in capsys.readouterr().err.splitlines()] == sorted(fresh)
     assert build.main([]) == 0
-    text = (tmp_path / "Settlement.json").read_text()
-    (tmp_path / "Settlement.json").write_text(text.replace('"vyper 0.4.3"', '"vyper 0.4.2"'))
+    assert build.main(["--check"]) == 0
+    for name in (*map("{}.json".format, build.CONTRACTS), build.MANIFEST):
+        text = (tmp_path / name).read_text()
+        (tmp_path / name).write_text(text.replace('"vyper 0.4.3"', '"vyper 0.4.2"'))
+        assert build.main(["--check"]) == 1
+        assert capsys.readouterr().err.startswith(f"{name} is stale")
+        (tmp_path / name).write_text(text)
+    (tmp_path / "Forgotten.json").write_text("{}")
     assert build.main(["--check"]) == 1
+
+
+def test_the_manifest_says_what_the_artifacts_say() -> None:
+    manifest = json.loads((artifacts.FOLDER / build.MANIFEST).read_text())
+    assert (manifest["compiler"], manifest["evm_version"]) == ("vyper 0.4.3", "shanghai")
+    assert sorted(manifest["contracts"]) == sorted(build.CONTRACTS)
+    for name, entry in manifest["contracts"].items():
+        found = artifacts.load(name)
+        assert entry == {
+            "integrity": found.integrity,
+            "source_sha256": found.source_sha256,
+            "runtime_sha256": hashlib.sha256(found.runtime).hexdigest(),
+            "runtime_bytes": len(found.runtime),
+        }
 
 
 def test_the_artifact_names_compiler_and_evm() -> None:
@@ -80,7 +102,14 @@ def test_deployed_code_is_recognised_and_other_code_is_not() -> None:
     ledger = alliance.ledger
     code = ledger.state(ledger.header(ledger.head().number)).get_code(raw_address(alliance.contract))
     found = artifacts.load("Settlement")
-    assert len(found.check_code(code, 5)) == 5
-    for other, immutables in ((b"", 5), (code, 4), (code[:-1], 5), (b"\x00" + code[1:], 5), (found.runtime, 5)):
+    count = len(settlement.IMMUTABLES)
+    assert len(found.check_code(code, count)) == count
+    for other, immutables in (
+        (b"", count),
+        (code, count - 1),
+        (code[:-1], count),
+        (b"\x00" + code[1:], count),
+        (found.runtime, count),
+    ):
         with pytest.raises(CodeDiffers):
             found.check_code(other, immutables)

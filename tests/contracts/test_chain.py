@@ -49,7 +49,11 @@ def proposal(anchor: Anchor, contract: str) -> bytes:
 def test_a_statement_is_settled_over_json_rpc(served: Local) -> None:
     chain, contract = served.chain, served.deploy_settlement()
     assert settlement.deployment(chain, contract) == settlement.Deployment(
-        governor=GOVERNOR.address, broker=BROKER.address, arbiter=KEYS["arbiter"].address, window_seconds=WINDOW
+        governor=GOVERNOR.address,
+        registrar=GOVERNOR.address,
+        broker=BROKER.address,
+        arbiter=KEYS["arbiter"].address,
+        window_seconds=WINDOW,
     )
     anchor = first_anchor()
     statement = settlement.digest(anchor, CHAIN_ID, contract)
@@ -83,11 +87,10 @@ def test_the_contract_proves_a_line_over_json_rpc(served: Local) -> None:
     leaves = [merkle.leaf_hash(bytes([i])) for i in range(5)]
     contract = served.deploy_settlement()
     anchor = first_anchor(root=merkle.root(leaves), lines=5)
-    statement = settlement.digest(anchor, CHAIN_ID, contract)
     served.chain.execute(contract, proposal(anchor, contract), SUBMITTER.secret)
     path = merkle.inclusion_proof(leaves, 3)
-    assert settlement.proves_line(served.chain, contract, statement, leaves[3], 3, 5, path)
-    assert not settlement.proves_line(served.chain, contract, statement, leaves[2], 3, 5, path)
+    assert settlement.proves_line(served.chain, contract, anchor, leaves[3], 3, path)
+    assert not settlement.proves_line(served.chain, contract, anchor, leaves[2], 3, path)
 
 
 def test_code_that_is_not_the_contracts_is_noticed(served: Local) -> None:
@@ -124,7 +127,7 @@ def test_a_failed_transaction_tells_the_contracts_reason(served: Local) -> None:
     data = settlement.set_signer_data(PARTNER, OUTSIDER.address)
     raw, tx_hash = served.chain.sign(contract, data, 0, SUBMITTER.secret)
     served.chain.send(raw)
-    with pytest.raises(NotEntitled, match="not the governor"):
+    with pytest.raises(NotEntitled, match="not the registrar"):
         served.chain.receipt(tx_hash)
     found = served.chain.lookup(tx_hash)
     assert found is not None

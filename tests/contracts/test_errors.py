@@ -1,26 +1,30 @@
-"""Every reason the contract can give has its failure, and the other way round."""
+"""Every reason the contracts can give has its failure, and the other way round."""
 
 import re
 
 import pytest
 
 from contracts import artifacts, errors
+from contracts.build import CONTRACTS
+
+REASON = re.compile(r', "([^"]+)"$')
 
 
-def reasons_of_the_source() -> set[str]:
-    return set(
-        re.findall(r'^\s*assert .*, "([^"]+)"$', (artifacts.SOURCES / "Settlement.vy").read_text(), re.MULTILINE)
-    )
+def asserts(name: str) -> list[str]:
+    """The checks of a contract's source, one a line."""
+    lines = map(str.strip, (artifacts.SOURCES / f"{name}.vy").read_text().splitlines())
+    return [line.partition("  #")[0] for line in lines if line.startswith("assert ")]
 
 
-def test_the_catalogue_has_exactly_the_reasons_of_the_contract() -> None:
-    assert set(errors.REASONS) == reasons_of_the_source()
+def test_the_catalogue_has_exactly_the_reasons_of_the_contracts() -> None:
+    given = {found.group(1) for name in CONTRACTS for line in asserts(name) if (found := REASON.search(line))}
+    assert set(errors.REASONS) == given
 
 
-def test_every_assert_of_the_contract_gives_a_reason() -> None:
-    source = (artifacts.SOURCES / "Settlement.vy").read_text()
-    asserts = [line for line in source.splitlines() if line.strip().startswith("assert ")]
-    assert len(asserts) == len(re.findall(r'assert .*, "[^"]+"$', source, re.MULTILINE))
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_every_assert_gives_a_reason(name: str) -> None:
+    assert asserts(name)
+    assert [line for line in asserts(name) if not REASON.search(line)] == []
 
 
 @pytest.mark.parametrize("reason", sorted(errors.REASONS))

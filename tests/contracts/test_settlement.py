@@ -188,6 +188,7 @@ def test_calldata_selectors_are_functions_of_the_abi() -> None:
     }
     made = [
         settlement.set_signer_data(ZERO, CONTRACT),
+        settlement.set_successor_data(CONTRACT),
         settlement.pause_data(),
         settlement.unpause_data(),
         settlement.propose_data(ANCHOR, bytes(65), bytes(65)),
@@ -197,7 +198,8 @@ def test_calldata_selectors_are_functions_of_the_abi() -> None:
         settlement.mark_paid_data(ZERO, ZERO),
         settlement.acknowledge_paid_data(ZERO),
     ]
-    names = ["setSigner", "pause", "unpause", "propose", "dispute", "resolve", "finalise", "markPaid", "ackPaid"]
+    names = ["setPartner", "setSuccessor", "pause", "unpause", "propose", "dispute", "resolve", "finalise"]
+    names += ["markPaid", "ackPaid"]
     assert [known[data[:4]] for data in made] == names
     writing = {e["name"] for e in artifacts.load("Settlement").abi if _writes(e)}
     assert writing == set(names)
@@ -215,7 +217,7 @@ def _writes(entry: dict) -> bool:
         ((abi.topic("Finalised(bytes32)"),), b""),
         ((abi.topic("Finalised(bytes32)"), ZERO), b"\x00" * 32),
         ((abi.topic("PausedSet(bool)"),), b"\x00" * 31 + b"\x02"),
-        ((abi.topic("SignerSet(bytes32,address)"), ZERO, b"\x01" * 32), b""),
+        ((abi.topic("PartnerSet(bytes32,address,uint256)"), ZERO, b"\x01" * 32), ZERO),
     ],
 )
 def test_a_log_that_the_contract_cannot_have_written_is_refused(topics: tuple[bytes, ...], data: bytes) -> None:

@@ -1,11 +1,13 @@
 """A statement's life in Settlement.vy: its window to the second, pauses, disputes, replacement, payment, lines."""
 
+from dataclasses import replace
+
 import pytest
 
 from contracts import abi, artifacts, errors, settlement
-from contracts.settlement import ZERO
+from contracts.settlement import ZERO, Anchor
 from privacy import merkle
-from tests.contracts.alliance import PAYOUT, REASON, WINDOW, Alliance, refused
+from tests.contracts.alliance import KEYS, PAYOUT, REASON, WINDOW, Alliance, refused
 
 # --- the whole life ---------------------------------------------------------------------------------------------------
 
@@ -207,6 +209,29 @@ def test_another_partners_or_an_unknown_statement_cannot_be_replaced(alliance: A
     refused(alliance, "stranger", alliance.proposal(alliance.anchor(replaces=b"\x44" * 32)), "replaces")
 
 
+# --- successor --------------------------------------------------------------------------------------------------------
+
+
+def test_a_succeeded_contract_takes_nothing_new_and_ends_what_it_has(alliance: Alliance) -> None:
+    disputed, final, open_one = alliance.disputed("other_partner"), alliance.final(), alliance.propose()
+    heir = alliance.deploy(alliance.arguments)
+    (told,) = alliance.send("governor", settlement.set_successor_data(heir)).events
+    assert (told.name, told["successor"]) == ("SuccessorSet", heir)
+    refused(alliance, "stranger", alliance.proposal(alliance.anchor()), "succeeded")
+    refused(alliance, "governor", settlement.set_successor_data(alliance.deploy(alliance.arguments)), "succeeded")
+    alliance.send("arbiter", settlement.resolve_data(disputed, False, REASON))
+    alliance.send("stranger", settlement.finalise_data(disputed))
+    alliance.send("broker", settlement.mark_paid_data(final, PAYOUT))
+    alliance.send("referrer", settlement.acknowledge_paid_data(final))
+    alliance.send("referrer", settlement.dispute_data(open_one, REASON))
+    assert [alliance.state(one) for one in (disputed, final, open_one)] == ["FINAL", "ACKED", "DISPUTED"]
+
+
+def test_only_another_contract_succeeds(alliance: Alliance) -> None:
+    refused(alliance, "governor", settlement.set_successor_data(KEYS["stranger"].address), "successor")
+    refused(alliance, "governor", settlement.set_successor_data(alliance.contract), "successor is this")
+
+
 # --- payment ----------------------------------------------------------------------------------------------------------
 
 
@@ -248,32 +273,49 @@ def test_no_function_takes_value(alliance: Alliance) -> None:
 # --- lines ------------------------------------------------------------------------------------------------------------
 
 
-def proves(alliance: Alliance, statement: bytes, leaf: bytes, index: int, lines: int, path: list[bytes]) -> bool:
-    data = abi.selector("proveLine(bytes32,bytes32,uint256,uint256,bytes32[])")
-    return abi.boolean(alliance.read(data + abi.encode([statement, leaf, index, lines], [abi.array(path)])))
+def proves(alliance: Alliance, anchor: Anchor, leaf: bytes, index: int, path: list[bytes]) -> bool:
+    return abi.boolean(alliance.read(settlement.prove_line_data(anchor, leaf, index, path)))
 
 
 @pytest.mark.parametrize("lines", [1, 2, 3, 5, 8, 13])
 def test_each_line_proves_itself_and_nothing_else_does(alliance: Alliance, lines: int) -> None:
     leaves = [merkle.leaf_hash(b"salt" + bytes([i])) for i in range(lines)]
-    statement = alliance.propose(root=merkle.root(leaves), lines=lines)
+    anchor = alliance.anchor(root=merkle.root(leaves), lines=lines)
+    alliance.send("stranger", alliance.proposal(anchor))
     for index, leaf in enumerate(leaves):
         path = merkle.inclusion_proof(leaves, index)
-        assert proves(alliance, statement, leaf, index, lines, path)
-        assert not proves(alliance, statement, merkle.leaf_hash(b"forged"), index, lines, path)
-        assert not proves(alliance, statement, leaf, index, lines, [*path, leaf])
-        assert not proves(alliance, statement, leaf, index, lines + 1, path)
-        assert not proves(alliance, b"\x44" * 32, leaf, index, lines, path)
+        assert proves(alliance, anchor, leaf, index, path)
+        assert not proves(alliance, anchor, merkle.leaf_hash(b"forged"), index, path)
+        assert not proves(alliance, anchor, leaf, index, [*path, leaf])
+        # a statement that was never entered: of another size over the same root, or of another root
+        assert not proves(alliance, replace(anchor, lines=lines + 1), leaf, index, path)
+        assert not proves(alliance, replace(anchor, sequence=2, previous=b"\x01" * 32), leaf, index, path)
         if path:
-            assert not proves(alliance, statement, leaf, index, lines, path[:-1])
+            assert not proves(alliance, anchor, leaf, index, path[:-1])
         # also leaf 2 of 3, whose path of one hash looks like the first step from leaf 1
         elsewhere = [other for other in range(lines) if other != index]
-        assert not any(proves(alliance, statement, leaf, other, lines, path) for other in elsewhere)
+        assert not any(proves(alliance, anchor, leaf, other, path) for other in elsewhere)
+
+
+def test_an_inner_node_is_not_a_line(alliance: Alliance) -> None:
+    leaves = [merkle.leaf_hash(b"salt" + bytes([i])) for i in range(4)]
+    anchor = alliance.anchor(root=merkle.root(leaves), lines=4)
+    alliance.send("stranger", alliance.proposal(anchor))
+    left, right = merkle.root(leaves[:2]), merkle.root(leaves[2:])
+    assert not proves(alliance, anchor, left, 0, [right])
+    # three leaves with the last one doubled are four other leaves: the tree of three has another root
+    assert merkle.root(leaves[:3]) != merkle.root([*leaves[:3], leaves[2]])
 
 
 def test_a_line_beyond_the_statement_is_refused(alliance: Alliance) -> None:
-    statement = alliance.propose()
-    for index, lines in ((3, 3), (0, 0)):
-        with pytest.raises(errors.TransactionReverted) as caught:
-            proves(alliance, statement, b"\x01" * 32, index, lines, [])
-        assert caught.value.facts["reason"] == "index"
+    anchor = alliance.anchor()
+    alliance.send("stranger", alliance.proposal(anchor))
+    with pytest.raises(errors.TransactionReverted) as caught:
+        proves(alliance, anchor, b"\x01" * 32, anchor.lines, [])
+    assert caught.value.facts["reason"] == "index"
+
+
+def test_a_root_of_nothing_is_a_root_like_any_other_but_no_line_stands_under_it(alliance: Alliance) -> None:
+    anchor = alliance.anchor(root=merkle.root([]), lines=1)
+    alliance.send("stranger", alliance.proposal(anchor))
+    assert not proves(alliance, anchor, merkle.leaf_hash(b""), 0, [])

@@ -4,17 +4,24 @@ from collections.abc import Callable
 
 import pytest
 
-from contracts import abi, errors, settlement
+from contracts import abi, settlement
 from contracts.keys import ORDER, ZERO_ADDRESS, Address
 from contracts.settlement import ZERO
-from tests.contracts.alliance import KEYS, PARTNERS, PAYOUT, REASON, WINDOW, Alliance, refused
+from tests.contracts.alliance import CHAIN_ID, KEYS, PARTNERS, PAYOUT, REASON, WINDOW, Alliance, refused
+from tests.contracts.rig import not_deployed
 
 # --- who may do what --------------------------------------------------------------------------------------------------
 
 CALLERS: list[tuple[str, Callable[[Alliance], bytes], tuple[str, ...], str]] = [
     (
-        "setSigner",
+        "setPartner",
         lambda a: settlement.set_signer_data(b"\x09" * 32, KEYS["stranger"].address),
+        ("governor",),
+        "not the registrar",
+    ),
+    (
+        "setSuccessor",
+        lambda a: settlement.set_successor_data(a.deploy(a.arguments)),
         ("governor",),
         "not the governor",
     ),
@@ -68,6 +75,40 @@ def test_a_partner_without_signer_can_neither_settle_nor_object(alliance: Allian
     refused(alliance, "stranger", alliance.proposal(alliance.anchor()), "partner inactive")
 
 
+def test_a_partner_settles_no_period_after_its_last_one_and_keeps_its_voice(alliance: Alliance) -> None:
+    open_one, paid = alliance.propose(period=202609), alliance.paid()
+    alliance.send("governor", settlement.set_signer_data(PARTNERS["referrer"], KEYS["referrer"].address, 202610))
+    refused(alliance, "stranger", alliance.proposal(alliance.anchor(period=202611)), "partner period")
+    alliance.propose(period=202610)
+    alliance.propose(period=202609)
+    alliance.send("governor", settlement.set_signer_data(PARTNERS["referrer"], KEYS["referrer"].address, 0))
+    refused(alliance, "stranger", alliance.proposal(alliance.anchor(period=202609)), "partner period")
+    alliance.send("referrer", settlement.acknowledge_paid_data(paid))
+    last = alliance.read(abi.selector("last(bytes32)") + PARTNERS["referrer"])
+    alliance.send("referrer", settlement.dispute_data(last, REASON))
+    alliance.wait_until(alliance.time + WINDOW)
+    assert alliance.state(open_one) == "PROPOSED"
+    alliance.send("stranger", settlement.finalise_data(open_one))
+
+
+def test_what_the_registrar_says_is_told_by_an_event(alliance: Alliance) -> None:
+    data = settlement.set_signer_data(PARTNERS["referrer"], KEYS["new_signer"].address, 202612)
+    (told,) = alliance.send("governor", data).events
+    expected = {"partner": PARTNERS["referrer"], "signer": KEYS["new_signer"].address, "until": 202612}
+    assert (told.name, dict(told.values)) == ("PartnerSet", expected)
+
+
+def test_the_registrar_need_not_be_the_governor_and_then_alone_names_signers(alliance: Alliance) -> None:
+    accounts = [KEYS[role].address for role in ("governor", "broker", "arbiter")]
+    registrar = KEYS["submitter"].address
+    alliance.contract = alliance.deploy(settlement.constructor_data(*accounts, WINDOW, registrar))
+    data = settlement.set_signer_data(PARTNERS["referrer"], KEYS["referrer"].address)
+    refused(alliance, "governor", data, "not the registrar")
+    alliance.send("submitter", data)
+    refused(alliance, "submitter", settlement.pause_data(), "not the governor")
+    alliance.propose()
+
+
 def test_the_signature_of_a_replaced_signer_no_longer_counts(alliance: Alliance) -> None:
     data = alliance.proposal(alliance.anchor())
     alliance.send("governor", settlement.set_signer_data(PARTNERS["referrer"], KEYS["stranger"].address))
@@ -94,22 +135,30 @@ G, B, A = (KEYS[role].address for role in ("governor", "broker", "arbiter"))
 
 
 @pytest.mark.parametrize(
-    ("governor", "broker", "arbiter", "window", "reason"),
+    ("governor", "broker", "arbiter", "window", "registrar", "reason"),
     [
-        (ZERO_ADDRESS, B, A, WINDOW, "governor"),
-        (G, ZERO_ADDRESS, A, WINDOW, "broker"),
-        (G, B, ZERO_ADDRESS, WINDOW, "arbiter"),
-        (G, B, B, WINDOW, "arbiter is a party"),
-        (G, B, A, 0, "window"),
-        (G, B, A, settlement.WINDOW_SECONDS_MAX + 1, "window"),
+        (ZERO_ADDRESS, B, A, WINDOW, G, "governor"),
+        (G, B, A, WINDOW, ZERO_ADDRESS, "registrar"),
+        (G, ZERO_ADDRESS, A, WINDOW, G, "broker"),
+        (G, B, ZERO_ADDRESS, WINDOW, G, "arbiter"),
+        (B, B, A, WINDOW, G, "governor is the broker"),
+        (G, B, A, WINDOW, B, "registrar is the broker"),
+        (G, B, B, WINDOW, G, "arbiter is a party"),
+        (G, B, A, 0, G, "window"),
+        (G, B, A, settlement.WINDOW_SECONDS_MAX + 1, G, "window"),
     ],
 )
 def test_a_contract_with_wrong_roles_cannot_be_deployed(
-    alliance: Alliance, governor: Address, broker: Address, arbiter: Address, window: int, reason: str
+    alliance: Alliance,
+    governor: Address,
+    broker: Address,
+    arbiter: Address,
+    window: int,
+    registrar: Address,
+    reason: str,
 ) -> None:
-    with pytest.raises(errors.TransactionReverted) as caught:
-        alliance.deploy(settlement.constructor_data(governor, broker, arbiter, window))
-    assert caught.value.facts["reason"] == reason
+    arguments = settlement.constructor_data(governor, broker, arbiter, window, registrar)
+    not_deployed(alliance, "Settlement", arguments, reason)
 
 
 def test_the_longest_window_can_be_deployed(alliance: Alliance) -> None:
@@ -147,12 +196,21 @@ def test_signatures_over_another_statement_are_refused(alliance: Alliance, chang
     refused(alliance, "stranger", data, "broker signature")
 
 
-@pytest.mark.parametrize("where", ["chain", "contract"])
-def test_signatures_for_another_chain_or_contract_are_refused(alliance: Alliance, where: str) -> None:
+@pytest.mark.parametrize("whose", ["broker", "referrer"])
+@pytest.mark.parametrize("where", ["chain", "contract", "version", "name"])
+def test_signatures_for_another_domain_are_refused(
+    alliance: Alliance, where: str, whose: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     anchor = alliance.anchor()
-    chain_id, contract = (1, alliance.contract) if where == "chain" else (20261, KEYS["stranger"].address)
-    signatures = [settlement.sign(anchor, chain_id, contract, KEYS[r].secret) for r in ("broker", "referrer")]
-    refused(alliance, "stranger", settlement.propose_data(anchor, *signatures), "broker signature")
+    chain_id = 1 if where == "chain" else CHAIN_ID
+    contract = KEYS["stranger"].address if where == "contract" else alliance.contract
+    signatures = {role: alliance.sign(anchor, role) for role in ("broker", "referrer")}
+    with monkeypatch.context() as patched:
+        patched.setattr(settlement, "VERSION", "2" if where == "version" else settlement.VERSION)
+        patched.setattr(settlement, "NAME", "Settlement" if where == "name" else settlement.NAME)
+        signatures[whose] = settlement.sign(anchor, chain_id, contract, KEYS[whose].secret)
+    reason = f"{'broker' if whose == 'broker' else 'partner'} signature"
+    refused(alliance, "stranger", settlement.propose_data(anchor, *signatures.values()), reason)
 
 
 def _high_s(signature: bytes) -> bytes:

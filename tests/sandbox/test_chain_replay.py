@@ -61,7 +61,9 @@ def test_a_settled_ledger_replays_equal_and_its_contract_reads_equal(alliance: A
         alliance.send("stranger", settlement.pause_data())
     evm = assert_equal(alliance.ledger)
     for statement, state in ((final, "PAID"), (disputed, "VOID")):
-        words = abi.words(evm.call(alliance.contract, abi.selector("record(bytes32)") + statement), 5)
+        words = abi.words(
+            evm.call(alliance.contract, abi.selector("record(bytes32)") + statement), settlement.RECORD_WORDS
+        )
         assert settlement.STATES[abi.integer(words[1])] == alliance.state(statement) == state
     last = abi.selector("last(bytes32)") + PARTNERS["referrer"]
     assert evm.call(alliance.contract, last) == alliance.read(last)
@@ -116,7 +118,7 @@ def test_reading_changes_nothing(alliance: Alliance) -> None:
     done, evm = replay(GENESIS, blocks_of(alliance.ledger)[:-1])
     data = abi.selector("record(bytes32)") + statement
     before = [evm.call(alliance.contract, data) for _ in range(3)]
-    assert before == [bytes(160)] * 3
+    assert before == [bytes(32 * settlement.RECORD_WORDS)] * 3
     with pytest.raises(ReplayRefused):
         evm.call(alliance.contract, settlement.pause_data())
     (last,) = evm.run(blocks_of(alliance.ledger)[-1])
@@ -192,5 +194,5 @@ def test_another_genesis_gives_another_ledger() -> None:
 def test_logs_are_values_of_the_client(alliance: Alliance) -> None:
     done, _ = replay(GENESIS, blocks_of(alliance.ledger))
     (event,) = settlement.events(done[-1].logs, alliance.contract)
-    assert event.name == "SignerSet"
+    assert event.name == "PartnerSet"
     assert all(isinstance(log, Log) for log in done[-1].logs)

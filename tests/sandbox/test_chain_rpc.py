@@ -247,8 +247,8 @@ def test_logs_are_found_by_block_contract_and_topics(served: Local, contract: st
 
     everything = found()
     assert everything == sorted(everything)
-    (number,) = found(topics=["0x" + abi.topic("SignerSet(bytes32,address)").hex()])
-    topic, partner = "0x" + abi.topic("SignerSet(bytes32,address)").hex(), "0x" + PARTNER.hex()
+    (number,) = found(topics=["0x" + abi.topic("PartnerSet(bytes32,address,uint256)").hex()])
+    topic, partner = "0x" + abi.topic("PartnerSet(bytes32,address,uint256)").hex(), "0x" + PARTNER.hex()
     other = "0x" + "01" * 32
     assert found(address=contract) == everything
     assert found(address=[contract, ZERO]) == everything
