@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ecowire import outputs
-from hub import cli_statements, drafts_finance, words
+from hub import cli_ledger, cli_statements, drafts_finance, words
 from hub.cli_common import Cli, clock, entropy, options
 from hub.records import Head
 from privacy.errors import Failure, Kind
@@ -162,23 +162,7 @@ def pay(cli: Cli, period: str, out: Path, yes: bool, key: str) -> None:
     cli.show({**made, "path": str(out)})
 
 
-@finance.command()
-@options
-def ledger(cli: Cli) -> None:
-    """The trial balance, what is pending, and the journal."""
-    found, _ = cli.call("ledger")
-
-    def human() -> None:
-        for name in ("balances", "pending"):
-            rows = [(b["account"], b["asset"], b["debit_minor"], b["credit_minor"]) for b in found[name]]
-            cli.table(("account", "asset", "debit", "credit"), rows, title=cli.value(name))
-        rows = [(e["id"][:24], e["memo"], cli.value(e["state"]), e["subject"][:16]) for e in found["entries"]]
-        cli.table(("entry", "memo", "state", "statement"), rows)
-
-    cli.show(found, human)
-
-
-for _command in cli_statements.COMMANDS:
+for _command in (*cli_statements.COMMANDS, *cli_ledger.COMMANDS):
     finance.add_command(_command)
 
 

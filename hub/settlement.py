@@ -14,6 +14,7 @@ from datetime import datetime
 
 from ecowire import codec_settlement
 from ecowire.status import MalformedMessage
+from hub import books as journal
 from hub import payment_file, settlement_chain, settlement_close, settlement_intake, settlement_release, times
 from hub import settlement_terms as terms
 from hub.dispatch import AnswerHandler
@@ -26,8 +27,6 @@ from hub.store_settlement import SettlementStore, StatementRecord
 from privacy import canonical
 from privacy.errors import Failure
 from privacy.ids import parse_period
-from revenue_share import ledger
-from revenue_share.ledger import EntryState, JournalEntry
 
 log = logging.getLogger(__name__)
 
@@ -65,19 +64,6 @@ def statement(services: Services, tx: Transaction, caller: Caller, now: datetime
         "payment_file": books.paid(record.id),
     }
     return Reply(head=shown, body=canonical.encode(lines))
-
-
-def books(services: Services, tx: Transaction, caller: Caller, now: datetime, head: Head) -> Reply:
-    """The trial balance of posted entries, what is pending, and every entry."""
-    only(head)
-    entries = LedgerStore(tx.session).entries()
-    return Reply(
-        head={
-            "balances": _balances(entries, EntryState.POSTED),
-            "pending": _balances(entries, EntryState.PENDING),
-            "entries": [entry.to_value() for entry in entries],
-        }
-    )
 
 
 def checked(services: Services, tx: Transaction, now: datetime, task: Task) -> None:
@@ -129,18 +115,6 @@ def _check(tx: Transaction, record: StatementRecord, partner: str) -> canonical.
     return task.reply_head.get("check") or task.reply_head.get("code")
 
 
-def _balances(entries: tuple[JournalEntry, ...], state: EntryState) -> list[canonical.Value]:
-    return [
-        {
-            "account": item.account,
-            "asset": item.asset,
-            "debit_minor": item.debit_minor,
-            "credit_minor": item.credit_minor,
-        }
-        for item in ledger.trial_balance(entries, frozenset({state}))
-    ]
-
-
 COMMANDS = {
     "contract": Command(roles=(FINANCE, REGULATOR), call=settlement_chain.contract, changes=False),
     "close": Command(roles=(FINANCE,), run=settlement_close.close),
@@ -150,7 +124,8 @@ COMMANDS = {
     "statement": Command(roles=(FINANCE, REGULATOR), run=statement, changes=False),
     "settle": Command(roles=(FINANCE,), call=settlement_chain.settle),
     "pay": Command(roles=(FINANCE,), run=payment_file.pay),
-    "ledger": Command(roles=(FINANCE, REGULATOR), run=books, changes=False),
+    "ledger": Command(roles=(FINANCE, REGULATOR), run=journal.ledger, changes=False),
+    "lock": Command(roles=(FINANCE,), run=journal.lock),
 }
 NODE_REQUESTS: dict[str, NodeHandler] = settlement_intake.NODE_REQUESTS
 ANSWERS: dict[str, AnswerHandler] = {settlement_release.STATEMENT_TASK: checked}

@@ -290,8 +290,8 @@ MERGED = {
 
 
 REFUSALS = (
-    "append-only|posted or voided once|begins pending|period is locked|locked in their order|pending entries is not locked"
-    "|keeps its rows|(?i:(check|foreign key) constraint)"
+    "append-only|posted or voided once|begins pending|period is locked|locked in their order"
+    "|pending entries is not locked|keeps its rows|(?i:(check|foreign key) constraint)"
 )
 
 
