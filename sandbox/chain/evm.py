@@ -1,7 +1,8 @@
 """The EVM behind the sandbox chain: py-evm's Shanghai rules on our store. The only module that knows py-evm.
 
 py-evm's repository is archived: it is pinned, wrapped here, and every ledger can be run again in a second EVM
-(sandbox.chain.replay). A `Ledger` is not thread-safe; its users hold `store.lock` over whatever must stay together.
+(sandbox.chain.replay). A `Ledger` is not thread-safe but for `call` and `estimate`; its users hold `store.lock` over
+whatever must stay together.
 """
 
 import json
@@ -35,7 +36,7 @@ from sandbox.chain.errors import GenesisDiffers, NotAdmitted
 from sandbox.chain.genesis import Genesis
 from sandbox.chain.store import BlockRow, LogRow, Store, TxRow
 
-CALL_GAS = 30_000_000
+CALL_GAS = 10_000_000  # of a call or estimate: under two seconds of this EVM; a deployment takes half of it
 _ZERO_ADDRESS = bytes(20)
 
 
@@ -60,6 +61,8 @@ class Ledger:
         else:
             same_genesis(store, begun)
             self._chain = self._rules(self._db)
+        # Calls run beside the sequencer, which writes through `_db`: they read sealed blocks through a view of theirs.
+        self._view = self._rules(_Database(store))
 
     def head(self) -> BlockRow:
         found = self.store.head()
@@ -87,8 +90,8 @@ class Ledger:
     def call(
         self, to: bytes | None, data: bytes, sender: bytes, at: BlockHeaderAPI, gas: int, value: int
     ) -> CallResult:
-        """Run a call on the state after a block, with that block's number and time."""
-        vm = self._chain.get_vm(at)
+        """Run a call on the state after a block, with that block's number and time. Needs no lock."""
+        vm = self._view.get_vm(at)
         plain = vm.create_unsigned_transaction(
             nonce=vm.state.get_nonce(sender), gas_price=0, gas=gas, to=to or b"", value=value, data=data
         )
@@ -103,7 +106,7 @@ class Ledger:
 
     def estimate(self, to: bytes | None, data: bytes, sender: bytes, at: BlockHeaderAPI, value: int) -> int | None:
         """The least gas with which a call succeeds; None where it fails with any."""
-        low, high = 21_000 - 1, self.genesis.transaction_gas_max
+        low, high = 21_000 - 1, self.call_gas_max
         if self.call(to, data, sender, at, high, value).error:
             return None
         while high - low > 1:
@@ -113,6 +116,11 @@ class Ledger:
             else:
                 high = middle
         return high
+
+    @property
+    def call_gas_max(self) -> int:
+        """The most gas that a call or an estimate may use."""
+        return min(self.genesis.transaction_gas_max, CALL_GAS)
 
     def header(self, number: int) -> BlockHeaderAPI | None:
         """The header of a sealed block, in py-evm's form."""
@@ -126,7 +134,7 @@ class Ledger:
 
     def state(self, at: BlockHeaderAPI) -> Any:
         """py-evm's state after a block: get_balance, get_nonce, get_code, get_storage."""
-        return self._chain.get_vm(at).state
+        return self._view.get_vm(at).state
 
     def readable(self, accounts: Sequence[bytes]) -> bool:
         """Whether the EVM's own newest block is the head, and the state after it can be read for these accounts."""

@@ -4,6 +4,7 @@ No method holds a key or signs: transactions arrive signed, as on a consortium n
 any call may name any block.
 """
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +19,10 @@ from sandbox.chain.sequencer import Sequencer
 from sandbox.chain.store import BlockRow
 
 LOGS_MAX = 10_000
+LISTED_MAX = 100  # addresses, topics of one place, slots, percentiles: of each a request may name so many
 EXPORT_BLOCKS_MAX = 1_000
+EXPORT_BYTES_MAX = 16 << 20  # an export ends with the block that reaches it; the caller asks for the rest
+_COMPUTING = ("eth_call", "eth_estimateGas")
 ADVANCE_SECONDS_MAX = 10 * 366 * 86400
 CLIENT = "EcoHub-sandbox-chain/1"
 
@@ -47,6 +51,7 @@ class Methods:
         self._store = sequencer.ledger.store
         self._read_only, self._test_clock = read_only, test_clock
         self._tree = checkpoint.BlockTree(self._store)
+        self._computing = threading.Lock()
         chain_id = self._ledger.genesis.chain_id
         self._table: dict[str, Callable[..., Any]] = {
             "web3_clientVersion": lambda: CLIENT,
@@ -88,6 +93,10 @@ class Methods:
         if method == "eth_sendRawTransaction":
             # It waits for the sequencer, which needs the lock.
             return _bound(function, parameters)
+        if method in _COMPUTING:
+            # Seconds of work on a sealed state: one at a time for each listener, and no block waits for it.
+            with self._computing:
+                return _bound(function, parameters)
         with self._store.lock:
             return _bound(function, parameters)
 
@@ -116,7 +125,8 @@ class Methods:
     def _row(self, tag: Any) -> BlockRow | None:
         if tag in (None, "latest", "safe", "finalized", "pending"):
             return self._ledger.head()
-        return self._store.block(0 if tag == "earliest" else parse_quantity(tag))
+        number = 0 if tag == "earliest" else parse_quantity(tag)
+        return self._store.block(number) if number <= self._ledger.head().number else None
 
     def _state(self, tag: Any) -> Any:
         return self._ledger.state(self._at(tag))
@@ -204,7 +214,7 @@ class Methods:
 
     def _call(self, request: Any, tag: Any = "latest") -> str:
         to, payload, sender, gas, value = _request(request)
-        result = self._ledger.call(to, payload, sender, self._at(tag), min(gas, CALL_GAS), value)
+        result = self._ledger.call(to, payload, sender, self._at(tag), min(gas, self._ledger.call_gas_max), value)
         if result.error == "revert":
             raise Reverted(result.output)
         if result.error:
@@ -216,14 +226,17 @@ class Methods:
         at = self._at(tag)
         if (gas := self._ledger.estimate(to, payload, sender, at, value)) is not None:
             return quantity(gas)
-        result = self._ledger.call(to, payload, sender, at, self._ledger.genesis.transaction_gas_max, value)
+        result = self._ledger.call(to, payload, sender, at, self._ledger.call_gas_max, value)
         raise Reverted(result.output) if result.error == "revert" else CallFailed(result.error)
 
     def _fee_history(self, count: Any, tag: Any, rewards: Any = None) -> Any:
         last = self._row(tag)
         if last is None:
             raise CallFailed("header not found")
-        blocks = min(count if isinstance(count, int) else parse_quantity(count), 1024, last.number + 1)
+        wanted = count if isinstance(count, int) and not isinstance(count, bool) else parse_quantity(count)
+        if wanted < 0:
+            raise BadParameters("a number of blocks is expected")
+        blocks = min(wanted, 1024, last.number + 1)
         return {
             "oldestBlock": quantity(last.number + 1 - blocks),
             "baseFeePerGas": ["0x0"] * (blocks + 1),
@@ -239,11 +252,16 @@ class Methods:
             raise BadParameters("from and to are block numbers")
         if not 0 <= first <= last <= self._ledger.head().number or last - first >= EXPORT_BLOCKS_MAX:
             raise BadParameters(f"from and to name sealed blocks, at most {EXPORT_BLOCKS_MAX}")
-        rows = [self._store.block(number) for number in range(first, last + 1)]
-        return {
-            "genesis": self._ledger.genesis.to_body(),
-            "blocks": [answers.exported(row, self._store.txs(row.number)) for row in rows if row is not None],
-        }
+        blocks: list[Any] = []
+        size = 0
+        for number in range(first, last + 1):
+            row, txs = self._store.block(number), self._store.txs(number)
+            assert row is not None, "it is sealed"
+            blocks.append(answers.exported(row, txs))
+            size += len(row.header) + sum(len(tx.raw) + len(tx.receipt) for tx in txs)
+            if size >= EXPORT_BYTES_MAX:
+                break
+        return {"genesis": self._ledger.genesis.to_body(), "blocks": blocks}
 
     def _checkpoint(self, size: Any = None) -> Any:
         size = self._size(self._tree.size() if size is None else size)
@@ -274,7 +292,10 @@ def _listed(value: Any) -> list[Any]:
     """A filter's value as a list: null is none, one is one."""
     if value is None:
         return []
-    return value if isinstance(value, list) else [value]
+    found = value if isinstance(value, list) else [value]
+    if len(found) > LISTED_MAX:
+        raise BadParameters(f"at most {LISTED_MAX} are taken at once")
+    return found
 
 
 def _request(value: Any) -> tuple[bytes | None, bytes, bytes, int, int]:
