@@ -1,9 +1,13 @@
-"""What each feature holder adds to the label holder's scorecard: exact Shapley values of a gain on held-out clients.
+"""What each feature holder adds to the label holder's model: exact Shapley values of a gain on held-out clients.
 
-For every coalition of feature holders, the label holder always with them, the scorecard is solved from train moments,
-made a chance by a line fitted on the same moments, and its squared error taken on held-out moments: no score of any
-client exists for it. The value of a coalition is what that error falls by from the label holder alone. The test part
-is held out from all folds and, where the plan has folds, each fold from the others, so that every client counts once.
+The value of a coalition of feature holders, the label holder always with them, is what the mean squared error of the
+chance falls by on held-out clients from the label holder alone. It is measured in one of two ways.
+
+    by moments   the scorecard is solved from train moments, made a chance by a line fitted on the same moments, and its
+                 error taken on held-out moments: no score of any client exists for it. The test part is held out from
+                 all folds and, where the plan has folds, each fold from the others, so that every client counts once
+    by scores    every coalition has a model of its own, whose calibrated chances of the test clients the label holder
+                 has: trees
 
 Errors are rounded to millionths and recorded; everything after that is exact, so whoever reads the record computes the
 same weights. (Shapley, A value for n-person games, 1953; weights by largest remainder as `revenue_share` splits money.)
@@ -16,7 +20,11 @@ from fractions import Fraction
 from math import factorial
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from federation.errors import ContributionInvalid
+from federation.features import Floats
 from federation.models import moments
 from federation.models.moments import Moments
 from federation.plan import CONTRIBUTORS_MAX, HELD, fold_name
@@ -27,7 +35,9 @@ from privacy.canonical import NotCanonical, Value
 
 PPM = 1_000_000
 VERSION = 1
-METHOD = "shapley of the held-out squared error, by moments"
+BY_MOMENTS = "shapley of the held-out squared error, by moments"
+BY_SCORES = "shapley of the held-out squared error, by scores"
+METHODS = (BY_MOMENTS, BY_SCORES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +61,7 @@ class Contribution:
     holders: tuple[str, ...]
     parts: tuple[Part, ...]  # the test part first
     key: bytes
+    method: str = BY_MOMENTS
 
     @property
     def rows(self) -> int:
@@ -84,7 +95,7 @@ class Contribution:
         shown: Value = None if given is None else {**given}
         return {
             "version": VERSION,
-            "method": METHOD,
+            "method": self.method,
             "label_holder": self.label_holder,
             "holders": [*self.holders],
             "parts": [part.to_value() for part in self.parts],
@@ -107,6 +118,12 @@ def measure(
         found = _errors(others, fold, label_holder, holders, ridge)
         parts.append(Part(name=fold_name(place + 1), rows=fold.rows, errors_ppm=found))
     return tuple(parts)
+
+
+def of_scores(label: NDArray[np.bool_], chances: Mapping[Coalition, Floats]) -> Part:
+    """Every coalition's error by its own chances of the test rows, (rows,) each, in the order of `coalitions`."""
+    errors = {one: round(PPM * float(((chance - label) ** 2).mean())) for one, chance in chances.items()}
+    return Part(name=HELD, rows=len(label), errors_ppm=errors)
 
 
 def held_out_error(train: Moments, held: Moments, parties: Collection[str], ridge: float) -> float:
@@ -185,7 +202,11 @@ def _read(value: Any, key: bytes) -> Contribution:
     names = [part.name for part in parts]
     if names[:1] != [HELD] or names[1:] != [fold_name(place) for place in range(1, len(parts))] or len(parts) == 2:
         raise ValueError("parts")
-    return Contribution(label_holder=_name(value["label_holder"]), holders=holders, parts=parts, key=key)
+    if value["method"] not in METHODS or (value["method"] == BY_SCORES and len(parts) > 1):
+        raise ValueError("method")
+    return Contribution(
+        label_holder=_name(value["label_holder"]), holders=holders, parts=parts, key=key, method=value["method"]
+    )
 
 
 def _part(value: Any, holders: tuple[str, ...]) -> Part:

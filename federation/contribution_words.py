@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any, TypeAlias
 
-from federation.contribution import PPM, Contribution
+from federation.contribution import BY_SCORES, PPM, Contribution
 
 Pair: TypeAlias = tuple[str, str]  # English, Chinese
 Line: TypeAlias = tuple[str, ...]
@@ -52,12 +52,14 @@ def heads(made: Contribution, lang: str) -> Line:
 def notes(made: Contribution, body: Mapping[str, Any]) -> list[Pair]:
     """What a reader must know; body: the receipt's."""
     label, rows = made.label_holder, f"{made.rows:,}"
+    by_scores = made.method == BY_SCORES
+    whose, whose_zh = ("a model", "模型") if by_scores else ("a scorecard", "评分卡")
     said: list[Pair] = [
         (
-            f"Held-out clients: {rows}, in {len(made.parts)} part(s), each by a scorecard of other clients. The gain "
+            f"Held-out clients: {rows}, in {len(made.parts)} part(s), each by {whose} of other clients. The gain "
             f"is what the squared error of the calibrated chance falls by from {label} alone; a Shapley value is a "
             "holder's mean gain over all orders of joining.",
-            f"留出客户 {rows} 名，分为 {len(made.parts)} 部分，每部分由其余客户的评分卡打分。"
+            f"留出客户 {rows} 名，分为 {len(made.parts)} 部分，每部分由其余客户的{whose_zh}打分。"
             f"增益为校准概率的平方误差较 {label} 单独时的降低；Shapley 值为该方按所有加入顺序的平均增益。",
         )
     ]
@@ -75,7 +77,16 @@ def notes(made: Contribution, body: Mapping[str, Any]) -> list[Pair]:
                 "零或负的贡献值如实列出，权重为零。",
             )
         )
-    if len(made.parts) == 1:
+    if by_scores:
+        said.append(
+            (
+                f"Every set of holders has a model {body['model']} of its own, trained alike on the same clients. One "
+                "held-out part only: another split of the clients gives other weights.",
+                f"每个伙伴组合各有一个以相同方式、在相同客户上训练的 {body['model']} 模型。"
+                "仅有一个留出部分：换一种划分，权重会不同。",
+            )
+        )
+    elif len(made.parts) == 1:
         said.append(
             (
                 "One held-out part only: another split of the clients gives other weights. A plan with folds holds "
@@ -83,7 +94,7 @@ def notes(made: Contribution, body: Mapping[str, Any]) -> list[Pair]:
                 "仅有一个留出部分：换一种划分，权重会不同。带折叠的方案使每名客户各留出一次，并给出各部分的差异。",
             )
         )
-    if body["model"] != "moments":
+    if body["model"] != "moments" and not by_scores:
         said.append(
             (
                 f"Measured on the scorecard from moments of the same columns, not on the model {body['model']} itself.",

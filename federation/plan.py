@@ -144,6 +144,16 @@ class TrainingPlan:
             return self.trees.trees * self.variants_with(holder)
         return self.variants_with(holder) + self.rounds
 
+    @property
+    def by_scores(self) -> bool:
+        """Whether contribution is measured by the scores of every coalition's own model, not by moments."""
+        return self.contribution and self.trees is not None
+
+    @property
+    def held_moments(self) -> bool:
+        """Whether moments over the test rows are exchanged, for contribution to be measured by."""
+        return self.contribution and not self.by_scores
+
     def test_mask(self, tokens: Sequence[str]) -> NDArray[np.bool_]:
         """Which aligned clients are test rows."""
         return split(tokens, self.split_salt, self.test_ppm)
@@ -168,7 +178,7 @@ class TrainingPlan:
         test = self.test_mask(tokens) if test is None else test
         fold = folds(tokens, self.split_salt, len(self.train_parts))
         masks = {name: ~test & (fold == number) for number, name in enumerate(self.train_parts)}
-        return {**masks, HELD: test} if self.contribution else masks
+        return {**masks, HELD: test} if self.held_moments else masks
 
     @classmethod
     def from_body(cls, body: Mapping[str, Any]) -> "TrainingPlan":
@@ -211,7 +221,7 @@ class TrainingPlan:
             validation=plan_models.read_validation(body["validation"]) if "validation" in body else None,
             logistic=logistic,
             trees=trees,
-            contribution=_contribution(body, parties, model),
+            contribution=_contribution(body, parties, trees),
             fairness=_fairness(body, parties, label_column, survey_weights),
             scoring=_scoring(body, model, numbers["score_step_log2"]),
             **numbers,
@@ -324,14 +334,12 @@ def _coding(body: Mapping[str, Any], model: str) -> int:
     return plan_fields.integer(body["coding"], "coding", min(CODINGS), max(CODINGS))
 
 
-def _contribution(body: Mapping[str, Any], parties: tuple[PlanParty, ...], model: str) -> bool:
+def _contribution(body: Mapping[str, Any], parties: tuple[PlanParty, ...], trees: Trees | None) -> bool:
     asked = plan_fields.flag(body, "contribution")
-    if asked and model == plan_models.TREES:
-        raise PlanInvalid(
-            field="contribution", why="trees have no moments to measure it by; holders are then paid by a fixed key"
-        )
     if asked and len(parties) > CONTRIBUTORS_MAX + 1:
         raise PlanInvalid(field="contribution", why=f"it is measured of at most {CONTRIBUTORS_MAX} feature holders")
+    if asked and trees and not plan_variants.complete(trees.variants, len(parties) - 1):
+        raise PlanInvalid(field="contribution", why="it needs a model of every set of feature holders: see variants")
     return asked
 
 

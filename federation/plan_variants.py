@@ -28,3 +28,8 @@ def chosen(choice: str, holders: Sequence[Name]) -> tuple[tuple[Name, ...], ...]
     """The variants of a choice: the label holder alone first, all holders last."""
     sizes = {FULL: {0, len(holders)}, PARTNERS: {0, 1, len(holders)}, COALITIONS: {*range(len(holders) + 1)}}
     return tuple(one for one in coalitions(holders) if len(one) in sizes[choice])
+
+
+def complete(choice: str, holders: int) -> bool:
+    """Whether a choice has every set of so many holders, as contribution needs it."""
+    return len(chosen(choice, [str(place) for place in range(holders)])) == 1 << holders

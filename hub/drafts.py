@@ -53,7 +53,6 @@ TREES: Head = {
     "sample_ppm": 1_000_000,
     "columns_ppm": 1_000_000,
     "patience": 3,
-    "variants": "partners",
 }
 COMPARED_MAX = 6  # parties: of more, trees are not grown with each partner alone
 RIDGE_PATH_MILLI = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000)
@@ -128,8 +127,7 @@ def train(given: Mapping[str, Any], directory: Directory, now: datetime, entropy
     if any(made.get("binned") for made in listed):
         body.setdefault("bins", BINS)
     if body["model"] == "trees" and isinstance(body.setdefault("trees", {}), Mapping):
-        few = {} if len(listed) <= COMPARED_MAX else {"variants": "full"}
-        body["trees"] = {**TREES, **few, **body["trees"]}
+        body["trees"] = {**TREES, "variants": _variants(body, len(listed)), **body["trees"]}
         body.setdefault("bins", TREE_BINS)
     if body["model"] != "trees":
         body.setdefault("coding", CODING)
@@ -237,6 +235,10 @@ def _train_disclosure(body: Mapping[str, Any]) -> list[str]:
         f"Contribution is measured: {label} and {holders} learn their moments over the held-out clients too, the hub "
         f"and all parties the held-out error with the columns of every subset of {holders}.",
     ]
+    if body["model"] == "trees":
+        contribution = [
+            "Contribution is measured: the hub and all parties learn held-out errors of every subset's model."
+        ]
     one_class = [
         f"One class against the rest is predicted: a client counts as 1 where {label}'s column "
         f"{body['label']['column']} holds {body['label'].get('positive')}, as 0 where it holds anything else.",
@@ -251,6 +253,13 @@ def _train_disclosure(body: Mapping[str, Any]) -> list[str]:
         *(_trees_disclosure if body["model"] == "trees" else _moments_disclosure)(body, label, holders),
         "The hub learns the signed figures of the results, sizes and times; it relays sealed messages.",
     ]
+
+
+def _variants(body: Mapping[str, Any], parties: int) -> str:
+    """Every partner added is shown beside the whole, and every set of them where contribution is measured by it."""
+    if parties > COMPARED_MAX:
+        return "full"
+    return "coalitions" if body.get("contribution") is True else "partners"
 
 
 def _variants_disclosure(options: Mapping[str, Any], holders: str) -> list[str]:

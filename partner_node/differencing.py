@@ -79,7 +79,7 @@ def distances(own: PartOf, theirs: PartOf) -> set[int]:
 
 def _division(plan: TrainingPlan) -> tuple[object, ...]:
     """All that decides which client is in which part: equal ones need no look at the clients."""
-    return plan.alignment, plan.split_salt, plan.test_ppm, plan.train_parts, plan.contribution
+    return plan.alignment, plan.split_salt, plan.test_ppm, plan.train_parts, plan.held_moments
 
 
 def _part_of(session: Session, plan: TrainingPlan) -> PartOf:

@@ -208,6 +208,13 @@ def _bins(plan: TrainingPlan) -> list[Pair]:
 
 def _contribution(plan: TrainingPlan) -> Pair:
     label, holders = plan.label_holder, ", ".join(plan.holders)
+    if plan.by_scores:
+        return (
+            "contribution is measured: the hub and all parties learn the error, on held-out clients, of the model with "
+            f"every subset of {holders}, which {label} measures by the scores it has of them, and signs",
+            f"度量贡献：枢纽与各方获知 {holders} 任一子集所得模型在留出客户上的误差，"
+            f"由 {label} 以其已有的得分测得并签名",
+        )
     return (
         f"contribution is measured: {label} and {holders} learn their moments over the held-out clients too, "
         f"and the hub and all parties learn the held-out error with the columns of every subset of {holders}",

@@ -69,7 +69,9 @@ def check(given: Mapping[str, Any], plan: TrainingPlan, record: Mapping[str, Any
     made = contribution.read(given["contribution"], bytes.fromhex(plan.digest))
     if (made.label_holder, made.holders) != (plan.label_holder, plan.holders):
         raise ContributionInvalid(why="its parties are not those of the plan")
-    folds = plan.train_parts if plan.validation else ()
+    if made.method != (contribution.BY_SCORES if plan.by_scores else contribution.BY_MOMENTS):
+        raise ContributionInvalid(why="it is measured in another way than the plan says")
+    folds = plan.train_parts if plan.validation and plan.held_moments else ()
     if [part.name for part in made.parts[1:]] != [*folds] or made.parts[0].rows != given["test_rows"]:
         raise ContributionInvalid(why="its parts are not those of the plan")
     if folds and made.rows - made.parts[0].rows != given["train_rows"]:

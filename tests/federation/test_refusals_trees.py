@@ -391,9 +391,8 @@ def test_an_altered_byte_of_any_message_ends_the_run() -> None:
         ("leaf_rows", {"trees": {"leaf_rows": 19}}),
         ("bins", {"bins": 33}),
         ("trees", {"validation": {"folds": 5}}),
-        ("contribution", {"contribution": True}),
     ],
-    ids=["too deep", "too many trees", "leaves of few rows", "too many bins", "with folds", "with contribution"],
+    ids=["too deep", "too many trees", "leaves of few rows", "too many bins", "with folds"],
 )
 def test_a_plan_keeps_its_bounds(field: str, changes: dict[str, Any]) -> None:
     with pytest.raises(PlanInvalid) as caught:

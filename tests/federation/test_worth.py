@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from federation import contribution, explain, features
-from federation import plan as plans
 from federation.contribution import Contribution
 from federation.errors import PlanInvalid
 from federation.models import moments
@@ -63,27 +62,10 @@ def test_importance_is_that_of_pooled_rows(ran: tuple[TrainingPlan, LabelResult]
         assert result.importance.own[name] == pytest.approx(share, abs=3_000), name
 
 
-TREES = {
-    "trees": 10,
-    "depth": 3,
-    "rate_milli": 300,
-    "leaf_rows": 50,
-    "sample_ppm": 1_000_000,
-    "columns_ppm": 1_000_000,
-    "patience": 0,
-}
-
-
 @pytest.mark.parametrize("value", [1, "yes", None], ids=["a number", "text", "nothing"])
 def test_contribution_is_asked_for_by_true(value: object) -> None:
     with pytest.raises(PlanInvalid, match="contribution"):
         TrainingPlan.from_body(body(synthetic(300)[1], contribution=value))
-
-
-def test_the_contribution_to_trees_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plans, "_NOT_BUILT", (), raising=False)
-    with pytest.raises(PlanInvalid, match=r"contribution.*trees"):
-        TrainingPlan.from_body(body(synthetic(300)[1], contribution=True, model="trees", bins=8, trees=TREES))
 
 
 def test_the_contribution_of_more_than_five_holders_is_refused() -> None:

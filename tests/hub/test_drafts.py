@@ -208,6 +208,10 @@ def test_a_plan_of_trees_says_that_variants_show_it_all_again() -> None:
     (said,) = set(map(str, compared["disclosure"])) - set(map(str, alone["disclosure"]))  # type: ignore[arg-type]
     assert "insurer, bank alone" in said and "shown again" in said
     assert len(TrainingPlan.from_body(compared).variants()) == 4
+    measured = train(parties=three, alignment="ab" * 32, label=LABEL, model="trees", contribution=True)
+    assert TrainingPlan.from_body(measured).by_scores
+    told = " ".join(map(str, measured["disclosure"]))  # type: ignore[arg-type]
+    assert "every subset's model" in told and "moments" not in told
 
 
 def test_the_split_of_single_scores_is_said_where_a_plan_has_one() -> None:

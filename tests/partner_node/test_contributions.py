@@ -10,6 +10,7 @@ import pytest
 from ecowire import documents
 from ecowire.documents import Signed
 from ecowire.stream import FAILURE, Message
+from federation import contribution
 from federation.errors import ContributionInvalid
 from federation.vertical import receipt
 from partner_node import disclosure
@@ -20,6 +21,7 @@ from privacy.seal import BadSignature
 from tests.partner_node import test_training as trained
 from tests.partner_node.alliance import TestNode
 from tests.partner_node.test_training import aligned, template  # noqa: F401 - fixtures
+from tests.partner_node.test_training_trees import OPTIONS, TREES
 
 pytestmark = pytest.mark.slow_flow
 
@@ -60,6 +62,25 @@ def test_every_party_shows_the_same_receipt(ran: tuple[list[TestNode], Signed]) 
     assert weights is None or sum(weights.values()) == 1_000_000
 
 
+def test_a_run_of_trees_leaves_a_receipt_of_every_coalitions_trees(
+    aligned: tuple[list[TestNode], str],  # noqa: F811
+) -> None:
+    nodes, match = aligned
+    compared = {**TREES, "trees": {**OPTIONS, "variants": "coalitions"}}
+    body = trained.plan_body(nodes, match, **compared, contribution=True, score_budget=6)
+    _, results = trained.run(nodes, body)
+    signed = documents.parse(results["broker"]["body"]["contribution"], kind="contribution")
+    assert give(nodes[1], signed) == ""
+    for node in nodes[:2]:
+        found = show(node, signed.body["job"])["receipt"]["body"]["contribution"]
+        assert found["method"] == contribution.BY_SCORES
+        assert [one["holders"] for one in found["parts"][0]["errors_ppm"]] == [
+            [], ["bank"], ["platform"], ["bank", "platform"],
+        ]  # fmt: skip
+    (said,) = [pair for pair in disclosure.sentences("train", body, "bank") if "contribution" in pair[0]]
+    assert "model with every subset of bank, platform" in said[0] and "任一子集所得模型" in said[1]
+
+
 def test_a_run_that_asks_for_none_leaves_none(aligned: tuple[list[TestNode], str]) -> None:  # noqa: F811
     nodes, match = aligned
     body = trained.plan_body(nodes, match)
@@ -88,11 +109,11 @@ def signed_again(nodes: list[TestNode], signed: Signed, signer: int, **changes: 
 def test_a_node_refuses_what_does_not_hold(ran: tuple[list[TestNode], Signed]) -> None:
     nodes, signed = ran
     bank = nodes[1]
-    contribution: Any = copy.deepcopy(signed.body["contribution"])
-    contribution["weights_ppm"] = {"bank": 0, "platform": 1_000_000}
+    measured: Any = copy.deepcopy(signed.body["contribution"])
+    measured["weights_ppm"] = {"bank": 0, "platform": 1_000_000}
     weights: Any = {**signed.body["weights_digests"], "bank": "00" * 32}  # type: ignore[dict-item]
     others = (
-        signed_again(nodes, signed, 0, contribution=contribution),
+        signed_again(nodes, signed, 0, contribution=measured),
         signed_again(nodes, signed, 0, weights_digests=weights),
         signed_again(nodes, signed, 0, model="trees"),
         signed_again(nodes, signed, 2),  # by a party that is paid by it

@@ -12,6 +12,7 @@ from federation.plan import TrainingPlan
 from federation.vertical import LabelResult, receipt
 from privacy import canonical
 from tests.federation.alliance import body, pump, synthetic
+from tests.federation.test_vertical_trees import tree_body
 from tests.sandbox import small_alliance as small
 from tests.sandbox.small_alliance import Books
 from tests.sandbox.test_examine_departed import codes, report_of
@@ -20,10 +21,11 @@ Change = Callable[[Any], None]
 
 
 @cache
-def ran() -> tuple[Any, Any, Any]:
+def ran(model: str = "moments") -> tuple[Any, Any, Any]:
     """(the plan's body, the label holder's record, the receipt's body) of a run of the small alliance."""
     tables, columns = synthetic(700)
-    proposal = body({name: columns[name] for name in ("broker", "platform")}, contribution=True)
+    make = {"moments": body, "trees": tree_body}[model]
+    proposal = make({name: columns[name] for name in ("broker", "platform")}, contribution=True)
     for party in proposal["parties"]:
         party |= {small.PAYER.id: small.PAYER, small.REFERRER.id: small.REFERRER}[party["partner"]].public
     plan = TrainingPlan.from_body(proposal)
@@ -32,9 +34,11 @@ def ran() -> tuple[Any, Any, Any]:
     return proposal, result.record(), receipt.body(plan, result, "2026-11-22T00:00:00+00:00")
 
 
-def with_run(books: Books, change: Change | None = None, signer: small.Party = small.PAYER) -> dict[str, bytes]:
+def with_run(
+    books: Books, change: Change | None = None, signer: small.Party = small.PAYER, model: str = "moments"
+) -> dict[str, bytes]:
     """The month's entries with the run, its approvals, the label holder's result and the receipt."""
-    proposal, record, given = copy.deepcopy(ran())
+    proposal, record, given = copy.deepcopy(ran(model))
     digest = documents.digest("train", proposal)
     if change is not None:
         change(given)
@@ -52,9 +56,10 @@ def with_run(books: Books, change: Change | None = None, signer: small.Party = s
     return {**books.entries(), **made, f"proposals/{digest}.json": canonical.encode(job)}
 
 
-def test_a_receipt_that_holds_is_counted() -> None:
+@pytest.mark.parametrize("model", ["moments", "trees"])
+def test_a_receipt_that_holds_is_counted(model: str) -> None:
     books = small.settled_month()
-    report = report_of(with_run(books), books)
+    report = report_of(with_run(books, model=model), books)
     assert not codes(report) & {"CONTRIBUTION_DIFFERS", "CONTRIBUTION_MISSING", "CHECK_STOPPED", "NOT_LOGGED"}
     assert report.held["contributions"] == 1
 
