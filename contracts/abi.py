@@ -50,6 +50,11 @@ def encode(words: Sequence[Word], tails: Sequence[bytes] = ()) -> bytes:
     return head + b"".join(tails)
 
 
+def calldata(signature: str, words: Sequence[Word] = (), tails: Sequence[bytes] = ()) -> bytes:
+    """A call: the selector of "finalise(bytes32)" and its arguments, as `encode` takes them."""
+    return selector(signature) + encode(words, tails)
+
+
 def byte_string(value: bytes) -> bytes:
     """The tail of a `bytes` argument: its length, then the bytes padded to words."""
     return word(len(value)) + value + bytes(-len(value) % WORD)
