@@ -3,8 +3,10 @@
 A client is *selected* where its score is in the top tenth of the held-out weight, as `metrics.top_decile_precision`
 counts it; who is selected is fixed while clients are resampled. Measured of each group: the share selected (demographic
 parity), the share selected of those whose label is 1 (equal opportunity; Hardt, Price and Srebro, NeurIPS 2016), and
-mean predicted chance beside observed rate. A gap is the largest difference of two groups; its interval is that of the
-difference of these two, so it may reach below zero. It is too narrow where the two were the extremes of many.
+mean predicted chance less observed rate (calibration by group; Kleinberg, Mullainathan and Raghavan, ITCS 2017), each
+by survey weights where there are any. A gap is the largest difference of two groups; its interval is that of the
+difference of these two, so it may reach below zero. It is too narrow where the two were the extremes of many. An error
+of the chances that all groups share is no gap: the table of bands shows it.
 
 A group with too few rows is not shown. It is merged with others until all together have enough, so that nothing is
 left whose figures were the rest of the whole minus what is shown.
@@ -28,7 +30,11 @@ VERSION = 1
 SELECTED = "top-decile"
 SELECTION, TRUE_POSITIVE, CALIBRATION = "selection", "true_positive", "calibration"
 GAPS = (SELECTION, TRUE_POSITIVE, CALIBRATION)
-LIMITED = {SELECTION: ("selection rate", "入选率"), TRUE_POSITIVE: ("true positive rate", "真正例率")}
+LIMITED = {
+    SELECTION: ("selection rate", "入选率"),
+    TRUE_POSITIVE: ("true positive rate", "真正例率"),
+    CALIBRATION: ("predicted chance less observed rate", "预测概率减实际比例"),
+}
 DISTINCT_MAX = 12  # values of a column of numbers; one with more is grouped by quarters of its rows
 QUARTERS = (0.25, 0.5, 0.75)
 MISSING = "-"
@@ -103,10 +109,16 @@ def measure(
     return tuple(_attribute(name, columns[name], held, selected, minimum, replicates, seed) for name in limits.groups)
 
 
+def limits_of(limits: Fairness) -> dict[str, int]:
+    """ppm by gap, of those that the plan limits."""
+    most = {SELECTION: limits.selection_gap_ppm, TRUE_POSITIVE: limits.true_positive_gap_ppm}
+    return most if limits.calibration_gap_ppm is None else {**most, CALIBRATION: limits.calibration_gap_ppm}
+
+
 def excesses(attributes: Sequence[Attribute], limits: Fairness) -> tuple[Excess, ...]:
     """What blocks a release under these limits: gaps above them (the figure decides, not its interval), and attributes
     of the plan that could not be measured; none where the model is within its limits."""
-    most = {SELECTION: limits.selection_gap_ppm, TRUE_POSITIVE: limits.true_positive_gap_ppm}
+    most = limits_of(limits)
     found = []
     for column in limits.groups:
         gaps = next((one.gaps for one in attributes if one.column == column and one.groups), None)

@@ -38,6 +38,7 @@ _SCORING = {"clients_per_day": (1, 100_000)}
 _SPLIT = {"step_log2": (-2, 3), "clients_per_day": (1, 100_000)}
 SPLIT_COARSER = 2  # powers of two by which the step of a split is above that of scores
 _LIMITS = {"selection_gap_ppm": (0, 1_000_000), "true_positive_gap_ppm": (0, 1_000_000), "group_rows": (20, 1_000_000)}
+_CALIBRATION_GAP = "calibration_gap_ppm"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +85,7 @@ class Fairness:
     selection_gap_ppm: int  # largest difference of two groups' shares of selected clients
     true_positive_gap_ppm: int  # the same among clients whose label is 1
     group_rows: int  # test rows below which a group is not shown
+    calibration_gap_ppm: int | None = None  # of mean predicted chance less observed rate; None: measured, not limited
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,11 +149,12 @@ def _split(value: Any, most: int, score_step_log2: int) -> Split:
 
 def read_fairness(value: Any, taken: Collection[str]) -> Fairness:
     """taken: columns that are features, the label, weights or the identifier. Raises PlanInvalid."""
-    found = plan_fields.fields(value, {"groups", *_LIMITS}, set(), "fairness")
+    found = plan_fields.fields(value, {"groups", *_LIMITS}, {_CALIBRATION_GAP}, "fairness")
     groups = plan_fields.texts(found["groups"], "groups", 1, GROUPS_MAX)
     if both := sorted(set(groups) & set(taken)):
         raise PlanInvalid(field="groups", why=f"{', '.join(both)} is also a feature, the label or the identifier")
-    return Fairness(groups=groups, **plan_fields.integers(found, _LIMITS))
+    limits = _LIMITS | ({_CALIBRATION_GAP: (0, 1_000_000)} if _CALIBRATION_GAP in found else {})
+    return Fairness(groups=groups, **plan_fields.integers(found, limits))
 
 
 def read_model(body: Mapping[str, Any]) -> tuple[str, Logistic | None, Trees | None]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from federation import stability
+from federation.fairness import Excess
 from federation.metrics import PPM, Estimate
 from federation.release import label_name
 from federation.stability import MOVED, SHIFTED, STABLE
@@ -198,6 +199,7 @@ def _fairness(card: Card, lang: str) -> Section:
         if verdict["within"]
         else ("Above the plan's limits: it can't be released.", "超出方案限值：不可发布。")
     )
+    above: tuple[Note, ...] = tuple(Excess(**one).sentence() for one in verdict["excesses"] if one["gap"])
     unmeasured = [one["column"] for one in verdict["attributes"] if not one["groups"]]
     absent: Note = (
         f"Not measurable, too few clients in all but one group: {', '.join(unmeasured)}.",
@@ -211,7 +213,7 @@ def _fairness(card: Card, lang: str) -> Section:
         f"以数值而非区间为准。每个群体至少 {verdict['group_rows']} 名客户、"
         f"每类 {verdict['class_rows']} 名；更小的群体合并显示。",
     )
-    notes = (found, *((absent,) if unmeasured else ()), how)
+    notes = (found, *above, *((absent,) if unmeasured else ()), how)
     return Section(title=title, notes=notes, tables=tuple(tables))
 
 

@@ -114,8 +114,7 @@ def _fairness(held: Mapping[str, Any], limits: Fairness | None) -> Head | None:
     found = fairness.read(held["fairness"], limits)
     excesses: tuple[Excess, ...] = fairness.excesses(found, limits)
     return {
-        "selection_gap_ppm": limits.selection_gap_ppm,
-        "true_positive_gap_ppm": limits.true_positive_gap_ppm,
+        **{f"{gap}_gap_ppm": limit for gap, limit in fairness.limits_of(limits).items()},
         **fairness.to_value(found, limits),
         "within": not excesses,
     }

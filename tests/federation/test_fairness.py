@@ -15,9 +15,19 @@ from federation.plan_models import Fairness
 SEED = b"fairness"
 
 
-def limits(*groups: str, selection: int = 1_000_000, true_positive: int = 1_000_000, rows: int = 50) -> Fairness:
+def limits(
+    *groups: str,
+    selection: int = 1_000_000,
+    true_positive: int = 1_000_000,
+    calibration: int | None = None,
+    rows: int = 50,
+) -> Fairness:
     return Fairness(
-        groups=groups or ("sex",), selection_gap_ppm=selection, true_positive_gap_ppm=true_positive, group_rows=rows
+        groups=groups or ("sex",),
+        selection_gap_ppm=selection,
+        true_positive_gap_ppm=true_positive,
+        group_rows=rows,
+        calibration_gap_ppm=calibration,
     )
 
 
@@ -96,11 +106,25 @@ def test_a_client_of_weight_three_counts_as_three() -> None:
     }
 
 
+def test_expected_and_observed_rates_count_clients_by_their_weight() -> None:
+    """Of F the positives weigh twice: observed 2·180 of 2·180 + 320; predicted by the same weights."""
+    sex, held = known()
+    weights = np.where((sex == "F") & held.label, 2.0, 1.0)
+    chance = np.where(held.label, 0.8, 0.2)
+    female, male = one(sex, Held(label=held.label, score=held.score, chance=chance, weights=weights)).groups
+    assert (female.observed_ppm, male.observed_ppm) == (529_412, 240_000)
+    assert female.predicted_ppm == round((0.8 * 360 + 0.2 * 320) / 680 * 1e6)
+    gap = one(sex, Held(label=held.label, score=held.score, chance=chance, weights=weights)).gaps[CALIBRATION]
+    assert gap.value_ppm == round(((0.8 * 120 + 0.2 * 380) / 500 - 0.24 - (0.8 * 360 + 0.2 * 320 - 360) / 680) * 1e6)
+
+
 VERDICTS = {
     "at the limits": (limits(selection=120_000, true_positive=277_778), []),
     "selection above": (limits(selection=119_999, true_positive=277_778), [(SELECTION, 120_000, 119_999)]),
     "true positives above": (limits(true_positive=277_777), [(TRUE_POSITIVE, 277_778, 277_777)]),
     "both above": (limits(selection=0, true_positive=0), [(SELECTION, 120_000, 0), (TRUE_POSITIVE, 277_778, 0)]),
+    "calibration at its limit": (limits(calibration=120_000), []),
+    "calibration above": (limits(calibration=119_999), [(CALIBRATION, 120_000, 119_999)]),
     "not measurable": (limits(rows=501), [(None, 0, 0)]),
 }
 

@@ -82,6 +82,8 @@ BAD = {
     "a limit above one": {"selection_gap_ppm": 1_000_001},
     "a limit below zero": {"true_positive_gap_ppm": -1},
     "a limit that is text": {"selection_gap_ppm": "10"},
+    "a calibration limit above one": {"calibration_gap_ppm": 1_000_001},
+    "no number as calibration limit": {"calibration_gap_ppm": None},
     "too few rows": {"group_rows": 19},
     "a field nobody knows": {"odds": 1},
     "a group named twice": {"groups": ["region", "region"]},

@@ -33,23 +33,30 @@ ANSWERS = model_stability.ANSWERS
 
 
 def completed(
-    hub: Hub, number: int = 1, *, groups: float | None = None, plan: Mapping[str, Any] | None = None, **changes: Any
+    hub: Hub,
+    number: int = 1,
+    *,
+    groups: float | None = None,
+    predicted: float = 0.0,
+    plan: Mapping[str, Any] | None = None,
+    **changes: Any,
 ) -> Proposal:
     """A completed run of the name NAME; `groups`: by how much the plan's groups differ in their selection rate.
 
-    plan: further fields of its body; changes: figures of the label holder's record.
+    predicted: by how much in their mean predicted chance, at equal rates; plan: further fields of its body; changes:
+    figures of the label holder's record.
     """
     alignment = _aligned(hub)
     limits = {} if groups is None else {"fairness": LIMITS}
     given = {"expires": "2026-10-02T08:00:00Z", "nonce": f"{number:032x}", "valid_days": 10, **limits, **(plan or {})}
     job = _running(hub, hub.propose("train", parties.body(COLUMNS, alignment=alignment, **given), training.check))
     agreed = TrainingPlan.from_body(job.body)
-    outcome = {name: result(hub, job, name, record(agreed, name, groups, **changes)) for name in NAMES}
+    outcome = {name: result(hub, job, name, record(agreed, name, groups, predicted, **changes)) for name in NAMES}
     hub.run(lambda services, tx: vertical_run.complete(services, tx, job, outcome, hub.now()))
     return hub.proposal(job.digest)
 
 
-def record(plan: TrainingPlan, name: str, groups: float | None, **changes: Any) -> Head:
+def record(plan: TrainingPlan, name: str, groups: float | None, predicted: float = 0.0, **changes: Any) -> Head:
     """What a party says of its run; the label holder's figures may be changed."""
     own: Head = {"run": plan.digest, "partner": name, "weights_digest": "0f" * 32, "columns": [*COLUMNS[name]]}
     if name != plan.label_holder:
@@ -88,17 +95,18 @@ def record(plan: TrainingPlan, name: str, groups: float | None, **changes: Any) 
         "dropped": {name: [] for name in NAMES},
         "suppressed_cells": 0,
         "disclosed": [],
-        "fairness": None if groups is None else gaps(plan, groups),
+        "fairness": None if groups is None else gaps(plan, groups, predicted),
     }
 
 
-def gaps(plan: TrainingPlan, gap: float) -> Head:
-    """Two groups of 500, half of each positive; the share in the top decile differs by `gap`, 0.2 at most."""
+def gaps(plan: TrainingPlan, gap: float, predicted: float = 0.0) -> Head:
+    """Two groups of 500, half of each positive; the share in the top decile differs by `gap`, 0.2 at most, the mean
+    predicted chance by `predicted`."""
     sex, score = np.array(["F", "M"] * 500), np.zeros(1_000)
     for value, selected in (("F", round(50 + 250 * gap)), ("M", round(50 - 250 * gap))):
         score[np.flatnonzero(sex == value)[:selected]] = 1.0
     label = np.arange(1_000) % 4 < 2
-    held = Held(label=label, score=score, chance=np.full(1_000, 0.5), weights=np.ones(1_000))
+    held = Held(label=label, score=score, chance=np.where(sex == "F", 0.5 + predicted, 0.5), weights=np.ones(1_000))
     assert plan.fairness is not None
     return fairness.to_value(fairness.measure({"sex": sex}, held, plan.fairness, 50, b"seed"), plan.fairness)
 

@@ -165,6 +165,17 @@ def test_a_model_that_was_not_measured_says_so(hub: Hub) -> None:
         assert expected in said, expected
 
 
+def test_the_card_says_which_gap_is_above_its_limit(hub: Hub) -> None:
+    limits: Any = {"fairness": {**registry.LIMITS, "calibration_gap_ppm": 50_000}}
+    card = card_of(hub, completed(hub, groups=0.0, predicted=0.06, plan=limits))
+    said = {lang: card_page.markdown(card, lang).replace("\\", "") for lang in ("en", "zh")}
+    assert "| predicted minus observed | 0.0600" in said["en"] and "| 0.0500 |" in said["en"]
+    assert "the gap of predicted chance less observed rate by sex is 0.0600, above the plan's 0.0500" in said["en"]
+    assert "sex 的预测概率减实际比例差距为 0.0600，超过方案限值 0.0500" in said["zh"]
+    within = card_page.markdown(card_of(hub, completed(hub, 2, groups=0.0, predicted=0.05, plan=limits)), "en")
+    assert "above the plan" not in within and "Within the plan" in within
+
+
 def test_groups_that_could_not_be_measured_are_named_in_a_whole_sentence(hub: Hub, job: Proposal) -> None:
     card = card_of(hub, job)
     verdict = card.registration["fairness"]

@@ -121,8 +121,8 @@ def test_a_record_whose_verdict_its_figures_do_not_give_ends_the_run(hub: Hub) -
     """A label holder that calls its model fair is not believed: the verdict is taken from the figures."""
     original = registry.gaps
 
-    def lying(plan: Any, gap: float) -> Any:
-        return {**original(plan, gap), "within": True, "excesses": []}
+    def lying(plan: Any, gap: float, predicted: float) -> Any:
+        return {**original(plan, gap, predicted), "within": True, "excesses": []}
 
     registry.gaps = lying  # type: ignore[assignment]
     try:
@@ -311,6 +311,24 @@ def test_a_model_above_its_fairness_limits_is_never_released_and_the_reason_is_o
     last = steps(hub)[-1]
     assert (last["person"], last["reason"]) == ("dana", "reviewed")
     assert [kind for kind, subject in hub.leaves() if subject == job.digest].count("model-step") == 3
+
+
+CALIBRATED: Any = {"fairness": {**registry.LIMITS, "calibration_gap_ppm": 50_000}}
+
+
+def test_a_model_whose_chances_err_for_one_group_alone_is_never_released(hub: Hub) -> None:
+    job = completed(hub, groups=0.0, predicted=0.06, plan=CALIBRATED)
+    said = blocked(hub, job, accept_no_uplift=True)
+    assert "predicted chance less observed rate by sex is 0.0600, above the plan's 0.0500" in said
+    assert "sex 的预测概率减实际比例差距为 0.0600，超过方案限值 0.0500" in said
+    assert codes(hub)[1:] == [("block", ["FAIRNESS_OVER_LIMITS"])]
+
+
+def test_a_calibration_gap_at_its_limit_or_without_one_blocks_nothing(hub: Hub) -> None:
+    for number, (predicted, plan) in enumerate([(0.05, CALIBRATED), (0.3, None)], start=1):
+        job = completed(hub, number, groups=0.0, predicted=predicted, plan=plan)
+        release(hub, job)
+        assert serving(hub) == {job.digest: ALL}
 
 
 def test_a_model_within_its_limits_is_released(hub: Hub) -> None:
