@@ -14,6 +14,7 @@ from hub.cli_common import Cli, clock, entropy, options
 from hub.records import Head
 from privacy.errors import Failure, Kind
 from privacy.printable import printable
+from revenue_share import agreement_words
 from revenue_share.agreement import Agreement
 from revenue_share.money import Money
 from revenue_share.statement import partner_commitment
@@ -236,20 +237,14 @@ def _show_agreement(cli: Cli, digest: str, state: str, body: Mapping[str, Any]) 
         "referrer's id on chain": chain["partner"],
         "referrer's account": chain["signer"],
     }
-    rules = [(rule["id"], _rule(cli, rule)) for rule in body["rules"]]
+    terms = Agreement.from_body(body)
+    rules = [(rule.id, cli.word(*agreement_words.of_rule(terms, rule))) for rule in terms.rules]
     cli.table(("", ""), [*((words.head(name, cli.lang), value) for name, value in shown.items()), *rules])
     for sentence in body["disclosure"]:
         click.echo(f"  - {printable(sentence)}")
     cli.say(
         f"once, before the first settlement, the contract's governor runs:\n{chain['register']}",
         f"首次结算前，合约治理方须执行一次：\n{chain['register']}",
-    )
-
-
-def _rule(cli: Cli, rule: Mapping[str, Any]) -> str:
-    rate, event, months = rule["rate"], rule["event"], rule["months_from_referral"]
-    return cli.word(
-        f"{rate} of {event} within {months} month(s) of the referral", f"推荐后 {months} 个月内 {event} 的 {rate}"
     )
 
 

@@ -20,15 +20,17 @@ DEFAULTS: Head = {
     "attribution_days": 90,
     "purpose": "referral revenue share",
 }
-RULE_DEFAULTS: Head = {"kind": "percent_of_base", "months_from_referral": 1}
+RULE_KIND = "percent_of_base"
+MONTHS_FROM_REFERRAL = 1  # of a rule that prices referred clients' events
+DATES = ("valid_from", "valid_until", "effective_from")
 NEEDED = ("title", "valid_from", "rules")
 
 
 def agreement(given: Mapping[str, Any], contract: Mapping[str, Any], now: datetime, entropy: Entropy) -> dict[str, Any]:
     """The body of an agreement. `contract`: chain_id, contract and window_seconds, as the hub's command gives them.
 
-    Given are "payer", "referrer" (or "parties"), "title", "valid_from" and "rules", each rule with id, event and rate.
-    Raises DraftIncomplete.
+    Given are "payer", "referrer" (or "parties"), "title", "valid_from" and "rules", each rule with id, event and what
+    its kind needs; and of the optional fields what the agreement has. Raises DraftIncomplete.
     """
     body = {**DEFAULTS, **given}
     missing = [name for name in NEEDED if not body.get(name)]
@@ -39,13 +41,10 @@ def agreement(given: Mapping[str, Any], contract: Mapping[str, Any], now: dateti
         raise DraftIncomplete(why=f"missing: {', '.join(missing)}")
     rules = body["rules"]
     if not isinstance(rules, list) or not all(isinstance(rule, Mapping) for rule in rules):
-        raise DraftIncomplete(why="rules are tables with id, event and rate")
-    body["rules"] = [{**RULE_DEFAULTS, **rule} for rule in rules]
+        raise DraftIncomplete(why="rules are tables with id, event and what their kind needs")
+    body["rules"] = [_rule(rule) for rule in rules]
     body.setdefault("valid_until", None)
-    for name in ("valid_from", "valid_until"):
-        if isinstance(body[name], date):  # TOML has dates of its own
-            body[name] = body[name].isoformat()
-    body = dict(plain(body))
+    body = dict(plain(_written(body)))
     body.setdefault("settlement", {name: contract[name] for name in ("chain_id", "contract", "window_seconds")})
     body.setdefault("expires", times.iso(now + timedelta(days=EXPIRES_DAYS)))
     body.setdefault("nonce", entropy(NONCE_BYTES).hex())
@@ -53,11 +52,30 @@ def agreement(given: Mapping[str, Any], contract: Mapping[str, Any], now: dateti
     return body
 
 
+def _rule(given: Mapping[str, Any]) -> dict[str, Any]:
+    referred: Head = {"months_from_referral": MONTHS_FROM_REFERRAL} if given.get("referred", True) else {}
+    return {"kind": RULE_KIND, **referred, **given}
+
+
+def _written(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Dates as text: TOML has dates of its own."""
+    dated = {name: body[name].isoformat() for name in DATES if isinstance(body.get(name), date)}
+    if isinstance(body.get("fx"), list):
+        dated["fx"] = [
+            {name: item.isoformat() if isinstance(item, date) else item for name, item in rate.items()}
+            if isinstance(rate, Mapping)
+            else rate
+            for rate in body["fx"]
+        ]
+    return {**body, **dated}
+
+
 def disclosure(body: Mapping[str, Any]) -> list[str]:
     """Who learns what under an agreement."""
     names = {party["role"]: party["partner"] for party in body["parties"]}
     payer, referrer = names.get("payer", "the payer"), names.get("referrer", "the referrer")
-    events = ", ".join(str(rule.get("event")) for rule in body["rules"])
+    kinds = (rule.get(name) for rule in body["rules"] for name in ("event", "redeem_event"))
+    events = ", ".join(str(kind) for kind in kinds if kind is not None)
     return [
         f"{payer} and the hub learn which aligned clients {referrer} referred, by token, and when.",
         f"{referrer} and the hub learn times and bases of the {events} events of these clients, by token.",

@@ -15,6 +15,7 @@ from federation.plan_models import Fairness, Logistic, Scoring, Split
 from partner_node import disclosure_horizontal, disclosure_trees
 from privacy.psi import learns
 from privacy.psi.job import MatchJob
+from revenue_share import agreement_words
 from revenue_share.agreement import Agreement
 
 Pair: TypeAlias = tuple[str, str]  # English, Chinese
@@ -227,16 +228,12 @@ def of_agreement(body: Body, me: str) -> list[Pair]:
     terms = Agreement.from_body(body)
     payer, referrer = terms.payer.partner, terms.referrer.partner
     until = terms.valid_until.isoformat() if terms.valid_until else "-"
-    said: list[Pair] = [
-        (
-            f"{payer} pays {referrer} in {terms.currency}: "
-            f"{rule.rate.to_text()} of each {rule.event} within {rule.months_from_referral} month(s) of the referral, "
-            f"at most {terms.attribution_days} days",
-            f"{payer} 以 {terms.currency} 支付 {referrer}：转介后 {rule.months_from_referral} 个月内"
-            f"（至多 {terms.attribution_days} 天）每笔 {rule.event} 的 {rule.rate.to_text()}",
-        )
-        for rule in terms.rules
-    ]
+    said: list[Pair] = []
+    for rule in terms.rules:
+        en, zh = agreement_words.of_rule(terms, rule)
+        currency = terms.currency
+        said.append((f"{payer} pays {referrer} in {currency}: {en}", f"{payer} 以 {currency} 支付 {referrer}：{zh}"))
+    said += agreement_words.besides(terms)
     return [
         *said,
         (

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from privacy import canonical
+from revenue_share import periods
 from revenue_share.money import AMOUNT_FEN_MAX, DECIMALS
 
 Fact: TypeAlias = int | str
@@ -17,7 +18,6 @@ Facts: TypeAlias = tuple[tuple[str, Fact], ...]  # ascending by name, none twice
 
 PPM = 1_000_000
 RIVALS_MAX = 16
-_INSTANT = r"20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,27 @@ class Word:
         return "" if right else f"{self.form} is expected"
 
 
-FACTS: dict[str, Number | Word] = {
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instants:
+    """One to `most` instants, each perhaps with a priority: "2026-10-05T06:00:00Z 2026-10-06T06:00:00Z/2"."""
+
+    most: int
+
+    def fault(self, value: object) -> str:
+        """Why a value is none; empty where it is one."""
+        parts = value.split(" ") if isinstance(value, str) else [""]
+        try:
+            for part in parts:
+                instant, slash, priority = part.partition("/")
+                periods.parse_time(instant)
+                if slash and not re.fullmatch(r"[1-9][0-9]{0,2}", priority):
+                    raise ValueError
+        except ValueError:
+            return "instants, each perhaps with /priority, are expected"
+        return "" if len(parts) <= self.most else f"at most {self.most} instants are expected"
+
+
+FACTS: dict[str, Number | Word | Instants] = {
     "completion_ppm": Number(least=0, most=PPM),  # how much of a course or contract the client has completed
     "count": Number(least=1, most=10**9),  # how many things of one kind the event stands for; 1 where absent
     "currency": Word(pattern="|".join(sorted(DECIMALS)), form="a known currency"),  # of the base; else the agreement's
@@ -58,7 +78,7 @@ FACTS: dict[str, Number | Word] = {
     "receipt": Word(pattern=r"[0-9a-f]{64}", form="64 hex digits"),  # of a run's contributions, by digest
     "reverses": Word(pattern=r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", form="an event id"),  # the event it takes back
     # other referrers' claims on the same client, known to the payer: instants, each with "/priority" where not 0
-    "rivals": Word(pattern=rf"{_INSTANT}(/[0-9]{{1,3}})?( {_INSTANT}(/[0-9]{{1,3}})?){{0,15}}", form="instants"),
+    "rivals": Instants(most=RIVALS_MAX),
     "scale": Number(least=0, most=6),  # decimals of the base beyond the minor unit: 12345 with scale 1 is 1234.5
     "score_ppm": Number(least=0, most=10 * PPM),  # the measured effect of a service
     "weight_ppm": Number(least=0, most=PPM),  # the partner's part of a pool, from the receipt

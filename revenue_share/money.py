@@ -7,8 +7,9 @@ stays zero, and negating all shares negates all parts (a reversal mirrors its or
 """
 
 import hashlib
+import heapq
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -22,7 +23,7 @@ from revenue_share.errors import (
 )
 
 AMOUNT_FEN_MAX = 10**15  # minor units, either sign; below 2^53, so canonical JSON carries it
-DECIMALS = {"CNY": 2, "HKD": 2, "USD": 2, "EUR": 2, "JPY": 0}  # ISO 4217 minor units
+DECIMALS = {"CNY": 2, "HKD": 2, "USD": 2, "EUR": 2, "GBP": 2, "JPY": 0}  # ISO 4217 minor units
 
 _RATIO = re.compile(r"(0|[1-9][0-9]{0,8})/([1-9][0-9]{0,8})")
 
@@ -121,16 +122,43 @@ def round_shares(shares: Mapping[str, Fraction], tie_key: bytes) -> dict[str, in
     Shares may be of both signs. Ties are broken by SHA-256(tie_key ‖ 0x00 ‖ name), so that no name is favoured by its
     place in the alphabet or in the input; the result does not depend on the order of the mapping.
     """
+    return apportion(shares, round(exact_sum(shares.values())), tie_key)
+
+
+def apportion(shares: Mapping[str, Fraction], total: int, tie_key: bytes) -> dict[str, int]:
+    """Whole units for exact shares that sum to `total`, a whole number less than one unit from their exact sum.
+
+    Each part is its share rounded down or up: a group of parts is bounded by what bounds its share. Ties as in
+    `round_shares`.
+    """
     parts = {name: int(share) for name, share in shares.items()}  # int() truncates towards zero
-    missing = round(sum(shares.values(), Fraction(0))) - sum(parts.values())
+    missing = total - sum(parts.values())
+    if missing == 0:
+        return parts
     sign = -1 if missing < 0 else 1
+    # of two remainders that differ, so do their multiples of 2^shift: they are 1/(denominator x denominator) apart
+    shift = 2 * max(share.denominator for share in shares.values()).bit_length() + 2
+    rest = {
+        name: (over << shift) // share.denominator
+        for name, share in shares.items()
+        if (over := sign * (share.numerator - parts[name] * share.denominator)) > 0
+    }
     # |missing| <= ceil of the sum of the remainders of that sign, so every unit meets a remainder of its own sign
-    rest = {name: sign * (share - parts[name]) for name, share in shares.items() if sign * (share - parts[name]) > 0}
-    order = sorted(rest, key=lambda name: (-rest[name], _tie(tie_key, name)))
-    assert abs(missing) <= len(order), "largest remainder: more units than remainders"
-    for name in order[: abs(missing)]:
+    assert abs(missing) <= len(rest), "largest remainder: more units than remainders"
+    least = heapq.nlargest(abs(missing), rest.values())[-1]
+    sure = [name for name, over in rest.items() if over > least]
+    tied = sorted((name for name, over in rest.items() if over == least), key=lambda name: _tie(tie_key, name))
+    for name in (*sure, *tied[: abs(missing) - len(sure)]):
         parts[name] += sign
     return parts
+
+
+def exact_sum(shares: Iterable[Fraction]) -> Fraction:
+    """The sum, quick for many shares of few denominators."""
+    by_denominator: dict[int, int] = {}
+    for share in shares:
+        by_denominator[share.denominator] = by_denominator.get(share.denominator, 0) + share.numerator
+    return sum((Fraction(top, bottom) for bottom, top in by_denominator.items()), Fraction(0))
 
 
 def split(total: Money, weights: Mapping[str, int], tie_key: bytes) -> dict[str, Money]:

@@ -1,9 +1,9 @@
-"""Referrals, revenue events, the two reports that carry them, and the verdict on each event.
+"""Referrals, revenue events, the two reports that carry them, and the verdicts that an event can have.
 
-A verdict is a value with a reason code that callers inspect; nothing here raises because an event does not qualify.
-A reversal is an event of its own with a negative base, under the same windows as any other event of its kind: it lowers
-the statement's total and is marked COUNTED_REVERSAL. Where a token was referred twice the earliest referral counts, so
-that referring again never lengthens a window.
+A verdict is a value with a reason code that callers inspect. A reversal is an event of its own with a negative base,
+under the same windows as any other event of its kind: it lowers the statement's total and is marked COUNTED_REVERSAL.
+An event that names another one (`reverses`) takes back what that one earned: TAKEN_BACK. Where a token was referred
+twice the earliest referral counts, so that referring again never lengthens a window.
 """
 
 import re
@@ -16,13 +16,13 @@ from privacy import canonical
 from privacy.errors import Failure
 from privacy.ids import ClientToken, Digest, Period, parse_client_token, parse_digest, parse_period
 from revenue_share import facts, periods
-from revenue_share.agreement import Agreement
 from revenue_share.errors import ReportInvalid
 from revenue_share.facts import Fact, Facts
 from revenue_share.money import AMOUNT_FEN_MAX
 
 REPORT_ROWS_MAX = 1000  # rows of one signed report: it then fits the 256 KiB head of a message
 
+NO_CLIENT = ClientToken("0" * 32)  # of events that no referred client stands behind: traffic, a pool, a service
 _EVENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _KIND = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
@@ -40,10 +40,29 @@ class Verdict(Enum):
     OUTSIDE_VALIDITY = "OUTSIDE_VALIDITY"
     BEFORE_REFERRAL = "BEFORE_REFERRAL"
     AFTER_WINDOW = "AFTER_WINDOW"
+    AFTER_RUN_OFF = "AFTER_RUN_OFF"
+    OTHER_REFERRER = "OTHER_REFERRER"
+    SELF_REFERRAL = "SELF_REFERRAL"
+    FACTS_WRONG = "FACTS_WRONG"
+    BASE_SIGN = "BASE_SIGN"
+    RATE_MISSING = "RATE_MISSING"
+    TAKEN_BACK = "TAKEN_BACK"
+    ORIGINAL_UNKNOWN = "ORIGINAL_UNKNOWN"
+    ORIGINAL_SPENT = "ORIGINAL_SPENT"
+    TAKEN_BACK_LATE = "TAKEN_BACK_LATE"
+    REASON_NOT_AGREED = "REASON_NOT_AGREED"
+    REDEEMED = "REDEEMED"
+    POINTS_SHORT = "POINTS_SHORT"
+    POINTS_EXPIRED = "POINTS_EXPIRED"
 
     @property
     def counts(self) -> bool:
-        return self in (Verdict.COUNTED, Verdict.COUNTED_REVERSAL)
+        return self in _COUNTING
+
+
+_COUNTING = frozenset(
+    {Verdict.COUNTED, Verdict.COUNTED_REVERSAL, Verdict.TAKEN_BACK, Verdict.REDEEMED, Verdict.POINTS_EXPIRED}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,26 +171,6 @@ def first_referrals(referrals: Iterable[Referral]) -> dict[ClientToken, Referral
         if known is None or referral.time < known.time:
             first[referral.token] = referral
     return first
-
-
-def qualify(
-    agreement: Agreement, referral: Referral | None, event: RevenueEvent, bounds: tuple[datetime, datetime]
-) -> Verdict:
-    """The verdict on one event that is no duplicate. bounds: the period's first instant and the first after it."""
-    if referral is None:
-        return Verdict.UNKNOWN_TOKEN
-    rule = agreement.rule_for(event.kind)
-    if rule is None:
-        return Verdict.WRONG_KIND
-    if not bounds[0] <= event.time < bounds[1]:
-        return Verdict.OUTSIDE_PERIOD
-    if not agreement.covers(referral.time):
-        return Verdict.OUTSIDE_VALIDITY
-    if event.time < referral.time:
-        return Verdict.BEFORE_REFERRAL
-    if event.time >= agreement.window_end(rule, referral.time):
-        return Verdict.AFTER_WINDOW
-    return Verdict.COUNTED_REVERSAL if event.base_minor < 0 else Verdict.COUNTED
 
 
 def _referral(row: Mapping[str, canonical.Value], field: str) -> Referral:

@@ -3,91 +3,163 @@
 from fractions import Fraction
 
 from privacy.ids import Period
-from revenue_share import money, periods
-from revenue_share.agreement import Agreement, PercentOfBase
+from revenue_share import currencies, money, periods
+from revenue_share.items import ONE, Item
 from revenue_share.referral import Referral, RevenueEvent, Verdict
+from revenue_share.rules import Rule
+from revenue_share.rules.base import Case, Pair, plain, ratio
+from revenue_share.sentence_texts import BETWEEN, NO_REFERRAL, TAIL, TEXTS
+from revenue_share.terms import Terms
 
-_UNITS = {"CNY": ("fen", "分")}
-
-_TEXTS: dict[Verdict, tuple[str, str]] = {
-    Verdict.COUNTED: (
-        "The {kind} of {time} lies between the referral of {referred} and the window's end of {end} (excluded): "
-        "{rate} x {base} {unit} = {share} {unit}, which is {amount} {unit} ({currency} {money}) after rounding over "
-        "the whole statement.",
-        "{time} 的 {kind} 处于转介时间 {referred} 与窗口截止 {end}（不含）之间："
-        "{rate} × {base} {unit} = {share} {unit}，按整张结算单舍入后为 {amount} {unit}（{currency} {money}）。",
-    ),
-    Verdict.COUNTED_REVERSAL: (
-        "The {kind} of {time} is a reversal (negative base) between the referral of {referred} and the window's end of "
-        "{end} (excluded): {rate} x {base} {unit} = {share} {unit}, which is {amount} {unit} ({currency} {money}) "
-        "after rounding over the whole statement.",
-        "{time} 的 {kind} 为冲减（基数为负），处于转介时间 {referred} 与窗口截止 {end}（不含）之间："
-        "{rate} × {base} {unit} = {share} {unit}，按整张结算单舍入后为 {amount} {unit}（{currency} {money}）。",
-    ),
-    Verdict.NO_EVENT: (
-        "The client was referred on {referred}; no event of this client was reported for {period}.",
-        "该客户于 {referred} 转介；{period} 期间没有上报该客户的收入事件。",
-    ),
-    Verdict.UNKNOWN_TOKEN: (
-        "The {kind} of {time} names a client that was not referred under this agreement.",
-        "{time} 的 {kind} 所指客户未在本协议下转介。",
-    ),
-    Verdict.DUPLICATE_EVENT: (
-        "An event with this id already stands on this statement; it counts once.",
-        "本结算单中已有相同编号的事件，只计一次。",
-    ),
-    Verdict.WRONG_KIND: (
-        "No rule of this agreement prices events of the kind {kind}.",
-        "本协议没有适用于 {kind} 类事件的规则。",
-    ),
-    Verdict.OUTSIDE_PERIOD: (
-        "The {kind} of {time} is outside {period} in the agreement's time zone ({zone}).",
-        "{time} 的 {kind} 按协议时区（{zone}）不在 {period} 期间内。",
-    ),
-    Verdict.OUTSIDE_VALIDITY: (
-        "The client was referred on {referred}; the agreement is valid from {valid_from} to {valid_until} only.",
-        "该客户于 {referred} 转介，不在协议有效期（{valid_from} 至 {valid_until}）内。",
-    ),
-    Verdict.BEFORE_REFERRAL: (
-        "The {kind} of {time} happened before the referral of {referred}.",
-        "{time} 的 {kind} 发生在转介时间 {referred} 之前。",
-    ),
-    Verdict.AFTER_WINDOW: (
-        "The {kind} of {time} is not before the window's end of {end} (referral of {referred}; {months} calendar "
-        "month(s), at most {days} days).",
-        "{time} 的 {kind} 不早于窗口截止时间 {end}（转介于 {referred}；{months} 个自然月，至多 {days} 天）。",
-    ),
+_UNITS: dict[str, Pair] = {"CNY": ("fen", "分")}
+_MINOR: Pair = ("minor units", "最小货币单位")
+_SCOPES: dict[str, Pair] = {
+    "event": ("for the event", "每笔"),
+    "client": ("for the client", "每名客户"),
+    "period": ("for the period", "每期"),
+    "lifetime": ("for the agreement's life", "协议期内"),
 }
 
 
-def explain(
-    agreement: Agreement,
-    period: Period,
-    verdict: Verdict,
-    referral: Referral | None,
-    event: RevenueEvent | None,
-    rule: PercentOfBase | None,
-    share: Fraction,
-    amount: int,
-) -> tuple[str, str]:
-    """(English, Chinese). Times are wall clock of the agreement's zone, amounts in minor units and as decimal text."""
-    facts: dict[str, str | int] = {"period": period, "zone": agreement.zone.key, "days": agreement.attribution_days}
-    facts |= {"valid_from": str(agreement.valid_from), "valid_until": str(agreement.valid_until or "...")}
-    if event is not None:
-        facts |= {"kind": event.kind, "time": periods.local_text(event.time, agreement.zone)}
-    if referral is not None:
-        facts["referred"] = periods.local_text(referral.time, agreement.zone)
-    if referral is not None and rule is not None:
-        end = agreement.window_end(rule, referral.time)
-        facts |= {"end": periods.local_text(end, agreement.zone), "months": rule.months_from_referral}
-    if event is not None and rule is not None and verdict.counts:
-        decimal = money.Money(currency=agreement.currency, minor=amount).to_text()
-        facts |= {"rate": rule.rate.to_text(), "base": event.base_minor, "share": _plain(share), "amount": amount}
-        facts |= {"currency": agreement.currency, "money": decimal}
-    units = _UNITS.get(agreement.currency, ("minor units", "最小货币单位"))
-    en, zh = _TEXTS[verdict]
-    return en.format(unit=units[0], **facts), zh.format(unit=units[1], **facts)
+class Writer:
+    """Writes the sentences of one period's items; keeps what several lines say alike."""
+
+    def __init__(self, terms: Terms, period: Period) -> None:
+        self._terms, self._period = terms, period
+        self._start = periods.period_bounds(period, terms.zone)[0]
+        self._units = _UNITS.get(terms.root.currency, _MINOR)
+        self._referral: Referral | None = None
+        self._referred: dict[tuple[str, str], tuple[str, str]] = {}
+
+    def explain(self, item: Item) -> Pair:
+        """(English, Chinese). Times are wall clock of the agreement's zone, amounts in minor units and as decimals."""
+        facts = self._facts(item)
+        if item.verdict in (Verdict.COUNTED, Verdict.COUNTED_REVERSAL):
+            return self._counted(item, facts)
+        en, zh = TEXTS[item.verdict]
+        if item.referral is None and item.verdict in NO_REFERRAL:
+            en, zh = NO_REFERRAL[item.verdict]
+        return en.format(unit=self._units[0], **facts), zh.format(unit=self._units[1], **facts)
+
+    def _facts(self, item: Item) -> dict[str, str | int]:
+        version, event, rule = item.version, item.event, item.rule
+        facts: dict[str, str | int] = {
+            "period": self._period,
+            "zone": version.zone.key,
+            "days": version.attribution_days,
+            "valid_from": str(version.valid_from),
+            "valid_until": str(version.valid_until or "..."),
+        }
+        if event is not None:
+            facts |= {"kind": event.kind, "time": periods.local_text(event.time, version.zone)}
+        if item.expired is not None:
+            facts["time"] = periods.local_text(item.expired, version.zone)
+        if item.referral is not None:
+            facts["referred"], facts["end"] = self._window(item.referral, item)
+            facts["months"] = rule.months_from_referral or 0 if rule else 0
+        if item.verdict not in _PLAIN:
+            facts |= self._particular(item)
+        return facts
+
+    def _window(self, referral: Referral, item: Item) -> tuple[str, str]:
+        """Texts of the referral's instant and of the window's end (empty without a rule of referred clients)."""
+        if referral is not self._referral:
+            self._referral, self._referred = referral, {}
+        version, rule = item.version, item.rule
+        key = (version.digest, rule.id if rule else "")
+        found = self._referred.get(key)
+        if found is None:
+            has_end = rule is not None and rule.referred
+            end = periods.local_text(version.window_end(rule, referral.time), version.zone) if rule and has_end else ""
+            found = self._referred[key] = periods.local_text(referral.time, version.zone), end
+        return found
+
+    def _particular(self, item: Item) -> dict[str, str | int]:
+        """What single verdicts say besides."""
+        event, rule, version = item.event, item.rule, item.version
+        facts: dict[str, str | int] = {"amount": item.amount, "positive": -item.amount, "version": version.version}
+        if event is not None:
+            facts |= {"base": event.base_minor, "points": event.fact("points") or 0}
+            facts |= {"original": event.fact("reverses") or "", "reason": event.fact("reason") or "-"}
+            facts |= {"faults": rule.facts_fault(event) if rule else "", "currency": event.fact("currency") or ""}
+        if (run_off := version.run_off_end()) is not None:
+            facts["run_off"] = periods.local_text(run_off, version.zone)
+        entry = item.state.original if item.state else None
+        if entry is not None and rule is not None and rule.clawback is not None:
+            facts |= {"paid": entry.amount_minor, "left": entry.base_minor}
+            facts |= {"until": periods.local_text(entry.until, version.zone), "rule": rule.id}
+            facts |= {"reasons": ", ".join(rule.clawback.reasons) or "-"}
+            facts["asset_unit"] = "" if entry.asset == version.currency else f" {entry.asset}"
+        return facts
+
+    # --- what counts
+
+    def _counted(self, item: Item, facts: dict[str, str | int]) -> Pair:
+        event, rule = item.event, item.rule
+        assert event is not None and rule is not None, "only an event with a rule counts"
+        head = BETWEEN[item.verdict if rule.referred else None]
+        middle = self._arithmetic(item, event, rule)
+        if rule.asset is not None:
+            tail = ("." + f" ({rule.asset})", "。" + f"（{rule.asset}）")
+        else:
+            decimal = money.Money(currency=item.version.currency, minor=item.amount).to_text()
+            facts |= {"amount": item.amount, "currency": item.version.currency, "money": decimal}
+            tail = TAIL[0].format(unit=self._units[0], **facts), TAIL[1].format(unit=self._units[1], **facts)
+        notes = self._notes(item, event)
+        en, zh = (head[side].format(**facts) + middle[side] + tail[side] + notes[side] for side in (0, 1))
+        return en, zh
+
+    def _arithmetic(self, item: Item, event: RevenueEvent, rule: Rule) -> Pair:
+        state = item.state
+        if state is None:
+            return rule.kind.arithmetic(Case(event=event, base=Fraction(event.base_minor)), self._units)
+        assert state.base is not None, "what is priced has a base"
+        case = Case(event=event, base=state.base, mark=state.mark)
+        en, zh = rule.kind.arithmetic(case, self._units)
+        if rule.kind.BASED and event.base_minor != state.base:
+            told = self._converted(item, event, state.base)
+            en, zh = told[0] + en, told[1] + zh
+        unit = self._units
+        if state.credit != ONE:
+            share = plain(state.earned * state.credit)
+            en += f"; shared with other referrers: x {ratio(state.credit)} = {share} {unit[0]}"
+            zh += f"；与其他转介方共享：× {ratio(state.credit)} = {share} {unit[1]}"
+        for cut in state.cuts:
+            scope, after, taken = _SCOPES[cut.scope], plain(cut.after), plain(cut.taken)
+            word = ("floor", "下限") if cut.floor else ("cap", "上限")
+            en += f"; the {word[0]} of {cut.bound} {unit[0]} {scope[0]} ({taken} before) makes it {after} {unit[0]}"
+            zh += f"；{scope[1]}{word[1]} {cut.bound} {unit[1]}（此前 {taken}），计为 {after} {unit[1]}"
+        return en, zh
+
+    def _converted(self, item: Item, event: RevenueEvent, base: Fraction) -> Pair:
+        """How the base comes about where it is not the event's own number."""
+        scale, named = event.fact("scale") or 0, event.fact("currency")
+        text = f"{event.base_minor}" + (f" x 1/{10 ** int(scale)}" if scale else "")
+        if named is not None and named != item.version.currency:
+            rate = currencies.rate(item.version, event)
+            assert rate is not None, "what counts has a rate"
+            power = money.decimals(item.version.currency) - money.decimals(str(named))
+            text += f" ({named}) x {ratio(rate)}" + (f" x {ratio(Fraction(10) ** power)}" if power else "")
+        sum_ = f"{text} = {plain(base)}"
+        return f"base {sum_} {self._units[0]}; ", f"基数 {sum_.replace(' x ', ' × ')} {self._units[1]}；"
+
+    def _notes(self, item: Item, event: RevenueEvent) -> Pair:
+        """That a line is late, and by which later version it is priced."""
+        en = zh = ""
+        if event.time < self._start:
+            en += f" It was reported late and is booked in {self._period}."
+            zh += f"该事件迟报，计入 {self._period}。"
+        if item.version.effective_from is not None:
+            number, day = item.version.version, item.version.effective_from
+            en += f" Priced by version {number} of the terms, in force from {day}."
+            zh += f"按协议第 {number} 版（自 {day} 起生效）计价。"
+        return en, zh
 
 
-def _plain(share: Fraction) -> str:
-    return str(share.numerator) if share.denominator == 1 else f"{share.numerator}/{share.denominator}"
+_PLAIN = frozenset(
+    {
+        *(Verdict.COUNTED, Verdict.COUNTED_REVERSAL, Verdict.NO_EVENT, Verdict.UNKNOWN_TOKEN, Verdict.DUPLICATE_EVENT),
+        *(Verdict.WRONG_KIND, Verdict.OUTSIDE_PERIOD, Verdict.OUTSIDE_VALIDITY, Verdict.BEFORE_REFERRAL),
+        Verdict.AFTER_WINDOW,
+    }
+)

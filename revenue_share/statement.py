@@ -4,8 +4,12 @@ Leaf of a line = RFC 6962 leaf hash of (32-byte salt ‖ canonical line). The to
 to with salts, so what goes on a chain can't be guessed from outside. The statement's id is the digest of its body,
 which holds roots and commitments next to the figures: who knows the body can check every one of them.
 
-Rounding is the lines' (`allocation`). A negative total is carried forward: payable = max(0, total + brought forward),
-carried forward = min(0, total + brought forward); nothing is lost.
+Rounding is the lines' (`allocation`). What is not paid out is carried forward; nothing is lost. In a statement of
+version 1 payable = max(0, total + brought forward), carried forward = min(0, total + brought forward).
+
+Version 2 has a `Step` besides: the versions of the terms it was drawn up under, the digests of the position it opened
+with and of the one it hands on, and what became of the balance (`drawing`). Its total commitment, root and place are
+those of version 1, so statements of both versions stand in one chain.
 """
 
 from collections.abc import Sequence
@@ -84,6 +88,36 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What a statement of version 2 says of the step from one position to the next.
+
+    `terms`: digests of the versions in force until the period's end, the root first. The amounts, in minor units of the
+    agreement's currency, say what became of total + brought forward = gross + carried forward; `paid_minor` is gross
+    less what is withheld, and VAT where it is paid besides.
+    """
+
+    terms: tuple[Digest, ...]
+    opening: Digest
+    closing: Digest
+    gross_minor: int
+    vat_minor: int
+    withheld_minor: int
+    paid_minor: int
+    carried_forward_minor: int
+
+    def to_value(self) -> dict[str, canonical.Value]:
+        """The fields that it adds to a body; what is paid and carried forward has fields in every version."""
+        return {
+            "terms": [*self.terms],
+            "opening": self.opening,
+            "closing": self.closing,
+            "gross_minor": self.gross_minor,
+            "vat_minor": self.vat_minor,
+            "withheld_minor": self.withheld_minor,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
     """The canonical body of a statement, made by `build`; `id` is its digest (document kind "statement")."""
 
@@ -100,12 +134,24 @@ class Statement:
     carried_forward_minor: int
     total_commitment: str
     partner_commitment: str
+    step: Step | None = None  # None: version 1
+
+    @property
+    def version(self) -> int:
+        return 1 if self.step is None else 2
+
+    @property
+    def terms_commitment(self) -> str:
+        """64 hex digits: what the chain holds of the terms; the agreement's digest, or that of all versions named."""
+        if self.step is None:
+            return self.agreement
+        return canonical.digest("ecohub/terms/v1", [*self.step.terms]).hex()
 
     @property
     def body(self) -> dict[str, canonical.Value]:
         return {
             "kind": "statement",
-            "version": 1,
+            "version": self.version,
             "agreement": self.agreement,
             "payer": self.payer,
             "referrer": self.referrer,
@@ -122,6 +168,7 @@ class Statement:
             "carried_forward_minor": self.carried_forward_minor,
             "total_commitment": self.total_commitment,
             "partner_commitment": self.partner_commitment,
+            **(self.step.to_value() if self.step is not None else {}),
         }
 
     @property
@@ -134,8 +181,15 @@ class Statement:
         return int(self.period.replace("-", ""))
 
 
-def build(agreement: Agreement, period: Period, place: Place, lines: Sequence[AccrualLine], salts: Salts) -> Statement:
-    """The statement of allocated lines.
+def build(
+    agreement: Agreement,
+    period: Period,
+    place: Place,
+    lines: Sequence[AccrualLine],
+    salts: Salts,
+    step: Step | None = None,
+) -> Statement:
+    """The statement of allocated lines under the agreement's first version; with a step one of version 2.
 
     Raises EventsTooMany over EVENTS_MAX lines, AmountTooLarge where the total leaves the limit, StatementDiffers where
     there is not one salt a line or the place is impossible.
@@ -144,7 +198,7 @@ def build(agreement: Agreement, period: Period, place: Place, lines: Sequence[Ac
         raise EventsTooMany(count=len(lines), limit=EVENTS_MAX)
     if len(salts.lines) != len(lines):
         raise StatementDiffers(what="number of salts")
-    if place.sequence < 1 or place.brought_forward_minor > 0:
+    if place.sequence < 1 or (step is None and place.brought_forward_minor > 0):
         raise StatementDiffers(what="place (sequence, brought forward)")
     total = Money(currency=agreement.currency, minor=sum(line.amount_minor for line in lines))
     balance = total.minor + place.brought_forward_minor
@@ -158,10 +212,11 @@ def build(agreement: Agreement, period: Period, place: Place, lines: Sequence[Ac
         lines=len(lines),
         lines_root=merkle.root(leaf_hashes(lines, salts)).hex(),
         total_minor=total.minor,
-        payable_minor=max(0, balance),
-        carried_forward_minor=min(0, balance),
+        payable_minor=max(0, balance) if step is None else step.paid_minor,
+        carried_forward_minor=min(0, balance) if step is None else step.carried_forward_minor,
         total_commitment=total_commitment(total, salts.total),
         partner_commitment=partner_commitment(agreement),
+        step=step,
     )
 
 
@@ -199,14 +254,15 @@ def verify(
     body: canonical.Value,
     lines: Sequence[AccrualLine],
     salts: Salts,
+    step: Step | None = None,
 ) -> Statement:
-    """The statement that a disclosed body must be: rebuilt from period, place, lines and salts the caller vouches for.
+    """The statement that a disclosed body must be: rebuilt from period, place, lines, salts and step the caller gives.
 
     Raises StatementDiffers naming the first field that differs.
     """
     if not isinstance(body, dict):
         raise StatementDiffers(what="body")
-    mine = build(agreement, period, place, lines, salts)
+    mine = build(agreement, period, place, lines, salts, step)
     for field, value in mine.body.items():
         if field not in body or body[field] != value or type(body[field]) is not type(value):
             raise StatementDiffers(what=field)
@@ -251,10 +307,27 @@ def from_body(body: canonical.Value) -> Statement:
         carried_forward_minor=_int(body, "carried_forward_minor"),
         total_commitment=parse_digest(body.get("total_commitment")),
         partner_commitment=parse_digest(body.get("partner_commitment")),
+        step=_step(body) if body.get("version") != 1 else None,
     )
     if claimed.body != body or body["version"] is True:
         raise StatementDiffers(what="kind, version, currency or set of fields")
     return claimed
+
+
+def _step(body: dict[str, canonical.Value]) -> Step:
+    terms = body.get("terms")
+    if not isinstance(terms, list) or not terms:
+        raise StatementDiffers(what="terms")
+    return Step(
+        terms=tuple(parse_digest(item) for item in terms),
+        opening=parse_digest(body.get("opening")),
+        closing=parse_digest(body.get("closing")),
+        gross_minor=_int(body, "gross_minor"),
+        vat_minor=_int(body, "vat_minor"),
+        withheld_minor=_int(body, "withheld_minor"),
+        paid_minor=_int(body, "payable_minor"),
+        carried_forward_minor=_int(body, "carried_forward_minor"),
+    )
 
 
 def _int(body: dict[str, canonical.Value], name: str) -> int:

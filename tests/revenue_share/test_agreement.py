@@ -1,9 +1,11 @@
+from fractions import Fraction
+
 import pytest
 
 from ecowire import documents
 from revenue_share.agreement import Agreement
 from revenue_share.errors import AgreementInvalid, RuleKindUnknown
-from revenue_share.money import Ratio
+from revenue_share.rules.percent import PercentOfBase
 from tests.support.revenue import PAYER, REFERRER, agreement, agreement_body, instant, party_value
 
 RULE = agreement_body()["rules"][0]
@@ -14,7 +16,7 @@ SETTLEMENT = agreement_body()["settlement"]
 def test_the_demo_agreement_is_read():
     terms = agreement()
     assert (terms.payer.partner, terms.referrer.partner) == (PAYER, REFERRER)
-    assert terms.rules[0].rate == Ratio(numerator=1, denominator=20)
+    assert terms.rules[0].kind == PercentOfBase(rate=Fraction(1, 20))
     assert terms.party("broker") == terms.payer
     assert terms.party("bank-a") is None
     assert terms.digest == documents.digest("agreement", agreement_body())
@@ -97,7 +99,7 @@ BAD = {
     "short key": (agreement_body(parties=[PARTIES[0] | {"signing": "ab"}, PARTIES[1]]), "parties[0].signing"),
     "no rules": (agreement_body(rules=[]), "rules"),
     "rule without kind": (agreement_body(rules=[{"id": "x"}]), "rules[0]"),
-    "rule fields": (agreement_body(rules=[RULE | {"cap": 1}]), "rules[0]"),
+    "rule fields": (agreement_body(rules=[RULE | {"bonus": 1}]), "rules[0]"),
     "rate of zero": (agreement_body(rules=[RULE | {"rate": "0/1"}]), "rules[0].rate"),
     "rate over one": (agreement_body(rules=[RULE | {"rate": "21/20"}]), "rules[0].rate"),
     "rate as decimal": (agreement_body(rules=[RULE | {"rate": "0.05"}]), "rules[0].rate"),
@@ -122,5 +124,5 @@ def test_a_wrong_agreement_is_refused_by_the_name_of_its_field(name):
 
 def test_a_rule_this_version_cannot_compute_says_so():
     with pytest.raises(RuleKindUnknown) as caught:
-        Agreement.from_body(agreement_body(rules=[RULE | {"kind": "tiered_rate"}]))
-    assert caught.value.facts["kind"] == "tiered_rate"
+        Agreement.from_body(agreement_body(rules=[RULE | {"kind": "percent_of_mood"}]))
+    assert caught.value.facts["kind"] == "percent_of_mood"

@@ -3,13 +3,13 @@ import pytest
 from privacy import canonical
 from revenue_share import periods
 from revenue_share.errors import ReportInvalid
+from revenue_share.qualification import Windows, qualify
 from revenue_share.referral import (
     REPORT_ROWS_MAX,
     EventReport,
     ReferralReport,
     Verdict,
     first_referrals,
-    qualify,
 )
 from tests.support.revenue import OCTOBER, agreement, event, referral, token
 
@@ -21,7 +21,8 @@ ALIGNMENT = "ef" * 32
 
 def verdict(referred, happened, *, base=100, kind="commission", terms=TERMS, period=OCTOBER):
     bounds = periods.period_bounds(period, terms.zone)
-    return qualify(terms, referral(1, referred), event("e1", 1, base, happened, kind), bounds)
+    happening = event("e1", 1, base, happened, kind)
+    return qualify(terms, terms.rule_for(kind), referral(1, referred), happening, bounds, Windows())
 
 
 def test_an_event_inside_both_windows_counts():
@@ -57,7 +58,7 @@ def test_december_ends_with_the_year():
 
 
 def test_other_reasons():
-    assert qualify(TERMS, None, event("e1", 1, 100), BOUNDS) is Verdict.UNKNOWN_TOKEN
+    assert qualify(TERMS, TERMS.rules[0], None, event("e1", 1, 100), BOUNDS, Windows()) is Verdict.UNKNOWN_TOKEN
     assert verdict("2026-10-01T01:00:00Z", "2026-10-05T06:00:00Z", kind="interest") is Verdict.WRONG_KIND
     late = agreement(valid_from="2026-10-02")
     assert verdict("2026-10-01T01:00:00Z", "2026-10-05T06:00:00Z", terms=late) is Verdict.OUTSIDE_VALIDITY
