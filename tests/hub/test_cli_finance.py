@@ -120,7 +120,7 @@ def test_a_month_from_terms_to_payment_file(finance: Finance, tmp_path: Path) ->
     for name in (PAYER, REFERRER):
         month.hub.decide(name, made["digest"], "agreement")
     assert finance.run("agreement", "show")["jobs"][0]["state"] == "APPROVED"
-    assert "1/20 of commission" in finance.text("agreement", "show", made["digest"][:12])
+    assert "1/20 of each commission" in finance.text("agreement", "show", made["digest"][:12])
     partner = bytes.fromhex(statement.partner_commitment(month.agreement))
     on_chain = finance.run("agreement", "show", made["digest"][:12])["chain"]
     assert (on_chain["partner"], on_chain["signer"]) == (partner.hex(), KEYS["referrer"].address)
