@@ -16,11 +16,14 @@ from contracts.keys import checksum
 from contracts.ordered_trie import ordered_root
 
 _FIELDS_MIN, _FIELDS_MAX = 16, 21  # London to Prague
+_EXTRA, _MIX = 12, 13  # places of extra data and mix hash in a header
+BFT_MIX = bytes.fromhex("63746963616c2062797a616e74696e65206661756c7420746f6c6572616e6365")
+"""The mix hash by which a header says that its extra data carries QBFT's validators, round and seals."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """What a block header says; `hash` is computed from its bytes."""
+    """What a block header says; `hash` is computed from its bytes (QBFT: without the round and the seals)."""
 
     hash: bytes
     parent: bytes
@@ -65,7 +68,7 @@ def decode_header(raw: bytes) -> Header:
     if max(len(fields[i]) for i in (8, 10, 11)) > 5:
         raise BlockInvalid(number="?", why="a number of the header is out of range")
     return Header(
-        hash=keccak(raw),
+        hash=_hash(raw, fields),
         parent=fields[0],
         number=_integer(fields[8]),
         time=datetime.fromtimestamp(_integer(fields[11]), UTC),
@@ -75,6 +78,22 @@ def decode_header(raw: bytes) -> Header:
         gas_used=_integer(fields[10]),
         extra_data=fields[12],
     )
+
+
+def _hash(raw: bytes, fields: list[bytes]) -> bytes:
+    """The hash by which the chain names a block.
+
+    Clique's extra data is hashed as it stands. QBFT validators seal a block after they agreed on its hash, so round and
+    seals are left out of it, except in block 0 (Hyperledger Besu, BftBlockHashing.calculateHashOfBftBlockOnChain).
+    """
+    if fields[_MIX] != BFT_MIX or not _integer(fields[8]):
+        return bytes(keccak(raw))
+    try:
+        vanity, validators, vote, _round, _seals = rlp.decode(fields[_EXTRA], strict=True)
+    except (rlp.DecodingError, ValueError, TypeError):
+        raise BlockInvalid(number=_integer(fields[8]), why="its extra data is not QBFT's") from None
+    agreed = rlp.encode([vanity, validators, vote, b"", []])
+    return bytes(keccak(rlp.encode([*fields[:_EXTRA], agreed, *fields[_MIX:]])))
 
 
 def decode_receipt(raw: bytes) -> SealedReceipt:

@@ -73,10 +73,23 @@ class Block:
 class Chain:
     """One endpoint of one chain. Every method may raise ChainUnavailable, WrongChain or MalformedChainAnswer."""
 
-    def __init__(self, endpoint: str, chain_id: int, *, gas_price: int = 0, timeout_seconds: float = 30) -> None:
-        """endpoint: http(s) URL. gas_price: wei; 0 suits the sandbox and free-gas consortium chains."""
+    def __init__(
+        self,
+        endpoint: str,
+        chain_id: int,
+        *,
+        gas_price: int = 0,
+        confirmations: int = 0,
+        receipt_seconds: float = RECEIPT_SECONDS_MAX,
+        timeout_seconds: float = 30,
+    ) -> None:
+        """endpoint: http(s) URL. gas_price: wei; 0 suits the sandbox and free-gas consortium chains.
+
+        confirmations: how many blocks must follow a transaction's before it counts; 0 where a sealed block is final
+        (the sandbox, QBFT). receipt_seconds: how long to wait for that.
+        """
         self.chain_id = chain_id
-        self._gas_price = gas_price
+        self._gas_price, self._confirmations, self._receipt_seconds = gas_price, confirmations, receipt_seconds
         self._client = Client(endpoint, timeout_seconds)
         self._checked = False
 
@@ -91,8 +104,8 @@ class Chain:
         self.close()
 
     def head(self) -> int:
-        """Number of the newest sealed block."""
-        return integer(self._ask("eth_blockNumber"))
+        """Number of the newest final block: the newest sealed one, less the confirmations."""
+        return max(0, integer(self._ask("eth_blockNumber")) - self._confirmations)
 
     def head_time(self) -> datetime:
         """The chain's time now: of the block being built where the endpoint tells it, else of the newest sealed one."""
@@ -103,9 +116,9 @@ class Chain:
         found = pending or self._ask("eth_getBlockByNumber", "latest", False)
         return _time(_object(found).get("timestamp"))
 
-    def nonce(self, address: Address) -> int:
-        """The number the account's next transaction must carry."""
-        return integer(self._ask("eth_getTransactionCount", address, "pending"))
+    def nonce(self, address: Address, tag: str = "pending") -> int:
+        """The number the account's next transaction must carry; with "latest" the number of its sealed ones."""
+        return integer(self._ask("eth_getTransactionCount", address, tag))
 
     def code(self, address: Address) -> bytes:
         """Deployed code; empty where there is none."""
@@ -139,19 +152,29 @@ class Chain:
         answer = self._ask("eth_getTransactionReceipt", transaction)
         return None if answer is None else _receipt(transaction, _object(answer))
 
-    def receipt(self, transaction: str, deadline_seconds: float = RECEIPT_SECONDS_MAX) -> Receipt:
-        """Wait for the receipt of a transaction that must have succeeded.
+    def receipt(self, transaction: str, deadline_seconds: float | None = None) -> Receipt:
+        """Wait for the final receipt of a transaction that must have succeeded.
 
         Raises ReceiptTimeout after the deadline, and the contract's reason as TransactionReverted where it failed.
         """
-        end = time.monotonic() + deadline_seconds
-        while (found := self.lookup(transaction)) is None:
+        seconds = self._receipt_seconds if deadline_seconds is None else deadline_seconds
+        end = time.monotonic() + seconds
+        while (found := self._final(transaction)) is None:
             if time.monotonic() >= end:
-                raise ReceiptTimeout(transaction=transaction, seconds=int(deadline_seconds))
+                raise ReceiptTimeout(transaction=transaction, seconds=int(seconds))
             time.sleep(_POLL_SECONDS)
         if not found.succeeded:
             raise self._reason(transaction, found)
         return found
+
+    def _final(self, transaction: str) -> Receipt | None:
+        """A receipt with its confirmations. A reorganisation may have moved it meanwhile: then it is asked for anew."""
+        found = self.lookup(transaction)
+        if found is None or not self._confirmations:
+            return found
+        if self.head() < found.block:
+            return None
+        return found if self.block(found.block).hash == found.block_hash else None
 
     def block(self, number: int) -> Block:
         """A sealed block. Raises TransactionUnknown where there is none of that number."""
@@ -171,10 +194,12 @@ class Chain:
         )
 
     def call(self, to: Address, data: bytes, block: int | str = "latest", *, sender: Address | None = None) -> bytes:
-        """Run a call without a transaction: a read, or a rehearsal at block "pending".
+        """Run a call without a transaction: a read, or a rehearsal at "pending"; "latest" is the newest final one.
 
         Raises the contract's reason as TransactionReverted.
         """
+        if block == "latest" and self._confirmations:
+            block = self.head()
         tag = quantity(block) if isinstance(block, int) else block
         request = {"to": to, "data": "0x" + data.hex()} | ({"from": sender} if sender else {})
         return octets(self._ask("eth_call", request, tag))

@@ -33,31 +33,32 @@ def lines(name: str) -> list[str]:
 
 
 def mutants(name: str) -> list[str]:
-    """The names of a contract's mutants: contract, kind, and the line's number or the effect's place in the list."""
+    """The names of a contract's mutants: contract, kind (an effect with its place in the list), line number."""
     made = []
     for number, line in enumerate(lines(name), 1):
         if line.strip().startswith("assert "):
             made.append(f"{name}:assert:{number}")
             if _HALVES.match(line.strip()):
                 made += [f"{name}:left:{number}", f"{name}:right:{number}"]
-    return made + [f"{name}:effect:{index}" for index in range(len(EFFECTS[name]))]
+    for index, (line, _) in enumerate(EFFECTS[name]):
+        made += [f"{name}:effect{index}:{number}" for number in _places(name, line)]
+    return made
+
+
+def _places(name: str, line: str) -> list[int]:
+    """The numbers, from 1, of every place where a line stands. Raises AssertionError where there is none."""
+    found = [number for number, one in enumerate(lines(name), 1) if one.strip() == line]
+    assert found, f"{line} is no longer in {name}"
+    return found
 
 
 def change(mutant: str) -> tuple[int, str, str]:
-    """(line number from 0, the line as it is, what stands there instead); both without indentation.
-
-    Raises AssertionError where the line to be altered is no longer there.
-    """
+    """(line number from 0, the line as it is, what stands there instead); both without indentation."""
     name, kind, place = mutant.split(":")
-    text = lines(name)
-    if kind == "effect":
-        line, instead = EFFECTS[name][int(place)]
-        found = [number for number, one in enumerate(text) if one.strip() == line]
-        assert len(found) == 1, f"{line} stands {len(found)} times in the source"
-        return found[0], line, instead
     number = int(place) - 1
-    line = text[number].strip()
-    assert line.startswith("assert "), mutant
+    line = lines(name)[number].strip()
+    if kind.startswith("effect"):
+        return number, line, EFFECTS[name][int(kind.removeprefix("effect"))][1]
     halves = _HALVES.match(line)
     if kind == "assert" or halves is None:
         return number, line, "pass"

@@ -48,6 +48,13 @@ def artifact(name: str) -> artifacts.Artifact:
     return artifact_of(mutant)
 
 
+def writing(name: str) -> set[str]:
+    """The functions of a contract that change something."""
+    functions = [entry for entry in artifacts.load(name).abi if entry["type"] == "function"]
+    assert {entry["stateMutability"] for entry in functions} <= {"view", "nonpayable"}, "a function takes value"
+    return {entry["name"] for entry in functions if entry["stateMutability"] == "nonpayable"}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
     """What a transaction did: the events of the contract it called, and of others it made write."""

@@ -8,7 +8,7 @@ from contracts import abi, settlement
 from contracts.keys import ORDER, ZERO_ADDRESS, Address
 from contracts.settlement import ZERO
 from tests.contracts.alliance import CHAIN_ID, KEYS, PARTNERS, PAYOUT, REASON, WINDOW, Alliance, refused
-from tests.contracts.rig import not_deployed
+from tests.contracts.rig import not_deployed, writing
 
 # --- who may do what --------------------------------------------------------------------------------------------------
 
@@ -50,6 +50,10 @@ def test_only_the_entitled_role_may_call(
         if role not in entitled:
             refused(alliance, role, data, reason)
     alliance.send(entitled[0], data)
+
+
+def test_the_table_names_every_function_that_not_everybody_may_call() -> None:
+    assert {row[0] for row in CALLERS} | {"propose", "finalise"} == writing("Settlement")
 
 
 @pytest.mark.parametrize("party", ["broker", "referrer"])
