@@ -7,11 +7,11 @@ so that positions alone carry every balance from month to month.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from privacy.ids import Digest, Period
 from revenue_share import periods
-from revenue_share.allocation import AccrualLine, allocate
+from revenue_share.allocation import AccrualLine, Allocation, allocate
 from revenue_share.position import Position
 from revenue_share.referral import Referral, RevenueEvent
 from revenue_share.statement import Step
@@ -31,24 +31,21 @@ def draw_up(
     terms: Terms, referrals: Iterable[Referral], events: Iterable[RevenueEvent], period: Period, opening: Position
 ) -> Drawn:
     """The lines and the step of one period. Pure; the same bytes wherever it runs."""
-    allocation = allocate(terms, referrals, events, period, opening)
-    total = sum(line.amount_minor for line in allocation.lines)
-    currency = terms.root.currency
-    balance = total + brought_forward(terms, opening)
-    gross = max(0, balance)
-    carried = {name: minor for name, minor in allocation.closing.carried.items() if name != currency}
-    if balance != gross:
-        carried[currency] = balance - gross
-    closing = replace(allocation.closing, carried=dict(sorted(carried.items())))
+    return settled(terms, period, opening, allocate(terms, referrals, events, period, opening))
+
+
+def settled(terms: Terms, period: Period, opening: Position, allocation: Allocation) -> Drawn:
+    """What becomes of the balance of allocated lines: what is paid out, and what goes into the closing position."""
+    paid, closing = allocation.payout, allocation.closing
     step = Step(
         terms=in_force(terms, period),
         opening=opening.digest,
         closing=closing.digest,
-        gross_minor=gross,
-        vat_minor=0,
-        withheld_minor=0,
-        paid_minor=gross,
-        carried_forward_minor=balance - gross,
+        gross_minor=paid.gross_minor,
+        vat_minor=paid.vat_minor,
+        withheld_minor=paid.withheld_minor,
+        paid_minor=paid.paid_minor,
+        carried_forward_minor=paid.carried_forward_minor,
     )
     return Drawn(lines=allocation.lines, closing=closing, step=step)
 

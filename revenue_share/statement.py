@@ -200,7 +200,7 @@ def build(
         raise StatementDiffers(what="number of salts")
     if place.sequence < 1 or (step is None and place.brought_forward_minor > 0):
         raise StatementDiffers(what="place (sequence, brought forward)")
-    total = Money(currency=agreement.currency, minor=sum(line.amount_minor for line in lines))
+    total = Money(currency=agreement.currency, minor=sum(line.amount_minor for line in lines if not line.asset))
     balance = total.minor + place.brought_forward_minor
     return Statement(
         agreement=agreement.digest,
