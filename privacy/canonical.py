@@ -115,7 +115,9 @@ def _names_are_ascii(value: Value, depth: int) -> bool:
         for name, item in value.items():
             if not isinstance(name, str):
                 raise NotCanonical(why="a key that is not text")
-            plain &= name.isascii() & _names_are_ascii(item, depth + 1)
+            plain &= name.isascii()
+            if type(item) is not str or depth == DEPTH_MAX:  # most are text: no call for them
+                plain &= _names_are_ascii(item, depth + 1)
         return plain
     if isinstance(value, list | tuple):
         plain = True

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from privacy.ids import Period, parse_period
 
-_TIME = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+_TIME = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}Z")
 _DATE = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}")
 
 
@@ -18,13 +18,13 @@ def parse_time(text: object) -> datetime:
     """The instant of "2026-10-05T06:00:00Z". Raises ValueError for any other form or a date that does not exist."""
     if not isinstance(text, str) or not _TIME.fullmatch(text):
         raise ValueError("an instant such as 2026-10-05T06:00:00Z is expected")
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    return datetime.fromisoformat(text)
 
 
 def time_text(time: datetime) -> str:
     """The one written form of an instant of whole seconds."""
     assert time.tzinfo is not None and time.microsecond == 0, "an instant is aware and has whole seconds"
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return time.astimezone(UTC).isoformat()[:19] + "Z"
 
 
 def parse_date(text: object) -> date:
@@ -62,8 +62,8 @@ def add_days(time: datetime, days: int, zone: ZoneInfo) -> datetime:
 
 def local_text(time: datetime, zone: ZoneInfo) -> str:
     """Wall clock with its offset for sentences: "2026-10-05 14:00:00 +08:00"."""
-    text = time.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %z")
-    return f"{text[:-2]}:{text[-2:]}"
+    text = time.astimezone(zone).isoformat(" ", "seconds")
+    return f"{text[:19]} {text[19:]}"
 
 
 def _last_day(year: int, month: int) -> int:
