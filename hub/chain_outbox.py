@@ -3,6 +3,9 @@
 The signed bytes are stored before they are sent, so a restart sends the same bytes again: the chain takes a transaction
 once, by its nonce. The outcome closes the intent in the transaction that writes its consequences, so it has them once.
 One transaction is under way at a time, and older intents come first; hence the nonce is always the chain's next.
+
+Before anything is sent the chain must still hold the newest transaction that the books have as sealed: a ledger put
+back from an older copy, or another chain behind the endpoint, stops here and not in the middle of a month.
 """
 
 import threading
@@ -12,10 +15,10 @@ from datetime import datetime
 
 from contracts import keys
 from contracts.chain import Chain, Receipt
-from contracts.errors import ChainRefused, TransactionReverted
-from contracts.keys import Address
+from contracts.errors import ChainRefused, ReceiptTimeout, TransactionReverted
+from contracts.keys import Address, parse_address
+from hub.chain_errors import ChainNonceStuck, ChainNonceTaken, ChainSetBack
 from hub.services import Clock
-from hub.settlement_errors import ChainSetBack
 from hub.store import Store, Transaction
 from hub.store_ledger import DONE, FAILED, OPEN, Intent, LedgerStore
 from privacy.ids import Digest
@@ -40,9 +43,9 @@ class ChainOutbox:
         """Carry out one call; gives the intent once it is sealed and its outcome is written.
 
         `check` runs in the transaction that stores the intent and raises where the call is no longer wanted. Raises
-        what it raises, ChainSetBack, TransactionReverted (before anything is stored where the rehearsal fails),
-        ChainRefused, ChainUnavailable and ReceiptTimeout; after the last two the intent stays open and `resume` goes
-        on with it.
+        what it raises, ChainSetBack, ChainNonceTaken, TransactionReverted (before anything is stored where the
+        rehearsal fails), ChainRefused, ChainUnavailable, ReceiptTimeout and ChainNonceStuck; after the last three the
+        intent stays open and `resume` goes on with it.
         """
         with _one_at_a_time:
             self._resume()
@@ -56,11 +59,15 @@ class ChainOutbox:
             return self._carry_out(self._decide(intent, check))
 
     def resume(self) -> int:
-        """Go on with every open intent, oldest first; gives how many were open. A failed one does not stop the next."""
+        """Go on with every open intent, oldest first; gives how many were open. A failed one does not stop the next.
+
+        Raises ChainSetBack and ChainNonceTaken, which people must explain first.
+        """
         with _one_at_a_time:
             return self._resume()
 
     def _resume(self) -> int:
+        self._check_history()
         found = self.store.read("chain.open", lambda tx: LedgerStore(tx.session).intents(state=OPEN))
         for intent in found:
             try:
@@ -71,14 +78,25 @@ class ChainOutbox:
                     raise
         return len(found)
 
+    def _check_history(self) -> None:
+        """Raises ChainSetBack unless the chain holds our newest sealed transaction where the books have it."""
+        sender = keys.address(self.key)
+        newest = self.store.read("chain.newest", lambda tx: LedgerStore(tx.session).newest_done(sender))
+        if newest is None:
+            return
+        receipt = self.chain.lookup(newest.transaction)
+        if receipt is None or receipt.block != newest.block:
+            raise ChainSetBack(sender=sender, nonce=newest.nonce, block=str(newest.block))
+
     def _decide(self, intent: Intent, check: Check) -> Intent:
         now = self.clock()
 
         def body(tx: Transaction) -> Intent:
             check(tx)
             books = LedgerStore(tx.session)
-            if any(i.state == DONE and (i.sender, i.nonce) == (intent.sender, intent.nonce) for i in books.intents()):
-                raise ChainSetBack(sender=intent.sender, nonce=intent.nonce)
+            newest = books.newest_done(intent.sender)
+            if newest is not None and newest.nonce >= intent.nonce:
+                raise ChainSetBack(sender=intent.sender, nonce=newest.nonce, block=str(newest.block))
             made = replace(intent, number=books.next_intent_number())
             books.add_intent(made, now)
             return made
@@ -89,13 +107,16 @@ class ChainOutbox:
         try:
             self.chain.send(intent.raw)
         except ChainRefused as failure:
-            # the endpoint does not know these bytes and does not admit them: the nonce is still free
-            self._fail(intent, failure.message())
-            raise
+            raise self._refused(intent, failure) from None
         try:
             receipt = self.chain.receipt(intent.transaction)
         except TransactionReverted as failure:
             self._fail(intent, failure.message())
+            raise
+        except ReceiptTimeout:
+            following = self.chain.nonce(parse_address(intent.sender), "latest")
+            if following < intent.nonce:
+                raise ChainNonceStuck(sender=intent.sender, nonce=intent.nonce, next=following) from None
             raise
         now = self.clock()
 
@@ -105,6 +126,19 @@ class ChainOutbox:
 
         self.store.run("chain.outcome", body)
         return replace(intent, state=DONE, block=receipt.block)
+
+    def _refused(self, intent: Intent, failure: ChainRefused) -> ChainRefused | ChainNonceTaken | ChainSetBack:
+        """The endpoint does not know these bytes and does not admit them: what that means, and the intent's end.
+
+        A number that is ahead of the chain's can still come true on the right chain: that intent stays open.
+        """
+        following = self.chain.nonce(parse_address(intent.sender), "latest")
+        if following < intent.nonce:
+            return ChainSetBack(sender=intent.sender, nonce=intent.nonce - 1, block="?")
+        self._fail(intent, failure.message())
+        if following > intent.nonce:
+            return ChainNonceTaken(sender=intent.sender, nonce=intent.nonce)
+        return failure
 
     def _fail(self, intent: Intent, why: str) -> None:
         now = self.clock()

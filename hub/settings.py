@@ -23,13 +23,17 @@ class ChainSettings:
     """Where the settlement chain answers. `contract` is empty until the contract is deployed.
 
     kind: "sandbox" exports its own blocks and genesis; "standard" is any other endpoint, whose blocks are rebuilt from
-    the standard methods.
+    the standard methods. gas_price: wei, 0 on a free-gas chain. confirmations: blocks that must follow a transaction's
+    before the books count on it; 0 where a sealed block is final. receipt_seconds: how long a step waits for that.
     """
 
     endpoint: str = ""
     chain_id: int = 0
     contract: str = ""
     kind: str = "sandbox"
+    gas_price: int = 0
+    confirmations: int = 0
+    receipt_seconds: int = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +78,12 @@ def load(path: Path) -> Settings:
             raise SettingsInvalid(file=str(path), why=f"[hub] {name} is missing")
     if chain.get("kind", "sandbox") not in ("sandbox", "standard"):
         raise SettingsInvalid(file=str(path), why="[chain] kind is sandbox or standard")
+    if chain.get("confirmations") and chain.get("kind", "sandbox") == "sandbox":
+        raise SettingsInvalid(
+            file=str(path), why="[chain] confirmations: a block of the sandbox chain is final at once"
+        )
+    if chain.get("receipt_seconds") == 0:
+        raise SettingsInvalid(file=str(path), why="[chain] receipt_seconds is at least 1")
     base = path.resolve().parent
     hub["dir"] = base / str(hub.get("dir", "."))
     database = _database(str(hub.get("database", "sqlite:///hub.db")), hub["dir"])

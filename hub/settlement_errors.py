@@ -202,14 +202,6 @@ explained"
     zh = "结算单 {statement} 的分录与其明细不符；查明原因前停止结算"
 
 
-class ChainSetBack(Failure):
-    code = "CHAIN_SET_BACK"
-    kind = Kind.INTEGRITY
-    en = "the chain takes transaction {nonce} of {sender} as its next; the books hold one that was sealed under that \
-number: the chain was set back, settlement stops until this is explained"
-    zh = "链上 {sender} 的下一笔交易序号为 {nonce}，而账簿中该序号的交易已封块：链被回退，查明原因前停止结算"
-
-
 class SettleDone(Failure):
     code = "NOTHING_TO_SETTLE"
     kind = Kind.CONFLICT

@@ -207,6 +207,12 @@ class LedgerStore:
             query = query.where(IntentRow.state == state)
         return tuple(_intent(row) for row in self._session.scalars(query))
 
+    def newest_done(self, sender: str) -> Intent | None:
+        """An account's newest transaction that the books hold as sealed."""
+        mine = (IntentRow.sender == sender) & (IntentRow.state == DONE)
+        row = self._session.scalars(select(IntentRow).where(mine).order_by(IntentRow.nonce.desc()).limit(1)).first()
+        return None if row is None else _intent(row)
+
     def end_intent(self, number: int, state: str, now: datetime, *, block: int | None = None, error: str = "") -> bool:
         """Close an open intent; False where it was closed before."""
         row = self._session.get_one(IntentRow, number)

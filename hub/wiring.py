@@ -187,7 +187,14 @@ def open_chain(settings: Settings) -> Chain:
     """The configured chain. Raises ChainNotConfigured."""
     if not settings.chain.endpoint or not settings.chain.chain_id:
         raise ChainNotConfigured(file=settings.file.name)
-    return Chain(settings.chain.endpoint, settings.chain.chain_id)
+    found = settings.chain
+    return Chain(
+        found.endpoint,
+        found.chain_id,
+        gas_price=found.gas_price,
+        confirmations=found.confirmations,
+        receipt_seconds=found.receipt_seconds,
+    )
 
 
 def load_authority(settings: Settings) -> authority.Authority:

@@ -2,8 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
+import rlp
+from eth_hash.auto import keccak
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -127,3 +130,82 @@ def test_another_kind_of_chain_does_not_offer_the_export(served: Local, monkeypa
         export.export(chain, 0, 1)
     assert len(export.export_standard(chain, 0, 1)) == 2
     chain.close()
+
+
+# --- headers of proof-of-authority chains -----------------------------------------------------------------------------
+
+VALIDATORS = [bytes([i]) * 20 for i in range(1, 5)]
+
+
+def _poa(sealed: list[SealedBlock], extra: bytes, mix: bytes, *, number: int | None = None) -> bytes:
+    header = rlp.decode(sealed[1].header)
+    header[12], header[13] = extra, mix
+    if number is not None:
+        header[8] = number.to_bytes(1, "big").lstrip(b"\0")
+    return bytes(rlp.encode(header))
+
+
+def _qbft(round_number: int, seals: int, vote: list[bytes] | None = None) -> bytes:
+    shown = round_number.to_bytes(4, "big") if round_number else b""
+    signatures = [bytes([7 + i]) * 65 for i in range(seals)]
+    return bytes(rlp.encode([bytes(32), VALIDATORS, vote or [], shown.lstrip(b"\0"), signatures]))
+
+
+def test_extra_data_of_clique_is_hashed_as_it_stands(sealed: list[SealedBlock]) -> None:
+    extra = bytes(32) + b"".join(VALIDATORS) + b"\x09" * 65
+    raw = _poa(sealed, extra, bytes(32))
+    header = blocks.decode_header(raw)
+    assert (header.hash, header.extra_data) == (keccak(raw), extra)
+
+
+@pytest.mark.parametrize("vote", [None, [VALIDATORS[0], b"\xff"], [VALIDATORS[0], b""]], ids=["none", "add", "drop"])
+def test_a_qbft_block_is_named_without_its_round_and_seals(sealed: list[SealedBlock], vote: list[bytes] | None) -> None:
+    agreed = keccak(_poa(sealed, _qbft(0, 0, vote), blocks.BFT_MIX))
+    for round_number, seals in ((0, 0), (0, 3), (2, 4), (300, 4)):
+        raw = _poa(sealed, _qbft(round_number, seals, vote), blocks.BFT_MIX)
+        assert blocks.decode_header(raw).hash == agreed
+    assert keccak(raw) != agreed
+    others = [
+        bytes(rlp.encode([bytes(32), VALIDATORS[:3], vote or [], b"", []])),
+        _qbft(0, 0, [VALIDATORS[1], b"\xff"]),
+    ]
+    assert all(blocks.decode_header(_poa(sealed, extra, blocks.BFT_MIX)).hash != agreed for extra in others)
+
+
+def test_block_0_of_a_qbft_chain_is_hashed_as_it_stands(sealed: list[SealedBlock]) -> None:
+    raw = _poa(sealed, _qbft(0, 0), blocks.BFT_MIX, number=0)
+    assert blocks.decode_header(raw).hash == keccak(raw)
+
+
+@pytest.mark.parametrize("extra", [b"", b"\xff" * 40, bytes(32), bytes(rlp.encode([bytes(32), []])), b"\x01"])
+def test_extra_data_that_is_not_qbfts_is_refused(sealed: list[SealedBlock], extra: bytes) -> None:
+    with pytest.raises(BlockInvalid, match="QBFT"):
+        blocks.decode_header(_poa(sealed, extra, blocks.BFT_MIX))
+
+
+def test_blocks_of_a_qbft_endpoint_are_rebuilt_and_follow_each_other(served: Local) -> None:
+    """The standard methods of an endpoint whose headers carry seals: hashes are told as such a chain tells them."""
+
+    class Sealing:
+        """The sandbox's answers with QBFT's extra data, parents linked by the hashes that such a chain gives."""
+
+        def __init__(self) -> None:
+            self.parents: dict[int, str] = {}
+
+        def ask(self, method: str, *parameters: Any) -> Any:
+            answer = served.chain.ask(method, *parameters)
+            if method != "eth_getBlockByNumber":
+                return answer
+            number = int(parameters[0], 16)
+            answer |= {"extraData": "0x" + _qbft(number, 4).hex(), "mixHash": "0x" + blocks.BFT_MIX.hex()}
+            if number:
+                answer["parentHash"] = self.parents[number - 1]
+            fields = [export._field(answer, name, length) for name, length in (*export._HEADER, export._SINCE[0])]
+            agreed = rlp.encode([bytes(32), VALIDATORS, [], b"", []]) if number else fields[12]
+            self.parents[number] = answer["hash"] = (
+                "0x" + keccak(rlp.encode([*fields[:12], agreed, *fields[13:]])).hex()
+            )
+            return answer
+
+    found = export.export_standard(Sealing(), 0, 3)  # type: ignore[arg-type]
+    assert [block.number for block in found] == [0, 1, 2, 3]

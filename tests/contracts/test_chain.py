@@ -24,7 +24,18 @@ from contracts.errors import (
 )
 from contracts.keys import ZERO_ADDRESS
 from contracts.settlement import Anchor
-from tests.support.sandbox_chain import CHAIN_ID, KEYS, OUTSIDER, PARTNER, START, WINDOW, Local, local, wishes
+from tests.support.sandbox_chain import (
+    CHAIN_ID,
+    KEYS,
+    OUTSIDER,
+    PARTNER,
+    START,
+    WINDOW,
+    Local,
+    keeper_story,
+    local,
+    wishes,
+)
 
 SUBMITTER, BROKER, REFERRER, GOVERNOR = (KEYS[r] for r in ("submitter", "broker", "referrer", "governor"))
 UNKNOWN = "0x" + "ab" * 32
@@ -220,6 +231,61 @@ def test_an_absent_endpoint_is_unavailable_and_the_message_says_what_to_do() -> 
     with pytest.raises(ChainUnavailable, match="check that it runs") as caught:
         chain.head()
     assert "secret" not in str(caught.value)
+
+
+# --- chains that are final only later, or charge ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def later(served: Local) -> Iterator[Chain]:
+    with Chain(served.server.endpoint, CHAIN_ID, confirmations=2, receipt_seconds=0.3) as one:
+        yield one
+
+
+def test_a_transaction_counts_once_enough_blocks_follow(served: Local, later: Chain) -> None:
+    transaction = later.send(wishes(1)[0])
+    for _ in range(2):
+        assert later.lookup(transaction) is not None
+        with pytest.raises(ReceiptTimeout, match="may be sent again"):
+            later.receipt(transaction)
+        served.chain.advance_time(1)
+    assert later.receipt(transaction).block == 1
+    assert (served.chain.head(), later.head()) == (3, 1)
+
+
+def test_reads_stop_at_the_newest_final_block(served: Local, later: Chain) -> None:
+    contract, raws = keeper_story([1, 2, 3])
+    for raw in raws:
+        served.chain.send(raw)
+    assert served.chain.call(contract, b"")[-1] == 3
+    assert later.call(contract, b"")[-1] == 1
+    assert later.call(contract, b"", "pending")[-1] == 3
+    assert later.call(contract, b"", 3)[-1] == 2
+
+
+def test_a_chain_shorter_than_its_confirmations_begins_at_block_0(later: Chain) -> None:
+    assert later.head() == 0
+
+
+def test_a_receipt_of_a_block_that_was_replaced_is_not_final(hostile: "Hostile") -> None:
+    chain = Chain(hostile.chain._client.endpoint, 1, confirmations=1, receipt_seconds=0.2)
+    hostile.by_parameter[UNKNOWN] = result(RECEIPT)
+    hostile.by_parameter["0x1"] = result(BLOCK | {"number": "0x1", "transactions": []})
+    hostile.body = result("0x9")
+    assert chain.receipt(UNKNOWN).block == 1
+    replaced = BLOCK | {"number": "0x1", "transactions": [], "hash": "0x" + "cd" * 32}
+    hostile.by_parameter["0x1"] = result(replaced)
+    with pytest.raises(ReceiptTimeout):
+        chain.receipt(UNKNOWN)
+    chain.close()
+
+
+def test_a_gas_price_from_the_settings_stands_in_every_transaction() -> None:
+    from contracts import transactions
+
+    chain = Chain("http://127.0.0.1:1", CHAIN_ID, gas_price=7 * 10**9)
+    raw, _ = chain.sign(SUBMITTER.address, b"", 0, SUBMITTER.secret)
+    assert transactions.decode(raw).gas_price == 7 * 10**9
 
 
 # --- an endpoint that does not play by the rules ----------------------------------------------------------------------

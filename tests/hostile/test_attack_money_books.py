@@ -17,7 +17,8 @@ from sqlalchemy.exc import IntegrityError
 
 from contracts import settlement as chain_settlement
 from hub import jobs, proposals
-from hub.settlement_errors import ChainDisagrees, ChainSetBack, JournalDiffers, NothingToPay, PeriodClosed
+from hub.chain_errors import ChainSetBack
+from hub.settlement_errors import JournalDiffers, NothingToPay, PeriodClosed
 from hub.store_settlement import StatementRecord
 from revenue_share.ledger import EntryState
 from tests.hub.settling import CAI, FEI, NOVEMBER, OCTOBER, PAYER, REFERRER, Settling, settling
@@ -188,7 +189,7 @@ def test_a_chain_that_was_set_back_stops_settlement_by_name(month: Settling) -> 
         behind = month.chain.chain
         month.chain.chain = older.chain
         try:
-            with pytest.raises(ChainDisagrees):
+            with pytest.raises(ChainSetBack, match="newest copy of the ledger"):
                 month.settle(record)
             other = second_agreement(month, older)
             with pytest.raises(ChainSetBack):

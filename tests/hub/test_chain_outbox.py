@@ -1,6 +1,7 @@
 """Chain transactions survive a crash at every line: nothing is sent twice, nothing is booked twice, nothing is lost."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,16 @@ import pytest
 
 from contracts import settlement as chain_settlement
 from contracts.chain import Chain
-from contracts.errors import ChainRefused, ChainUnavailable, ReceiptTimeout, TransactionReverted
+from contracts.errors import ChainRefused, ChainUnavailable, CodeDiffers, ReceiptTimeout, TransactionReverted
 from hub import settlement, settlement_chain
+from hub.chain_errors import ChainNonceStuck, ChainNonceTaken, ChainSetBack
 from hub.services import Services
 from hub.settlement_errors import StatementNotOpen
 from hub.store_ledger import DONE, FAILED, OPEN, Intent, LedgerStore
 from revenue_share.ledger import EntryState
+from sandbox.chain.verify import seal_again
 from tests.hub.settling import Settling, settling
-from tests.support.sandbox_chain import KEYS, OUTSIDER
+from tests.support.sandbox_chain import KEYS, OUTSIDER, Local, local
 
 
 class PowerCut(BaseException):
@@ -249,3 +252,140 @@ def test_a_transaction_that_the_contract_reverts_after_the_rehearsal(month: Sett
         )
     assert [i.state for i in intents(month)] == [FAILED]
     assert chain_events(month) == ["Proposed"]
+
+
+# --- a chain that is not the one the books know -----------------------------------------------------------------------
+
+
+def copy_of(chain: Local, blocks: int) -> Local:
+    """A chain put back from a copy that holds the first so many blocks after block 0."""
+    made = Local()
+    for number in range(1, blocks + 1):
+        row = chain.ledger.store.block(number)
+        assert row is not None
+        seal_again(made.ledger, [tx.raw for tx in chain.ledger.store.txs(number)], number, row.timestamp)
+        assert made.ledger.head().hash == row.hash
+    made.now = chain.now
+    return made
+
+
+@contextmanager
+def put_back(month: Settling, older: Local) -> Iterator[None]:
+    """The hub's endpoint answers from another chain for a while."""
+    newest = month.chain.chain
+    month.chain.chain = older.chain
+    try:
+        yield
+    finally:
+        month.chain.chain = newest
+        older.close()
+
+
+def test_a_ledger_put_back_from_an_older_copy_is_noticed_before_anything_is_sent(month: Settling) -> None:
+    record = month.confirmed()
+    before = month.chain.chain.head()
+    month.settle(record)
+    month.pass_window()
+    older = copy_of(month.chain, before)
+    with put_back(month, older):
+        for _ in range(2):
+            with pytest.raises(ChainSetBack) as caught:
+                month.settle(record)
+        assert older.chain.head() == before
+    facts = caught.value.facts
+    (done,) = intents(month)
+    assert (facts["nonce"], facts["block"], facts["sender"]) == (0, str(done.block), KEYS["submitter"].address)
+    for sentence in (caught.value.message("en"), caught.value.message("zh")):
+        assert "[chain] endpoint" in sentence
+        assert "ecohub sandbox chain import" in sentence
+    assert month.settle(record) == "FINAL"
+    check_done_once(month, record)
+
+
+def test_an_open_step_waits_for_the_newest_copy_and_then_sends_the_same_bytes(month: Settling) -> None:
+    record = month.confirmed()
+    before = month.chain.chain.head()
+    month.settle(record)
+    month.pass_window()
+    crash(month, record, "chain.intent", "after")
+    stored = intents(month)
+    with put_back(month, copy_of(month.chain, before)), pytest.raises(ChainSetBack):
+        settlement_chain.resume(month.services)
+    assert intents(month) == stored
+    assert settlement_chain.resume(month.services) == 1
+    assert [i.raw for i in intents(month)] == [i.raw for i in stored]
+    check_done_once(month, record)
+
+
+def test_a_number_ahead_of_a_chain_that_was_set_back_stays_open(month: Settling) -> None:
+    """Nothing of ours is sealed by the books, yet the stored number is past the chain's: something was there before."""
+    record = month.confirmed()
+    submitter, chain = KEYS["submitter"], month.chain.chain
+    chain.send(chain.sign(submitter.address, b"", 0, submitter.secret)[0])
+    crash(month, record, "chain.intent", "after")
+    with put_back(month, copy_of(month.chain, chain.head() - 1)), pytest.raises(ChainSetBack):
+        settlement_chain.resume(month.services)
+    assert [(i.nonce, i.state) for i in intents(month)] == [(1, OPEN)]
+    assert settlement_chain.resume(month.services) == 1
+    assert [(i.nonce, i.state) for i in intents(month)] == [(1, DONE)]
+
+
+def test_another_chain_of_the_same_number_is_noticed(month: Settling) -> None:
+    record = month.confirmed()
+    with local() as other:
+        newest, month.chain.chain = month.chain.chain, other.chain
+        with pytest.raises(CodeDiffers):  # nothing was sent yet: the contract is what tells
+            month.settle(record)
+        month.chain.chain = newest
+        month.settle(record)
+        month.chain.chain = other.chain
+        with pytest.raises(ChainSetBack):
+            month.settle(record)
+        assert other.chain.head() == 0
+        month.chain.chain = newest
+
+
+def test_a_number_that_somebody_else_used_is_told_and_the_step_can_be_done_again(month: Settling) -> None:
+    record = month.confirmed()
+    crash(month, record, "chain.intent", "after")
+    submitter, chain = KEYS["submitter"], month.chain.chain
+    chain.send(chain.sign(submitter.address, b"foreign", 0, submitter.secret)[0])
+    with pytest.raises(ChainNonceTaken, match="second hub"):
+        settlement_chain.resume(month.services)
+    assert [(i.nonce, i.state) for i in intents(month)] == [(0, FAILED)]
+    assert month.settle(record) == "PROPOSED"
+    assert [(i.nonce, i.state) for i in intents(month)] == [(0, FAILED), (1, DONE)]
+    assert chain_events(month) == ["Proposed"]
+
+
+def test_a_step_behind_a_stuck_transaction_waits_and_is_sealed_with_the_same_bytes(month: Settling) -> None:
+    """An endpoint with a pool: somebody's transaction of our account lies in it, unsealed, and ours queues behind."""
+    record = month.confirmed()
+    submitter, behind = KEYS["submitter"], month.chain.chain
+    foreign = behind.sign(submitter.address, b"", 0, submitter.secret)[0]
+    pool: list[bytes] = []
+
+    class Pooled:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(behind, name)
+
+        def nonce(self, address: Any, tag: str = "pending") -> int:
+            return behind.nonce(address) + (tag == "pending")
+
+        def send(self, raw: bytes) -> str:
+            pool.append(raw)
+            return "0x"
+
+        def receipt(self, transaction: str) -> Any:
+            raise ReceiptTimeout(transaction=transaction, seconds=1)
+
+    services = replace(month.services, chain=Pooled)
+    for _ in range(2):
+        with pytest.raises(ChainNonceStuck, match="behind number 0"):
+            settlement_chain.settle(services, None, month.hub.now(), {"statement": record.id})  # type: ignore[arg-type]
+    (waiting,) = intents(month)
+    assert (waiting.nonce, waiting.state) == (1, OPEN)
+    assert pool == [waiting.raw, waiting.raw]
+    behind.send(foreign)
+    assert month.settle(record) == "PROPOSED"
+    assert [(i.raw, i.state) for i in intents(month)] == [(waiting.raw, DONE)]

@@ -39,6 +39,10 @@ def test_an_absolute_database_and_another_server_are_left_alone(tmp_path: Path) 
         (HUB + "[extra]\nx = 1\n", "unknown tables"),
         (HUB + "[chain]\nid = 1\n", "unknown key [chain] id"),
         (HUB + '[chain]\nkind = "fast"\n', "kind is sandbox or standard"),
+        (HUB + "[chain]\nconfirmations = 3\n", "final at once"),
+        (HUB + '[chain]\nkind = "standard"\nconfirmations = -1\n', "confirmations is not a int"),
+        (HUB + "[chain]\nreceipt_seconds = 0\n", "at least 1"),
+        (HUB + '[chain]\ngas_price = "free"\n', "gas_price is not a int"),
         (HUB + 'nodes_max = "many"\n', "nodes_max is not a int"),
         (HUB + "nodes_max = true\n", "nodes_max is not a int"),
         (HUB + "nodes_max = -1\n", "nodes_max is not a int"),
@@ -50,6 +54,16 @@ def test_what_is_not_understood_is_refused(tmp_path: Path, text: str, why: str) 
     with pytest.raises(SettingsInvalid) as caught:
         load(write(tmp_path, text))
     assert why in caught.value.message()
+
+
+def test_another_chain_is_a_matter_of_settings(tmp_path: Path) -> None:
+    from hub.wiring import open_chain
+
+    given = 'endpoint = "http://127.0.0.1:1"\nchain_id = 7\nkind = "standard"\ngas_price = 5\nconfirmations = 12\n'
+    settings = load(write(tmp_path, HUB + "[chain]\n" + given + "receipt_seconds = 300\n"))
+    chain = open_chain(settings)
+    assert chain.chain_id == 7
+    assert (chain._gas_price, chain._confirmations, chain._receipt_seconds) == (5, 12, 300)
 
 
 def test_a_missing_file_names_the_next_step(tmp_path: Path) -> None:
