@@ -2,7 +2,7 @@
 
 UTF-8 with or without its mark, or GBK (GB 18030) where the profile says so. An amount is one signed column, one column
 with a side beside it, or a debit and a credit column. With a balance column every row must follow from the one before,
-so a changed amount is found, but in the first row, before which the file has no balance; without the column it can't be.
+so a changed amount is found, but in the first row: the balance before it is not in the file. Without one it can't be.
 """
 
 import csv

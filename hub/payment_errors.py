@@ -37,3 +37,90 @@ class BankAccountDiffers(Failure):
     kind = Kind.INVALID
     en = "the bank file is of account {found}, not of {expected}; nothing of it was taken"
     zh = "银行文件所属账户为 {found}，而非 {expected}；未导入任何内容"
+
+
+class PaymentFileInvalid(Failure):
+    code = "PAYMENT_FILE_INVALID"
+    kind = Kind.INTEGRITY
+    en = "the payment file is not what its schema says, at {where}: {why}; nothing was ordered"
+    zh = "付款文件不符合其模式定义，位置 {where}：{why}；未生成任何付款指令"
+
+
+class PaymentDetailsInvalid(Failure):
+    code = "PAYMENT_DETAILS_INVALID"
+    kind = Kind.INVALID
+    en = "the payment details are wrong in {field}: {why}"
+    zh = "收付款信息的 {field} 有误：{why}"
+
+
+class PaymentDetailsMissing(Failure):
+    code = "PAYMENT_DETAILS_MISSING"
+    kind = Kind.CONFLICT
+    en = "there are no approved payment details for {missing}: one person of finance proposes them, another approves \
+(`ecohub finance details propose`, `approve`)"
+    zh = "{missing} 没有已批准的收付款信息：须由一名财务人员录入（`ecohub finance details propose`）、\
+另一名复核（`approve`）"
+
+
+class PaymentDetailsUnknown(Failure):
+    code = "PAYMENT_DETAILS_UNKNOWN"
+    kind = Kind.NOT_FOUND
+    en = "there are no payment details {digest}; `ecohub finance details show` lists them"
+    zh = "不存在收付款信息 {digest}；可用 `ecohub finance details show` 查看列表"
+
+
+class FourEyes(Failure):
+    code = "FOUR_EYES"
+    kind = Kind.REFUSED
+    en = "{person} proposed this: another person of finance must decide it"
+    zh = "该项由 {person} 提出，须由另一名财务人员复核"
+
+
+class AlreadyDecided(Failure):
+    code = "ALREADY_DECIDED"
+    kind = Kind.CONFLICT
+    en = "{what} is {state} already"
+    zh = "{what} 已为 {state}"
+
+
+class PaymentDateInvalid(Failure):
+    code = "PAYMENT_DATE_INVALID"
+    kind = Kind.INVALID
+    en = "{date} can't be the day of execution: give a day from {first} on, at most 60 days ahead"
+    zh = "{date} 不能作为执行日期：请给出 {first} 起 60 天以内的日期"
+
+
+class PaymentFormatDiffers(Failure):
+    code = "PAYMENT_FORMAT_DIFFERS"
+    kind = Kind.CONFLICT
+    en = "the payments of {period} are ordered in a file of form {found}: a second form of the same orders could be \
+paid twice, fetch that one again"
+    zh = "{period} 的付款已以 {found} 格式生成：同一付款若再出另一格式可能重复支付，请重新获取原文件"
+
+
+class MatchUnknown(Failure):
+    code = "MATCH_UNKNOWN"
+    kind = Kind.NOT_FOUND
+    en = "there is no match {match}; `ecohub finance exceptions` lists what is open"
+    zh = "不存在匹配 {match}；可用 `ecohub finance exceptions` 查看未决项"
+
+
+class MatchInvalid(Failure):
+    code = "MATCH_INVALID"
+    kind = Kind.INVALID
+    en = "this can't be matched: {why}"
+    zh = "无法匹配：{why}"
+
+
+class PaidAndReturned(Failure):
+    code = "PAYMENT_RETURNED"
+    kind = Kind.CONFLICT
+    en = "the payment {order} was returned by the bank: there is nothing to mark as paid"
+    zh = "付款 {order} 已被银行退回：无可标记为已付的款项"
+
+
+class JournalEntryMissing(Failure):
+    code = "JOURNAL_ENTRY_MISSING"
+    kind = Kind.INTEGRITY
+    en = "the journal has no entry of the settled payment {order}: nothing is taken back until this is explained"
+    zh = "账簿中没有已结清付款 {order} 的分录；查明原因前不作冲回"

@@ -1,114 +1,183 @@
-"""The payment file: what finance hands to the bank for the final statements of a period, as CSV (RFC 4180, UTF-8).
+"""The payment file: what finance hands to the bank for the final statements of a period, as pain.001 or CSV.
 
-A statement stands in exactly one file, so it can't be paid twice. The bytes are stored and given again unchanged; the
-same books make the same bytes. Text that a spreadsheet would take for a formula gets an apostrophe. `end_to_end_id` is
-the start of the statement's digest (ISO 20022 Max35Text): the bank's statement names it back.
+A statement has one living order, so it can't be paid twice: it stands in one file, and in a further one, under a new
+EndToEndId, only after the bank returned the payment or two people released the order. The bytes are stored and given
+again unchanged. `end_to_end_id` is the start of the statement's digest (ISO 20022 Max35Text): the bank names it back.
+CSV is RFC 4180 in UTF-8; text that a spreadsheet would take for a formula gets an apostrophe.
 """
 
-import csv
 import hashlib
-import io
-import unicodedata
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 
+from hub import payment_details, payment_pain, payment_sheets
 from hub import settlement_terms as terms
 from hub.identity import Caller
+from hub.payment_errors import PaymentDateInvalid, PaymentFormatDiffers
+from hub.payment_sheets import Cell, Number
 from hub.records import Head
-from hub.services import Reply, Services, only
+from hub.services import HeadInvalid, Reply, Services, only
 from hub.settlement_errors import NothingToPay
 from hub.store import Transaction
-from hub.store_settlement import PaymentFile, SettlementStore
+from hub.store_payments import RETURNED, Details, PaymentFile, PaymentOrder, PaymentStore
+from hub.store_settlement import SettlementStore, StatementRecord
 from privacy.ids import Digest, PartnerId, Period, parse_period
-from privacy.printable import printable
 from revenue_share.money import Money
 from revenue_share.statement import State, Statement
 
+CSV, PAIN = "csv", "pain.001"
 COLUMNS = (
-    "end_to_end_id",
-    "debtor",
-    "creditor",
-    "creditor_name",
-    "amount",
-    "amount_minor",
-    "currency",
-    "period",
-    "statement",
-    "agreement",
+    *("end_to_end_id", "debtor", "creditor", "creditor_name", "amount", "amount_minor", "currency", "period"),
+    *("statement", "agreement", "debtor_account", "creditor_account", "due"),
 )
 END_TO_END_CHARACTERS = 32
-_FORMULA = ("=", "+", "-", "@")  # also in their full-width forms, which NFKC maps to these
+ATTEMPTS_MAX = 99  # "-99" after 32 characters fits Max35Text
+AHEAD_DAYS_MAX = 60
+PAYABLE = (State.FINAL.value, State.PAID.value, State.ACKED.value)  # paid and returned: owed again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payment:
+    """A statement with the order that pays it."""
+
+    made: Statement
+    order: PaymentOrder
 
 
 def pay(services: Services, tx: Transaction, caller: Caller, now: datetime, head: Head) -> Reply:
-    """A file with the final statements of a period that stand in none yet; without such, the latest file again.
+    """A file with the statements of a period that are to be paid; without such, the latest file again.
 
-    The head tells whether the file is `new`. Raises NothingToPay.
+    The head tells whether the file is `new`. Raises NothingToPay, PaymentDetailsMissing (pain.001), PaymentDateInvalid,
+    PaymentFormatDiffers.
     """
-    only(head, "period")
-    period = parse_period(head.get("period"))
-    books = SettlementStore(tx.session)
-    final = books.statements(period=period, states=(State.FINAL.value,))
-    due = [terms.value_of(record) for record in final if books.paid(record.id) is None]
-    due = [made for made in due if made.payable_minor > 0]
-    files = books.payment_files(period)
+    only(head, "period", "format", "date")
+    period, form = parse_period(head.get("period")), head.get("format", CSV)
+    if form not in (CSV, PAIN):
+        raise HeadInvalid(field="format", why=f"{CSV} or {PAIN} is expected")
+    books = PaymentStore(tx.session)
+    found = SettlementStore(tx.session).statements(period=period, states=PAYABLE)
+    due = [record for record in found if _is_due(books, record)]
     if not due:
-        if not files:
-            raise NothingToPay(period=period)
-        return _reply(files[-1], new=False, payments=_count(files[-1].data))
+        return _again(books, period, str(head.get("format") or ""))
+    payments = [_payment(tx, record, now, head) for record in due]
+    accounts = _accounts(tx, payments, required=form == PAIN)
+    payments = [_with_accounts(payment, accounts) for payment in payments]
     names = {partner.id: partner.name for partner in tx.members.partners()}
-    data = write(due, names)
-    file = PaymentFile(digest=hashlib.sha256(data).hexdigest(), period=period, number=len(files) + 1, data=data)
-    books.add_payment_file(file, [(made.id, end_to_end_id(made.id), made.payable_minor) for made in due], now)
-    facts: Head = {"file": file.digest, "period": period, "number": file.number, "payments": len(due)}
-    services.log.append(tx, now, "payment.file", f"{period}/{file.number}", facts=facts)
-    return _reply(file, new=True, payments=len(due))
+    data = write(payments, names) if form == CSV else _pain(payments, accounts, now)
+    number = len(books.payment_files(period)) + 1
+    digest = hashlib.sha256(data).hexdigest()
+    file = PaymentFile(digest=digest, period=period, number=number, format=str(form), data=data)
+    books.add_payment_file(file, [replace(payment.order, file=digest) for payment in payments], now)
+    facts: Head = {"file": digest, "period": period, "number": number, "payments": len(payments), "format": form}
+    services.log.append(tx, now, "payment.file", f"{period}/{number}", facts=facts)
+    return _reply(file, new=True, payments=len(payments))
 
 
-def write(statements: Sequence[Statement], names: Mapping[PartnerId, str]) -> bytes:
-    """The file's bytes: a header, then one line a statement, by EndToEndId. `names`: display name by partner id."""
-    rows = []
-    for made in sorted(statements, key=lambda item: item.id):
-        amount = Money(currency=made.currency, minor=made.payable_minor)
-        rows.append(
-            (
-                end_to_end_id(made.id),
-                made.payer,
-                made.referrer,
-                names.get(made.referrer, made.referrer),
-                amount.to_text(),
-                str(amount.minor),
-                made.currency,
-                made.period,
-                made.id,
-                made.agreement,
-            )
-        )
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([_guarded(cell) for cell in row] for row in rows)
-    return out.getvalue().encode()
+def write(payments: Sequence[Payment], names: Mapping[PartnerId, str]) -> bytes:
+    """The CSV file's bytes: a header, then one line a payment, by EndToEndId. `names`: display name by partner id."""
+    rows: list[tuple[Cell, ...]] = []
+    for payment in sorted(payments, key=lambda item: item.order.end_to_end_id):
+        made, order = payment.made, payment.order
+        amount = Money(currency=order.currency, minor=order.amount_minor)
+        named = (order.end_to_end_id, made.payer, made.referrer, order.name or names.get(made.referrer, made.referrer))
+        money = (Number(amount.to_text()), amount.minor, order.currency)
+        digests = (made.period, made.id, made.agreement)
+        rows.append((*named, *money, *digests, order.account, order.counterparty, order.due.isoformat()))
+    return payment_sheets.csv_bytes(COLUMNS, rows)
 
 
-def end_to_end_id(statement: Digest) -> str:
-    """How the payment is named between the parties and their banks."""
-    return statement[:END_TO_END_CHARACTERS]
+def end_to_end_id(statement: Digest, attempt: int = 1) -> str:
+    """How the payment is named between the parties and their banks; a further attempt has its number behind it."""
+    assert 0 < attempt <= ATTEMPTS_MAX, "a statement is not ordered so often"
+    return statement[:END_TO_END_CHARACTERS] + (f"-{attempt}" if attempt > 1 else "")
 
 
-def _guarded(cell: str) -> str:
-    flat = printable(" ".join(cell.split()))  # no line ends and nothing hidden inside a bank's file
-    return "'" + flat if unicodedata.normalize("NFKC", flat).startswith(_FORMULA) else flat
+def _is_due(books: PaymentStore, record: StatementRecord) -> bool:
+    """Whether a statement is owed: final and never ordered, or ordered before and every order ended."""
+    if terms.value_of(record).payable_minor <= 0 or books.living(record.id) is not None:
+        return False
+    orders = books.orders(statement=record.id)
+    return record.state == State.FINAL.value or (bool(orders) and orders[-1].state == RETURNED)
 
 
-def _count(data: bytes) -> int:
-    return len(list(csv.reader(io.StringIO(data.decode(), newline="")))) - 1
+def _payment(tx: Transaction, record: StatementRecord, now: datetime, head: Head) -> Payment:
+    made = terms.value_of(record)
+    attempt = len(PaymentStore(tx.session).orders(statement=record.id)) + 1
+    today = now.astimezone(terms.active(tx, record.agreement).zone).date()
+    order = PaymentOrder(
+        end_to_end_id=end_to_end_id(made.id, attempt),
+        statement=made.id,
+        attempt=attempt,
+        file="",
+        creditor=made.referrer,
+        currency=made.currency,
+        amount_minor=made.payable_minor,
+        due=_day(head, today),
+    )
+    return Payment(made=made, order=order)
+
+
+def _day(head: Head, today: date) -> date:
+    given = head.get("date")
+    if not given:
+        return today
+    try:
+        found = date.fromisoformat(str(given))
+    except ValueError:
+        found = date.min
+    if not today <= found <= today + timedelta(days=AHEAD_DAYS_MAX):
+        raise PaymentDateInvalid(date=str(given)[:20], first=today.isoformat())
+    return found
+
+
+def _accounts(tx: Transaction, payments: Sequence[Payment], *, required: bool) -> dict[tuple[str, str], Details]:
+    """Approved details by (partner, currency) of payers and creditors. Raises PaymentDetailsMissing if required."""
+    wanted = {(side, p.order.currency) for p in payments for side in (p.made.payer, p.made.referrer)}
+    if required:
+        return payment_details.active(tx, frozenset(wanted))
+    books = PaymentStore(tx.session)
+    found = {key: books.active_details(*key) for key in wanted}
+    return {key: one for key, one in found.items() if one is not None}
+
+
+def _with_accounts(payment: Payment, accounts: Mapping[tuple[str, str], Details]) -> Payment:
+    made, order = payment.made, payment.order
+    ours, theirs = (accounts.get((side, order.currency)) for side in (made.payer, made.referrer))
+    if ours is not None:
+        order = replace(order, account=str(ours.body["account"]))
+    if theirs is not None:
+        number, name = str(theirs.body["account"]), str(theirs.body["name"])
+        order = replace(order, counterparty=number, name=name, details=theirs.digest)
+    return replace(payment, order=order)
+
+
+def _pain(payments: Sequence[Payment], accounts: Mapping[tuple[str, str], Details], now: datetime) -> bytes:
+    by_name = {payment.order.end_to_end_id: payment for payment in payments}
+    return payment_pain.document(
+        [payment.order for payment in payments],
+        {name: payment.made.payer for name, payment in by_name.items()},
+        {key: one.body for key, one in accounts.items()},
+        {name: f"revenue share {payment.made.period} {name}" for name, payment in by_name.items()},
+        now,
+    )
+
+
+def _again(books: PaymentStore, period: Period, form: str) -> Reply:
+    files = books.payment_files(period)
+    if not files:
+        raise NothingToPay(period=period)
+    if form and form != files[-1].format:
+        raise PaymentFormatDiffers(period=period, found=files[-1].format)
+    count = sum(order.file == files[-1].digest for order in books.orders())
+    return _reply(files[-1], new=False, payments=count)
 
 
 def _reply(file: PaymentFile, *, new: bool, payments: int) -> Reply:
     head: Head = {
         "period": Period(file.period),
         "file": file.digest,
+        "format": file.format,
         "number": file.number,
         "payments": payments,
         "new": new,

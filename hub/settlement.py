@@ -4,7 +4,7 @@
     close    a period's statements and their pending entries             hub.settlement_close
     release  a second person's check; the sealed disclosure to both       hub.settlement_release
     settle   propose and finalise on the chain, post the journal         hub.settlement_chain, hub.chain_outbox
-    pay      the payment file                                            hub.payment_file
+    pay      payment files, bank files, reconciliation                   hub.payments
 
 Here are the views, and the registries that `wiring` joins.
 """
@@ -15,7 +15,7 @@ from datetime import datetime
 from ecowire import codec_settlement
 from ecowire.status import MalformedMessage
 from hub import books as journal
-from hub import payment_file, settlement_chain, settlement_close, settlement_intake, settlement_release, times
+from hub import payments, settlement_chain, settlement_close, settlement_intake, settlement_release, times
 from hub import settlement_terms as terms
 from hub.dispatch import AnswerHandler
 from hub.identity import Caller
@@ -23,6 +23,7 @@ from hub.records import Head, Task
 from hub.services import FINANCE, REGULATOR, Command, NodeHandler, Reply, Services, only, text
 from hub.store import Transaction
 from hub.store_ledger import LedgerStore
+from hub.store_payments import PaymentStore
 from hub.store_settlement import SettlementStore, StatementRecord
 from privacy import canonical
 from privacy.errors import Failure
@@ -61,7 +62,7 @@ def statement(services: Services, tx: Transaction, caller: Caller, now: datetime
             for i in LedgerStore(tx.session).intents(statement=record.id)
         ],
         "entries": [entry.to_value() for entry in LedgerStore(tx.session).entries(record.id)],
-        "payment_file": books.paid(record.id),
+        "payment_file": _paid_by(tx, record),
     }
     return Reply(head=shown, body=canonical.encode(lines))
 
@@ -107,6 +108,12 @@ def _line(tx: Transaction, record: StatementRecord) -> Head:
     }
 
 
+def _paid_by(tx: Transaction, record: StatementRecord) -> str | None:
+    """The digest of the payment file by which a statement is being paid, or was."""
+    order = PaymentStore(tx.session).living(record.id)
+    return order.file if order else None
+
+
 def _check(tx: Transaction, record: StatementRecord, partner: str) -> canonical.Value:
     """What a party's node answered to the statement: "matches", "differs", a failure's code, or None so far."""
     task = tx.tasks.get(settlement_release.task_id(record, partner))
@@ -123,7 +130,7 @@ COMMANDS = {
     "statements": Command(roles=(FINANCE, REGULATOR), run=statements, changes=False),
     "statement": Command(roles=(FINANCE, REGULATOR), run=statement, changes=False),
     "settle": Command(roles=(FINANCE,), call=settlement_chain.settle),
-    "pay": Command(roles=(FINANCE,), run=payment_file.pay),
+    **payments.COMMANDS,
     "ledger": Command(roles=(FINANCE, REGULATOR), run=journal.ledger, changes=False),
     "lock": Command(roles=(FINANCE,), run=journal.lock),
 }

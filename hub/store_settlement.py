@@ -1,4 +1,4 @@
-"""Repository of settlement: reports, statements, confirmations, the journal, chain intents, payment files.
+"""Repository of settlement: reports, statements, confirmations, disputes.
 
 Made from a transaction's session: `SettlementStore(tx.session)`. Gives frozen values; ORM rows stay here.
 """
@@ -18,8 +18,6 @@ from hub.tables_settlement import (
     ConfirmationRow,
     DisputeRow,
     LineRow,
-    PaymentFileRow,
-    PaymentRow,
     ReferredRow,
     ReportedEventRow,
     ReportRow,
@@ -74,16 +72,8 @@ class Dispute:
     received_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentFile:
-    digest: str
-    period: Period
-    number: int
-    data: bytes
-
-
 class SettlementStore:
-    """What was reported, computed, confirmed, disputed and ordered to be paid."""
+    """What was reported, computed, confirmed and disputed."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -258,32 +248,6 @@ class SettlementStore:
             )
             for row in self._session.scalars(query.order_by(DisputeRow.received_at, DisputeRow.digest))
         )
-
-    # --- payment files
-
-    def add_payment_file(self, file: PaymentFile, payments: Sequence[tuple[Digest, str, int]], now: datetime) -> None:
-        """Keep a file and what it orders: (statement, EndToEndId, amount in minor units)."""
-        self._session.add(
-            PaymentFileRow(digest=file.digest, period=file.period, number=file.number, data=file.data, created_at=now)
-        )
-        self._session.flush()
-        self._session.add_all(
-            PaymentRow(statement=statement, file=file.digest, end_to_end_id=name, amount_minor=minor)
-            for statement, name, minor in payments
-        )
-        self._session.flush()
-
-    def payment_files(self, period: str) -> tuple[PaymentFile, ...]:
-        query = select(PaymentFileRow).where(PaymentFileRow.period == period).order_by(PaymentFileRow.number)
-        return tuple(
-            PaymentFile(digest=row.digest, period=Period(row.period), number=row.number, data=row.data)
-            for row in self._session.scalars(query)
-        )
-
-    def paid(self, statement_id: str) -> str | None:
-        """The digest of the payment file in which this statement stands."""
-        row = self._session.get(PaymentRow, statement_id)
-        return row.file if row else None
 
     def _next(self, table: Any) -> int:
         return int(self._session.scalars(select(func.coalesce(func.max(table.number), 0))).one()) + 1

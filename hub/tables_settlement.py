@@ -11,7 +11,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     String,
-    UniqueConstraint,
     event,
     text,
 )
@@ -133,7 +132,7 @@ class IntentRow(Base):
     created_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     __table_args__ = (
-        one_of("kind", "propose", "finalise", "dispute"),
+        one_of("kind", "propose", "finalise", "dispute", "pay", "acknowledge"),
         one_of("state", "OPEN", "DONE", "FAILED"),
         # a step of a statement is under way or done once; a failed one may be tried again under the same nonce
         Index(
@@ -153,26 +152,6 @@ class IntentRow(Base):
             postgresql_where=text("state <> 'FAILED'"),
         ),
     )
-
-
-class PaymentFileRow(Base):
-    __tablename__ = "payment_file"
-    digest: Mapped[str] = mapped_column(DIGEST, primary_key=True)  # SHA-256 of the file
-    period: Mapped[str] = mapped_column(PERIOD)
-    number: Mapped[int]  # of this period, from 1
-    data: Mapped[bytes]
-    created_at: Mapped[datetime]
-    __table_args__ = (UniqueConstraint("period", "number"),)
-
-
-class PaymentRow(Base):
-    """A statement stands in one payment file: it can't be paid twice."""
-
-    __tablename__ = "payment"
-    statement: Mapped[str] = mapped_column(DIGEST, ForeignKey("statement.id"), primary_key=True)
-    file: Mapped[str] = mapped_column(DIGEST, ForeignKey("payment_file.digest"))
-    end_to_end_id: Mapped[str] = mapped_column(String(35), unique=True)
-    amount_minor: Mapped[int] = mapped_column(BigInteger)
 
 
 for _name in GUARDED:

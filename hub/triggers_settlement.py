@@ -10,10 +10,7 @@ from sqlalchemy import Table
 
 from revenue_share.statement import TRANSITIONS, State
 
-APPEND_ONLY = (
-    *("report", "referred", "reported_event", "statement_line", "confirmation", "dispute"),
-    *("payment_file", "payment"),
-)
+APPEND_ONLY = ("report", "referred", "reported_event", "statement_line", "confirmation", "dispute")
 GUARDED = (*APPEND_ONLY, "statement")
 # the columns that name a row; whoever inserts such a row again would replace it
 KEYS: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -26,14 +23,6 @@ KEYS: dict[str, tuple[tuple[str, ...], ...]] = {
     "statement_line": (("statement", "line_index"),),
     "confirmation": (("statement", "partner"),),
     "dispute": (("digest",),),
-    "payment_file": (
-        ("digest",),
-        ("period", "number"),
-    ),
-    "payment": (
-        ("end_to_end_id",),
-        ("statement",),
-    ),
     "statement": (
         ("anchor",),
         ("id",),

@@ -6,6 +6,7 @@ from hub import (  # the other tables join the same metadata
     tables,
     tables_ledger,
     tables_models,
+    tables_payments,
     tables_settlement,
     tables_statements,
 )
@@ -19,4 +20,4 @@ context.configure(
 with context.begin_transaction():
     context.run_migrations()
 
-__all__ = ["tables", "tables_ledger", "tables_models", "tables_settlement", "tables_statements"]
+__all__ = ["tables", "tables_ledger", "tables_models", "tables_payments", "tables_settlement", "tables_statements"]

@@ -135,10 +135,18 @@ TRANSFER += "'liability:payable:platform-a', 'CNY', 999999 FROM journal_entry"
         "INSERT OR REPLACE INTO journal_transfer " + TRANSFER.format(index=0),
         "INSERT INTO journal_transfer " + TRANSFER.format(index=1),
         "INSERT OR REPLACE INTO statement_line SELECT statement, line_index, '{}', salt FROM statement_line",
-        "INSERT OR REPLACE INTO payment SELECT statement, file, end_to_end_id, amount_minor + 1 FROM payment",
-        "INSERT OR REPLACE INTO payment_file SELECT digest, period, number, x'00', created_at FROM payment_file",
-        "INSERT OR REPLACE INTO payment_file SELECT 'ff' || substr(digest, 3), period, number, x'00', created_at "
+        "INSERT OR REPLACE INTO payment_order SELECT end_to_end_id, statement, attempt, file, creditor, currency, "
+        "amount_minor + 1, due, account, counterparty, name, details, state, settled_by, ended_by, payout, payout_salt "
+        "FROM payment_order",
+        "UPDATE payment_order SET amount_minor = amount_minor + 1",
+        "UPDATE payment_order SET counterparty = 'ELSEWHERE'",
+        "UPDATE payment_order SET state = 'RETURNED', ended_by = NULL",
+        "DELETE FROM payment_order",
+        "INSERT OR REPLACE INTO payment_file SELECT digest, period, number, x'00', created_at, format "
         "FROM payment_file",
+        "INSERT OR REPLACE INTO payment_file SELECT 'ff' || substr(digest, 3), period, number, x'00', created_at, "
+        "format FROM payment_file",
+        "UPDATE payment_file SET data = x'00'",
         "INSERT OR REPLACE INTO journal_entry SELECT id, number, subject, 'other', period, 'PENDING', reverses, "
         "created_at, NULL FROM journal_entry",
         "INSERT OR REPLACE INTO report SELECT digest, number, kind, agreement, partner, period, '{}', receipt, "

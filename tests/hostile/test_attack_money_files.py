@@ -16,6 +16,7 @@ from privacy.ids import PartnerId
 from privacy.printable import is_printable
 from revenue_share import statement
 from revenue_share.agreement import Agreement
+from tests.hub.test_payment_file import due
 from tests.partner_node.alliance import resident_id
 from tests.support.bank_files import Booked, camt
 from tests.support.revenue import agreement_body, allocate, event, referral
@@ -90,7 +91,7 @@ def test_no_partners_name_is_a_formula_or_another_cell(name: str) -> None:
     lines = allocate(agreement, [referral(1)], [event("e1", 1, 123457)], period := "2026-10")  # type: ignore[arg-type]
     salts = statement.Salts(lines=tuple(bytes([i + 1]) * 32 for i in range(len(lines))), total=bytes(32))
     made = statement.build(agreement, period, statement.Place(), lines, salts)  # type: ignore[arg-type]
-    data = payment_file.write([made], {PartnerId(agreement.referrer.partner): name})
+    data = payment_file.write(due(made), {PartnerId(agreement.referrer.partner): name})
     (row,) = csv.DictReader(io.StringIO(data.decode(), newline=""))
     assert (row["amount"], row["amount_minor"], row["currency"]) == ("61.73", "6173", "CNY")
     shown = row["creditor_name"]

@@ -1,0 +1,285 @@
+"""Reconciliation in the books: orders against bank entries by the pure rules, and what a match does.
+
+A match marks its orders settled and its entries taken, posts debit payable, credit bank for each order, and commits to
+the bank's reference; a statement whose payment is settled can be marked paid on the chain. A return reverses the entry:
+the amount is payable again, under a new EndToEndId. All of it in one transaction.
+"""
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from hub import bank_import, times
+from hub.identity import Caller
+from hub.payment_errors import JournalEntryMissing
+from hub.records import Head
+from hub.services import Reply, Services, only
+from hub.store import Transaction
+from hub.store_bank import APPROVED, MANUAL, PAID, PROPOSED, BankStore, Entry, MatchRecord
+from hub.store_bank import RETURNED as MONEY_BACK
+from hub.store_ledger import LedgerStore
+from hub.store_payments import ORDERED, RELEASED, RETURNED, SETTLED, PaymentOrder, PaymentStore
+from privacy import canonical
+from privacy.ids import Period
+from revenue_share import accounts, ledger, reconcile
+from revenue_share.ledger import JournalEntry, Side
+from revenue_share.reconcile import ExceptionItem, Movement, Order, OrderState, Reconciliation
+
+MATCH_LABEL, PAYOUT_LABEL = "ecohub/bank-match/v1", "ecohub/payout/v1"
+RAIL = "transfer"
+ZONE = ZoneInfo("Asia/Shanghai")  # of our bank days
+STATES = {ORDERED: OrderState.OPEN, SETTLED: OrderState.SETTLED, RETURNED: OrderState.RETURNED}
+
+
+def run(services: Services, tx: Transaction, caller: Caller, now: datetime, head: Head) -> Reply:
+    """Match what the rules can decide, as of today, and say what they can't. Again, it changes nothing more."""
+    only(head)
+    found, entries = compute(tx, now)
+    by_id = {entry.id: entry for entry in entries}
+    orders = {order.end_to_end_id: order for order in PaymentStore(tx.session).orders()}
+    made = []
+    for match in found.matches:
+        record = record_of(tx, PAID, match.rule.value, match.orders, match.movements, caller.name, now)
+        settle(services, tx, record, [orders[o] for o in match.orders], [by_id[m] for m in match.movements], now)
+        made.append(record)
+    for back in found.returns:
+        record = record_of(tx, MONEY_BACK, "REFERENCE", (back.order,), (back.movement,), caller.name, now)
+        take_back(services, tx, record, orders[back.order], [by_id[back.movement]], now)
+        made.append(record)
+    return Reply(head={"matched": [value(one) for one in made], **told(tx, found, entries)})
+
+
+def exceptions(services: Services, tx: Transaction, caller: Caller, now: datetime, head: Head) -> Reply:
+    """What is open as of today: exceptions with class and age, orders that wait, matches that wait for approval."""
+    only(head)
+    found, entries = compute(tx, now)
+    return Reply(head=told(tx, found, entries))
+
+
+def compute(tx: Transaction, now: datetime) -> tuple[Reconciliation, tuple[Entry, ...]]:
+    """The pure rules over what no match settled, with the entries they were given.
+
+    What two people have before them is left out: they decide it.
+    """
+    books = BankStore(tx.session)
+    pending = books.matches(states=(PROPOSED,))
+    held = {name for match in pending for name in (*match.orders, *match.entries)}
+    entries = tuple(entry for entry in books.entries(unsettled=True) if entry.id not in held)
+    orders = [_order(one) for one in PaymentStore(tx.session).orders() if one.state != RELEASED]
+    free = [order for order in orders if order.id not in held or order.state is not OrderState.OPEN]
+    return reconcile.reconcile(free, [_movement(entry) for entry in entries], _today(now)), entries
+
+
+def told(tx: Transaction, found: Reconciliation, entries: Iterable[Entry]) -> Head:
+    """Exceptions, what waits, and totals by currency, which tie: entries = matched + returned + exceptions."""
+    by_id = {entry.id: entry for entry in entries}
+    orders = {order.end_to_end_id: order for order in PaymentStore(tx.session).orders()}
+    pending = BankStore(tx.session).matches(states=(PROPOSED,))
+    return {
+        "exceptions": [_exception(item, by_id, orders) for item in found.exceptions],
+        "waiting": [{"order": name, "due": orders[name].due.isoformat()} for name in found.waiting],
+        "proposed": [value(match) for match in pending],
+        "totals": totals(found, by_id),
+    }
+
+
+def totals(found: Reconciliation, by_id: dict[str, Entry]) -> Head:
+    """Signed minor units by currency of the open entries, of those matched and returned now, and of the exceptions."""
+    sums: dict[str, dict[str, int]] = {}
+    matched = {name for match in found.matches for name in match.movements}
+    returned = {back.movement for back in found.returns}
+    for name, entry in by_id.items():
+        part = "matched" if name in matched else "returned" if name in returned else "exceptions"
+        row = sums.setdefault(str(entry.value["currency"]), dict.fromkeys(("entries", "matched", "returned"), 0))
+        row[part] = row.get(part, 0) + signed(entry)
+        row["entries"] += signed(entry)
+    told: Head = {currency: {"exceptions": 0, **row} for currency, row in sorted(sums.items())}
+    return told
+
+
+def record_of(
+    tx: Transaction,
+    kind: str,
+    rule: str,
+    orders: tuple[str, ...],
+    entries: tuple[str, ...],
+    person: str,
+    now: datetime,
+    reason: str = "",
+) -> MatchRecord:
+    """A new match, kept: by a rule it is decided at once, by hand it waits for another person."""
+    books = BankStore(tx.session)
+    content: canonical.Value = [books.next_match(), kind, rule, [*orders], [*entries], person, times.iso(now), reason]
+    made = MatchRecord(
+        id=canonical.digest(MATCH_LABEL, content).hex(),
+        kind=kind,
+        rule=rule,
+        state=PROPOSED if rule == MANUAL else APPROVED,
+        orders=orders,
+        entries=entries,
+        reason=reason,
+        proposed_by=person,
+        proposed_at=now,
+    )
+    books.add_match(made)
+    return made
+
+
+def settle(
+    services: Services,
+    tx: Transaction,
+    match: MatchRecord,
+    orders: list[PaymentOrder],
+    entries: list[Entry],
+    now: datetime,
+) -> None:
+    """The orders are paid by the entries: journal, states, commitments, a leaf for each."""
+    BankStore(tx.session).settle_entries((entry.id for entry in entries), match.id)
+    booked = max(_booked(entry) for entry in entries)
+    for order in orders:
+        salt = services.entropy(32).hex()
+        commitment = payout(order, entries, salt)
+        PaymentStore(tx.session).settle_order(order, match.id, commitment, salt)
+        LedgerStore(tx.session).post(_entry(tx, match, order, booked, now), now)
+        facts: Head = {"order": order.end_to_end_id, "match": match.id, "payout": commitment, "rule": match.rule}
+        services.log.append(tx, now, "payment.settled", order.statement, facts=facts)
+
+
+def take_back(
+    services: Services, tx: Transaction, match: MatchRecord, order: PaymentOrder, entries: list[Entry], now: datetime
+) -> None:
+    """The bank gave a payment back: the entry is reversed, the order ended, the statement owed again."""
+    BankStore(tx.session).settle_entries((entry.id for entry in entries), match.id)
+    PaymentStore(tx.session).end_order(order, RETURNED, match.id)
+    books = LedgerStore(tx.session)
+    paid = [one for one in books.entries(order.settled_by or order.statement) if one.id == _entry_id(order)]
+    if len(paid) != 1:
+        raise JournalEntryMissing(order=order.end_to_end_id)
+    period = _period(tx, max(_booked(entry) for entry in entries), now)
+    reason = str(entries[0].value["reason"])
+    memo = f"returned by the bank {reason}".strip()
+    books.post(paid[0].reversing(f"return-{order.end_to_end_id}", memo, period), now)
+    facts: Head = {"order": order.end_to_end_id, "match": match.id, "reason": reason}
+    services.log.append(tx, now, "payment.returned", order.statement, facts=facts)
+
+
+def payout(order: PaymentOrder, entries: Iterable[Entry], salt: str) -> str:
+    """The salted commitment to the bank's reference and the payment it paid; nobody guesses one from the other."""
+    booked: list[canonical.Value] = [
+        {"entry": entry.id, "reference": entry.value["bank_reference"], "booked": entry.value["booked"]}
+        for entry in sorted(entries, key=lambda one: one.id)
+    ]
+    named: canonical.Value = {
+        "salt": salt,
+        "end_to_end_id": order.end_to_end_id,
+        "currency": order.currency,
+        "amount_minor": order.amount_minor,
+        "booked": booked,
+    }
+    return canonical.digest(PAYOUT_LABEL, named).hex()
+
+
+def value(match: MatchRecord) -> Head:
+    """A match as it is shown."""
+    return {
+        "match": match.id,
+        "kind": match.kind,
+        "rule": match.rule,
+        "state": match.state,
+        "orders": [*match.orders],
+        "entries": [*match.entries],
+        "reason": match.reason,
+        "proposed_by": match.proposed_by,
+        "decided_by": match.decided_by,
+    }
+
+
+def signed(entry: Entry) -> int:
+    """What an entry adds to our balance, in minor units."""
+    minor = entry.value["amount_minor"]
+    assert isinstance(minor, int), "an entry has its amount"
+    return -minor if entry.value["debit"] else minor
+
+
+def _exception(item: ExceptionItem, by_id: dict[str, Entry], orders: dict[str, PaymentOrder]) -> canonical.Value:
+    entry = by_id.get(item.movement)
+    concerned: list[canonical.Value] = [
+        {
+            "order": name,
+            "statement": orders[name].statement,
+            "creditor": orders[name].creditor,
+            "currency": orders[name].currency,
+            "amount_minor": orders[name].amount_minor,
+            "state": orders[name].state,
+        }
+        for name in item.orders
+    ]
+    return {
+        "class": item.kind.value,
+        "since": item.since.isoformat(),
+        "age_days": item.age_days,
+        "entry": bank_import.entry_value(entry) if entry else None,
+        "orders": concerned,
+    }
+
+
+def _order(order: PaymentOrder) -> Order:
+    return Order(
+        id=order.end_to_end_id,
+        currency=order.currency,
+        amount_minor=order.amount_minor,
+        due=order.due,
+        account=order.account,
+        counterparty=order.counterparty,
+        name=order.name,
+        state=STATES[order.state],
+    )
+
+
+def _movement(entry: Entry) -> Movement:
+    told: Any = entry.value
+    return Movement(
+        id=entry.id,
+        account=entry.account,
+        currency=told["currency"],
+        amount_minor=told["amount_minor"],
+        side=Side.DEBIT if told["debit"] else Side.CREDIT,
+        booked=date.fromisoformat(told["booked"]),
+        references=frozenset(told["references"]),
+        counterparty=told["counterparty"],
+        name=told["name"],
+        count=told["count"],
+        returned=told["returned"],
+    )
+
+
+def _entry(tx: Transaction, match: MatchRecord, order: PaymentOrder, booked: date, now: datetime) -> JournalEntry:
+    return ledger.transfer(
+        _entry_id(order),
+        match.id,
+        f"paid to {order.creditor}",
+        _period(tx, booked, now),
+        accounts.payable(order.creditor),
+        accounts.bank(RAIL),
+        order.currency,
+        order.amount_minor,
+    )
+
+
+def _entry_id(order: PaymentOrder) -> str:
+    return f"payment-{order.end_to_end_id}"
+
+
+def _period(tx: Transaction, booked: date, now: datetime) -> Period:
+    """The month of the booking; where its books are locked, the current one."""
+    month, locked = Period(f"{booked:%Y-%m}"), LedgerStore(tx.session).locked()
+    return month if locked is None or month > locked else Period(f"{_today(now):%Y-%m}")
+
+
+def _booked(entry: Entry) -> date:
+    return date.fromisoformat(str(entry.value["booked"]))
+
+
+def _today(now: datetime) -> date:
+    return now.astimezone(ZONE).date()

@@ -1,0 +1,228 @@
+"""Repository of reconciliation: bank files, their entries, and the matches that settle them.
+
+Made from a transaction's session, like `store_settlement`. Gives frozen values; rows stay here.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, insert, select
+from sqlalchemy.orm import Session
+
+from hub.records import Head
+from hub.tables_payments import BankEntryRow, BankFileRow, BankMatchRow
+from privacy import canonical
+
+PROPOSED, APPROVED, REFUSED = "PROPOSED", "APPROVED", "REFUSED"
+PAID, RETURNED, RELEASED, EXPLAINED = "PAID", "RETURNED", "RELEASED", "EXPLAINED"  # kinds of matches
+MANUAL = "MANUAL"  # the rule of two people
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BankFile:
+    digest: str
+    number: int
+    format: str
+    account: str
+    statements: tuple[Head, ...]
+    imported_by: str
+    imported_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A bank entry as kept; `value` as in `bank_values.BankEntry.to_value`."""
+
+    id: str
+    file: str
+    row: int
+    account: str
+    value: Head
+    settled_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchRecord:
+    """A decision on orders and entries."""
+
+    id: str
+    kind: str
+    rule: str
+    state: str
+    orders: tuple[str, ...]
+    entries: tuple[str, ...]
+    reason: str
+    proposed_by: str
+    proposed_at: datetime
+    decided_by: str | None = None
+    decided_at: datetime | None = None
+
+
+class BankStore:
+    """What the bank booked, and who decided what it belongs to."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    # --- files and entries
+
+    def bank_file(self, digest: str) -> BankFile | None:
+        row = self._session.get(BankFileRow, digest)
+        return _bank_file(row) if row else None
+
+    def bank_files(self) -> tuple[BankFile, ...]:
+        query = select(BankFileRow).order_by(BankFileRow.number)
+        return tuple(_bank_file(row) for row in self._session.scalars(query))
+
+    def add_bank_file(self, file: BankFile, data: bytes, entries: Sequence[Entry]) -> None:
+        """Keep a file with those of its entries that are new."""
+        row = BankFileRow(
+            digest=file.digest,
+            number=file.number,
+            format=file.format,
+            account=file.account,
+            summary=_text({"statements": list(file.statements)}),
+            data=data,
+            imported_by=file.imported_by,
+            imported_at=file.imported_at,
+        )
+        self._session.add(row)
+        self._session.flush()
+        first = self._next(BankEntryRow)
+        rows = [
+            {
+                "id": entry.id,
+                "number": first + place,
+                "file": entry.file,
+                "row": entry.row,
+                "account": entry.account,
+                "body": _text(entry.value),
+            }
+            for place, entry in enumerate(entries)
+        ]
+        if rows:
+            self._session.execute(insert(BankEntryRow), rows)
+
+    def next_bank_file(self) -> int:
+        return self._next(BankFileRow)
+
+    def known_entries(self, account: str) -> frozenset[str]:
+        """The ids of an account's entries."""
+        return frozenset(self._session.scalars(select(BankEntryRow.id).where(BankEntryRow.account == account)))
+
+    def entries(self, *, file: str | None = None, unsettled: bool = False) -> tuple[Entry, ...]:
+        """Entries in the order they came; of one file, or only those that no match settled."""
+        query = select(BankEntryRow).order_by(BankEntryRow.number)
+        if file is not None:
+            query = query.where(BankEntryRow.file == file)
+        if unsettled:
+            query = query.where(BankEntryRow.settled_by.is_(None))
+        return tuple(_entry(row) for row in self._session.scalars(query))
+
+    def entry(self, name: str) -> Entry | None:
+        """The entry of an id, or of a beginning of at least 8 digits that only one has."""
+        query = select(BankEntryRow).where(BankEntryRow.id.startswith(name, autoescape=True)).limit(2)
+        found = self._session.scalars(query).all() if len(name) >= 8 else []
+        return _entry(found[0]) if len(found) == 1 else None
+
+    # --- matches
+
+    def add_match(self, made: MatchRecord) -> None:
+        self._session.add(
+            BankMatchRow(
+                id=made.id,
+                number=self._next(BankMatchRow),
+                kind=made.kind,
+                rule=made.rule,
+                state=made.state,
+                body=_text({"orders": [*made.orders], "entries": [*made.entries], "reason": made.reason}),
+                proposed_by=made.proposed_by,
+                proposed_at=made.proposed_at,
+            )
+        )
+        self._session.flush()
+
+    def next_match(self) -> int:
+        return self._next(BankMatchRow)
+
+    def matches(self, *, states: Sequence[str] = ()) -> tuple[MatchRecord, ...]:
+        """Matches in the order they were proposed."""
+        query = select(BankMatchRow).order_by(BankMatchRow.number)
+        if states:
+            query = query.where(BankMatchRow.state.in_(states))
+        return tuple(_match(row) for row in self._session.scalars(query))
+
+    def match(self, prefix: str) -> MatchRecord | None:
+        """The match of an id, or of a beginning of at least 8 digits that only one has."""
+        query = select(BankMatchRow).where(BankMatchRow.id.startswith(prefix, autoescape=True)).limit(2)
+        found = self._session.scalars(query).all() if len(prefix) >= 8 else []
+        return _match(found[0]) if len(found) == 1 else None
+
+    def decide_match(self, made: MatchRecord, state: str, person: str, now: datetime) -> None:
+        row = self._session.get_one(BankMatchRow, made.id)
+        row.state, row.decided_by, row.decided_at = state, person, now
+        self._session.flush()
+
+    def settle_entries(self, entries: Iterable[str], match: str) -> None:
+        for name in entries:
+            row = self._session.get_one(BankEntryRow, name)
+            assert row.settled_by is None, "an entry settles in one match"
+            row.settled_by = match
+        self._session.flush()
+
+    def _next(self, table: Any) -> int:
+        return int(self._session.scalars(select(func.coalesce(func.max(table.number), 0))).one()) + 1
+
+
+def _bank_file(row: BankFileRow) -> BankFile:
+    statements = _head(row.summary)["statements"]
+    assert isinstance(statements, list), "a bank file's summary lists its statements"
+    return BankFile(
+        digest=row.digest,
+        number=row.number,
+        format=row.format,
+        account=row.account,
+        statements=tuple(one for one in statements if isinstance(one, dict)),
+        imported_by=row.imported_by,
+        imported_at=row.imported_at,
+    )
+
+
+def _entry(row: BankEntryRow) -> Entry:
+    return Entry(
+        id=row.id,
+        file=row.file,
+        row=row.row,
+        account=row.account,
+        value=_head(row.body),
+        settled_by=row.settled_by,
+    )
+
+
+def _match(row: BankMatchRow) -> MatchRecord:
+    body: Any = _head(row.body)
+    return MatchRecord(
+        id=row.id,
+        kind=row.kind,
+        rule=row.rule,
+        state=row.state,
+        orders=tuple(body["orders"]),
+        entries=tuple(body["entries"]),
+        reason=body["reason"],
+        proposed_by=row.proposed_by,
+        proposed_at=row.proposed_at,
+        decided_by=row.decided_by,
+        decided_at=row.decided_at,
+    )
+
+
+def _text(value: canonical.Value) -> str:
+    return canonical.encode(value).decode()
+
+
+def _head(text: str) -> Head:
+    value = canonical.decode(text.encode())
+    assert isinstance(value, dict)
+    return value
