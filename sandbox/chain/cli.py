@@ -3,19 +3,15 @@
 import json
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from contracts import artifacts, keys, settlement
+from contracts import keys
 from contracts.chain import Chain
-from contracts.errors import AnchorInvalid
 from ecowire import outputs
-from sandbox.chain import cli_ledger, genesis
-
-Command = TypeVar("Command", bound=Callable[..., Any])
+from sandbox.chain import cli_contracts, cli_ledger, genesis
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -86,90 +82,23 @@ for command in (cli_ledger.verify, cli_ledger.export, cli_ledger.import_):
     chain.add_command(command)
 
 
-def _endpoint(command: Command) -> Command:
-    """The options of every command that talks to a running chain."""
-    for option in (
-        click.option("--chain-id", type=int, required=True, help="the chain's number, as in its genesis file"),
-        click.option("--endpoint", required=True, help="JSON-RPC address, http://127.0.0.1:PORT"),
-    ):
-        command = option(command)
-    return command
-
-
 @chain.command()
-@_endpoint
+@cli_contracts.endpoint
 @click.argument("seconds", type=int)
-def advance(endpoint: str, chain_id: int, seconds: int) -> None:
+def advance(url: str, chain_id: int, seconds: int) -> None:
     """Move the clock of a chain that was started with --test-clock."""
-    with Chain(endpoint, chain_id) as client:
+    with Chain(url, chain_id) as client:
         _print({"time": client.advance_time(seconds).isoformat()})
 
 
-@chain.command("deploy-settlement")
-@_endpoint
-@click.option("--key", type=FILE, required=True, help="governor's key file: 64 hex digits, mode 0600")
-@click.option("--broker", required=True, help="the broker's signing account")
-@click.option("--arbiter", required=True, help="the arbiter's account; neither party's")
-@click.option(
-    "--window-seconds",
-    type=click.IntRange(1, settlement.WINDOW_SECONDS_MAX),
-    required=True,
-    help="how long a statement stays open to dispute",
-)
-@click.option("--output", type=FILE, help="also write the JSON to this file")
-def deploy_settlement(
-    endpoint: str, chain_id: int, key: Path, broker: str, arbiter: str, window_seconds: int, output: Path | None
-) -> None:
-    """Deploy the settlement contract with the governor's key and check the deployed code."""
-    if output is not None:
-        outputs.check_new(output)
-    governor = keys.read(key)
-    arguments = settlement.constructor_data(
-        governor.address, keys.parse_address(broker), keys.parse_address(arbiter), window_seconds
-    )
-    with Chain(endpoint, chain_id) as client:
-        contract = client.deploy(artifacts.load("Settlement"), arguments, governor.secret)
-        found = settlement.deployment(client, contract)
-    _print(
-        {
-            "contract": contract,
-            "chain_id": chain_id,
-            "governor": found.governor,
-            "broker": found.broker,
-            "arbiter": found.arbiter,
-            "window_seconds": found.window_seconds,
-        },
-        output,
-    )
+for command in (
+    cli_contracts.deploy_settlement,
+    cli_contracts.set_signer,
+    cli_contracts.accept_signer,
+    cli_contracts.partner_entry,
+):
+    chain.add_command(command)
 
 
-@chain.command("set-signer")
-@_endpoint
-@click.option("--key", type=FILE, required=True, help="governor's key file")
-@click.option("--contract", required=True, help="address of the settlement contract")
-@click.option("--partner", required=True, help="the partner's identifier on chain: 64 hex digits")
-@click.option("--signer", required=True, help="its signing account; the zero address stops it from settling")
-def set_signer(endpoint: str, chain_id: int, key: Path, contract: str, partner: str, signer: str) -> None:
-    """The governor registers the account that signs for a partner."""
-    identifier = _identifier(partner)
-    data = settlement.set_signer_data(identifier, keys.parse_address(signer))
-    with Chain(endpoint, chain_id) as client:
-        receipt = client.execute(keys.parse_address(contract), data, keys.read(key).secret)
-    _print({"partner": identifier.hex(), "signer": signer, "transaction": receipt.transaction})
-
-
-def _identifier(text: str) -> bytes:
-    try:
-        value = bytes.fromhex(text.removeprefix("0x"))
-    except ValueError:
-        value = b""
-    if len(value) != 32:
-        raise AnchorInvalid(why="a partner's identifier is 64 hex digits")
-    return value
-
-
-def _print(value: dict[str, Any], output: Path | None = None) -> None:
-    text = json.dumps(value, indent=2, sort_keys=True)
-    click.echo(text)
-    if output is not None:
-        outputs.write_new(output, text.encode() + b"\n", mode=0o644)
+def _print(value: dict[str, Any]) -> None:
+    click.echo(json.dumps(value, indent=2, sort_keys=True))

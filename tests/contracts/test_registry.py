@@ -130,6 +130,11 @@ def test_an_entry_that_cannot_settle_is_not_made(one: Registered, partner: bytes
     assert one.entry(partner).status == "UNKNOWN"
 
 
+def test_without_a_settlement_contract_an_entry_has_a_name_too(one: Registered) -> None:
+    one.tell("governor", registry.detach_data(one.contract))
+    one.tell_refused("governor", registry.register_data(ZERO, ACCOUNTS["stranger"], TERMS), "partner")
+
+
 def test_only_the_registry_speaks_for_partners(one: Registered) -> None:
     data = settlement.set_signer_data(PARTNER, ACCOUNTS["stranger"])
     for role in KEYS:

@@ -1,0 +1,206 @@
+"""`ecohub sandbox chain deploy-settlement | set-signer | accept-signer | partner`: contracts, and who settles there."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from contracts import artifacts, keys, registry, settlement
+from contracts.chain import Chain
+from contracts.errors import AnchorInvalid, reverted
+from contracts.keys import Address
+from ecowire import outputs
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+ROTATION_SECONDS = 3 * 86400
+NO_TERMS = "00" * 32
+KEY = click.option("--key", type=FILE, required=True, help="the caller's key file: 64 hex digits, mode 0600")
+CONTRACT = click.option("--contract", required=True, help="address of the settlement contract")
+PARTNER = click.option("--partner", required=True, help="the partner's identifier on chain: 64 hex digits")
+
+
+def endpoint(command: Command) -> Command:
+    """The options of every command that talks to a running chain."""
+    for option in (
+        click.option("--chain-id", type=int, required=True, help="the chain's number, as in its genesis file"),
+        click.option("--endpoint", "url", required=True, help="JSON-RPC address, http://127.0.0.1:PORT"),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command("deploy-settlement")
+@endpoint
+@click.option("--key", type=FILE, required=True, help="governor's key file: 64 hex digits, mode 0600")
+@click.option("--broker", required=True, help="the broker's signing account")
+@click.option("--arbiter", required=True, help="the arbiter's account; neither party's")
+@click.option(
+    "--window-seconds",
+    type=click.IntRange(1, settlement.WINDOW_SECONDS_MAX),
+    required=True,
+    help="how long a statement stays open to dispute",
+)
+@click.option(
+    "--rotation-seconds",
+    type=click.IntRange(registry.DELAY_SECONDS_MIN, registry.DELAY_SECONDS_MAX),
+    default=ROTATION_SECONDS,
+    show_default=True,
+    help="how long a partner's new signer waits",
+)
+@click.option("--output", type=FILE, help="also write the JSON to this file")
+def deploy_settlement(
+    url: str,
+    chain_id: int,
+    key: Path,
+    broker: str,
+    arbiter: str,
+    window_seconds: int,
+    rotation_seconds: int,
+    output: Path | None,
+) -> None:
+    """Deploy the registry of partners and the settlement contract that takes its word, and check the deployed code."""
+    if output is not None:
+        outputs.check_new(output)
+    governor = keys.read(key)
+    parties = keys.parse_address(broker), keys.parse_address(arbiter)
+    with Chain(url, chain_id) as client:
+        arguments = registry.constructor_data(governor.address, rotation_seconds)
+        partners = client.deploy(artifacts.load(registry.NAME), arguments, governor.secret)
+        arguments = settlement.constructor_data(governor.address, *parties, window_seconds, partners)
+        contract = client.deploy(artifacts.load("Settlement"), arguments, governor.secret)
+        client.execute(partners, registry.attach_data(contract), governor.secret)
+        found = settlement.deployment(client, contract)
+        rotation = registry.deployment(client, found.registrar).delay_seconds
+    value = {
+        "contract": contract,
+        "registry": found.registrar,
+        "chain_id": chain_id,
+        "governor": found.governor,
+        "broker": found.broker,
+        "arbiter": found.arbiter,
+        "window_seconds": found.window_seconds,
+        "rotation_seconds": rotation,
+    }
+    _print(value, output)
+
+
+@click.command("set-signer")
+@endpoint
+@KEY
+@CONTRACT
+@PARTNER
+@click.option("--signer", required=True, help="its signing account")
+@click.option("--terms", default=NO_TERMS, help="digest of its agreement, 64 hex digits, kept with a new entry")
+def set_signer(url: str, chain_id: int, key: Path, contract: str, partner: str, signer: str, terms: str) -> None:
+    """Register the account that signs for a new partner, or begin to replace that of a known one.
+
+    The governor registers. A replacement is begun by the governor or the present signer; after the delay the new
+    account itself accepts it with `accept-signer`.
+    """
+    caller, identifier, account = keys.read(key), _word(partner), keys.parse_address(signer)
+    with Chain(url, chain_id) as client:
+        found = settlement.deployment(client, keys.parse_address(contract))
+        if account in (found.broker, found.arbiter):
+            raise reverted("signer is the broker" if account == found.broker else "arbiter is a party")
+        present = registry.partner(client, _registry(client, found), identifier)
+        if present.status == "UNKNOWN":
+            data = registry.register_data(identifier, account, _word(terms))
+        elif present.signer == account:
+            _print(_shown(client, found, identifier) | {"transaction": None})
+            return
+        else:
+            data = registry.rotate_data(identifier, account)
+        receipt = client.execute(found.registrar, data, caller.secret)
+        _print(_shown(client, found, identifier) | {"transaction": receipt.transaction})
+
+
+@click.command("accept-signer")
+@endpoint
+@KEY
+@CONTRACT
+@PARTNER
+def accept_signer(url: str, chain_id: int, key: Path, contract: str, partner: str) -> None:
+    """The new account accepts to sign for a partner, once the delay is over; the old key counts no longer."""
+    identifier = _word(partner)
+    _tell(url, chain_id, key, contract, identifier, registry.accept_rotation_data(identifier))
+
+
+@click.command("partner")
+@endpoint
+@click.option("--key", type=FILE, help="the governor's key file, to change the entry")
+@CONTRACT
+@PARTNER
+@click.option("--suspend", "change", flag_value="suspend", help="let it enter no statements; its signer may do it too")
+@click.option("--resume", "change", flag_value="resume", help="end the suspension")
+@click.option("--cancel-rotation", "change", flag_value="cancel", help="take the change of its signer back")
+@click.option("--exit", "until", type=click.DateTime(["%Y-%m"]), help="end it: the last period that accrues, 2026-12")
+def partner_entry(
+    url: str, chain_id: int, key: Path | None, contract: str, partner: str, change: str | None, until: Any
+) -> None:
+    """Show a partner's entry in the registry: status, signer, terms, a change of its signer; or change it."""
+    identifier = _word(partner)
+    if (change is None) == (until is None):
+        if change is not None:
+            raise click.UsageError("one change at a time")
+        with Chain(url, chain_id) as client:
+            _print(_shown(client, settlement.deployment(client, keys.parse_address(contract)), identifier))
+        return
+    if key is None:
+        raise click.UsageError("a change needs --key")
+    if until is not None:
+        data = registry.exit_data(identifier, until.year * 100 + until.month)
+    else:
+        made = {"suspend": registry.suspend_data, "resume": registry.resume_data}
+        data = made.get(str(change), registry.cancel_rotation_data)(identifier)
+    _tell(url, chain_id, key, contract, identifier, data)
+
+
+def _tell(url: str, chain_id: int, key: Path, contract: str, identifier: bytes, data: bytes) -> None:
+    """Send a call to the registry of a settlement contract and show the partner's entry after it."""
+    caller = keys.read(key)
+    with Chain(url, chain_id) as client:
+        found = settlement.deployment(client, keys.parse_address(contract))
+        receipt = client.execute(_registry(client, found), data, caller.secret)
+        _print(_shown(client, found, identifier) | {"transaction": receipt.transaction})
+
+
+def _registry(client: Chain, found: settlement.Deployment) -> Address:
+    """The registry whose word a settlement contract takes. Raises CodeDiffers where its registrar is something else."""
+    registry.deployment(client, found.registrar)
+    return found.registrar
+
+
+def _shown(client: Chain, found: settlement.Deployment, identifier: bytes) -> dict[str, Any]:
+    where = _registry(client, found)
+    entry, coming = registry.partner(client, where, identifier), registry.rotation(client, where, identifier)
+    value: dict[str, Any] = {
+        "partner": identifier.hex(),
+        "status": entry.status,
+        "signer": entry.signer,
+        "terms": entry.terms.hex(),
+        "until": entry.until or None,
+    }
+    if coming.effective:
+        value["rotation"] = {"signer": coming.signer, "by": coming.by, "effective": coming.effective}
+    return value
+
+
+def _word(text: str) -> bytes:
+    try:
+        value = bytes.fromhex(text.removeprefix("0x"))
+    except ValueError:
+        value = b""
+    if len(value) != 32:
+        raise AnchorInvalid(why="a partner's identifier and a digest are 64 hex digits")
+    return value
+
+
+def _print(value: dict[str, Any], output: Path | None = None) -> None:
+    text = json.dumps(value, indent=2, sort_keys=True)
+    click.echo(text)
+    if output is not None:
+        outputs.write_new(output, text.encode() + b"\n", mode=0o644)
