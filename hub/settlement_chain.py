@@ -298,7 +298,7 @@ def _decide(tx: Transaction, record: StatementRecord, target: State, now: dateti
 def _check_entry(tx: Transaction, record: StatementRecord) -> None:
     """Raises JournalDiffers unless the pending entry is the one that the statement gives, and the only one."""
     made = terms.value_of(record)
-    entry = ledger.accrual(made.id, made.period, made.referrer, made.currency, made.total_minor)
+    entry = ledger.of_statement(made)
     if LedgerStore(tx.session).entries(record.id) != ((entry,) if entry else ()):
         raise JournalDiffers(statement=record.id[:16])
 

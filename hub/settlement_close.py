@@ -165,7 +165,7 @@ def _keep(
         changed_at=now,
     )
     books.add_statement(record, [(line.to_value(), salt) for line, salt in zip(lines, salts.lines, strict=True)])
-    entry = ledger.accrual(made.id, made.period, made.referrer, made.currency, made.total_minor)
+    entry = ledger.of_statement(made)
     if entry is not None:
         LedgerStore(tx.session).add_entry(entry, now)
     StatementLife(tx.session).add_maker(record.id, maker)

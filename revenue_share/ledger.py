@@ -16,6 +16,7 @@ from privacy.ids import PartnerId, Period
 from revenue_share import accounts
 from revenue_share.errors import EntryTransition
 from revenue_share.money import AMOUNT_FEN_MAX
+from revenue_share.statement import Statement
 
 
 class Side(Enum):
@@ -173,33 +174,52 @@ def accrual(
     asset: str,
     total_minor: int,
     *,
-    payable_minor: int | None = None,
+    gross_minor: int | None = None,
     vat_minor: int = 0,
-    withholding_minor: int = 0,
+    withheld_minor: int = 0,
+    paid_minor: int | None = None,
 ) -> JournalEntry | None:
-    """The one entry of a statement, PENDING: its shares are an expense, what is due is payable, the rest is carried.
+    """The one entry of a statement, PENDING: its shares are an expense, what is paid is payable, the rest is carried.
 
-    `total_minor`: the shares of the period; `payable_minor`: what the statement makes due for payment, after taxes
-    (all of it where not given); `vat_minor` comes on top, `withholding_minor` is kept for the tax office. What neither
-    is due nor tax moves what is carried forward (liability:accrued), up or down. None where nothing moves.
-    Shares in POINTS are a points liability; they are neither taxed nor carried.
+    `total_minor`: the shares of the period; `gross_minor`: what of the balance is paid out (all of it where not given);
+    `paid_minor`: what the bank pays after taxes. VAT is an expense of nobody: where it is contained in the gross amount
+    the expense is less by it, where it is paid besides it comes on top. What is not paid out moves the balance carried
+    forward (liability:accrued), up or down. None where nothing moves. Shares in POINTS are neither taxed nor carried.
     """
-    whole = total_minor + vat_minor
-    due = whole - withholding_minor if payable_minor is None else payable_minor
+    gross = total_minor if gross_minor is None else gross_minor
+    paid = gross - withheld_minor if paid_minor is None else paid_minor
+    besides = paid + withheld_minor - gross
     if asset == accounts.POINTS:
-        assert due == total_minor == whole, "points are not taxed and not carried"
+        assert paid == total_minor and not vat_minor, "points are not taxed and not carried"
         signed = {accounts.POINTS_ISSUED: total_minor, accounts.POINTS_LIABILITY: -total_minor}
     else:
+        assert besides in (0, vat_minor), "VAT is contained in the amount or paid besides"
         signed = {
-            accounts.PARTNER_SHARE: total_minor,
+            accounts.PARTNER_SHARE: total_minor - vat_minor + besides,
             accounts.VAT_IN: vat_minor,
-            accounts.WITHHOLDING: -withholding_minor,
-            accounts.payable(partner): -due,
-            accounts.accrued(partner): due + withholding_minor - whole,
+            accounts.WITHHOLDING: -withheld_minor,
+            accounts.payable(partner): -paid,
+            accounts.accrued(partner): gross - total_minor,
         }
     if not any(signed.values()):
         return None
     return entry(f"accrual-{statement}", statement, f"revenue share {period}", period, asset, signed)
+
+
+def of_statement(made: Statement) -> JournalEntry | None:
+    """The entry that a statement gives, from its body alone: whoever has the statement can check the books."""
+    step = made.step
+    return accrual(
+        made.id,
+        made.period,
+        made.referrer,
+        made.currency,
+        made.total_minor,
+        gross_minor=made.payable_minor if step is None else step.gross_minor,
+        vat_minor=0 if step is None else step.vat_minor,
+        withheld_minor=0 if step is None else step.withheld_minor,
+        paid_minor=made.payable_minor,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -336,7 +336,7 @@ def _drawn(books: Books, place: statement.Place, salt: int) -> Entries:
         {"index": index, "kind": "statement", "subject": made.id, "digest": made.id, "facts": {}, "time": "x"}
     )
     books.checkpoint_sizes.append(index + 1)
-    entry = ledger.accrual(made.id, made.period, made.referrer, made.currency, made.total_minor)
+    entry = ledger.of_statement(made)
     assert entry is not None
     books.journal.append(entry.to_value())
     own = f"statements/{made.id}"

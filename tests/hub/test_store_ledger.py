@@ -115,7 +115,7 @@ def made_of(number: int, kind: str, what: object) -> JournalEntry | None:
         names = (accounts.payable(partner), accounts.bank("transfer"))
         return ledger.transfer(f"pay-{number}", "0" * 64, "payment", period, *names, "CNY", minor) if minor else None
     partner, period, asset, total, due, vat, tax = what  # type: ignore[misc]
-    taxes = {"payable_minor": due, "vat_minor": vat, "withholding_minor": tax}
+    taxes = {"gross_minor": due, "vat_minor": vat, "withheld_minor": tax, "paid_minor": due + vat - tax}
     return ledger.accrual(f"{number:064x}", period, partner, asset, total, **taxes)
 
 

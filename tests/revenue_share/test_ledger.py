@@ -108,13 +108,21 @@ def test_a_statement_that_pays_what_it_counts_has_two_postings():
 
 
 def test_what_is_not_due_is_carried_and_taxes_have_their_accounts():
-    made = accrual_of("aa" * 32, OCTOBER, "platform-a", "CNY", 10000, payable_minor=0)
+    made = accrual_of("aa" * 32, OCTOBER, "platform-a", "CNY", 10000, gross_minor=0)
     assert signed(made) == {PARTNER_SHARE: 10000, accrued("platform-a"): -10000}
-    made = accrual_of("bb" * 32, OCTOBER, "platform-a", "CNY", -500, payable_minor=0)
+    made = accrual_of("bb" * 32, OCTOBER, "platform-a", "CNY", -500, gross_minor=0)
     assert signed(made) == {PARTNER_SHARE: -500, accrued("platform-a"): 500}
-    # 30.00 more with 95.00 brought forward: 125.00 is due, less 10 % withheld, and 6 % VAT of it on top
+    # 30.00 more with 95.00 brought forward: 125.00 are paid out, 6 % VAT besides, 10 % withheld
     made = accrual_of(
-        "cc" * 32, OCTOBER, "platform-a", "CNY", 3000, payable_minor=12000, vat_minor=750, withholding_minor=1250
+        "cc" * 32,
+        OCTOBER,
+        "platform-a",
+        "CNY",
+        3000,
+        gross_minor=12500,
+        vat_minor=750,
+        withheld_minor=1250,
+        paid_minor=12000,
     )
     assert signed(made) == {
         PARTNER_SHARE: 3000,
@@ -123,6 +131,11 @@ def test_what_is_not_due_is_carried_and_taxes_have_their_accounts():
         OWED: -12000,
         accrued("platform-a"): 9500,
     }
+    # 106.00 with 6 % VAT contained: 100.00 are an expense
+    made = accrual_of(
+        "dd" * 32, OCTOBER, "platform-a", "CNY", 10600, vat_minor=600, withheld_minor=1000, paid_minor=9600
+    )
+    assert signed(made) == {PARTNER_SHARE: 10000, "tax:vat_in": 600, "tax:withholding": -1000, OWED: -9600}
 
 
 def test_points_have_their_own_accounts_and_nothing_moved_is_no_entry():
