@@ -25,7 +25,8 @@ ROWS_NAMED_MAX = 20
 REFERENCE_MAX = 35  # ISO 20022 Max35Text
 _AMOUNT = re.compile(r"([0-9]{1,16})(?:\.([0-9]{1,5}))?", re.ASCII)
 _ACCOUNT = re.compile(r"[A-Z0-9][A-Z0-9/.-]{0,33}", re.ASCII)
-_TOKEN = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")  # an EndToEndId of ours inside a text
+# an EndToEndId of ours inside a text, with the number of a further attempt
+_TOKEN = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?:-[0-9]{1,2})?(?![0-9a-f])")
 
 
 class RowRefused(Exception):

@@ -29,7 +29,13 @@ from revenue_share.reconcile import ExceptionItem, Movement, Order, OrderState, 
 MATCH_LABEL, PAYOUT_LABEL = "ecohub/bank-match/v1", "ecohub/payout/v1"
 RAIL = "transfer"
 ZONE = ZoneInfo("Asia/Shanghai")  # of our bank days
-STATES = {ORDERED: OrderState.OPEN, SETTLED: OrderState.SETTLED, RETURNED: OrderState.RETURNED}
+# a released order stays known: money that moves for it after all is told, and never taken for the next attempt
+STATES = {
+    ORDERED: OrderState.OPEN,
+    SETTLED: OrderState.SETTLED,
+    RETURNED: OrderState.RETURNED,
+    RELEASED: OrderState.RETURNED,
+}
 
 
 def run(services: Services, tx: Transaction, caller: Caller, now: datetime, head: Head) -> Reply:
@@ -66,7 +72,7 @@ def compute(tx: Transaction, now: datetime) -> tuple[Reconciliation, tuple[Entry
     pending = books.matches(states=(PROPOSED,))
     held = {name for match in pending for name in (*match.orders, *match.entries)}
     entries = tuple(entry for entry in books.entries(unsettled=True) if entry.id not in held)
-    orders = [_order(one) for one in PaymentStore(tx.session).orders() if one.state != RELEASED]
+    orders = [_order(one) for one in PaymentStore(tx.session).orders()]
     free = [order for order in orders if order.id not in held or order.state is not OrderState.OPEN]
     return reconcile.reconcile(free, [_movement(entry) for entry in entries], _today(now)), entries
 

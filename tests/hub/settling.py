@@ -121,7 +121,7 @@ class Settling:
 
     # --- what finance does
 
-    def command(self, name: str, by: Caller = FEI, **head: Any) -> Reply:
+    def command(self, name: str, /, by: Caller = FEI, **head: Any) -> Reply:
         found = settlement.COMMANDS[name]
         if found.call is not None:
             return found.call(self.services, by, self.hub.now(), head)

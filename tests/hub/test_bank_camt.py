@@ -50,6 +50,25 @@ def test_a_reference_of_ours_is_found_in_the_text() -> None:
     assert entry.references == (OURS,)
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (f"/{OURS}-2/", f"{OURS}-2"),
+        (f"ref {OURS}-12 paid", f"{OURS}-12"),
+        (f"{OURS}", OURS),
+    ],
+)
+def test_a_further_attempt_is_told_from_the_first(text: str, found: str) -> None:
+    (entry,) = read(Booked(minor=100, text=text))
+    assert entry.references == (found,)
+
+
+@pytest.mark.parametrize("text", [f"a{OURS}", f"{OURS}f", OURS[:31], f"{OURS[:16]} {OURS[16:]}"])
+def test_what_only_resembles_a_reference_is_none(text: str) -> None:
+    (entry,) = read(Booked(minor=100, text=text))
+    assert entry.references == ()
+
+
 def test_pending_entries_are_not_in_the_balance() -> None:
     (statement,) = bank_camt.read(camt([PAID, Booked(minor=5, status="PDNG")]))
     assert (len(statement.entries), statement.skipped) == (1, 1)
