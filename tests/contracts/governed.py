@@ -64,6 +64,10 @@ class Governed(Alliance):
     def paused(self) -> bool:
         return abi.boolean(self.read(abi.calldata("paused()")))
 
+    def signer(self) -> Address:
+        """Who signs for the referrer in the settlement contract."""
+        return abi.address(self.read(abi.calldata("signer(bytes32)", [PARTNERS["referrer"]])))
+
     def may(self, role: str, data: bytes) -> bool:
         """Whether the governor takes the call."""
         try:
