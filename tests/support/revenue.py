@@ -7,9 +7,10 @@ from typing import Any
 from privacy import canonical
 from privacy.ids import ClientToken, PartnerId, Period
 from privacy.seal import SealingKey, SigningKey
-from revenue_share import allocation
+from revenue_share import allocation, facts
 from revenue_share.agreement import Agreement
 from revenue_share.allocation import AccrualLine
+from revenue_share.facts import Fact
 from revenue_share.periods import parse_time
 from revenue_share.position import Position
 from revenue_share.referral import Referral, RevenueEvent
@@ -81,9 +82,67 @@ def referral(number: int, time: str = "2026-10-01T01:00:00Z") -> Referral:
 
 
 def event(
-    event_id: str, number: int, base_minor: int, time: str = "2026-10-05T06:00:00Z", kind: str = "commission"
+    event_id: str,
+    number: int,
+    base_minor: int,
+    time: str = "2026-10-05T06:00:00Z",
+    kind: str = "commission",
+    **given: Fact,
 ) -> RevenueEvent:
-    return RevenueEvent(id=event_id, token=token(number), kind=kind, time=parse_time(time), base_minor=base_minor)
+    """An event of a client; number 0 is no client (`referral.NO_CLIENT`). given: its facts."""
+    return RevenueEvent(
+        id=event_id,
+        token=token(number),
+        kind=kind,
+        time=parse_time(time),
+        base_minor=base_minor,
+        facts=facts.of(given),
+    )
+
+
+def rule(kind: str, event_kind: str, **fields: Any) -> dict[str, canonical.Value]:
+    """A rule of an agreement's body for twelve months from the referral, or for no referral at all."""
+    referred: dict[str, canonical.Value] = {"months_from_referral": 12} if fields.get("referred", True) else {}
+    return {"id": f"{event_kind}-rule", "kind": kind, "event": event_kind, **referred, **fields}
+
+
+def terms(*rules: dict[str, canonical.Value], **changes: Any) -> Terms:
+    """Terms of one version with these rules, open, with a year of attribution."""
+    open_ = {"rules": [*rules], "attribution_days": 366, "valid_until": None}
+    return Terms.of(agreement(**{**open_, **changes}))
+
+
+def amended(before: Terms, **changes: Any) -> Terms:
+    """The terms with one more version, which repeats the root but for the changes; changes names effective_from."""
+    number = len(before.versions) + 1
+    body = agreement_body(
+        attribution_days=366, valid_until=None, amends=before.latest.digest, version=number, **changes
+    )
+    return Terms.of(*before.versions, Agreement.from_body(body))
+
+
+class Months:
+    """Periods allocated one after the other, each from the position that the one before handed on."""
+
+    def __init__(self, terms: Terms, referrals: Iterable[Referral]) -> None:
+        self.terms, self.referrals = terms, list(referrals)
+        self.position = Position.empty()
+
+    def close(self, period: str, *events: RevenueEvent) -> tuple[AccrualLine, ...]:
+        """The lines of a period; the position moves on, over its stored form."""
+        made = allocation.allocate(self.terms, self.referrals, events, Period(period), self.position)
+        self.payout = made.payout
+        self.position = Position.from_value(canonical.decode(canonical.encode(made.closing.to_value())))
+        assert self.position == made.closing and self.position.digest == made.closing.digest
+        return tuple(made.lines)
+
+    def amounts(self, period: str, *events: RevenueEvent) -> dict[str, int]:
+        """Amount by event id."""
+        return {line.event: line.amount_minor for line in self.close(period, *events) if line.event}
+
+    def verdicts(self, period: str, *events: RevenueEvent) -> dict[str, str]:
+        """Verdict by event id."""
+        return {line.event: line.verdict.value for line in self.close(period, *events) if line.event}
 
 
 def instant(text: str) -> datetime:

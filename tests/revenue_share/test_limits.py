@@ -1,0 +1,113 @@
+"""Caps and floors by scope: never exceeded, in whole units, over all periods."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.revenue import Months, event, referral, rule, terms
+
+OCT, NOV, DEC = "2026-10", "2026-11", "2026-12"
+N_TIME = "2026-11-05T06:00:00Z"
+
+
+def months(rate="1/3", **fields):
+    return Months(terms(rule("percent_of_base", "commission", rate=rate, **fields)), [referral(n) for n in range(1, 5)])
+
+
+def test_a_cap_for_each_event_holds_for_both_signs():
+    books = months(cap={"event": 100})
+    assert books.amounts(OCT, event("a", 1, 301), event("b", 1, 299), event("c", 1, -1000)) == {
+        "a": 100,
+        "b": 100,
+        "c": -100,
+    }
+
+
+def test_a_floor_for_each_event_raises_what_is_not_zero():
+    books = months(floor={"event": 50})
+    assert books.amounts(OCT, event("a", 1, 30), event("b", 1, 0), event("c", 1, -30)) == {"a": 50, "b": 0, "c": -50}
+
+
+def test_a_cap_for_each_client_holds_over_months():
+    """1/3 x 150 = 50 and 1/3 x 240 = 80: 100 is reached with 50 + 50; the second client has its own 100."""
+    books = months(cap={"client": 100})
+    assert books.amounts(OCT, event("a", 1, 150), event("b", 2, 240)) == {"a": 50, "b": 80}
+    assert books.position.used == {
+        "commission-rule/client/" + "1".zfill(32): 50,
+        "commission-rule/client/" + "2".zfill(32): 80,
+    }
+    assert books.amounts(NOV, event("c", 1, 240, N_TIME), event("d", 2, 240, N_TIME)) == {"c": 50, "d": 20}
+
+
+def test_a_cap_for_the_period_gives_the_earlier_event_the_room_and_begins_anew():
+    books = months(cap={"period": 100})
+    early, late = event("z", 2, 240, "2026-10-04T06:00:00Z"), event("a", 1, 240)
+    assert books.amounts(OCT, late, early) == {"z": 80, "a": 20}
+    assert books.amounts(NOV, event("n", 1, 240, N_TIME)) == {"n": 80}
+
+
+def test_a_cap_for_the_lifetime_is_used_up_once():
+    books = months(cap={"lifetime": 100})
+    assert books.amounts(OCT, event("a", 1, 240)) == {"a": 80}
+    assert books.amounts(NOV, event("b", 2, 240, N_TIME)) == {"b": 20}
+    assert books.amounts(DEC, event("c", 3, 240, "2026-12-05T06:00:00Z")) == {"c": 0}
+
+
+def test_what_was_taken_back_is_free_again_in_the_next_month():
+    books = months(cap={"lifetime": 100}, clawback={"window_days": 90, "mode": "full"})
+    books.close(OCT, event("a", 1, 300))
+    back = event("r", 1, 0, N_TIME, reverses="a")
+    assert books.amounts(NOV, back, event("b", 1, 300, N_TIME)) == {"r": -100, "b": 0}
+    assert books.amounts(DEC, event("c", 1, 300, "2026-12-05T06:00:00Z")) == {"c": 100}
+
+
+def test_a_floor_of_the_period_is_reached_by_its_last_event():
+    """1/3 x 30 + 1/3 x 60 = 30; the period pays at least 200: the last event has 20 + 170. Without events nothing."""
+    books = months(floor={"period": 200})
+    later = event("b", 2, 60, "2026-10-06T06:00:00Z")
+    lines = {line.event: line for line in books.close(OCT, event("a", 1, 30), later)}
+    assert {name: line.amount_minor for name, line in lines.items() if name} == {"a": 10, "b": 190}
+    assert "the floor of 200 fen for the period (30 before) makes it 190 fen" in lines["b"].reason_en
+    assert sum(line.amount_minor for line in books.close(NOV)) == 0
+
+
+def test_a_floor_never_breaks_a_cap():
+    books = months(floor={"client": 100}, cap={"period": 150})
+    amounts = books.amounts(OCT, event("a", 1, 30), event("b", 2, 30), event("c", 3, 30))
+    assert sum(amounts.values()) == 150
+    assert sorted(amounts.values()) == [10, 40, 100]
+
+
+EVENTS = st.lists(
+    st.tuples(st.integers(1, 4), st.integers(-5_000, 20_000), st.integers(0, 59), st.sampled_from(["10", "11", "12"])),
+    max_size=25,
+)
+CAPS = st.fixed_dictionaries({}, optional={s: st.integers(1, 3_000) for s in ("event", "client", "period", "lifetime")})
+
+
+@given(EVENTS, CAPS.filter(bool), st.sampled_from(["1/3", "1/7", "2/11"]))
+def test_no_cap_is_ever_exceeded(rows, caps, rate):
+    books = months(rate, cap=caps)
+    of_client, whole = {}, 0
+    for period in ("10", "11", "12"):
+        events = [
+            event(f"e{place}", number, base, f"2026-{month}-05T06:00:{second:02}Z")
+            for place, (number, base, second, month) in enumerate(rows)
+            if month == period
+        ]
+        lines = [line for line in books.close(f"2026-{period}", *events) if line.event]
+        total = sum(line.amount_minor for line in lines)
+        whole += total
+        for line in lines:
+            of_client[line.token] = of_client.get(line.token, 0) + line.amount_minor
+            assert abs(line.amount_minor) <= caps.get("event", 10**9)
+        assert abs(total) <= caps.get("period", 10**9)
+        assert abs(whole) <= caps.get("lifetime", 10**9)
+        assert all(abs(amount) <= caps.get("client", 10**9) for amount in of_client.values())
+
+
+@given(EVENTS, st.sampled_from(["1/3", "1/7", "2/11"]))
+def test_a_cap_beyond_reach_changes_no_total(rows, rate):
+    events = [event(f"e{i}", n, base, f"2026-10-05T06:00:{second:02}Z") for i, (n, base, second, _) in enumerate(rows)]
+    plain, capped = months(rate), months(rate, cap={"lifetime": 10**9})
+    amounts = [sum(books.amounts(OCT, *events).values()) for books in (plain, capped)]
+    assert amounts[0] == amounts[1]
