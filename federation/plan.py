@@ -113,7 +113,17 @@ class TrainingPlan:
 
     def variants(self) -> tuple[tuple[PartnerId, ...], ...]:
         """The variants as sets of feature holders: none first, all last. Moments give each partner's for nothing."""
-        return plan_variants.chosen(self.trees.variants if self.trees else plan_variants.PARTNERS, self.holders)
+        if self.trees:
+            return plan_variants.chosen(self.trees.variants, self.holders)
+        every = self.logistic is not None and self.logistic.variants == plan_variants.COALITIONS
+        return plan_variants.chosen(plan_variants.COALITIONS if every else plan_variants.PARTNERS, self.holders)
+
+    @property
+    def refined(self) -> tuple[tuple[PartnerId, ...], ...]:
+        """The variants that rounds refine, the full one first; the label holder alone is fitted at home."""
+        if self.logistic is None:
+            return ()
+        return plan_variants.chosen(self.logistic.variants or plan_variants.FULL, self.holders)[:0:-1]
 
     def variants_with(self, holder: str) -> int:
         """How many of the variants include `holder`."""
@@ -136,18 +146,19 @@ class TrainingPlan:
         return self.model != plan_models.MOMENTS
 
     def score_vectors(self, holder: str) -> int:
-        """How many score vectors `holder` discloses in this run at most: one for each variant with it, one a round.
+        """How many score vectors `holder` discloses in this run at most: one a variant with it, one a round of these.
 
         Of trees one a tree, in each variant: in each tree it may say of every client which way it goes, level by level.
         """
         if self.trees:
             return self.trees.trees * self.variants_with(holder)
-        return self.variants_with(holder) + self.rounds
+        return self.variants_with(holder) + self.rounds * sum(holder in one for one in self.refined)
 
     @property
     def by_scores(self) -> bool:
         """Whether contribution is measured by the scores of every coalition's own model, not by moments."""
-        return self.contribution and self.trees is not None
+        refined = self.logistic is not None and self.logistic.variants is not None
+        return self.contribution and (refined or self.trees is not None)
 
     @property
     def held_moments(self) -> bool:
@@ -203,10 +214,12 @@ class TrainingPlan:
         model, logistic, trees = plan_models.read_model(body)
         if trees and ("validation" in body or any(party.binned for party in parties)):
             raise PlanInvalid(field="trees", why="they take every column as bins and go without validation")
-        plan_models.check_variants(trees, len(parties) - 1)
-        for party in parties:
-            if logistic and party.role == FEATURE_HOLDER:
-                logistic.check(party.partner, len(party.columns))
+        holders = [party for party in parties if party.role == FEATURE_HOLDER]
+        choice = trees.variants if trees else logistic.variants if logistic else None
+        plan_models.check_variants(choice, len(holders))
+        for party in holders:
+            if logistic:
+                logistic.check(party.partner, len(party.columns), plan_variants.count_with(choice, len(holders)))
         return cls(
             digest=digest,
             alignment=alignment,
@@ -221,7 +234,7 @@ class TrainingPlan:
             validation=plan_models.read_validation(body["validation"]) if "validation" in body else None,
             logistic=logistic,
             trees=trees,
-            contribution=_contribution(body, parties, trees),
+            contribution=_contribution(body, parties, choice),
             fairness=_fairness(body, parties, label_column, survey_weights),
             scoring=_scoring(body, model, numbers["score_step_log2"]),
             **numbers,
@@ -334,11 +347,11 @@ def _coding(body: Mapping[str, Any], model: str) -> int:
     return plan_fields.integer(body["coding"], "coding", min(CODINGS), max(CODINGS))
 
 
-def _contribution(body: Mapping[str, Any], parties: tuple[PlanParty, ...], trees: Trees | None) -> bool:
+def _contribution(body: Mapping[str, Any], parties: tuple[PlanParty, ...], choice: str | None) -> bool:
     asked = plan_fields.flag(body, "contribution")
     if asked and len(parties) > CONTRIBUTORS_MAX + 1:
         raise PlanInvalid(field="contribution", why=f"it is measured of at most {CONTRIBUTORS_MAX} feature holders")
-    if asked and trees and not plan_variants.complete(trees.variants, len(parties) - 1):
+    if asked and choice and not plan_variants.complete(choice, len(parties) - 1):
         raise PlanInvalid(field="contribution", why="it needs a model of every set of feature holders: see variants")
     return asked
 

@@ -56,11 +56,15 @@ class Logistic:
     rounds: int  # score vectors at most, the first at the scorecard of moments
     plateau_ppm: int  # rounds end once the train log-loss falls by less than this share
     beyond_cap: bool = False  # the owners approve more rounds than half of a holder's columns
+    variants: str | None = None  # which are refined, each by rounds of its own; None: the full one, and no contribution
 
-    def check(self, partner: str, columns: int) -> None:
-        """Design rule a: at most min(15, m/2) rounds over a holder's m raw columns. Raises RoundsBeyondCap."""
-        if self.rounds * 2 > columns and not self.beyond_cap:
-            raise RoundsBeyondCap(rounds=self.rounds, partner=partner, columns=columns, most=columns // 2)
+    def check(self, partner: str, columns: int, variants: int) -> None:
+        """Design rule a: at most min(15, m/2) rounds over a holder's m raw columns, in all of the refined variants that
+        it is in. Raises RoundsBeyondCap.
+        """
+        rounds, most = self.rounds * variants, min(ROUNDS_MAX, columns // 2)
+        if rounds > most and not self.beyond_cap:
+            raise RoundsBeyondCap(rounds=rounds, partner=partner, columns=columns, most=most)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,15 +116,17 @@ def read_validation(value: Any) -> Validation:
 
 
 def read_logistic(value: Any) -> Logistic:
-    found = plan_fields.fields(value, set(_LOGISTIC), {"beyond_cap"}, LOGISTIC)
+    found = plan_fields.fields(value, set(_LOGISTIC), {"beyond_cap", "variants"}, LOGISTIC)
     return Logistic(
-        **plan_fields.integers(found, _LOGISTIC), beyond_cap=plan_fields.flag(found, "beyond_cap", LOGISTIC)
+        **plan_fields.integers(found, _LOGISTIC),
+        beyond_cap=plan_fields.flag(found, "beyond_cap", LOGISTIC),
+        variants=_variants(found, LOGISTIC),
     )
 
 
 def read_trees(value: Any) -> Trees:
     found = plan_fields.fields(value, set(_TREES), {"variants"}, TREES)
-    return Trees(**plan_fields.integers(found, _TREES), variants=_variants(found, TREES))
+    return Trees(**plan_fields.integers(found, _TREES), variants=_variants(found, TREES) or plan_variants.FULL)
 
 
 def read_scoring(value: Any, model: str, score_step_log2: int) -> Scoring:
@@ -167,17 +173,17 @@ def read_model(body: Mapping[str, Any]) -> tuple[str, Logistic | None, Trees | N
     return model, logistic, read_trees(body[TREES]) if model == TREES else None
 
 
-def check_variants(trees: Trees | None, holders: int) -> None:
-    """Raises PlanInvalid for more variants than a run has levels for."""
-    if trees and trees.variants != plan_variants.FULL and holders > plan_variants.HOLDERS_MAX:
+def check_variants(choice: str | None, holders: int) -> None:
+    """Raises PlanInvalid for more variants than a run has rounds for."""
+    if choice not in (None, plan_variants.FULL) and holders > plan_variants.HOLDERS_MAX:
         most = plan_variants.HOLDERS_MAX
-        raise PlanInvalid(field="trees.variants", why=f"variants are trained of at most {most} feature holders")
+        raise PlanInvalid(field="variants", why=f"they are trained of at most {most} feature holders")
 
 
-def _variants(found: Mapping[str, Any], where: str) -> str:
-    """Plans that name none have those of before there was a choice."""
+def _variants(found: Mapping[str, Any], where: str) -> str | None:
+    """None where a plan names none."""
     if "variants" not in found:
-        return plan_variants.FULL
+        return None
     return str(plan_fields.constant(found, "variants", plan_variants.CHOICES, where))
 
 

@@ -33,3 +33,8 @@ def chosen(choice: str, holders: Sequence[Name]) -> tuple[tuple[Name, ...], ...]
 def complete(choice: str, holders: int) -> bool:
     """Whether a choice has every set of so many holders, as contribution needs it."""
     return len(chosen(choice, [str(place) for place in range(holders)])) == 1 << holders
+
+
+def count_with(choice: str | None, holders: int) -> int:
+    """How many variants of a choice each of so many holders is in; None is the full one."""
+    return sum("0" in one for one in chosen(choice or FULL, [str(place) for place in range(holders)]))

@@ -353,8 +353,12 @@ def _rounds_disclosure(body: Mapping[str, Any], label: str, holders: str) -> lis
     if not isinstance(options, Mapping) or "rounds" not in options:
         return []
     step = body["score_step_log2"]
+    again = f"The same rounds are run with each of {holders} alone, whose own share is then shown in each round."
+    every = f"The same rounds are run with every set of {holders}; of one alone its own share is shown in each round."
+    more = {"partners": [again], "coalitions": [every]}.get(str(options.get("variants")), []) if ", " in holders else []
     return [
+        *more,
         f"The scorecard is refined in up to {options['rounds']} rounds: in each {label} learns the sum of {holders}'s "
         f"rounded shares (multiples of 2^{step}) of every train client's score, one score vector of the lifetime "
-        f"budget of {body['score_budget']}; {holders} learn moments of their columns with what is left of the label."
+        f"budget of {body['score_budget']}; {holders} learn moments of their columns with what is left of the label.",
     ]

@@ -34,6 +34,7 @@ class Card:
 
     holders: tuple[str, ...]
     columns: int
+    model: str  # of this scorecard: where a run has rounds, not all may be refined
     figures: Mapping[str, Estimate | None]  # by FIGURES
     uplifts: Mapping[str, Estimate | None]  # by FIGURES; above 0 is better
     method: str | None  # of its calibration
@@ -139,6 +140,7 @@ def _card(variant: Mapping[str, Any]) -> Card:
     return Card(
         holders=tuple(map(str, variant["holders"])),
         columns=int(variant["columns"]),
+        model=str(variant.get("model", "moments")),
         figures=figures,
         uplifts={name: _estimate(variant.get(f"{name}_uplift")) for name in FIGURES},
         method=None if method is None else str(method),

@@ -152,7 +152,8 @@ def notes(profile: Profile) -> tuple[Note, ...]:
                 "等权客户；训练与校准不使用权重：预测概率针对对齐客户，实际比例针对总体。",
             )
         )
-    rounds = profile_rounds.notes(profile.rounds, profile.label_holder, len(profile.cards) > 2)
+    unrefined = any(card.model == "moments" for card in profile.cards[1:-1])
+    rounds = profile_rounds.notes(profile.rounds, profile.label_holder, unrefined)
     trees = profile_trees.notes(profile.ensemble)  # these say how they are calibrated
     return (*made, *rounds, *(trees or _calibration(profile)), *_absent(profile))
 

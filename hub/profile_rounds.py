@@ -48,8 +48,8 @@ def lines(rounds: Rounds) -> list[tuple[str, ...]]:
     ]
 
 
-def notes(rounds: Rounds | None, label_holder: str, singles: bool) -> list[Note]:
-    """singles: whether there are scorecards with one of several partners."""
+def notes(rounds: Rounds | None, label_holder: str, unrefined: bool) -> list[Note]:
+    """unrefined: whether there are scorecards with some of several partners that rounds did not refine."""
     if rounds is None:
         return []
     (why, why_zh), number = ENDED[rounds.ended], len(rounds.losses)
@@ -63,12 +63,13 @@ def notes(rounds: Rounds | None, label_holder: str, singles: bool) -> list[Note]
         ),
         (
             f"{label_holder} alone is logistic regression on its own columns, so that no gain of the rounds counts as "
-            "uplift. Importance and contribution are of the scorecard that moments gave.",
+            "uplift. Importance is of the scorecard that moments gave; the receipt of contributions says by what it "
+            "was measured.",
             f"{label_holder} 单独的评分卡为其自有列上的逻辑回归，轮次带来的改进不计入提升。"
-            "重要性与贡献度针对由矩得到的评分卡。",
+            "重要性针对由矩得到的评分卡；贡献度的度量方式见其回执。",
         ),
     ]
-    if singles:
+    if unrefined:
         said.append(
             (
                 "Scorecards with one of several partners are as moments gave them: no score vector was spent on "

@@ -181,7 +181,20 @@ def _rounds(plan: TrainingPlan, options: Logistic) -> list[Pair]:
             f"{holders} 每轮获知自有字段与标签 {plan.label_column} 残差在各部分客户上的精确矩",
         ),
     ]
-    if few := [name for name in plan.holders if 2 * rounds > len(plan.party(name).columns)]:
+    tracks = sum(plan.holders[0] in one for one in plan.refined)
+    if tracks > 1:
+        sets, alone = "; ".join(" + ".join(one) for one in plan.refined), " or ".join(plan.holders)
+        said.append(
+            (
+                f"up to {rounds} rounds of its own are run for {label} with each of: {sets}; of {alone} alone in a set "
+                f"{label} learns that side's own share of each train client's score in every round, not a sum: each of "
+                f"{holders} takes part in up to {tracks * rounds} rounds",
+                f"{label} 与以下各组合分别进行至多 {rounds} 轮：{sets}；若某组合仅含 {alone} 一方，"
+                f"则 {label} 每轮获知该方自身对每名训练客户评分的份额，而非合计；"
+                f"{holders} 各至多参与 {tracks * rounds} 轮",
+            )
+        )
+    if few := [name for name in plan.holders if 2 * rounds * tracks > len(plan.party(name).columns)]:
         names = ", ".join(few)
         said.append(
             (

@@ -14,6 +14,7 @@ from federation import features
 from federation.errors import MomentsImplausible, ScoreBudgetExceeded, StepMalformed, WeightsRefused
 from federation.features import Table
 from federation.plan import FEATURE_HOLDER, TrainingPlan
+from federation.plan_variants import Coalition
 from federation.vertical import scores
 from federation.vertical.assembly import exact_gram
 from federation.vertical.messages import Content, Outgoing, Reader
@@ -23,7 +24,7 @@ from federation.vertical.refinement import HolderRounds
 from federation.vertical.results import Disclosed, HolderResult, columns_digest
 from federation.vertical.steps import Step, Taken, needs, only
 from federation.vertical.suppress import Levels, suppress
-from privacy.ids import PartnerId
+from federation.vertical.track import Track
 from privacy.packing import Packed
 from privacy.ring import Entropy
 
@@ -58,22 +59,24 @@ class FeatureHolder(HolderRounds):
             weights_digest=scores.weights_digest(self.weights),
             reasons=dict(self._prepared.dropped),
             suppressed_cells=self.suppressed,
-            disclosed=disclosed(self._plan, self._me, self._used(self._me), self._test, len(self.points)),
+            disclosed=disclosed(self._plan, self._me, self._used(self._me), self._test, self._tracks),
             spent=self._spent_before + self.shown,
         )
 
     def _role_steps(self) -> list[Step]:
         multiplied = tuple(f"multiplied {peer}" for peer in self._senders())
         opened = tuple(f"opened {peer}" for peer in self._receivers(self._me))
-        asked, ended = (needs(kind, [self._plan.label_holder]) for kind in ("weights", "refined"))
+        asked = needs("weights", [self._plan.label_holder])
         moments = Step(name="moments", phase="moments", after=(*multiplied, *opened), act=self._moments)
         if not self._plan.rounds:
             return [moments, Step(name="scores", phase="weights", needs=asked, after=("moments",), act=self._scores)]
+        ends = self._end_steps()
         return [
             moments,
             Step(name="weights", phase="weights", needs=asked, after=("moments",), act=self._begin_rounds),
-            *self._round_steps(),
-            Step(name="scores", phase="scores", needs=ended, after=("weights",), act=self._end_rounds),
+            *(step for track in self._tracks for step in self._round_steps(track)),
+            *ends,
+            Step(name="scores", phase="scores", after=tuple(step.name for step in ends), act=self._end_rounds),
         ]
 
     def _take_levels(self, sender: str, reader: Reader) -> None:
@@ -125,14 +128,20 @@ class FeatureHolder(HolderRounds):
 
     def _begin_rounds(self, taken: Taken) -> list[Outgoing]:
         announced = self._take_weights(taken)
-        return self._first_round(self.weights[-1], announced)
+        places = [self._place_of(track.holders) for track in self._tracks]
+        return self._begin_tracks([self.weights[place] for place in places], announced)
 
-    def _end_rounds(self, taken: Taken) -> list[Outgoing]:
+    def _end_rounds(self, _: Taken) -> list[Outgoing]:
         """The scores of the refined weights."""
-        _, _, reader = only(taken)
-        kept, bound = self._refined(reader)
-        self.weights = np.vstack([self.weights[:-1], kept])
-        return self._give_scores(bound)
+        weights = self.weights.copy()
+        for track in self._tracks:
+            weights[self._place_of(track.holders)] = track.weights
+        self.weights = weights
+        return self._give_scores(self._tracks[0].said)
+
+    def _place_of(self, variant: Coalition) -> int:
+        """Among the variants that this side is in."""
+        return self._own_variants().index(variant)
 
     def _take_weights(self, taken: Taken) -> bytes:
         """Keep the own weights of every variant; the digest of what the label holder announced to all holders."""
@@ -150,33 +159,54 @@ class FeatureHolder(HolderRounds):
         bound: what the masks of the full one are bound to.
         """
         values, step, leader = self._prepared.scaled, self._plan.score_step_log2, self._plan.label_holder
-        small = [scores.rounded(values[self._test], w, step, leader) for w in self.weights[:-1]]
-        full = scores.rounded(values, self.weights[-1], step, leader)
+        shown = dict(zip(self._own_variants()[:-1], self.weights[:-1], strict=True))
+        tested = {one: scores.rounded(values[self._test], w, step, leader) for one, w in shown.items()}
+        small = [share for one, share in tested.items() if len(one) == 1]
+        middle = [self._masked(share, self._end_of(one), one) for one, share in tested.items() if len(one) > 1]
+        full, rows = scores.rounded(values, self.weights[-1], step, leader), int(self._test.sum())
         content: Content = {
-            "small": np.array(small, dtype=np.int64).reshape(len(small), int(self._test.sum())),
-            "full": self._masked(full, bound),
+            "small": np.array(small, dtype=np.int64).reshape(len(small), rows),
+            "middle": np.array(middle, dtype=np.uint64).reshape(len(middle), rows),
+            "full": self._masked(full, bound, self._plan.holders),
             "digest": scores.weights_digest(self.weights),
         }
         return self._send("scores", [leader], content)
 
+    def _own_variants(self) -> list[Coalition]:
+        return [one for one in self._plan.variants() if self._me in one]
+
+    def _end_of(self, variant: Coalition) -> bytes:
+        """What the masks of a variant's final scores are bound to: no round and no other variant has the same."""
+        (track,) = [track for track in self._tracks if track.holders == variant]
+        return scores.of_round(track.said, len(self._plan.refined) * self._plan.rounds + 1 + track.place)
+
 
 def disclosed(
-    plan: TrainingPlan, holder: str, names: Sequence[str], test: NDArray[np.bool_], rounds: int
+    plan: TrainingPlan, holder: str, names: Sequence[str], test: NDArray[np.bool_], tracks: Sequence[Track]
 ) -> tuple[Disclosed, ...]:
-    """The score vectors one holder shows in this run: of every round, then in the order of the plan's variants."""
+    """The score vectors one holder shows in this run: of every round, then in the order of the plan's variants.
+
+    tracks: either side's, of the variants that were refined.
+    """
     digest = columns_digest(holder, plan.party(holder).asset, names)
     full, tested = plan.variants()[-1], int(test.sum())
 
-    def one(variant: tuple[PartnerId, ...], rows: int, number: int = 0) -> Disclosed:
+    def one(variant: Coalition, rows: int, number: int = 0) -> Disclosed:
         return Disclosed(
             holder=holder,
             columns_digest=digest,
             rows=rows,
             step_log2=plan.score_step_log2,
             variant=variant,
-            masked=variant == full and len(full) > 1,
+            masked=len(variant) > 1,
             round=number,
         )
 
     finals = [one(v, len(test) if v == full else tested) for v in plan.variants() if holder in v]
-    return (*(one(full, len(test) - tested, number) for number in range(1, rounds + 1)), *finals)
+    shown = [
+        one(track.holders, len(test) - tested, 1 + place)
+        for track in tracks
+        for place in range(len(track.points))
+        if holder in track.holders
+    ]
+    return (*shown, *finals)

@@ -9,14 +9,16 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from federation import calibration
+from federation import calibration, metrics
 from federation.calibration import Calibration
-from federation.features import Table
+from federation.contribution import Contribution
+from federation.features import Floats, Table
 from federation.models import logistic, moments, path
 from federation.models.moments import Moments, Solution
 from federation.models.path import CrossValidation
 from federation.plan import TrainingPlan
 from federation.plan_models import LOGISTIC, MOMENTS
+from federation.plan_variants import Coalition
 from federation.vertical import assembly, gaps, scores, worth
 from federation.vertical.assembly import Layout, Sums, exact_gram
 from federation.vertical.evaluation import Held, evaluate
@@ -55,7 +57,7 @@ class LabelHolder(LabelSide, LabelRounds):
         self.suppressed = 0
         self.gathered: dict[str, dict[str, Packed]] = {}  # by part: the fields of `Sums`
         self.ridge_milli = plan.ridge_milli  # the penalty of every variant, by cross-validation where the plan has it
-        self.shares: dict[str, Integers] = {}  # by holder: rounded shares of its smaller variants, (variants, test)
+        self.shares: dict[str, Integers] = {}  # by name of a smaller variant: the holders' summed shares, (test,)
         self.totals: Integers = np.zeros(0, np.int64)  # the holders' summed shares of the full variant, (rows,)
         self.digests: dict[str, str] = {}  # by holder: of its final weights, as it says
         super().__init__(plan, me, table, entropy)
@@ -80,7 +82,7 @@ class LabelHolder(LabelSide, LabelRounds):
             matrix=matrix,
             part=part,
             fairness=gaps.measure(plan, self._table, self._test, held, matrix.scores, matrix.chances),
-            contribution=worth.contribution_of(plan, self._moments_of, self.ridge_milli / 1000),
+            contribution=self._contribution(totals, lines, held),
             importance=worth.importance_of(plan, self._moments_of, self.names[self._me], self.solved[-1, :-2]),
             weights_digests=(self.digests if plan.rounds else self._digests()) | {self._me: part.digest},
             columns=names,
@@ -90,7 +92,7 @@ class LabelHolder(LabelSide, LabelRounds):
             disclosed=tuple(
                 one
                 for holder in plan.holders
-                for one in disclosed(plan, holder, self._used(holder), self._test, len(self.losses))
+                for one in disclosed(plan, holder, self._used(holder), self._test, self._tracks)
             ),
             refinement=self.refinement,
         )
@@ -99,7 +101,7 @@ class LabelHolder(LabelSide, LabelRounds):
         holders = self._plan.holders
         opened = tuple(f"opened {holder}" for holder in holders)
         given, answered = needs("moments", holders), needs("scores", holders)
-        rounds = self._round_steps()
+        rounds = [step for track in self._tracks for step in self._round_steps(track)]
         over = tuple(step.name for step in rounds) or ("weights",)
         return [
             Step(name="weights", phase="moments", needs=given, after=opened, act=self._weights),
@@ -130,7 +132,9 @@ class LabelHolder(LabelSide, LabelRounds):
             line = calibration.from_moments(joint, solution)
             lines.append([line.slope, line.offset])
         self.solved, self.lines = np.array(rows), np.array(lines)
-        self._begin(self.solved[-1, [*self._columns_of(self._me), -2]])
+        for track in self._tracks:
+            place = self._plan.variants().index(track.holders)
+            track.begin(self.solved[place, [*self._columns_of(self._me), -2]])
         announced: dict[str, Packed] = {**self._digests()}
         out = []
         for holder in self._plan.holders:
@@ -177,14 +181,20 @@ class LabelHolder(LabelSide, LabelRounds):
 
     def _result(self, taken: Taken) -> list[Outgoing]:
         """Check and keep the rounded shares."""
-        step, test = self._plan.score_step_log2, int(self._test.sum())
-        full = []
+        plan, rows = self._plan, int(self._test.sum())
+        step = plan.score_step_log2
+        words: dict[tuple[str, ...], list[NDArray[np.uint64]]] = {variant: [] for variant in plan.variants()}
         for (_, sender), reader in taken.items():
-            small = (self._plan.variants_with(sender) - 1, test)
-            self.shares[sender] = reader.integers("small", small, scores.units_max(step))
-            full.append(reader.words("full", self._test.shape))
+            own = [variant for variant in plan.variants()[:-1] if sender in variant]
+            single, middle = ([one for one in own if (len(one) == 1) is alone] for alone in (True, False))
+            small = reader.integers("small", (len(single), rows), scores.units_max(step))
+            self.shares |= {_name(variant): share for variant, share in zip(single, small, strict=True)}
+            for variant, masked in zip(middle, reader.words("middle", (len(middle), rows)), strict=True):
+                words[variant].append(masked)
+            words[plan.holders].append(reader.words("full", self._test.shape))
             self.digests[sender] = reader.digest("digest")
-        self.totals = scores.unmasked(full, step, self._plan.holders)
+        self.totals = scores.unmasked(words.pop(plan.holders), step, plan.holders)
+        self.shares |= {_name(one): scores.unmasked(found, step, one) for one, found in words.items() if found}
         return []
 
     def _total(self, index: int) -> NDArray[np.float64]:
@@ -194,11 +204,7 @@ class LabelHolder(LabelSide, LabelRounds):
         own = self._prepared.scaled @ np.array(weights) + intercept
         if variant == self._plan.variants()[-1]:
             return np.asarray(own + self.totals * step)
-        own = own if not variant else own[self._test]
-        for holder in variant:
-            mine = [v for v in self._plan.variants()[:-1] if holder in v]
-            own = own + self.shares[holder][mine.index(variant)] * step
-        return np.asarray(own)
+        return np.asarray(own[self._test] + self.shares[_name(variant)] * step if variant else own)
 
     # --- measures ----------------------------------------------------------------------------------------------------
 
@@ -223,30 +229,45 @@ class LabelHolder(LabelSide, LabelRounds):
         )
 
     def _calibrations(self, totals: list[NDArray[np.float64]]) -> list[Calibration]:
-        """By train scores where this party has them, by moments for the variants of which it has test scores only."""
-        whole = len(self._test)
+        """By train scores where this party has them, in the end or of a round; by moments where it has none."""
+        trained = {track.holders: track.train for track in self._tracks}
         return [
-            calibration.platt(self._label[self._train], total[self._train])
-            if len(total) == whole
+            calibration.platt(self._label[self._train], trained[variant] if between else total[self._train])
+            if not (between := len(total) != len(self._test)) or variant in trained
             else self._by_moments(index)
-            for index, total in enumerate(totals)
+            for index, (variant, total) in enumerate(zip(self._plan.variants(), totals, strict=True))
         ]
 
     def _by_moments(self, index: int) -> Calibration:
         slope, offset = self.lines[index].tolist()
         return Calibration(method=calibration.MOMENTS, slope=slope, offset=offset, rows=self._rows)
 
+    def _contribution(
+        self, totals: list[NDArray[np.float64]], lines: list[Calibration], held: Held
+    ) -> Contribution | None:
+        """By the refined scores of every coalition where the plan has them, else by moments."""
+        if not self._plan.by_scores:
+            return worth.contribution_of(self._plan, self._moments_of, self.ridge_milli / 1000)
+        tested = [total[self._test] if len(total) == len(self._test) else total for total in totals]
+        odds = [line.log_odds(total) for line, total in zip(lines, tested, strict=True)]
+        chances: dict[Coalition, Floats] = {
+            one: metrics.sigmoid(each) for one, each in zip(self._plan.variants(), odds, strict=True)
+        }
+        return worth.contribution_by_scores(self._plan, held.label, chances)
+
     # --- helpers -----------------------------------------------------------------------------------------------------
 
     def _own(self, index: int) -> NDArray[np.float64]:
         """(own columns and intercept,): the weights of a variant."""
-        if self._refines(self._plan.variants()[index]) and self._plan.variants()[index]:
-            return self._kept
+        variant = self._plan.variants()[index]
+        for track in self._tracks:
+            if track.holders == variant:
+                return track.weights
         return np.asarray(self.solved[index, [*self._columns_of(self._me), -2]])
 
     def _refines(self, variant: tuple[str, ...]) -> bool:
         """Whether a variant's weights are no longer those that moments gave."""
-        return self._plan.rounds > 0 and variant in ((), self._plan.variants()[-1])
+        return self._plan.rounds > 0 and (not variant or variant in self._plan.refined)
 
     def _weights_of(self, holder: str) -> NDArray[np.float64]:
         """(variants that include the holder, its columns)."""

@@ -42,7 +42,9 @@ FIELDS: dict[str, frozenset[str]] = {
     "residual": frozenset({"data", "divisor", "anew", "ridge_milli"}),  # encrypted, and how to step by it
     "residual-reply": frozenset({"data"}),
     "residual-opened": frozenset({"data"}),
-    "refined": frozenset({"rounds", "kept"}),  # label holder to holders: the rounds are over, the weights of one stay
+    "refined": frozenset(
+        {"rounds", "kept"}
+    ),  # label holder to holders, of a variant: rounds are over, one's weights stay
     # trees; "data" by link, and from "gradients" to "routes" a round is a level of a tree
     "tree-hint": frozenset({"data", "widths"}),  # holder to label holder; columns of each link
     "gradients": frozenset({"data", "nodes"}),  # label holder to holders: encrypted derivatives of the asked nodes
@@ -53,12 +55,13 @@ FIELDS: dict[str, frozenset[str]] = {
     "routes": frozenset({"left"}),  # the owner's answer: which of these rows go left
     "grown": frozenset({"trees"}),  # label holder to holders: how many trees the model keeps
     "tree-part": frozenset({"digest", "merged", "limit"}),  # holder to label holder, of its part of the model
-    "scores": frozenset({"small", "full", "digest"}),  # holder to label holder: rounded partial scores; its weights'
+    # holder to label holder: rounded partial scores of variants with it alone, with others but not all, with all
+    "scores": frozenset({"small", "middle", "full", "digest"}),  # digest: of its weights
 }
 MOMENTS = frozenset({"gram", "sums", "target", "with_label_holder", "with_holders"})
-# kinds of rounds: each is sent as "kind:round", from round 1
+# kinds of rounds and variants: each is sent as "kind:round", from round 1
 NUMBERED: frozenset[str] = frozenset(
-    {"shares", "residual", "residual-reply", "residual-opened"}
+    {"shares", "residual", "residual-reply", "residual-opened", "refined"}
     | {"gradients", "gradients-reply", "gradients-opened", "histograms", "splits", "routes"}
 )
 ROUNDS_MAX = 10_000

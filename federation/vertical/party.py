@@ -343,7 +343,9 @@ class Party(Session):
         """(parameters, seed, context) of an encryptor in a part; rule f: nothing of one link fits another."""
         vectors = len(self.names[encryptor])
         if encryptor == self._plan.label_holder:
-            vectors += 1 + max(0, self._plan.rounds - 1)  # the label; a residual between two rounds
+            vectors += 1 + len(self._plan.refined) * max(
+                0, self._plan.rounds - 1
+            )  # the label; residuals between rounds
         receivers = self._receivers(encryptor)
         agreed = linear.parameters(
             len(self._matrices[part]),

@@ -18,7 +18,16 @@ TABLES, COLUMNS = synthetic()
 PLAN = TrainingPlan.from_body(body(COLUMNS, model="logistic", logistic={"rounds": 3, "plateau_ppm": 0}))
 Content = dict[str, Any]
 Change = Callable[[Content], Content]
-NEW = ("shares:1", "residual:1", "residual-reply:1", "residual-opened:1", "shares:2", "residual:2", "refined", "scores")
+NEW = (
+    "shares:1",
+    "residual:1",
+    "residual-reply:1",
+    "residual-opened:1",
+    "shares:2",
+    "residual:2",
+    "refined:1",
+    "scores",
+)
 
 
 def altered(kind: str, sender: str, change: Change) -> Tamper:
@@ -81,7 +90,7 @@ def test_an_altered_byte_is_an_error_and_changes_nothing(
 
 @pytest.mark.parametrize("kind", NEW)
 def test_a_message_twice_is_refused(messages: dict[str, tuple[str, Outgoing, Any]], kind: str) -> None:
-    sender, out, _ = recorded()[kind] if kind == "refined" else messages[kind]
+    sender, out, _ = recorded()[kind] if kind == "refined:1" else messages[kind]
     parties = pump(PLAN, TABLES)
     with pytest.raises(StepUnexpected):
         parties[out.recipient].receive(sender, out.message)
@@ -124,8 +133,8 @@ MALFORMED: dict[str, tuple[str, str, Change]] = {
     "a residual of a stranger's part": ("residual:1", "broker", setting(data={"fold-1": b""})),
     "a reply that is no bytes": ("residual-reply:1", "bank", setting(data={TRAIN: 1})),
     "openings that are none": ("residual-opened:1", "broker", setting(data=None)),
-    "no round kept": ("refined", "broker", setting(kept=0)),
-    "a round kept that was not shown": ("refined", "broker", setting(kept=4)),
+    "no round kept": ("refined:1", "broker", setting(kept=0)),
+    "a round kept that was not shown": ("refined:1", "broker", setting(kept=4)),
     "a digest of weights that is none": ("scores", "bank", setting(digest="x")),
 }
 
@@ -223,7 +232,7 @@ def early(kind: str, content: Content) -> Tamper:
 
 def test_an_end_after_another_number_of_rounds_is_refused() -> None:
     with pytest.raises(StepUnexpected):
-        pump(PLAN, TABLES, tamper=early("refined", {"rounds": 2, "kept": 1}))
+        pump(PLAN, TABLES, tamper=early("refined:1", {"rounds": 2, "kept": 1}))
 
 
 def test_an_end_while_a_residual_is_open_is_refused() -> None:
@@ -233,7 +242,7 @@ def test_an_end_while_a_residual_is_open_is_refused() -> None:
         kind, _ = decode(found, PLAN.digest, out.message)
         if kind != "residual-opened:1":
             return out
-        return Outgoing(recipient=out.recipient, message=encode(PLAN.digest, "refined", {"rounds": 1, "kept": 1}))
+        return Outgoing(recipient=out.recipient, message=encode(PLAN.digest, "refined:1", {"rounds": 1, "kept": 1}))
 
     with pytest.raises(StepUnexpected):
         pump(PLAN, TABLES, tamper=instead)
@@ -245,7 +254,7 @@ def test_a_later_round_waits_for_the_one_before() -> None:
     bank.start()
     content = {"data": {TRAIN: b""}, "divisor": 1, "anew": 0, "ridge_milli": 1000}
     assert bank.receive("broker", encode(PLAN.digest, "residual:2", content)) == []
-    assert bank.receive("broker", encode(PLAN.digest, "refined", {"rounds": 1, "kept": 1})) == []
+    assert bank.receive("broker", encode(PLAN.digest, "refined:1", {"rounds": 1, "kept": 1})) == []
     assert bank.shown == 0
 
 
@@ -253,6 +262,7 @@ def test_residuals_that_drive_a_weight_too_far_are_refused(monkeypatch: pytest.M
     """A weight alone in its size would void the rounding of the scores."""
     monkeypatch.setattr(scores, "WEIGHT_MAX", 0.05)
     bank = sessions(PLAN, TABLES)["bank"]
-    bank._begin(np.array([0.01, 0.02, 0.06, 0.0, 0.0, 0.0]))
+    (track,) = bank._tracks
+    track.begin(np.array([0.01, 0.02, 0.06, 0.0, 0.0, 0.0]))
     with pytest.raises(WeightsRefused, match="residuals move a weight"):
-        bank._show()
+        bank._show(track)

@@ -173,7 +173,7 @@ def test_another_pace_to_another_holder_leaves_noise() -> None:
 def test_another_end_to_another_holder_leaves_noise() -> None:
     """Scores of two rounds' weights in one sum would tell the holders' shares apart."""
     plan = plan_of()
-    earlier = altered(plan, "refined", "broker", "platform", lambda _, content: content | {"kept": 1})
+    earlier = altered(plan, "refined:1", "broker", "platform", lambda _, content: content | {"kept": 1})
     with pytest.raises(ScoresImplausible):
         attacked(plan, earlier)
 

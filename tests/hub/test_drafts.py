@@ -214,6 +214,20 @@ def test_a_plan_of_trees_says_that_variants_show_it_all_again() -> None:
     assert "every subset's model" in told and "moments" not in told
 
 
+def test_a_plan_of_rounds_says_whose_shares_stand_alone() -> None:
+    three = [*NAMED, {"partner": "bank", "asset": "accounts", "columns": ["BALANCE"], "id_column": "client_id"}]
+    options = {"rounds": 2, "plateau_ppm": 0, "beyond_cap": True}
+
+    def said(**more: Any) -> set[str]:
+        body = train(parties=three, alignment="ab" * 32, label=LABEL, model="logistic", logistic=options | more)
+        TrainingPlan.from_body(body)
+        return set(map(str, body["disclosure"]))  # type: ignore[arg-type]
+
+    (partners,), (every,) = (said(variants=choice) - said() for choice in ("partners", "coalitions"))
+    assert "each of insurer, bank alone, whose own share" in partners
+    assert "every set of insurer, bank" in every
+
+
 def test_the_split_of_single_scores_is_said_where_a_plan_has_one() -> None:
     coarse = {"step_log2": -1, "clients_per_day": 7}
     given = train(parties=NAMED, alignment="ab" * 32, label=LABEL, scoring={"clients_per_day": 9, "split": coarse})

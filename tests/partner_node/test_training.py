@@ -120,6 +120,7 @@ def test_a_run_leaves_a_label_matrix_at_the_label_holder_alone(
         "token",
         "score",
         "chance",
+        "chance_alone",
         "decile",
         "model",
         "valid_until",
@@ -403,6 +404,19 @@ def test_who_approves_rounds_is_told_what_they_show(aligned: tuple[list[TestNode
     capped = plan_body(nodes, match, model="logistic", logistic={"rounds": 2, "plateau_ppm": 0})
     job = alliance.propose(nodes, "train", capped)
     assert nodes[1].command("job", job=job)["blocked"]["code"] == "ROUNDS_BEYOND_CAP"
+
+
+def test_who_approves_refined_variants_is_told_of_shares_that_are_no_sums(
+    aligned: tuple[list[TestNode], str],
+) -> None:
+    nodes, match = aligned
+    options = {"rounds": 2, "plateau_ppm": 0, "beyond_cap": True, "variants": "partners"}
+    body = plan_body(nodes, match, model="logistic", logistic=options, contribution=True)
+    english, chinese = (" ".join(part) for part in zip(*disclosure.sentences("train", body, "bank"), strict=True))
+    assert "each of: bank + platform; platform; bank" in english and "takes part in up to 4 rounds" in english
+    assert "shows up to 6 of a lifetime budget" in english and "model with every subset of bank, platform" in english
+    assert "over the held-out clients too" not in english
+    assert "而非合计" in chinese and "至多参与 4 轮" in chinese
 
 
 # --- bins and folds
