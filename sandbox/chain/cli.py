@@ -9,7 +9,6 @@ from typing import Any
 import click
 
 from contracts import keys
-from contracts.chain import Chain
 from ecowire import outputs
 from sandbox.chain import cli_contracts, cli_ledger, genesis
 
@@ -85,9 +84,9 @@ for command in (cli_ledger.verify, cli_ledger.export, cli_ledger.import_):
 @chain.command()
 @cli_contracts.endpoint
 @click.argument("seconds", type=int)
-def advance(url: str, chain_id: int, seconds: int) -> None:
+def advance(at: cli_contracts.Endpoint, seconds: int) -> None:
     """Move the clock of a chain that was started with --test-clock."""
-    with Chain(url, chain_id) as client:
+    with at.open() as client:
         _print({"time": client.advance_time(seconds).isoformat()})
 
 

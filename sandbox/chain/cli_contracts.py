@@ -1,9 +1,11 @@
 """`ecohub sandbox chain deploy-settlement | set-signer | accept-signer | partner`: contracts, and who settles there."""
 
+import functools
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
@@ -13,8 +15,6 @@ from contracts.errors import AnchorInvalid, reverted
 from contracts.keys import Address
 from ecowire import outputs
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
 FILE = click.Path(path_type=Path, dir_okay=False)
 ROTATION_SECONDS = 3 * 86400
 NO_TERMS = "00" * 32
@@ -23,14 +23,36 @@ CONTRACT = click.option("--contract", required=True, help="address of the settle
 PARTNER = click.option("--partner", required=True, help="the partner's identifier on chain: 64 hex digits")
 
 
-def endpoint(command: Command) -> Command:
-    """The options of every command that talks to a running chain."""
-    for option in (
-        click.option("--chain-id", type=int, required=True, help="the chain's number, as in its genesis file"),
-        click.option("--endpoint", "url", required=True, help="JSON-RPC address, http://127.0.0.1:PORT"),
-    ):
-        command = option(command)
-    return command
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """A chain as the command line names it. gas_price: wei."""
+
+    url: str
+    chain_id: int
+    gas_price: int
+
+    def open(self) -> Chain:
+        """A client of it, for a `with` block."""
+        return Chain(self.url, self.chain_id, gas_price=self.gas_price)
+
+
+def endpoint(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of every command that talks to a running chain; the command gets them as its first argument."""
+
+    @click.option("--endpoint", "url", required=True, help="JSON-RPC address, http://127.0.0.1:PORT")
+    @click.option("--chain-id", type=int, required=True, help="the chain's number, as in its genesis file")
+    @click.option(
+        "--gas-price",
+        type=click.IntRange(0),
+        default=0,
+        show_default=True,
+        help="wei; 0 on the sandbox chain and on free-gas networks",
+    )
+    @functools.wraps(command)
+    def wrapped(url: str, chain_id: int, gas_price: int, **arguments: Any) -> None:
+        command(Endpoint(url=url, chain_id=chain_id, gas_price=gas_price), **arguments)
+
+    return wrapped
 
 
 @click.command("deploy-settlement")
@@ -53,8 +75,7 @@ def endpoint(command: Command) -> Command:
 )
 @click.option("--output", type=FILE, help="also write the JSON to this file")
 def deploy_settlement(
-    url: str,
-    chain_id: int,
+    at: Endpoint,
     key: Path,
     broker: str,
     arbiter: str,
@@ -67,7 +88,7 @@ def deploy_settlement(
         outputs.check_new(output)
     governor = keys.read(key)
     parties = keys.parse_address(broker), keys.parse_address(arbiter)
-    with Chain(url, chain_id) as client:
+    with at.open() as client:
         arguments = registry.constructor_data(governor.address, rotation_seconds)
         partners = client.deploy(artifacts.load(registry.NAME), arguments, governor.secret)
         arguments = settlement.constructor_data(governor.address, *parties, window_seconds, partners)
@@ -78,7 +99,7 @@ def deploy_settlement(
     value = {
         "contract": contract,
         "registry": found.registrar,
-        "chain_id": chain_id,
+        "chain_id": at.chain_id,
         "governor": found.governor,
         "broker": found.broker,
         "arbiter": found.arbiter,
@@ -95,14 +116,14 @@ def deploy_settlement(
 @PARTNER
 @click.option("--signer", required=True, help="its signing account")
 @click.option("--terms", default=NO_TERMS, help="digest of its agreement, 64 hex digits, kept with a new entry")
-def set_signer(url: str, chain_id: int, key: Path, contract: str, partner: str, signer: str, terms: str) -> None:
+def set_signer(at: Endpoint, key: Path, contract: str, partner: str, signer: str, terms: str) -> None:
     """Register the account that signs for a new partner, or begin to replace that of a known one.
 
     The governor registers. A replacement is begun by the governor or the present signer; after the delay the new
     account itself accepts it with `accept-signer`.
     """
     caller, identifier, account = keys.read(key), _word(partner), keys.parse_address(signer)
-    with Chain(url, chain_id) as client:
+    with at.open() as client:
         found = settlement.deployment(client, keys.parse_address(contract))
         if account in (found.broker, found.arbiter):
             raise reverted("signer is the broker" if account == found.broker else "arbiter is a party")
@@ -123,10 +144,10 @@ def set_signer(url: str, chain_id: int, key: Path, contract: str, partner: str, 
 @KEY
 @CONTRACT
 @PARTNER
-def accept_signer(url: str, chain_id: int, key: Path, contract: str, partner: str) -> None:
+def accept_signer(at: Endpoint, key: Path, contract: str, partner: str) -> None:
     """The new account accepts to sign for a partner, once the delay is over; the old key counts no longer."""
     identifier = _word(partner)
-    _tell(url, chain_id, key, contract, identifier, registry.accept_rotation_data(identifier))
+    _tell(at, key, contract, identifier, registry.accept_rotation_data(identifier))
 
 
 @click.command("partner")
@@ -138,15 +159,13 @@ def accept_signer(url: str, chain_id: int, key: Path, contract: str, partner: st
 @click.option("--resume", "change", flag_value="resume", help="end the suspension")
 @click.option("--cancel-rotation", "change", flag_value="cancel", help="take the change of its signer back")
 @click.option("--exit", "until", type=click.DateTime(["%Y-%m"]), help="end it: the last period that accrues, 2026-12")
-def partner_entry(
-    url: str, chain_id: int, key: Path | None, contract: str, partner: str, change: str | None, until: Any
-) -> None:
+def partner_entry(at: Endpoint, key: Path | None, contract: str, partner: str, change: str | None, until: Any) -> None:
     """Show a partner's entry in the registry: status, signer, terms, a change of its signer; or change it."""
     identifier = _word(partner)
     if (change is None) == (until is None):
         if change is not None:
             raise click.UsageError("one change at a time")
-        with Chain(url, chain_id) as client:
+        with at.open() as client:
             _print(_shown(client, settlement.deployment(client, keys.parse_address(contract)), identifier))
         return
     if key is None:
@@ -156,13 +175,13 @@ def partner_entry(
     else:
         made = {"suspend": registry.suspend_data, "resume": registry.resume_data}
         data = made.get(str(change), registry.cancel_rotation_data)(identifier)
-    _tell(url, chain_id, key, contract, identifier, data)
+    _tell(at, key, contract, identifier, data)
 
 
-def _tell(url: str, chain_id: int, key: Path, contract: str, identifier: bytes, data: bytes) -> None:
+def _tell(at: Endpoint, key: Path, contract: str, identifier: bytes, data: bytes) -> None:
     """Send a call to the registry of a settlement contract and show the partner's entry after it."""
     caller = keys.read(key)
-    with Chain(url, chain_id) as client:
+    with at.open() as client:
         found = settlement.deployment(client, keys.parse_address(contract))
         receipt = client.execute(_registry(client, found), data, caller.secret)
         _print(_shown(client, found, identifier) | {"transaction": receipt.transaction})
