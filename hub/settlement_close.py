@@ -14,6 +14,7 @@ from ecowire import codec_settlement
 from hub import settlement_terms as terms
 from hub import times
 from hub.identity import Caller
+from hub.line_spool import LineSpool
 from hub.records import Head
 from hub.services import Reply, Services, only
 from hub.settlement_errors import EarlierStatementOpen, LaterPeriodClosed, NothingToClose, PeriodClosed, PeriodNotOver
@@ -87,8 +88,9 @@ def _draft(
         LedgerStore(tx.session).decide(old.id, EntryState.VOIDED, now)
         terms.announce(tx, agreement, old, State.VOID.value, now)
     salts = Salts(lines=tuple(services.entropy(32) for _ in lines), total=services.entropy(32))
-    made = statement.build(agreement, period, place, lines, salts)
-    return _keep(services, tx, agreement, made, lines, salts, maker)
+    with LineSpool() as spool:
+        made = statement.build(agreement, period, place, lines, salts, keep=spool.add)
+        return _keep(services, tx, agreement, made, salts, spool, maker)
 
 
 def check_open(tx: Transaction, agreement: str, period: Period) -> StatementRecord | None:
@@ -145,8 +147,8 @@ def _keep(
     tx: Transaction,
     agreement: Agreement,
     made: Statement,
-    lines: tuple[AccrualLine, ...],
     salts: Salts,
+    spool: LineSpool,
     maker: Hand,
 ) -> StatementRecord:
     books, now = SettlementStore(tx.session), maker.at
@@ -164,7 +166,7 @@ def _keep(
         created_at=now,
         changed_at=now,
     )
-    books.add_statement(record, [(line.to_value(), salt) for line, salt in zip(lines, salts.lines, strict=True)])
+    books.add_statement(record, spool)
     entry = ledger.of_statement(made)
     if entry is not None:
         LedgerStore(tx.session).add_entry(entry, now)

@@ -3,9 +3,10 @@
 Made from a transaction's session: `SettlementStore(tx.session)`. Gives frozen values; ORM rows stay here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import func, insert, select
@@ -28,6 +29,8 @@ from privacy.ids import Digest, PartnerId, Period
 
 LIVING = ("DRAFT", "PROPOSED", "DISPUTED", "FINAL", "PAID", "ACKED")
 _BATCH = 500  # values in one IN list
+ROWS_AT_ONCE = 2_000  # of one INSERT: a statement of a million lines is never all in memory
+LINE = LineRow.metadata.tables[LineRow.__tablename__]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,8 +129,8 @@ class SettlementStore:
 
     # --- statements
 
-    def add_statement(self, record: StatementRecord, lines: Sequence[tuple[Head, bytes]]) -> None:
-        """Keep a draft with its (line, salt) pairs."""
+    def add_statement(self, record: StatementRecord, lines: Iterable[tuple[str, str]]) -> None:
+        """Keep a draft with its lines as (canonical JSON, salt as hex), which are read as they are stored."""
         self._session.add(
             StatementRow(
                 id=record.id,
@@ -144,12 +147,12 @@ class SettlementStore:
             )
         )
         self._session.flush()
-        rows = [
-            {"statement": record.id, "index": index, "line": canonical.encode(line).decode(), "salt": salt.hex()}
+        rows = (
+            {"statement": record.id, "line_index": index, "line": line, "salt": salt}
             for index, (line, salt) in enumerate(lines)
-        ]
-        if rows:
-            self._session.execute(insert(LineRow), rows)
+        )
+        while batch := list(islice(rows, ROWS_AT_ONCE)):
+            self._session.execute(insert(LINE), batch)
 
     def next_statement_number(self) -> int:
         return self._next(StatementRow)

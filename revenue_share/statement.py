@@ -12,7 +12,7 @@ with and of the one it hands on, and what became of the balance (`drawing`). Its
 those of version 1, so statements of both versions stand in one chain.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -188,9 +188,11 @@ def build(
     lines: Sequence[AccrualLine],
     salts: Salts,
     step: Step | None = None,
+    keep: Callable[[bytes, bytes], None] | None = None,
 ) -> Statement:
     """The statement of allocated lines under the agreement's first version; with a step one of version 2.
 
+    The lines are gone through once. `keep`, where given, takes each one's canonical bytes and its salt, in order.
     Raises EventsTooMany over EVENTS_MAX lines, AmountTooLarge where the total leaves the limit, StatementDiffers where
     there is not one salt a line or the place is impossible.
     """
@@ -200,7 +202,8 @@ def build(
         raise StatementDiffers(what="number of salts")
     if place.sequence < 1 or (step is None and place.brought_forward_minor > 0):
         raise StatementDiffers(what="place (sequence, brought forward)")
-    total = Money(currency=agreement.currency, minor=sum(line.amount_minor for line in lines if not line.asset))
+    minor, leaves = _hashed(lines, salts, keep)
+    total = Money(currency=agreement.currency, minor=minor)
     balance = total.minor + place.brought_forward_minor
     return Statement(
         agreement=agreement.digest,
@@ -210,7 +213,7 @@ def build(
         currency=agreement.currency,
         place=place,
         lines=len(lines),
-        lines_root=merkle.root(leaf_hashes(lines, salts)).hex(),
+        lines_root=merkle.root(leaves).hex(),
         total_minor=total.minor,
         payable_minor=max(0, balance) if step is None else step.paid_minor,
         carried_forward_minor=min(0, balance) if step is None else step.carried_forward_minor,
@@ -218,6 +221,21 @@ def build(
         partner_commitment=partner_commitment(agreement),
         step=step,
     )
+
+
+def _hashed(
+    lines: Iterable[AccrualLine], salts: Salts, keep: Callable[[bytes, bytes], None] | None
+) -> tuple[int, list[bytes]]:
+    """The sum of the lines' money and their leaf hashes."""
+    minor, leaves = 0, []
+    for line, salt in zip(lines, salts.lines, strict=True):
+        encoded = canonical.encode(line.to_value())
+        leaves.append(merkle.leaf_hash(salt + encoded))
+        if not line.asset:
+            minor += line.amount_minor
+        if keep is not None:
+            keep(encoded, salt)
+    return minor, leaves
 
 
 def leaf_data(line: AccrualLine, salt: bytes) -> bytes:
