@@ -8,8 +8,7 @@ from typing import Any
 
 import click
 
-from ecowire import outputs
-from hub import cli_ledger, cli_statements, drafts_finance, words
+from hub import cli_ledger, cli_payments, cli_reconcile, cli_statements, drafts_finance, words
 from hub.cli_common import Cli, clock, entropy, options
 from hub.records import Head
 from privacy.errors import Failure, Kind
@@ -27,13 +26,6 @@ class AgreementFileInvalid(Failure):
     kind = Kind.INVALID
     en = "the file {file} can't be used: {why}"
     zh = "文件 {file} 不可用：{why}"
-
-
-class PaymentFileExists(Failure):
-    code = "PAYMENT_FILE_EXISTS"
-    kind = Kind.INVALID
-    en = "{file} exists already and is not overwritten; the same payment file can be fetched again under another name"
-    zh = "{file} 已存在，不会覆盖；可用其他文件名再次取得同一付款文件"
 
 
 @click.group()
@@ -144,26 +136,12 @@ def settle(cli: Cli, identifier: str, yes: bool, key: str) -> None:
     cli.show(cli.call("settle", {"statement": found["statement"] if found else identifier}, key=key)[0])
 
 
-@finance.command()
-@click.argument("period")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="the payment file to write (CSV)")
-@click.option("--yes", is_flag=True, help="do it")
-@click.option("--key", default="", help="idempotency key")
-@options
-def pay(cli: Cli, period: str, out: Path, yes: bool, key: str) -> None:
-    """Write the payment file for the final statements of PERIOD. A statement stands in one file only."""
-    found, _ = cli.call("statements", {"period": period})
-    due = [s for s in found["statements"] if s["state"] == "FINAL"]
-    cli.confirm(yes, {"would_pay": due})
-    if out.exists():
-        raise PaymentFileExists(file=str(out))
-    outputs.check_new(out)
-    made, data = cli.call("pay", {"period": period}, key=key)
-    outputs.write_new(out, data)
-    cli.show({**made, "path": str(out)})
-
-
-for _command in (*cli_statements.COMMANDS, *cli_ledger.COMMANDS):
+for _command in (
+    *cli_statements.COMMANDS,
+    *cli_payments.COMMANDS,
+    *cli_reconcile.COMMANDS,
+    *cli_ledger.COMMANDS,
+):
     finance.add_command(_command)
 
 
