@@ -10,13 +10,14 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from contracts import abi, settlement
 from contracts.errors import TransactionReverted
 from contracts.settlement import ZERO
+from revenue_share import statement
 from tests.contracts.alliance import KEYS, PARTNERS, REASON, WINDOW, Alliance
 from tests.sandbox.test_chain_replay import assert_equal
 
 CALLERS = st.sampled_from(list(KEYS))
 PARTNER = st.sampled_from(list(PARTNERS))
 # Mostly nothing is wrong, so that sequences get deep: a machine of arbitrary calls almost never pays a statement.
-WRONG = st.sampled_from(["", "", "", "", "caller", "statement", "sequence", "previous"])
+WRONG = st.sampled_from(["", "", "", "", "", "caller", "statement", "sequence", "previous", "period"])
 
 
 @dataclass
@@ -28,6 +29,11 @@ class Model:
     state: str = "PROPOSED"
     replaced: bool = False
 
+    def move(self, state: str) -> None:
+        """Every step of the contract is an arrow of the table that the books follow."""
+        statement.check_transition(statement.State(self.state), statement.State(state))
+        self.state = state
+
 
 class SettlementMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
@@ -36,7 +42,9 @@ class SettlementMachine(RuleBasedStateMachine):
         self.time = self.alliance.time
         self.statements: dict[bytes, Model] = {}
         self.last = {role: [0, ZERO] for role in PARTNERS}
+        self.until = dict.fromkeys(PARTNERS, settlement.PERIOD_MAX)
         self.paused = False
+        self.succeeded = False
         self.payouts: set[bytes] = set()
 
     def teardown(self) -> None:
@@ -70,10 +78,13 @@ class SettlementMachine(RuleBasedStateMachine):
         worth = [d for d, one in self.statements.items() if one.state in ("DISPUTED", "VOID") and not one.replaced]
         choice = list(self.statements) if wrong == "statement" else worth
         replaces = data.draw(st.sampled_from([ZERO, *choice]), label="replaces")
-        anchor = self.alliance.anchor(role, sequence=sequence, previous=named, replaces=replaces)
+        period = 202611 if wrong == "period" else 202610
+        anchor = self.alliance.anchor(role, sequence=sequence, previous=named, replaces=replaces, period=period)
         old = self.statements.get(replaces)
         allowed = (
             not self.paused
+            and not self.succeeded
+            and period <= self.until[role]
             and sequence == count + 1
             and named == last
             and signer == role
@@ -84,7 +95,9 @@ class SettlementMachine(RuleBasedStateMachine):
             self.statements[digest] = Model(partner=role, left=WINDOW)
             self.last[role] = [sequence, digest]
             if old is not None:
-                old.state, old.replaced = "VOID", True
+                if old.state == "DISPUTED":
+                    old.move("VOID")
+                old.replaced = True
 
     @precondition(lambda self: self.statements)
     @rule(party=st.booleans(), wrong=WRONG, data=st.data())
@@ -93,7 +106,7 @@ class SettlementMachine(RuleBasedStateMachine):
         caller = self.caller(data, wrong, one.partner if party else "broker")
         allowed = one.state == "PROPOSED" and self.left_next(one) > 0 and caller in ("broker", one.partner)
         if self.attempt(caller, settlement.dispute_data(digest, REASON), allowed):
-            one.state = "DISPUTED"
+            one.move("DISPUTED")
 
     @precondition(lambda self: self.in_state("DISPUTED"))
     @rule(upheld=st.booleans(), wrong=WRONG, data=st.data())
@@ -102,7 +115,8 @@ class SettlementMachine(RuleBasedStateMachine):
         caller = self.caller(data, wrong, "arbiter")
         allowed = one.state == "DISPUTED" and caller == "arbiter"
         if self.attempt(caller, settlement.resolve_data(digest, upheld, REASON), allowed):
-            one.state, one.left = ("VOID", one.left) if upheld else ("PROPOSED", 0)
+            one.move("VOID" if upheld else "PROPOSED")
+            one.left = one.left if upheld else 0
 
     @precondition(lambda self: self.statements)
     @rule(caller=CALLERS, wait=st.booleans(), wrong=WRONG, data=st.data())
@@ -112,7 +126,7 @@ class SettlementMachine(RuleBasedStateMachine):
             self.wait(one.left - 1)  # the next transaction stands exactly at the end of the window
         allowed = one.state == "PROPOSED" and self.left_next(one) == 0 and not self.paused
         if self.attempt(caller, settlement.finalise_data(digest), allowed):
-            one.state = "FINAL"
+            one.move("FINAL")
 
     @precondition(lambda self: self.in_state("FINAL"))
     @rule(number=st.integers(0, 3), wrong=WRONG, data=st.data())
@@ -123,7 +137,7 @@ class SettlementMachine(RuleBasedStateMachine):
         fresh = payout != ZERO and payout not in self.payouts
         allowed = one.state == "FINAL" and caller == "broker" and not self.paused and fresh
         if self.attempt(caller, settlement.mark_paid_data(digest, payout), allowed):
-            one.state = "PAID"
+            one.move("PAID")
             self.payouts.add(payout)
 
     @precondition(lambda self: self.in_state("PAID"))
@@ -134,7 +148,7 @@ class SettlementMachine(RuleBasedStateMachine):
         if self.attempt(
             caller, settlement.acknowledge_paid_data(digest), one.state == "PAID" and caller == one.partner
         ):
-            one.state = "ACKED"
+            one.move("ACKED")
 
     @rule(wrong=WRONG, data=st.data())
     def pause_or_release(self, wrong: str, data: st.DataObject) -> None:
@@ -143,6 +157,28 @@ class SettlementMachine(RuleBasedStateMachine):
         call = settlement.pause_data() if pause else settlement.unpause_data()
         if self.attempt(caller, call, caller == "governor" and pause != self.paused):
             self.paused = pause
+
+    @rule(
+        role=PARTNER,
+        until=st.sampled_from([0, 202609, 202610, *[settlement.PERIOD_MAX] * 3]),
+        wrong=WRONG,
+        data=st.data(),
+    )
+    def limit(self, role: str, until: int, wrong: str, data: st.DataObject) -> None:
+        caller = self.caller(data, wrong, "governor")  # the registrar is the governor's account here
+        call = settlement.set_signer_data(PARTNERS[role], KEYS[role].address, until)
+        if self.attempt(caller, call, caller == "governor"):
+            self.until[role] = until
+
+    @precondition(lambda self: len(self.statements) > 4)
+    @rule(wrong=WRONG, data=st.data())
+    def succeed(self, wrong: str, data: st.DataObject) -> None:
+        caller = self.caller(data, wrong, "governor")
+        heir = self.alliance.deploy(self.alliance.arguments)
+        self.tick()
+        allowed = caller == "governor" and not self.succeeded
+        if self.attempt(caller, settlement.set_successor_data(heir), allowed):
+            self.succeeded = True
 
     @rule(seconds=st.sampled_from([1, WINDOW - 1, WINDOW, 5 * WINDOW]))
     def wait(self, seconds: int) -> None:
