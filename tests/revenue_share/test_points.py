@@ -1,0 +1,64 @@
+"""Points: earned, redeemed the oldest first, expired on their day, never money."""
+
+from tests.support.revenue import Months, event, referral, rule, terms, token
+
+OCT, NOV, DEC = "2026-10", "2026-11", "2026-12"
+POINTS = rule("points", "friend", points=100, redeem_event="redeem", expires_months=1)
+
+
+def months(**fields):
+    return Months(terms(POINTS | fields), [referral(1), referral(2)])
+
+
+def test_points_are_an_asset_of_their_own():
+    books = months()
+    line = books.close(OCT, event("a", 1, 0, kind="friend"))[0]
+    assert (line.amount_minor, line.asset, line.to_value()["asset"]) == (100, "POINTS", "POINTS")
+    assert books.payout.total_minor == 0 and books.position.carried == {}
+    assert "1 x 100 points = 100 points" in line.reason_en and "CNY" not in line.reason_en
+
+
+def test_the_oldest_are_redeemed_first_and_no_more_than_there_are():
+    """Two lots of 100: 150 take the first and half of the second; 51 more are too many, 50 are not."""
+    books = months()
+    earned = event("a", 1, 0, "2026-10-05T06:00:00Z", "friend"), event("b", 1, 0, "2026-10-06T06:00:00Z", "friend")
+    redeemed = event("r", 1, 0, "2026-10-07T06:00:00Z", "redeem", points=150)
+    assert books.amounts(OCT, *earned, redeemed) == {"a": 100, "b": 100, "r": -150}
+    (lots,) = books.position.points.values()
+    assert [(lot.event, lot.left) for lot in lots] == [("b", 50)]
+    more = event("s", 1, 0, "2026-11-01T06:00:00Z", "redeem", points=51)
+    rest = event("t", 1, 0, "2026-11-02T06:00:00Z", "redeem", points=50)
+    assert books.verdicts(NOV, more, rest) == {"s": "POINTS_SHORT", "t": "REDEEMED"}
+
+
+def test_points_expire_at_their_instant():
+    """Earned on 5 October 14:00 +08:00, gone on 5 November 14:00 +08:00."""
+    books = months()
+    books.close(OCT, event("a", 1, 0, kind="friend"), event("b", 2, 0, kind="friend"))
+    inside = event("r", 1, 0, "2026-11-05T05:59:59Z", "redeem", points=30)
+    outside = event("s", 2, 0, "2026-11-05T06:00:00Z", "redeem", points=30)
+    lines = books.close(NOV, inside, outside)
+    assert [(line.token, line.event, line.verdict.value, line.amount_minor) for line in lines] == [
+        (token(1), "r", "REDEEMED", -30),
+        (token(1), "", "POINTS_EXPIRED", -70),
+        (token(2), "s", "POINTS_SHORT", 0),
+        (token(2), "", "POINTS_EXPIRED", -100),
+    ]
+    assert "70 points of the client expired on 2026-11-05 14:00:00 +08:00" in lines[1].reason_en
+    assert books.position.points == {}
+
+
+def test_points_that_expire_with_the_first_instant_of_a_month_are_held_till_then():
+    books = Months(terms(POINTS), [referral(1, "2026-09-01T00:00:00Z")])
+    books.close(OCT, event("a", 1, 0, "2026-09-30T16:00:00Z", "friend"))  # 1 October 00:00 +08:00
+    assert books.position.points
+    assert [line.verdict.value for line in books.close(NOV)] == ["POINTS_EXPIRED"]
+
+
+def test_a_clawback_takes_what_is_left_of_its_own_lot():
+    books = months(clawback={"window_days": 90, "mode": "full"}, expires_months=12)
+    earned = [event(name, 1, 0, f"2026-10-0{day}T06:00:00Z", "friend") for name, day in (("a", 5), ("b", 6))]
+    books.close(OCT, *earned, event("r", 1, 0, "2026-10-07T06:00:00Z", "redeem", points=60))
+    backs = [event(f"x{name}", 1, 0, "2026-11-05T06:00:00Z", "friend", reverses=name) for name in "ab"]
+    assert books.amounts(NOV, *backs) == {"xa": -40, "xb": -100}
+    assert books.position.points == {}
