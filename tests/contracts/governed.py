@@ -53,7 +53,10 @@ class Governed(Alliance):
         return number
 
     def executed(self, data: bytes, *, target: Address | None = None) -> None:
-        self.tell("broker", governor.execute_data(self.ready(data, target=target)))
+        self.carry_out(self.ready(data, target=target))
+
+    def carry_out(self, number: int) -> Done:
+        return self.tell("broker", governor.execute_data(number))
 
     def operation(self, number: int) -> Operation:
         return governor.operation_of(self.ask(self.governor, abi.calldata("operation(uint256)", [number])))
