@@ -20,13 +20,13 @@ from hub.services import Reply, Services, only
 from hub.settlement_errors import EarlierStatementOpen, LaterPeriodClosed, NothingToClose, PeriodClosed, PeriodNotOver
 from hub.store import Transaction
 from hub.store_ledger import LedgerStore
-from hub.store_settlement import Report, SettlementStore, StatementRecord
+from hub.store_settlement import SettlementStore, StatementRecord
 from hub.store_statements import Hand, StatementLife
 from privacy import canonical
 from privacy.ids import Period, parse_period
 from revenue_share import ledger, periods, statement
 from revenue_share.agreement import Agreement
-from revenue_share.allocation import AccrualLine, allocate
+from revenue_share.drawing import Drawn, after_version_1, brought_forward, draw_up
 from revenue_share.ledger import EntryState
 from revenue_share.position import Position
 from revenue_share.referral import EventReport, ReferralReport
@@ -75,22 +75,19 @@ def _draft(
     now, end = maker.at, periods.period_bounds(period, agreement.zone)[1]
     if now < end:
         raise PeriodNotOver(period=period, end=times.iso(end))
-    books = SettlementStore(tx.session)
     old = check_open(tx, agreement.digest, period)
-    place = _place(tx, agreement, period, old)
-    referred = books.reports(agreement.digest, "referrals")
-    income = books.reports(agreement.digest, "events", period)
-    lines = _lines(agreement, period, referred, income)
-    if not lines:
+    place, opening = next_place(tx, agreement, period, old)
+    drawn = _drawn(tx, terms.terms_of(tx, agreement), period, opening)
+    if not drawn.lines:
         return None
     if old is not None:
         terms.move(services, tx, old, State.VOID, now, {"replaced": True})
         LedgerStore(tx.session).decide(old.id, EntryState.VOIDED, now)
         terms.announce(tx, agreement, old, State.VOID.value, now)
-    salts = Salts(lines=tuple(services.entropy(32) for _ in lines), total=services.entropy(32))
+    salts = Salts(lines=tuple(services.entropy(32) for _ in range(len(drawn.lines))), total=services.entropy(32))
     with LineSpool() as spool:
-        made = statement.build(agreement, period, place, lines, salts, keep=spool.add)
-        return _keep(services, tx, agreement, made, salts, spool, maker)
+        made = statement.build(agreement, period, place, drawn.lines, salts, drawn.step, spool.add)
+        return _keep(services, tx, agreement, made, drawn, salts, spool, maker)
 
 
 def check_open(tx: Transaction, agreement: str, period: Period) -> StatementRecord | None:
@@ -110,36 +107,53 @@ def check_open(tx: Transaction, agreement: str, period: Period) -> StatementReco
     return living
 
 
-def _lines(
-    agreement: Agreement, period: Period, referred: tuple[Report, ...], income: tuple[Report, ...]
-) -> tuple[AccrualLine, ...]:
+def _drawn(tx: Transaction, terms_: Terms, period: Period, opening: Position) -> Drawn:
+    """What the reports that are there come to."""
+    books, agreement = SettlementStore(tx.session), terms_.digest
+    referred, income = books.reports(agreement, "referrals"), books.reports(agreement, "events", period)
     referrals = [r for report in referred for r in ReferralReport.from_body(report.document.body).referrals]
     events = [e for report in income for e in EventReport.from_body(report.document.body).events]
-    return tuple(allocate(Terms.of(agreement), referrals, events, period, Position.empty()).lines)
+    return draw_up(terms_, referrals, events, period, opening)
 
 
-def _place(tx: Transaction, agreement: Agreement, period: Period, old: StatementRecord | None) -> Place:
-    """After the agreement's last statement that the chain knows, whose balance it brings forward.
+def next_place(
+    tx: Transaction, agreement: Agreement, period: Period, drafted: StatementRecord | None
+) -> tuple[Place, Position]:
+    """The place after the agreement's last statement that the chain knows, and the position that one handed on.
 
-    Raises EarlierStatementOpen while another period's statement is not settled: its digest and balance are not certain.
+    drafted: this period's own draft, which has no place on the chain. Raises EarlierStatementOpen while another
+    period's statement is not settled: its digest and position are not certain.
     """
-    last: StatementRecord | None = None
-    brought, replaces = 0, NO_DIGEST
+    last, opening, replaces = None, Position.empty(), NO_DIGEST
     for record in SettlementStore(tx.session).statements(agreement=agreement.digest):
         on_chain = terms.on_chain(tx, record)
-        if not on_chain and (record.state == State.VOID.value or record == old):
+        if not on_chain and (record.state == State.VOID.value or record == drafted):
             continue
         if record.state not in SETTLED and record.state != State.VOID.value:
             raise EarlierStatementOpen(statement=record.id[:16], period=record.period, state=record.state)
         last = record
         if record.state != State.VOID.value:
-            brought, replaces = terms.value_of(record).carried_forward_minor, NO_DIGEST
+            opening, replaces = closing_of(tx, record), NO_DIGEST
         elif record.period == period:
             replaces = record.anchor
+    brought = brought_forward(Terms.of(agreement), opening)
     if last is None:
-        return Place()
+        return Place(brought_forward_minor=brought), opening
     sequence = terms.value_of(last).place.sequence + 1
-    return Place(sequence=sequence, previous=last.anchor, replaces=replaces, brought_forward_minor=brought)
+    place = Place(sequence=sequence, previous=last.anchor, replaces=replaces, brought_forward_minor=brought)
+    return place, opening
+
+
+def closing_of(tx: Transaction, record: StatementRecord) -> Position:
+    """The position that a statement hands on. Its digest is the one in the body, or the database was changed."""
+    made = terms.value_of(record)
+    if made.step is None:
+        return after_version_1(made.currency, made.carried_forward_minor)
+    value = StatementLife(tx.session).position(record.id)
+    assert value is not None, "a statement of version 2 was kept with its position"
+    position = Position.from_value(canonical.decode(value))
+    assert position.digest == made.step.closing, f"the position after {record.id[:16]} is not the one it names"
+    return position
 
 
 def _keep(
@@ -147,6 +161,7 @@ def _keep(
     tx: Transaction,
     agreement: Agreement,
     made: Statement,
+    drawn: Drawn,
     salts: Salts,
     spool: LineSpool,
     maker: Hand,
@@ -170,7 +185,9 @@ def _keep(
     entry = ledger.of_statement(made)
     if entry is not None:
         LedgerStore(tx.session).add_entry(entry, now)
-    StatementLife(tx.session).add_maker(record.id, maker)
+    life = StatementLife(tx.session)
+    life.add_position(record.id, drawn.closing.digest, canonical.encode(drawn.closing.to_value()))
+    life.add_maker(record.id, maker)
     facts: Head = {
         "agreement": agreement.digest,
         "period": made.period,

@@ -17,6 +17,20 @@ class AgreementNotActive(Failure):
     zh = "协议 {agreement} 当前为 {state}；须双方均已同意"
 
 
+class AgreementAmends(Failure):
+    code = "AGREEMENT_AMENDS"
+    kind = Kind.INVALID
+    en = "{version} is a later version of an agreement: name its first one (it amends {amends})"
+    zh = "{version} 是某协议的后续版本：请使用其首个版本的摘要（其所修订的版本为 {amends}）"
+
+
+class AmendmentOpen(Failure):
+    code = "AMENDMENT_OPEN"
+    kind = Kind.CONFLICT
+    en = "the version {version} is amended by {other} already, which is {state}: amend that one, or let it end first"
+    zh = "版本 {version} 已有修订 {other}（{state}）：请在其基础上修订，或先使其终止"
+
+
 class AgreementOtherContract(Failure):
     code = "AGREEMENT_OTHER_CONTRACT"
     kind = Kind.REFUSED

@@ -10,8 +10,8 @@ from datetime import datetime
 
 from ecowire import codec_settlement
 from ecowire.codec_settlement import Disclosure
+from hub import settlement_close, tasks
 from hub import settlement_terms as terms
-from hub import tasks
 from hub.identity import Caller
 from hub.records import Head
 from hub.services import Reply, Services, only, text
@@ -101,14 +101,16 @@ def task_id(record: StatementRecord, partner: str) -> str:
 
 
 def _disclosure(tx: Transaction, record: StatementRecord) -> Disclosure:
-    books = SettlementStore(tx.session)
-    lines = books.lines(record.id)
+    lines = SettlementStore(tx.session).lines(record.id)
+    _, opening = settlement_close.next_place(tx, terms.active(tx, record.agreement), record.period, record)
+    assert record.body["opening"] == opening.digest, f"the draft {record.id[:16]} opens with another position"
     return Disclosure(
         body=record.body,
         lines=tuple(line for line, _ in lines),
         salts=Salts(lines=tuple(salt for _, salt in lines), total=record.total_salt),
         events=tuple(report.document for report in grounds(tx, record, "events", record.period)),
         referrals=tuple(report.document for report in grounds(tx, record, "referrals")),
+        opening=opening.to_value(),
     )
 
 

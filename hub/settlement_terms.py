@@ -8,9 +8,11 @@ from hub import proposals, tasks
 from hub.records import Head, Partner
 from hub.services import FINANCE, Services
 from hub.settlement_errors import (
+    AgreementAmends,
     AgreementNotActive,
     AgreementOtherContract,
     AgreementUnknown,
+    AmendmentOpen,
     NotInThisRole,
     StatementAmbiguous,
     StatementUnknown,
@@ -20,7 +22,9 @@ from hub.store_ledger import DONE, LedgerStore
 from hub.store_settlement import SettlementStore, StatementRecord
 from privacy import canonical
 from revenue_share import statement
+from revenue_share import terms as revenue_terms
 from revenue_share.agreement import Agreement, Party
+from revenue_share.terms import Terms
 
 FINAL_TASK = "settlement.final"
 
@@ -28,20 +32,54 @@ FINAL_TASK = "settlement.final"
 def check(services: Services, tx: Transaction, now: datetime, body: Head) -> None:
     """The check of a proposed agreement: its own form, and that it settles in this alliance's contract.
 
-    Raises AgreementInvalid, RuleKindUnknown, AgreementOtherContract.
+    Raises AgreementInvalid, RuleKindUnknown, AgreementOtherContract; of a later version AgreementUnknown,
+    AgreementNotActive, AmendmentOpen, AmendmentInvalid.
     """
     agreement = Agreement.from_body(body)
+    if agreement.amends is not None:
+        _check_amendment(tx, agreement)
     configured = services.settings.chain
     found, expected = (agreement.chain_id, agreement.contract), (configured.chain_id, configured.contract)
     if (found[0], found[1].lower()) != (expected[0], expected[1].lower()):  # EIP-55 case is a checksum, not a part
         raise AgreementOtherContract(found=f"{found[1]} ({found[0]})", expected=f"{expected[1] or '-'} ({expected[0]})")
 
 
+def _check_amendment(tx: Transaction, version: Agreement) -> None:
+    """One version follows the latest in force, and one at a time: two would be approved for the same place."""
+    for proposal in tx.jobs.proposals(kind=proposals.AGREEMENT, states=(proposals.PROPOSED, proposals.APPROVED)):
+        if proposal.body.get("amends") == version.amends and proposal.digest != version.digest:
+            raise AmendmentOpen(version=str(version.amends)[:16], other=proposal.digest[:16], state=proposal.state)
+    before = _approved(tx, version.amends)
+    while before.amends is not None:
+        before = _approved(tx, before.amends)
+    revenue_terms.check_amendment(terms_of(tx, before), version)
+
+
 KIND = proposals.JobKind(roles=(FINANCE,), check=check)
 
 
 def active(tx: Transaction, digest: object) -> Agreement:
-    """The approved agreement of this digest (or an unambiguous prefix). Raises AgreementUnknown, AgreementNotActive."""
+    """The approved agreement of this digest (or an unambiguous prefix), by its first version, which names it.
+
+    Raises AgreementUnknown, AgreementNotActive, AgreementAmends for the name of a later version.
+    """
+    found = _approved(tx, digest)
+    if found.amends is not None:
+        raise AgreementAmends(version=found.digest[:16], amends=found.amends[:16])
+    return found
+
+
+def terms_of(tx: Transaction, root: Agreement) -> Terms:
+    """The agreement's first version and those approved later, in their order."""
+    bodies = (p.body for p in tx.jobs.proposals(kind=proposals.AGREEMENT, states=(proposals.APPROVED,)))
+    after = {str(body["amends"]): Agreement.from_body(body) for body in bodies if "amends" in body}
+    versions = [root]
+    while (following := after.get(versions[-1].digest)) is not None:
+        versions.append(following)
+    return Terms.of(*versions)
+
+
+def _approved(tx: Transaction, digest: object) -> Agreement:
     try:
         proposal = proposals.get(tx, digest)
     except proposals.ProposalUnknown:
@@ -54,9 +92,9 @@ def active(tx: Transaction, digest: object) -> Agreement:
 
 
 def all_active(tx: Transaction) -> list[Agreement]:
-    """All approved agreements, oldest first."""
+    """All approved agreements by their first versions, oldest first."""
     found = tx.jobs.proposals(kind=proposals.AGREEMENT, states=(proposals.APPROVED,))
-    return [Agreement.from_body(proposal.body) for proposal in found]
+    return [Agreement.from_body(proposal.body) for proposal in found if "amends" not in proposal.body]
 
 
 def in_role(agreement: Agreement, partner: Partner, role: str) -> Party:

@@ -39,6 +39,7 @@ from partner_node.tables_labels import LabelDeliveryRow, LabelFileRow, LabelRefu
 from partner_node.tables_matching import EpochMasksRow, EpochRow, MatchAlarmRow, MatchEntryRow, MatchRefusalRow
 from partner_node.tables_releases import ModelStepRow
 from partner_node.tables_scores import ScoreAskRow, ScoreBookingRow, ScoreGivenRow, ScoreSplitBookingRow, ScoreSplitRow
+from partner_node.tables_settlement import PositionRow
 
 T = TypeVar("T")
 BUSY_MILLISECONDS = 10_000
@@ -70,6 +71,7 @@ ADDED = {
     10: (OptOutRow, LabelDeliveryRow, LabelRefusalRow, LabelFileRow),
     11: (ModelStepRow, ScoreAskRow, ScoreGivenRow, ScoreBookingRow),
     12: (ScoreSplitRow, ScoreSplitBookingRow),
+    13: (PositionRow,),
 }  # tables that each schema brought: steps only add
 
 

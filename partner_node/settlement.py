@@ -16,7 +16,7 @@ from ecowire.codec_settlement import Disclosure
 from ecowire.documents import Body
 from ecowire.status import MalformedMessage
 from ecowire.stream import Message
-from partner_node import settlement_check, store, store_settlement, times
+from partner_node import settlement_check, settlement_positions, store, store_settlement, times
 from partner_node.arguments import text
 from partner_node.errors import CommandInvalid
 from partner_node.grants import Gate
@@ -37,7 +37,9 @@ from privacy.errors import Failure
 from privacy.ids import Digest, Period, parse_digest
 from revenue_share import statement
 from revenue_share.agreement import Agreement
+from revenue_share.position import Position
 from revenue_share.statement import State
+from revenue_share.terms import check_amendment
 
 MATCHES, DIFFERS = "matches", "differs"
 CONFIRMED, DISPUTED = "confirmed", "disputed"
@@ -70,11 +72,16 @@ class Settlement:
     def review(self, body: Body) -> None:
         """Check an agreement before a person approves it.
 
-        Raises AgreementInvalid, RuleKindUnknown, OtherRole, OtherContract.
+        Raises AgreementInvalid, RuleKindUnknown, OtherRole, OtherContract; of a later version AgreementNotHere,
+        AmendmentInvalid.
         """
         agreement = Agreement.from_body(body)
         own_party(agreement, self._node)
         self._check_contract(agreement)
+        if agreement.amends is not None:
+            self._node.database.read(
+                lambda session: check_amendment(settlement_positions.before(session, agreement), agreement)
+            )
 
     def receive(self, request: Message) -> Answer:
         """Open, check and keep a statement; tells the hub only whether it matches.
@@ -89,11 +96,15 @@ class Settlement:
         if disclosure.body.get("agreement") != agreement.digest:
             raise MalformedMessage(why="a statement under another agreement than it was announced with")
         held = node.database.read(lambda session: self._held(session, agreement, disclosure))
-        found = settlement_check.check(agreement, me, disclosure, held)
-        record = _record(agreement, name, disclosure, found, now)
-        return Answer(
-            head={"check": record.verdict}, write=lambda session: store_settlement.keep_statement(session, record)
-        )
+        checked = settlement_check.check(agreement, me, disclosure, held)
+        record = _record(agreement, name, disclosure, checked.differences, now)
+
+        def keep(session: Session) -> None:
+            store_settlement.keep_statement(session, record)
+            if record.verdict == MATCHES and checked.closing is not None:
+                _keep_grounds(session, disclosure, agreement, checked.closing, now)
+
+        return Answer(head={"check": record.verdict}, write=keep)
 
     def follow(self, request: Message) -> Answer:
         """Take note of a statement's new state and chain transactions.
@@ -215,13 +226,15 @@ class Settlement:
             tokens = settlement_check.own_tokens(referred, agreement, period)
         else:
             tokens = settlement_check.own_tokens(accepted, agreement, period)
-        earlier = store_settlement.statements(session, agreement.digest)
-        taken = [(item.body, item.anchor, item.state) for item in earlier if item.on_chain]
+        taken = [item for item in store_settlement.statements(session, agreement.digest) if item.on_chain]
+        terms = settlement_positions.terms_of(session, agreement)
         return Held(
             accepted=frozenset(doc.digest for doc in accepted),
             known=frozenset(doc.digest for doc in known),
             tokens=tokens,
-            place=settlement_check.next_place(taken, period),
+            place=settlement_check.next_place([(item.body, item.anchor, item.state) for item in taken], period),
+            terms=terms,
+            opening=settlement_positions.opening(session, terms, taken, disclosure.opening),
         )
 
 
@@ -254,6 +267,14 @@ def _record(
         transactions=(),
         received=now,
     )
+
+
+def _keep_grounds(session: Session, disclosure: Disclosure, agreement: Agreement, closing: Position, now: str) -> None:
+    """Keep what a matched statement was computed from and hands on: the next one starts there."""
+    for document in (*disclosure.referrals, *disclosure.events):
+        period = str(document.body["period"]) if document.kind == "events" else ""
+        store_settlement.keep_report(session, document, agreement.digest, period, now)
+    store_settlement.keep_position(session, disclosure.id, canonical.encode(closing.to_value()))
 
 
 def _check_follows(record: StatementRecord, state: str, transactions: tuple[str, ...]) -> None:

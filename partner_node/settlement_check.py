@@ -2,8 +2,8 @@
 
 Pure: values in, differences out. A difference says what, where, what the statement states and what this node computes.
 No difference means that the reports are signed by the right parties and are those this node knows, every own token is
-answered, each line, the root, the totals and the commitments are what the same pure rules give, and the statement takes
-the place after the last one.
+answered, the terms are those this party approved, each line, the root, the totals, the commitments and the position
+handed on are what the same pure rules give, and the statement takes the place after the last one.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,10 +16,11 @@ from privacy.errors import Failure
 from privacy.ids import ClientToken, Period
 from revenue_share import periods, statement
 from revenue_share.agreement import Agreement, Party
-from revenue_share.allocation import AccrualLine, allocate
+from revenue_share.allocation import AccrualLine
+from revenue_share.drawing import draw_up, in_force
 from revenue_share.position import Position
 from revenue_share.referral import EventReport, Referral, ReferralReport, RevenueEvent
-from revenue_share.statement import NO_DIGEST, Place
+from revenue_share.statement import NO_DIGEST, Place, Step
 from revenue_share.terms import Terms
 
 DIFFERENCES_MAX = 100
@@ -30,13 +31,17 @@ class Held:
     """What this node knows by itself.
 
     `accepted`: digests of own reports that the hub has receipted; `known`: digests of all reports it signed or
-    received; `tokens`: own referred tokens that must be answered; `place`: where the next statement must stand.
+    received; `tokens`: own referred tokens that must be answered; `place`: where the next statement must stand;
+    `terms`: the versions this node's people approved; `opening`: the position after the last statement, None where it
+    is not known here.
     """
 
     accepted: frozenset[str]
     known: frozenset[str]
     tokens: frozenset[ClientToken]
     place: Place
+    terms: Terms
+    opening: Position | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,15 +64,29 @@ class Difference:
         }
 
 
-def check(agreement: Agreement, me: Party, disclosure: Disclosure, held: Held) -> tuple[Difference, ...]:
-    """The differences, at most DIFFERENCES_MAX; none means that this party can sign."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """The differences, at most DIFFERENCES_MAX, and the position that the statement hands on by this node's own
+    computation; None where that could not be done."""
+
+    differences: tuple[Difference, ...]
+    closing: Position | None = None
+
+
+def check(agreement: Agreement, me: Party, disclosure: Disclosure, held: Held) -> Checked:
+    """No difference means that this party can sign."""
     try:
-        period, place = statement.read_place(disclosure.body)
+        claimed = statement.from_body(disclosure.body)
+        period, place = claimed.period, claimed.place
         referrals, events, found = _reports(agreement, me, disclosure, period, held)
     except Failure as failure:
-        return (Difference(what="UNREADABLE", stated=failure.code, computed=failure.message()),)
-    lines = allocate(Terms.of(agreement), referrals, events, period, Position.empty()).lines
-    found += _compare_lines(disclosure.lines, lines)
+        return Checked(differences=(Difference(what="UNREADABLE", stated=failure.code, computed=failure.message()),))
+    if claimed.step is None or held.opening is None:
+        why = ("VERSION", "1", "2") if claimed.step is None else ("POSITION", "", "the one before is not known here")
+        return Checked(differences=(Difference(what=why[0], stated=why[1], computed=why[2]),))
+    found += _compare_step(claimed.step, held, period)
+    drawn = draw_up(held.terms, referrals, events, period, held.opening)
+    found += _compare_lines(disclosure.lines, drawn.lines)
     answered = {str(line.get("token")) for line in disclosure.lines}
     found += [
         Difference(what="TOKEN_NOT_ANSWERED", stated="no line", computed=token)
@@ -76,10 +95,21 @@ def check(agreement: Agreement, me: Party, disclosure: Disclosure, held: Held) -
     if place != held.place:
         found.append(Difference(what="PLACE", stated=_place_text(place), computed=_place_text(held.place)))
     try:
-        statement.verify(agreement, period, place, disclosure.body, lines, disclosure.salts)
+        statement.verify(agreement, period, place, disclosure.body, drawn.lines, disclosure.salts, drawn.step)
     except Failure as failure:
         found.append(Difference(what="BODY", stated="", computed=failure.message()))
-    return tuple(found[:DIFFERENCES_MAX])
+    return Checked(differences=tuple(found[:DIFFERENCES_MAX]), closing=drawn.closing)
+
+
+def _compare_step(stated: Step, held: Held, period: Period) -> list[Difference]:
+    """Terms and opening position: where they differ everything that follows from them may."""
+    found = []
+    assert held.opening is not None, "the caller looked"
+    if stated.terms != (mine := in_force(held.terms, period)):
+        found.append(Difference(what="TERMS", stated=", ".join(stated.terms), computed=", ".join(mine)))
+    if stated.opening != held.opening.digest:
+        found.append(Difference(what="POSITION", stated=stated.opening, computed=held.opening.digest))
+    return found
 
 
 def next_place(on_chain: Iterable[tuple[Body, str, str]], period: Period) -> Place:

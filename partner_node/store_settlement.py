@@ -9,7 +9,7 @@ from ecowire import documents
 from ecowire.documents import Body, Signed
 from partner_node.settlement_errors import StatementAmbiguous, StatementNotHere
 from partner_node.tables import AlignedRow, OutboxRow
-from partner_node.tables_settlement import ReportRow, StatementRow
+from partner_node.tables_settlement import PositionRow, ReportRow, StatementRow
 from privacy import canonical
 from privacy.ids import Digest
 
@@ -135,6 +135,19 @@ def statements(session: Session, agreement: str | None = None) -> list[Statement
 def decide(session: Session, statement_id: str, decision: str, person: str, document: Signed, now: str) -> None:
     row = session.get_one(StatementRow, statement_id)
     row.decision, row.person, row.decided, row.document = decision, person, now, document.encode()
+
+
+def keep_position(session: Session, statement_id: str, value: bytes) -> None:
+    """Keep the position that a matched statement hands on, once: it does not change."""
+    if session.get(PositionRow, statement_id) is None:
+        session.flush()  # the statement's own row comes first
+        session.add(PositionRow(statement=statement_id, value=value))
+
+
+def position(session: Session, statement_id: str) -> bytes | None:
+    """The position that a statement hands on; None where this node has none of it."""
+    row = session.get(PositionRow, statement_id)
+    return row.value if row else None
 
 
 def set_state(session: Session, statement_id: str, state: str, transactions: tuple[str, ...]) -> None:

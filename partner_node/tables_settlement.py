@@ -1,6 +1,6 @@
 """The node's tables of settlement: reports it signed or received, statements it checked."""
 
-from sqlalchemy import CheckConstraint
+from sqlalchemy import CheckConstraint, ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
 from partner_node.tables import Base
@@ -44,3 +44,11 @@ class StatementRow(Base):
     state: Mapped[str]  # as the hub last told
     transactions: Mapped[bytes]  # canonical JSON list of chain transactions
     received: Mapped[str]
+
+
+class PositionRow(Base):
+    """The position that a statement hands on, as this node computed it itself from a statement that it matched."""
+
+    __tablename__ = "statement_position"
+    statement: Mapped[str] = mapped_column(ForeignKey("statement.id"), primary_key=True)
+    value: Mapped[bytes]  # canonical JSON

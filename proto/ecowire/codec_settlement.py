@@ -1,12 +1,13 @@
 """Settlement on the wire: the sealed disclosure of a statement, and the anchor that both parties sign.
 
 A disclosure holds everything a party needs to compute its statement again: the statement's body, every line with its
-salt, the salt of the total, and the signed reports that the lines were made from. It is sealed with HPKE to the sealing
+salt, the salt of the total, the signed reports that the lines were made from, and the position it opened with, for a
+party that has lost its own (the body names its digest). It is sealed with HPKE to the sealing
 key that the agreement names for the recipient, under the header {"statement", "recipient"}; nobody else can open it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from contracts import settlement as chain_settlement
 from ecowire import documents
@@ -17,7 +18,7 @@ from privacy.ids import Digest, PartnerId
 from revenue_share import statement
 from revenue_share.statement import Salts, Statement
 
-_FIELDS = {"statement", "lines", "salts", "total_salt", "events", "referrals"}
+_FIELDS = {"statement", "lines", "salts", "total_salt", "events", "referrals", "opening"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,7 @@ class Disclosure:
     salts: Salts
     events: tuple[Signed, ...]
     referrals: tuple[Signed, ...]
+    opening: Body = field(default_factory=dict)  # the value of the opening position; empty for version 1
 
     @property
     def id(self) -> Digest:
@@ -45,6 +47,7 @@ class Disclosure:
                 "total_salt": self.salts.total,
                 "events": canonical.encode([document.to_value() for document in self.events]),
                 "referrals": canonical.encode([document.to_value() for document in self.referrals]),
+                "opening": canonical.encode(self.opening),
             }
         )
 
@@ -58,8 +61,9 @@ def decode(data: bytes) -> Disclosure:
     if len(parts) != len(value) or len(parts["salts"]) % statement.SALT_BYTES:
         raise MalformedMessage(why="a disclosure's parts")
     body, lines = canonical.decode(parts["statement"]), _objects(parts["lines"])
-    if not isinstance(body, dict):
-        raise MalformedMessage(why="a statement's body")
+    opening = canonical.decode(parts["opening"])
+    if not isinstance(body, dict) or not isinstance(opening, dict):
+        raise MalformedMessage(why="a statement's body or position")
     width = statement.SALT_BYTES
     salts = tuple(parts["salts"][start : start + width] for start in range(0, len(parts["salts"]), width))
     return Disclosure(
@@ -68,6 +72,7 @@ def decode(data: bytes) -> Disclosure:
         salts=Salts(lines=salts, total=parts["total_salt"]),
         events=tuple(documents.parse(item, kind="events") for item in _objects(parts["events"])),
         referrals=tuple(documents.parse(item, kind="referrals") for item in _objects(parts["referrals"])),
+        opening=opening,
     )
 
 
@@ -97,7 +102,7 @@ def anchor(made: Statement) -> chain_settlement.Anchor:
         root=bytes.fromhex(made.lines_root),
         lines=made.lines,
         total=bytes.fromhex(made.total_commitment),
-        terms=bytes.fromhex(made.agreement),
+        terms=bytes.fromhex(made.terms_commitment),
         replaces=bytes.fromhex(made.place.replaces),
     )
 
@@ -112,7 +117,7 @@ def anchor_value(made: Statement) -> Body:
         "root": made.lines_root,
         "lines": made.lines,
         "total": made.total_commitment,
-        "terms": made.agreement,
+        "terms": made.terms_commitment,
         "replaces": made.place.replaces,
     }
 

@@ -17,12 +17,14 @@ from privacy.errors import Failure
 from privacy.ids import Digest, Period, parse_period
 from revenue_share import statement
 from revenue_share.agreement import Agreement
-from revenue_share.allocation import AccrualLine, allocate
+from revenue_share.allocation import AccrualLine
+from revenue_share.drawing import Drawn, draw_up
 from revenue_share.position import Position
 from revenue_share.referral import EventReport, Referral, ReferralReport, RevenueEvent
-from revenue_share.terms import Terms
+from revenue_share.statement import Statement
 from sandbox.examine.case import Case, Object
 from sandbox.examine.findings import Facts
+from sandbox.examine.positions import Handed, closing_version_1, in_order, terms_of
 from sandbox.examine.signatures import PAST_APPROVAL
 from sandbox.examine.stored import Stored, read
 
@@ -44,23 +46,23 @@ class Recomputed:
     agreement: Agreement
     period: Period
     place: statement.Place  # as stored: `places` checks it
-    carried_minor: int  # not positive
+    carried_minor: int  # what it carries forward
     partner: bytes  # the referrer's identifier on chain, 32 bytes
     total_minor: int  # as recomputed
     digest: bytes  # EIP-712, 32 bytes
+    step: statement.Step | None  # as recomputed; None for version 1
 
 
 def check(case: Case) -> tuple[Recomputed, ...]:
     """Check every statement of the bundle; those that are settled on chain are returned for the chain's check."""
     found = []
-    states: dict[str, str] = {}
-    for name in case.bundle.names("statements/", "/body.json"):
-        stored = read(case, name.removesuffix("/body.json"))
-        if stored is None:
-            continue
-        states[stored.id] = stored.state
+    folders = [name.removesuffix("/body.json") for name in case.bundle.names("statements/", "/body.json")]
+    all_stored = [stored for folder in folders if (stored := read(case, folder)) is not None]
+    states = {stored.id: stored.state for stored in all_stored}
+    handed = Handed()
+    for stored in in_order(all_stored):
         try:
-            made = _check_one(case, stored)
+            made = _check_one(case, stored, handed)
         except Failure as failure:
             case.sheet.add("STATEMENT_UNREADABLE", stored.where, why=failure.message())
             continue
@@ -83,7 +85,7 @@ def _check_confirmed(case: Case, states: Mapping[str, str]) -> None:
                 case.sheet.add("DISPUTE_IGNORED", name, partner=signed.signer, state=states[statement_id])
 
 
-def _check_one(case: Case, stored: Stored) -> Recomputed | None:
+def _check_one(case: Case, stored: Stored, handed: Handed) -> Recomputed | None:
     proposal = case.proposals.get(Digest(str(stored.body.get("agreement"))))
     if proposal is None or proposal.kind != "agreement":
         case.sheet.add("AGREEMENT_MISSING", stored.where, digest=str(stored.body.get("agreement"))[:64])
@@ -92,16 +94,21 @@ def _check_one(case: Case, stored: Stored) -> Recomputed | None:
         case.sheet.add("AGREEMENT_NOT_APPROVED", stored.where, digest=proposal.digest[:16], state=proposal.state)
     agreement = Agreement.from_body(proposal.body)
     period = parse_period(stored.body.get("period"))
-    referrals, events = _reports(case, agreement, period, stored)
-    lines = allocate(Terms.of(agreement), referrals, events, period, Position.empty()).lines
-    _compare_lines(case, stored, lines)
     claimed = statement.from_body(stored.body)
+    opening = handed.opening(claimed)
+    drawn = _drawn_up(case, stored, agreement, claimed, opening)
+    _compare_lines(case, stored, drawn.lines)
     salts = statement.Salts(lines=stored.salts, total=stored.total_salt)
-    if len(salts.lines) == len(lines):
-        _compare_body(case, stored, statement.build(agreement, period, claimed.place, lines, salts).body)
+    step = drawn.step if claimed.step is not None else None
+    if len(salts.lines) == len(drawn.lines):
+        built = statement.build(agreement, period, claimed.place, drawn.lines, salts, step)
+        _compare_body(case, stored, built.body)
     anchor = codec_settlement.anchor(claimed)
     _check_signatures(case, stored, agreement, anchor)
-    total = sum(line.amount_minor for line in lines)
+    total = sum(line.amount_minor for line in drawn.lines)
+    digest = settlement.digest(anchor, case.trust.chain_id, case.trust.contract)
+    closing = drawn.closing if step is not None else closing_version_1(claimed, total)
+    handed.keep(digest, stored.state, opening, closing)
     return Recomputed(
         id=stored.id,
         where=stored.where,
@@ -109,11 +116,19 @@ def _check_one(case: Case, stored: Stored) -> Recomputed | None:
         agreement=agreement,
         period=period,
         place=claimed.place,
-        carried_minor=min(0, total + claimed.place.brought_forward_minor),
+        carried_minor=closing.carried.get(agreement.currency, 0),
         partner=anchor.partner,
         total_minor=total,
-        digest=settlement.digest(anchor, case.trust.chain_id, case.trust.contract),
+        digest=digest,
+        step=step,
     )
+
+
+def _drawn_up(case: Case, stored: Stored, agreement: Agreement, claimed: Statement, opening: Position) -> Drawn:
+    """The statement as its reports, its terms and the position before it give it."""
+    referrals, events = _reports(case, agreement, claimed.period, stored)
+    terms = terms_of(case, stored, agreement, claimed)
+    return draw_up(terms, referrals, events, claimed.period, opening if claimed.step is not None else Position.empty())
 
 
 def _reports(

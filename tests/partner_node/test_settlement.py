@@ -1,6 +1,7 @@
 """Settlement at the nodes: reports leave by token, statements are checked by the node itself, people decide."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,16 @@ from partner_node.settlement_errors import (
     StatementNotHere,
 )
 from privacy.ids import Digest, Period
-from revenue_share import statement
+from revenue_share import drawing, statement
 from revenue_share.agreement import Agreement
+from revenue_share.drawing import Drawn
+from revenue_share.payout import payout
+from revenue_share.position import Position
 from revenue_share.referral import EventReport, ReferralReport
+from revenue_share.terms import Terms
 from tests.hub.settling import PAYER, REFERRER
 from tests.support.entropy import SeededEntropy
-from tests.support.revenue import agreement_body, allocate
+from tests.support.revenue import agreement_body
 from tests.support.sandbox_chain import CHAIN_ID, WINDOW
 from tests.support.settling_nodes import CLIENTS, PERSON, Month, month_of_nodes, refused, token
 
@@ -288,10 +293,13 @@ class Forger:
 
     def lines(self, events: Any = None) -> list[Any]:
         """The true lines of the reports, or of other events."""
+        return list(self.drawn(events).lines)
+
+    def drawn(self, events: Any = None) -> Drawn:
         referrals = [r for d in self.referrals for r in ReferralReport.from_body(d.body).referrals]
         if events is None:
             events = [e for d in self.events for e in EventReport.from_body(d.body).events]
-        return list(allocate(self.agreement, referrals, events, OCTOBER))
+        return drawing.draw_up(Terms.of(self.agreement), referrals, events, OCTOBER, Position.empty())
 
     def disclose(self, to: str, change: Callable[[dict[str, Any]], None] = lambda _: None, **parts: Any) -> Message:
         """The sealed task for a node; `change` edits the body, `parts` replace lines, place, events, referrals."""
@@ -299,7 +307,9 @@ class Forger:
         entropy = SeededEntropy(b"forger")
         salts = statement.Salts(lines=tuple(entropy(32) for _ in lines), total=entropy(32))
         place = parts.pop("place", statement.Place())
-        body = statement.build(self.agreement, OCTOBER, place, lines, salts).body
+        paid = payout(self.agreement, sum(line.amount_minor for line in lines), 0)
+        step = replace(self.drawn().step, gross_minor=paid.gross_minor, paid_minor=paid.paid_minor)
+        body = statement.build(self.agreement, OCTOBER, place, lines, salts, step).body
         change(body)
         disclosure = Disclosure(
             body=body,
@@ -307,6 +317,7 @@ class Forger:
             salts=salts,
             events=tuple(parts.pop("events", self.events)),
             referrals=tuple(parts.pop("referrals", self.referrals)),
+            opening=Position.empty().to_value(),
         )
         party = self.agreement.party(to)
         assert party is not None and not parts

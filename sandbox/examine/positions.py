@@ -1,0 +1,68 @@
+"""The terms and the opening position of a statement, as approved documents and earlier statements give them.
+
+Every statement is computed again in its place in the chain, so each one's closing position is known when the next one
+is looked at; a void statement hands on what it opened with.
+"""
+
+from dataclasses import dataclass, field
+
+from revenue_share.agreement import Agreement
+from revenue_share.drawing import after_version_1
+from revenue_share.position import Position
+from revenue_share.statement import Statement
+from revenue_share.terms import Terms
+from sandbox.examine.case import Case, Proposal
+from sandbox.examine.signatures import PAST_APPROVAL
+from sandbox.examine.stored import Stored
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handed:
+    """By a statement's anchor (hex): the position after it."""
+
+    after: dict[str, Position] = field(default_factory=dict)
+
+    def opening(self, claimed: Statement) -> Position:
+        """The position a statement opens with; empty where the one it names as previous is not there (`places`)."""
+        return self.after.get(claimed.place.previous, Position.empty())
+
+    def keep(self, anchor: bytes, state: str, opening: Position, closing: Position) -> None:
+        self.after[anchor.hex()] = opening if state == "VOID" else closing
+
+
+def in_order(found: list[Stored]) -> list[Stored]:
+    """Statements of an agreement by their sequence, so that each one's predecessor comes first."""
+
+    def key(stored: Stored) -> tuple[str, int]:
+        sequence = stored.body.get("sequence")
+        return str(stored.body.get("agreement")), sequence if type(sequence) is int else 0
+
+    return sorted(found, key=key)
+
+
+def closing_version_1(claimed: Statement, total_minor: int) -> Position:
+    """What a statement of version 1 hands on, by the total as computed again."""
+    return after_version_1(claimed.currency, min(0, total_minor + claimed.place.brought_forward_minor))
+
+
+def terms_of(case: Case, stored: Stored, root: Agreement, claimed: Statement) -> Terms:
+    """The terms a statement was drawn up under: the versions that both parties had approved by then.
+
+    Where its body names others, that is the body's difference. Raises AmendmentInvalid.
+    """
+    if claimed.step is None:
+        return Terms.of(root)
+    drawn_up = case.leaf_place(stored.id)
+    after = {str(p.body["amends"]): p for p in case.proposals.values() if p.kind == "agreement" and "amends" in p.body}
+    versions = [root]
+    while (proposal := after.get(versions[-1].digest)) is not None and _approved_before(case, proposal, drawn_up):
+        versions.append(Agreement.from_body(proposal.body))
+    return Terms.of(*versions)
+
+
+def _approved_before(case: Case, proposal: Proposal, drawn_up: int | None) -> bool:
+    """Whether both parties' approvals stand in the log before the statement."""
+    places = [case.leaf_place(approval.digest) for approval in proposal.approvals]
+    if proposal.state not in PAST_APPROVAL or not places:
+        return False
+    return drawn_up is None or all(place is not None and place < drawn_up for place in places)
