@@ -132,17 +132,19 @@ def calls(one: Consortium) -> st.SearchStrategy[tuple[Address, bytes]]:
     return st.tuples(st.just(one.governor), of_governor) | target | st.tuples(places, st.binary(max_size=40))
 
 
+KINDS = ("propose", "decision", *["statement", "call"] * 3, "wait", "wait")
+
+
 def step(one: Consortium, entered: list[bytes], data: st.DataObject) -> bool:
     """One drawn transaction; whether the contract took it."""
     role = data.draw(st.sampled_from([*MEMBERS, *KEYS]), label="role")
-    kind = data.draw(
-        st.sampled_from(["propose", "statement", "decision", "call", "call", "call", "wait"]), label="kind"
-    )
+    kind = data.draw(st.sampled_from(KINDS), label="kind")
     try:
         if kind == "propose":
             entered.append(one.propose())
         elif kind == "statement" and entered:
-            one.send(role, data.draw(statements(entered), label="statement"))
+            entitled, call = data.draw(statements(entered), label="statement")
+            one.send(data.draw(st.sampled_from([entitled, entitled, entitled, role]), label="caller"), call)
         elif kind == "decision":
             target, call = data.draw(calls(one), label="decision")
             one.executed(call, target=target)
@@ -156,15 +158,15 @@ def step(one: Consortium, entered: list[bytes], data: st.DataObject) -> bool:
     return True
 
 
-def statements(entered: list[bytes]) -> st.SearchStrategy[bytes]:
-    """What can be done with a statement."""
-    known = st.sampled_from(entered)
+def statements(entered: list[bytes]) -> st.SearchStrategy[tuple[str, bytes]]:
+    """What can be done with one of the last statements, and who may."""
+    known, payout = st.sampled_from(entered[-3:]), st.binary(min_size=32, max_size=32) | WORD
     return st.one_of(
-        st.builds(settlement.dispute_data, known, WORD),
-        st.builds(settlement.resolve_data, known, st.booleans(), WORD),
-        st.builds(settlement.finalise_data, known),
-        st.builds(settlement.mark_paid_data, known, WORD),
-        st.builds(settlement.acknowledge_paid_data, known),
+        st.tuples(st.just("referrer"), st.builds(settlement.dispute_data, known, WORD)),
+        st.tuples(st.just("arbiter"), st.builds(settlement.resolve_data, known, st.booleans(), WORD)),
+        st.tuples(st.just("stranger"), st.builds(settlement.finalise_data, known)),
+        st.tuples(st.just("broker"), st.builds(settlement.mark_paid_data, known, payout)),
+        st.tuples(st.just("referrer"), st.builds(settlement.acknowledge_paid_data, known)),
     )
 
 
