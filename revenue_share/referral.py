@@ -149,8 +149,7 @@ class EventReport:
     def from_body(cls, body: Mapping[str, canonical.Value]) -> "EventReport":
         """Raises ReportInvalid naming the first wrong field."""
         _keys(body, {"agreement", "period", "currency", "events"}, "events", "report")
-        rows = _rows(body["events"], "events")
-        events = tuple(_event(row, f"events[{i}]") for i, row in enumerate(rows))
+        events = tuple(_event(row, f"events[{i}]") for i, row in enumerate(_rows(body["events"], "events")))
         if len({event.id for event in events}) != len(events):
             raise ReportInvalid(report="events", field="events", why="an event id stands twice")
         try:
@@ -161,6 +160,13 @@ class EventReport:
             raise ReportInvalid(report="events", field="currency", why="a currency code is expected")
         agreement = _digest(body, "agreement", "events")
         return cls(agreement=agreement, period=period, currency=body["currency"], events=events)
+
+
+def read_event(row: canonical.Value) -> RevenueEvent:
+    """One event of a file that is no signed report, by the same checks. Raises ReportInvalid."""
+    if not isinstance(row, dict):
+        raise ReportInvalid(report="events", field="event", why="each row is an object")
+    return _event(row, f"event {str(row.get('id'))[:40]}")
 
 
 def first_referrals(referrals: Iterable[Referral]) -> dict[ClientToken, Referral]:
