@@ -56,8 +56,9 @@ contracts: setup
 contracts-check: setup
 	@$(BIN)/python -P -m contracts.build --check
 
-docs: setup  ## docs/cli.md from the commands themselves, the table of docs/profile-features.md from the catalogue
+docs: setup  ## docs/cli.md from the commands themselves, the catalogue's table, the schema of agreements
 	@$(BIN)/python -m sandbox.reference docs/cli.md
+	@$(BIN)/python -m sandbox.agreement_schema revenue_share/schema/agreement.json
 	@$(BIN)/python -m sandbox.features_page docs/profile-features.md
 
 bench: setup  ## measured figures: make bench NAME=linear
