@@ -7,14 +7,11 @@ from revenue_share.rules.base import Pair, Rule, ratio
 
 def of_rule(agreement: Agreement, rule: Rule) -> Pair:
     """What one rule pays, and within which window of the referral."""
-    en, zh = rules.describe(rule, agreement.currency)
     if not rule.referred:
-        return f"{en}; it needs no referral", f"{zh}；无需转介"
+        return rules.describe(rule, agreement.currency, (" without any referral", "无需转介，"))
     months, days = rule.months_from_referral, agreement.attribution_days
-    return (
-        f"{en} within {months} month(s) of the referral, at most {days} days",
-        f"转介后 {months} 个月内（至多 {days} 天）{zh}",
-    )
+    within = f" within {months} month(s) of the referral, at most {days} days"
+    return rules.describe(rule, agreement.currency, (within, f"转介后 {months} 个月内（至多 {days} 天）"))
 
 
 def besides(agreement: Agreement) -> list[Pair]:

@@ -56,6 +56,7 @@ SANDBOX = {
         "write referrals and a month of commission events",
         "生成转介与佣金事件",
     ),
+    "trial": ("sandbox.trial:trial", "price the same months under two agreement versions", "两版协议试算同一批月份"),
 }
 DEBUG = "ECOHUB_DEBUG"
 

@@ -61,9 +61,10 @@ def read(value: canonical.Value, field: str) -> Rule:
     return rule
 
 
-def describe(rule: Rule, currency: str) -> Pair:
-    """What a rule pays and within which bounds, for people who approve it."""
+def describe(rule: Rule, currency: str, window: Pair = ("", "")) -> Pair:
+    """What a rule pays and within which bounds, for people who approve it; window: of the referral, in words."""
     en, zh = rule.kind.terms(rule.event, currency)
+    en, zh = en + window[0], window[1] + zh
     for limit in rule.limits:
         for word, bound in ((("at most", "至多"), limit.cap), (("at least", "至少"), limit.floor)):
             if bound is not None:
