@@ -111,20 +111,24 @@ def _names_are_ascii(value: Value, depth: int) -> bool:
         _in_range(value)
         return True
     if isinstance(value, dict):
-        plain = True
-        for name, item in value.items():
-            if not isinstance(name, str):
-                raise NotCanonical(why="a key that is not text")
-            plain &= name.isascii()
-            if type(item) is not str or depth == DEPTH_MAX:  # most are text: no call for them
-                plain &= _names_are_ascii(item, depth + 1)
-        return plain
+        try:
+            return "".join(value).isascii() & _all_ascii(value.values(), depth)
+        except TypeError:
+            raise NotCanonical(why="a key that is not text") from None
     if isinstance(value, list | tuple):
-        plain = True
-        for item in value:
-            plain &= _names_are_ascii(item, depth + 1)
-        return plain
+        return _all_ascii(value, depth)
     raise NotCanonical(why=f"a value of type {type(value).__name__}")
+
+
+def _all_ascii(items: Iterable[Value], depth: int) -> bool:
+    """The same of each item one level deeper. Most are texts or small numbers: no call is made for them."""
+    plain, leaf = True, depth < DEPTH_MAX
+    for item in items:
+        kind = type(item)
+        if leaf and (kind is str or (kind is int and -INTEGER_MAX <= item <= INTEGER_MAX)):  # type: ignore[operator]
+            continue
+        plain &= _names_are_ascii(item, depth + 1)
+    return plain
 
 
 def _write(value: Value, out: list[str]) -> None:
