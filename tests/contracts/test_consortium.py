@@ -109,7 +109,8 @@ def calls(one: Consortium) -> st.SearchStrategy[tuple[Address, bytes]]:
         st.builds(anchor.anchor_data, WORD, st.builds(Checkpoint, size=SIZE, root=WORD)),
         st.builds(anchor.set_submitter_data, WORD, ACCOUNT),
     )
-    of_settlement = st.sampled_from([settlement.pause_data(), settlement.unpause_data()]) | st.builds(
+    release = settlement.unpause_data()
+    of_settlement = st.sampled_from([settlement.pause_data(), *[release] * 4]) | st.builds(
         settlement.set_signer_data, WORD, ACCOUNT, SIZE
     )
     target = st.one_of(
@@ -143,7 +144,7 @@ def step(one: Consortium, entered: list[bytes], data: st.DataObject) -> bool:
         if kind == "propose":
             entered.append(one.propose())
         elif kind == "statement" and entered:
-            entitled, call = data.draw(statements(entered), label="statement")
+            entitled, call = data.draw(statements(one, entered), label="statement")
             one.send(data.draw(st.sampled_from([entitled, entitled, entitled, role]), label="caller"), call)
         elif kind == "decision":
             target, call = data.draw(calls(one), label="decision")
@@ -158,16 +159,26 @@ def step(one: Consortium, entered: list[bytes], data: st.DataObject) -> bool:
     return True
 
 
-def statements(entered: list[bytes]) -> st.SearchStrategy[tuple[str, bytes]]:
-    """What can be done with one of the last statements, and who may."""
-    known, payout = st.sampled_from(entered[-3:]), st.binary(min_size=32, max_size=32) | WORD
-    return st.one_of(
-        st.tuples(st.just("referrer"), st.builds(settlement.dispute_data, known, WORD)),
-        st.tuples(st.just("arbiter"), st.builds(settlement.resolve_data, known, st.booleans(), WORD)),
-        st.tuples(st.just("stranger"), st.builds(settlement.finalise_data, known)),
-        st.tuples(st.just("broker"), st.builds(settlement.mark_paid_data, known, payout)),
-        st.tuples(st.just("referrer"), st.builds(settlement.acknowledge_paid_data, known)),
-    )
+def statements(one: Consortium, entered: list[bytes]) -> st.SearchStrategy[tuple[str, bytes]]:
+    """What can be done with one of the last statements and who may; mostly what its state allows."""
+    payout = st.binary(min_size=32, max_size=32) | WORD
+
+    def of(digest: bytes) -> st.SearchStrategy[tuple[str, bytes]]:
+        dispute = st.tuples(st.just("referrer"), st.builds(settlement.dispute_data, st.just(digest), WORD))
+        resolve = st.builds(settlement.resolve_data, st.just(digest), st.booleans(), WORD)
+        finalise = st.just(("stranger", settlement.finalise_data(digest)))
+        pay = st.tuples(st.just("broker"), st.builds(settlement.mark_paid_data, st.just(digest), payout))
+        acknowledge = st.just(("referrer", settlement.acknowledge_paid_data(digest)))
+        every = st.one_of(dispute, finalise, st.tuples(st.just("arbiter"), resolve), pay, acknowledge)
+        fitting = {
+            "PROPOSED": dispute | finalise,
+            "DISPUTED": st.tuples(st.just("arbiter"), resolve),
+            "FINAL": pay,
+            "PAID": acknowledge,
+        }
+        return fitting.get(one.state(digest), every) | every
+
+    return st.sampled_from(entered[-3:]).flatmap(of)
 
 
 def reads(one: Consortium, entered: list[bytes]) -> list[tuple[Address, bytes]]:
