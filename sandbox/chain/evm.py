@@ -18,6 +18,8 @@ from eth.consensus import ConsensusApplier, NoProofConsensus
 from eth.constants import BLANK_ROOT_HASH, ZERO_HASH32
 from eth.db.atomic import AtomicDBWriteBatch
 from eth.db.backends.base import BaseAtomicDB
+from eth.db.schema import SchemaV1
+from eth.db.trie import make_trie_root_and_nodes
 from eth.exceptions import PyEVMError, Revert, VMError
 from eth.vm.forks.shanghai import ShanghaiVM
 from eth.vm.forks.shanghai.blocks import ShanghaiBlockHeader
@@ -38,6 +40,8 @@ from sandbox.chain.store import BlockRow, LogRow, Store, TxRow
 
 CALL_GAS = 10_000_000  # of a call or estimate: under two seconds of this EVM; a deployment takes half of it
 _ZERO_ADDRESS = bytes(20)
+FORM_WHOLE, FORM = "1", "2"
+"""What py-evm's data holds: all that it writes, or without what the tx table has already (transactions, receipts)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +55,10 @@ class CallResult:
 class Ledger:
     """A chain of blocks on a store."""
 
-    def __init__(self, store: Store, begun: Genesis) -> None:
-        """Open a ledger; an empty store becomes block 0. Raises GenesisDiffers for a ledger of another genesis."""
+    def __init__(self, store: Store, begun: Genesis, form: str = FORM) -> None:
+        """Open a ledger; an empty store becomes block 0, in this form. Raises GenesisDiffers for another genesis."""
         self.store, self.genesis = store, begun
+        self.form = form if store.head() is None else store.meta("form") or FORM_WHOLE
         self._db = _Database(store)
         self._rules = _rules(begun.chain_id)
         if store.head() is None:
@@ -173,6 +178,7 @@ class Ledger:
         first = chain.get_canonical_block_header_by_number(0)
         # Before the block: a crash between the two leaves no block, and the next start writes both again.
         self.store.set_meta("genesis", _canonical(self.genesis))
+        self.store.set_meta("form", self.form)
         self.store.commit(self._db.take(), block_row(first), (), ())
         return self._rules(self._db)
 
@@ -208,7 +214,10 @@ class Ledger:
             header = result.imported_block.header
             assert header.base_fee_per_gas == 0, "the base fee stays zero"
             txs, logs = _rows(header.block_number, kept, receipts, computations)
-            self.store.commit(self._db.take(), block_row(header), txs, logs)
+            entries = self._db.take()
+            if self.form == FORM:
+                _leave_out(entries, result.imported_block.transactions, receipts)
+            self.store.commit(entries, block_row(header), txs, logs)
         except BaseException:
             self._db.drop()
             self._chain = self._rules(self._db)
@@ -334,6 +343,18 @@ def _rows(
                 )
             )
     return txs, logs
+
+
+def _leave_out(entries: dict[bytes, bytes | None], txs: Sequence[Any], receipts: Sequence[Any]) -> None:
+    """Take the nodes of the block's transaction and receipt tries, and py-evm's lookup of hashes, out of its data.
+
+    py-evm reads them for whole blocks alone, which we answer from the tx table.
+    """
+    for items in (txs, receipts):
+        for key in make_trie_root_and_nodes(items)[1]:
+            entries.pop(key, None)
+    for tx in txs:
+        entries.pop(SchemaV1.make_transaction_hash_to_block_lookup_key(tx.hash), None)
 
 
 def _prove(db: _Database, root: bytes, key: bytes) -> list[bytes]:

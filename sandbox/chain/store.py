@@ -6,10 +6,12 @@ is there or nothing. One connection behind one lock; nothing here knows the EVM.
 
 import sqlite3
 import threading
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sandbox.chain.errors import LedgerFull, LedgerLocked
 
@@ -19,9 +21,9 @@ create table if not exists kv(key blob primary key, value blob not null) strict,
 create table if not exists block(
     number integer primary key, hash blob not null unique, timestamp integer not null, header blob not null) strict;
 create table if not exists tx(
-    hash blob primary key, number integer not null references block(number), position integer not null,
+    hash blob not null unique, number integer not null references block(number), position integer not null,
     sender blob not null, recipient blob, status integer not null, gas_used integer not null, contract blob,
-    raw blob not null, receipt blob not null, unique(number, position)) strict, without rowid;
+    raw blob not null, receipt blob not null, unique(number, position)) strict;
 create table if not exists log(
     number integer not null references block(number), log_index integer not null, position integer not null,
     address blob not null, topic0 blob, topics blob not null, data blob not null, tx blob not null,
@@ -32,6 +34,8 @@ create index if not exists log_by_tx on log(tx);
 _CACHE_ENTRIES_MAX = 200_000
 _LOCK_SECONDS = 5.0
 _PAGE = 1_000
+_ZLIB = b"\x78"
+_UNPACKED_BYTES_MAX = 64 << 20
 TABLES = ("block", "tx", "log")
 
 
@@ -125,7 +129,7 @@ class Store:
                 run.executemany("insert or replace into kv values(?,?)", kept)
                 run.executemany("delete from kv where key=?", [(k,) for k, v in entries.items() if v is None])
                 run.execute("insert into block values(?,?,?,?)", _values(block))
-                run.executemany("insert into tx values(?,?,?,?,?,?,?,?,?,?)", map(_values, txs))
+                run.executemany("insert into tx values(?,?,?,?,?,?,?,?,?,?)", map(_packed_values, txs))
                 run.executemany("insert into log values(?,?,?,?,?,?,?,?)", map(_values, logs))
             for key, value in entries.items():
                 self._cache.pop(key, None)
@@ -261,5 +265,27 @@ def _values(row: BlockRow | TxRow | LogRow) -> tuple[object, ...]:
     return tuple(getattr(row, name) for name in row.__slots__)
 
 
+def _packed_values(row: TxRow) -> tuple[object, ...]:
+    return (*_values(row)[:-2], _packed(row.raw), _packed(row.receipt))
+
+
 def _tx(row: tuple[object, ...]) -> TxRow:
-    return TxRow(**dict(zip(TxRow.__slots__, row, strict=True)))  # type: ignore[arg-type]
+    found = dict(zip(TxRow.__slots__, row, strict=True))
+    unpacked = {name: _unpacked(found[name]) for name in ("raw", "receipt")}
+    return TxRow(**{**found, **unpacked})
+
+
+def _packed(data: bytes) -> bytes:
+    """A list in RLP, compressed where that is shorter: a receipt's bloom is mostly zeros."""
+    shorter = zlib.compress(data)
+    return shorter if len(shorter) < len(data) else data
+
+
+def _unpacked(data: Any) -> Any:
+    """What `_packed` was given. The first byte tells: a list in RLP begins at 0xc0, zlib's form with 0x78."""
+    if not isinstance(data, bytes) or data[:1] != _ZLIB:
+        return data
+    try:
+        return zlib.decompressobj().decompress(data, _UNPACKED_BYTES_MAX)
+    except zlib.error:
+        return data  # altered by hand: it equals nothing that is expected

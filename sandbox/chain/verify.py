@@ -68,7 +68,7 @@ def verify(ledger: Ledger, progress: Progress = lambda number: None) -> Verified
         done = number
         progress(number)
 
-    with rerun(ledger.genesis) as again:
+    with rerun(ledger) as again:
         try:
             return _verify(ledger, again, second_engine(ledger.genesis), told)
         except sqlite3.DatabaseError as error:
@@ -76,12 +76,12 @@ def verify(ledger: Ledger, progress: Progress = lambda number: None) -> Verified
 
 
 @contextmanager
-def rerun(begun: Genesis) -> Iterator[Ledger]:
-    """A fresh ledger of a genesis in a temporary file, to run blocks again in; its store is a `Recording`."""
+def rerun(ledger: Ledger) -> Iterator[Ledger]:
+    """A fresh ledger of the same genesis and form in a temporary file; its store is a `Recording`."""
     with tempfile.TemporaryDirectory(prefix="ecohub-chain-") as folder:
         store = Recording(Path(folder) / "again.db", durable=False)
         try:
-            yield Ledger(store, begun)
+            yield Ledger(store, ledger.genesis, ledger.form)
         finally:
             store.close()
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from eth_hash.auto import keccak
 
 from contracts.errors import ChainUnavailable
 from contracts.keys import checksum
@@ -116,7 +117,7 @@ def test_the_clock_that_could_not_be_kept_did_not_move(one: Sequencer, path: Pat
 def test_a_sender_is_told_to_send_again_and_reads_go_on() -> None:
     with local() as served:
         key = SUBMITTER
-        data = bytes(range(256)) * 100  # more than the free part of any page
+        data = b"".join(keccak(bytes([i])) for i in range(256)) * 4  # packed, still more than the free part of a page
         raw, _ = served.chain.sign(key.address, data, 0, key.secret)
         with full(served.ledger.store, 0):
             with pytest.raises(ChainUnavailable, match="disk of the ledger is full"):

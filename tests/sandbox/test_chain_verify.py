@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from privacy import canonical
+from sandbox.chain.admission import admit
 from sandbox.chain.errors import EnginesDisagree, LedgerAltered
-from sandbox.chain.evm import Ledger
+from sandbox.chain.evm import FORM, FORM_WHOLE, Ledger
 from sandbox.chain.sequencer import Sequencer
 from sandbox.chain.store import Store
 from sandbox.chain.verify import verify
 from tests.contracts.alliance import Alliance
-from tests.support.sandbox_chain import GENESIS, KEYS, START, local, wishes
+from tests.support.sandbox_chain import GENESIS, KEYS, START, keeper_story, local, wishes
 
 
 @pytest.fixture
@@ -187,6 +188,39 @@ def test_without_the_second_engine_the_result_says_so(ledger: Ledger, monkeypatc
     with monkeypatch.context() as patch:
         patch.setattr(importlib.import_module("sandbox.chain"), "replay", None, raising=False)
         assert verify(ledger).engines == ("py-evm",)
+
+
+def test_a_ledger_of_the_form_before_is_served_verified_and_taken_over(tmp_path: Path) -> None:
+    """Ledgers begun by earlier versions hold the EVM's data whole, no form, and receipts that are not packed."""
+    raws = keeper_story([1, 2, 3])[1]
+    ledgers = [Ledger(Store(tmp_path / name), GENESIS, form) for name, form in (("new", FORM), ("old", FORM_WHOLE))]
+    for ledger in ledgers:
+        for i, raw in enumerate(raws[:3]):
+            ledger.seal([(raw, admit(raw, GENESIS))], START + 1 + i)
+    new, old = ledgers
+    for tx in (tx for number in range(1, 4) for tx in old.store.txs(number)):
+        old.store._connection.execute(
+            "update tx set raw = ?, receipt = ? where hash = ?", (tx.raw, tx.receipt, tx.hash)
+        )
+    old.store.set_meta("form", None)
+    old.store.close()
+    again = Ledger(Store(tmp_path / "old"), GENESIS)
+    assert (again.form, new.form) == (FORM_WHOLE, FORM)
+    again.seal([(raws[3], admit(raws[3], GENESIS))], START + 9)
+    new.seal([(raws[3], admit(raws[3], GENESIS))], START + 9)
+    assert verify(again) == verify(new)
+    assert again.head() == new.head()
+    assert again.store.txs(2) == new.store.txs(2)
+    assert len(list(again.store.entries())) > len(list(new.store.entries()))
+    again.store.close()
+    new.store.close()
+
+
+def test_a_packed_receipt_that_was_altered_is_found(ledger: Ledger) -> None:
+    for receipt in (b"\x78", b"\x78\x9c" + b"\xff" * 20, b""):
+        ledger.store._connection.execute("update tx set receipt = ? where number = 3", (receipt,))
+        with pytest.raises(LedgerAltered, match="transactions of block 3"):
+            verify(ledger)
 
 
 def test_history_cut_at_the_end_runs_again_but_the_state_gives_it_away(ledger: Ledger) -> None:
