@@ -327,6 +327,13 @@ def _scoring_disclosure(body: Mapping[str, Any], label: str, holders: str) -> li
     limits = body.get("scoring")
     if not isinstance(limits, Mapping) or "clients_per_day" not in limits:
         return []
+    if body["model"] == "trees":
+        return [
+            f"For {body['valid_days']} days after the run {label} may ask for the score of single clients by the "
+            f"columns as they are then, and learns which side the client takes at splits of {holders} that it may come "
+            f"to, for at most {limits['clients_per_day']} clients a day while their consent holds; {holders} learn "
+            "which client was asked for and which of their splits may be on its way, the hub that one was.",
+        ]
     return [
         f"For {body['valid_days']} days after the run {label} may ask for the score of single clients by the columns "
         f"as they are then, and learns the sum of {holders}'s rounded shares (multiples of "

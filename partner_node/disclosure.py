@@ -127,6 +127,8 @@ def _moments(plan: TrainingPlan) -> list[Pair]:
 def _scoring(plan: TrainingPlan, limits: Scoring) -> Pair:
     label, holders, step = plan.label_holder, ", ".join(plan.holders), f"2^{plan.score_step_log2}"
     days, most = plan.valid_days, limits.clients_per_day
+    if plan.trees:
+        return disclosure_trees.scoring(plan, limits)
     return (
         f"for {days} days after the run {label} may ask for the score of single clients of the alignment by the "
         f"columns as they are then, and learns the sum of the shares of {holders} (of one holder: its own) in steps of "

@@ -3,6 +3,7 @@
 from typing import TypeAlias
 
 from federation.plan import TrainingPlan
+from federation.plan_models import Scoring
 
 Pair: TypeAlias = tuple[str, str]  # English, Chinese
 
@@ -42,6 +43,25 @@ def sentences(plan: TrainingPlan) -> list[Pair]:
             f"信任 {label} 加密真实的导数：若其违反协议，可能借此探知少数客户所在的分箱",
         ),
     ]
+
+
+def scoring(plan: TrainingPlan, limits: Scoring) -> Pair:
+    """What single scores show after the run."""
+    label, holders, days, most = plan.label_holder, ", ".join(plan.holders), plan.valid_days, limits.clients_per_day
+    trees = plan.trees.trees if plan.trees else 0
+    return (
+        f"for {days} days after the run {label} may ask for the score of single clients of the alignment by the "
+        f"columns as they are then, and learns of each of {holders} which side the client takes at those of its splits "
+        "that the client may come to, never an edge; if it deviates, at all of its splits. Each answers for at most "
+        f"{most} clients a day, only while the client's consent holds there, and learns which client was asked for, "
+        f"when, and which of its splits may be on the way; the first answer counts as up to {trees} more of "
+        f"{plan.score_budget} score vectors; the hub learns that a client was asked for",
+        f"训练完成后 {days} 天内，{label} 可按届时的字段值逐一查询对齐客户的评分，"
+        f"并获知该客户在 {holders} 各方可能到达的分裂处走哪一支（不获知切分值）；"
+        f"若其违反协议，则可获知该方全部分裂处的走向。各方每日至多应答 {most} 名客户，"
+        "且仅在该客户的同意有效时；各方获知查询的是哪位客户、时间及其哪些分裂可能在路径上；"
+        f"首次应答计为至多 {trees} 个得分向量（额度 {plan.score_budget} 个）；枢纽获知发生过查询",
+    )
 
 
 def _variants(plan: TrainingPlan) -> list[Pair]:

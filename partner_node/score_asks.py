@@ -21,7 +21,7 @@ from ecowire.status import MalformedMessage
 from ecowire.stream import Message
 from federation.vertical import single
 from federation.vertical.single import Ask
-from partner_node import approvals, grants, score_standing, store, store_labels, store_scores, times
+from partner_node import approvals, grants, score_own, score_standing, store, store_labels, store_scores, times
 from partner_node.arguments import optional_text, text
 from partner_node.errors import ClientNotInRun, CommandInvalid
 from partner_node.node import Answer, Commands, Handlers, Node
@@ -163,10 +163,10 @@ class ScoreAsks:
             person=person,
             asked=times.to_text(now),
             until=until,
-            own=float(run.part.shares(columns, 1)[0]),
+            own=score_own.brought(run, columns),
             split=split,
         )
-        request = self._request(standing, ask)
+        request = self._request(standing, ask, score_own.asks(run, ask, columns))
 
         def keep(session: Session) -> None:
             store_scores.add(session, made)
@@ -175,12 +175,12 @@ class ScoreAsks:
         self._node.database.write("score ask", keep)
         return made
 
-    def _request(self, standing: Standing, ask: Ask) -> Message:
-        """The same ask sealed for every feature holder, under this node's signed word of what was asked."""
-        body, plain = standing.run.proposal.body, ask.encode()
+    def _request(self, standing: Standing, ask: Ask, asks: Mapping[str, Ask]) -> Message:
+        """The ask sealed for every feature holder, under this node's signed word of what was asked. asks: by holder."""
+        body = standing.run.proposal.body
         sealed = {
             str(holder): self._node.outbound.seal(
-                plain,
+                asks[holder].encode(),
                 kind=KIND,
                 header=header(ask.id, self._me, holder),
                 sealing_public=approvals.sealing_key(body, holder),
@@ -236,7 +236,7 @@ class ScoreAsks:
     def _found(self, standing: Standing, known: Asked, body: bytes) -> tuple[Score, Split | None]:
         """The score of the sealed shares, and its split where one was wanted.
 
-        Raises NotPacked, MalformedMessage, StepMalformed, ScoresImplausible, …
+        Raises NotPacked, MalformedMessage, StepMalformed, ScoresImplausible, OwnSidesChanged, …
         """
         plan = standing.run.plan
         answers = packing.unpack(body)
@@ -247,8 +247,9 @@ class ScoreAsks:
         if known.split:
             for holder, answer in words.items():
                 words[holder], shares[holder] = single.apart(answer, holder)
-        units = single.total(words, plan.score_step_log2, plan.holders)
-        score = standing.score(known.client, known.own + units * 2.0**plan.score_step_log2, "")
+        now = self._rows.of(standing.run, known.client) if plan.trees else None
+        log_odds, units = score_own.total(standing.run, known.own, words, now)
+        score = standing.score(known.client, log_odds, "")
         return score, _split(standing, units, shares) if known.split else None
 
     def _open(self, standing: Standing, known: Asked, holder: PartnerId, envelope: object) -> bytes:

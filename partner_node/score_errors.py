@@ -40,6 +40,13 @@ class SplitsOver(Failure):
     zh = "{partner} 已就任务 {job} 给出 {most} 次自身份额，达到任务客户数，该任务不再给出：请去掉 --split 查询"
 
 
+class OwnSidesChanged(Failure):
+    code = "OWN_SIDES_CHANGED"
+    kind = Kind.CONFLICT
+    en = "this side's own data of the client changed while {job} was being asked: ask again"
+    zh = "查询任务 {job} 期间，本方该客户的数据已变化：请重新查询"
+
+
 class ClientOptedOut(Failure):
     code = "CLIENT_OPTED_OUT"
     kind = Kind.REFUSED

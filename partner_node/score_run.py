@@ -11,6 +11,7 @@ from ecowire.envelopes import Header
 from federation.plan import TrainingPlan, read
 from federation.plan_models import Scoring
 from federation.vertical.part import ModelPart
+from federation.vertical.trees.model import TreePart
 from partner_node import store, times
 from partner_node.errors import NotApproved
 from partner_node.labels_errors import LabelMatrixExpired
@@ -32,7 +33,7 @@ class ScoredRun:
     result: Result
     plan: TrainingPlan
     scoring: Scoring
-    part: ModelPart = field(repr=False)
+    part: ModelPart | TreePart = field(repr=False)
     until: datetime
 
     @property
@@ -56,7 +57,7 @@ class ScoredRuns:
         """The run of a job's digest, or of its first 8 digits.
 
         Raises UnknownJob, AmbiguousJob, ScoringNotInPlan, NotApproved, RunNotCompleted, ModelPartMissing,
-        ModelPartUnreadable, LabelMatrixExpired once the plan's `valid_days` are over.
+        ModelPartUnreadable, SessionUnreadable, LabelMatrixExpired once the plan's `valid_days` are over.
         """
         run = self._known.get(name) or self._keep(name, self._find(name))
         if self._node.clock() >= run.until:
@@ -90,11 +91,11 @@ class ScoredRuns:
             result=result,
             plan=plan,
             scoring=plan.scoring,
-            part=self._part(proposal),
+            part=self._part(proposal, plan),
             until=times.parse(result.time, "the result's time") + timedelta(days=plan.valid_days),
         )
 
-    def _part(self, proposal: Proposal) -> ModelPart:
+    def _part(self, proposal: Proposal, plan: TrainingPlan) -> ModelPart | TreePart:
         file = f"model-{proposal.digest[:16]}.bin"
         self._place()
         try:
@@ -102,7 +103,7 @@ class ScoredRuns:
         except OSError:
             me = self._node.settings.partner
             raise ModelPartMissing(partner=me, job=proposal.digest[:16], file=file) from None
-        return ModelPart.decode(data)
+        return TreePart.decode(data) if plan.trees else ModelPart.decode(data)
 
 
 def header(ask: Digest, sender: PartnerId, recipient: PartnerId) -> Header:

@@ -7,6 +7,9 @@ for it says no more than that.
 
 Its own share beside the masked one, coarsely, only where the plan has `split`, within a day's bound of its own and at
 most as often as the run has clients: so the splits of a run are one score vector, and the first is booked as one.
+
+Of trees it says where the client goes at those of its splits that are asked: no mask hides this. The first answer of a
+run books a score vector for each tree that it splits.
 """
 
 from dataclasses import dataclass
@@ -17,9 +20,12 @@ from sqlalchemy.orm import Session
 from ecowire import envelopes
 from ecowire.envelopes import EnvelopeNotForThis
 from ecowire.stream import Message
-from federation.errors import ColumnHasGaps, ColumnInfinite, ScoreBudgetExceeded, WeightsRefused
+from federation.errors import ColumnHasGaps, ColumnInfinite, ScoreBudgetExceeded, StepMalformed, WeightsRefused
+from federation.features import Columns
 from federation.vertical import single
 from federation.vertical.single import Ask
+from federation.vertical.trees import single as trees
+from federation.vertical.trees.model import TreePart
 from partner_node import approvals, grants, sessions, store_scores, times
 from partner_node.node import Answer, Handlers, Node
 from partner_node.score_errors import (
@@ -113,12 +119,9 @@ class ScoreShares:
         if columns is None:
             raise ClientNotScored(partner=self._me)
         try:
-            units = single.share(run.part, columns, run.plan.score_step_log2, leader)
+            units, plain = self._answered(run, ask, columns)
         except (ColumnHasGaps, ColumnInfinite, WeightsRefused):
             raise ClientNotScored(partner=self._me) from None
-        plain = single.hidden(units, ask, self._me, self._mask_keys(run))
-        if ask.split:
-            plain = single.with_split(plain, _coarse(run, units))
         envelope = self._node.outbound.seal(
             plain,
             kind=KIND,
@@ -135,6 +138,22 @@ class ScoreShares:
             time=times.to_text(self._node.clock()),
         )
 
+    def _answered(self, run: ScoredRun, ask: Ask, columns: Columns) -> tuple[int, bytes]:
+        """(what is booked, what is sealed): the own share and its masked word; of trees the sides at asked splits.
+
+        Raises StepMalformed, ColumnHasGaps, ColumnInfinite, WeightsRefused.
+        """
+        leader = run.plan.label_holder
+        if (ask.splits is not None) is not isinstance(run.part, TreePart):
+            raise StepMalformed(partner=leader, why="an ask of another model")
+        if isinstance(run.part, TreePart):
+            bitmap = bytes.fromhex(ask.splits or "")
+            sides = trees.answer(run.part, columns, bitmap, leader)
+            return trees.booking_number(bitmap, sides), sides
+        units = single.share(run.part, columns, run.plan.score_step_log2, leader)
+        plain = single.hidden(units, ask, self._me, self._mask_keys(run))
+        return units, single.with_split(plain, _coarse(run, units)) if ask.split else plain
+
     def _mask_keys(self, run: ScoredRun) -> dict[str, bytes]:
         """The key shared with each other feature holder, by the sealing keys that everybody approved in the plan."""
         context = single.mask_context(run.job)
@@ -150,8 +169,10 @@ class ScoreShares:
             raise ClientNotScored(partner=self._me)
 
     def _book(self, session: Session, run: ScoredRun, made: Given) -> None:
-        """Raises ScoringBudgetSpent."""
+        """Raises ScoringBudgetSpent, ScoreBudgetExceeded."""
         day, most = self._day(), run.scoring.clients_per_day
+        if isinstance(run.part, TreePart) and len(run.part.cuts) and not store_scores.answered(session, run.job):
+            self._book_vectors(session, run, len({tree for tree, _, _ in run.part.cuts.tolist()}))
         if store_scores.book(session, made, day) > most:
             raise ScoringBudgetSpent(partner=self._me, most=most, job=run.job[:16], day=day)
 
@@ -167,15 +188,18 @@ class ScoreShares:
         if of_run > (most := store_scores.aligned(session, run.plan.alignment)):
             raise SplitsOver(partner=self._me, most=most, job=run.job[:16])
         if of_run == 1:
-            self._book_vector(session, run)
+            self._book_vectors(session, run, 1)
 
-    def _book_vector(self, session: Session, run: ScoredRun) -> None:
-        """The splits of a run are one more score vector of the lifetime budget. Raises ScoreBudgetExceeded."""
+    def _book_vectors(self, session: Session, run: ScoredRun, count: int) -> None:
+        """The splits of a run are one more score vector of the lifetime budget, sides at a tree's splits one a tree.
+
+        Raises ScoreBudgetExceeded.
+        """
         plan, own = run.plan, run.plan.party(self._me)
         spent = sessions.spent(session, own.asset, own.columns, plan.label_holder, other_than="")
-        if spent + 1 > plan.score_budget:
-            raise ScoreBudgetExceeded(needed=1, spent=spent, budget=plan.score_budget)
-        sessions.spend_one_more(session, run.job)
+        if spent + count > plan.score_budget:
+            raise ScoreBudgetExceeded(needed=count, spent=spent, budget=plan.score_budget)
+        sessions.spend_more(session, run.job, count)
 
     def _day(self) -> str:
         return self._node.clock().astimezone(UTC).date().isoformat()

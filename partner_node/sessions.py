@@ -177,9 +177,9 @@ def spend(session: Session, value: Spent, now: str) -> None:
         session.add(row)
 
 
-def spend_one_more(session: Session, run: str) -> None:
-    """Book one vector more of a run that is over."""
-    session.get_one(ScoreVectorRow, run).count += 1
+def spend_more(session: Session, run: str, count: int) -> None:
+    """Book more vectors of a run that is over."""
+    session.get_one(ScoreVectorRow, run).count += count
 
 
 def settle(session: Session, run: str, count: int) -> None:

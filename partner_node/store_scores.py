@@ -147,6 +147,11 @@ def given(session: Session, ask: str) -> Given | None:
     return Given(**{name: getattr(row, name) for name in Given.__slots__}) if row else None
 
 
+def answered(session: Session, run: str) -> bool:
+    """Whether any ask of a run was answered."""
+    return session.scalars(select(ScoreGivenRow.ask).where(ScoreGivenRow.run == run).limit(1)).first() is not None
+
+
 def give(session: Session, made: Given) -> None:
     session.add(ScoreGivenRow(**{name: getattr(made, name) for name in Given.__slots__}))
 

@@ -10,6 +10,7 @@ the masked one. It is made of the share alone, so that it tells no more than the
 and all that the label holder has is the exact sum and these multiples, whatever the words that it got them from.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -29,12 +30,13 @@ from privacy.errors import Failure
 from privacy.ids import ClientToken, Digest, parse_client_token, parse_digest
 
 _ASK = ("run", "id", "token", "model", "until", "split")
+HEX = re.compile(r"([0-9a-f]{2}){0,256}")
 WORD_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """What the label holder asks all feature holders alike."""
+    """What the label holder asks all feature holders alike; of trees, of each the splits of its own."""
 
     run: Digest
     id: Digest  # 32 random bytes
@@ -42,6 +44,7 @@ class Ask:
     model: Digest
     until: str  # an instant: the ask is over then
     split: bool = False  # each holder's own share is wanted too, coarsely
+    splits: str | None = None  # of trees: the splits of this holder that are asked, a bitmap in hex (trees.single)
 
     @property
     def digest(self) -> bytes:
@@ -56,20 +59,28 @@ class Ask:
         """Raises StepMalformed for anything `encode` would not write."""
         try:
             value = canonical.decode(data)
-            if not isinstance(value, dict) or set(value) != set(_ASK):
+            if not isinstance(value, dict) or set(value) - {"splits"} != set(_ASK):
                 raise StepMalformed(partner=sender, why="the fields of an ask")
-            until, split = value["until"], value["split"]
-            if not isinstance(until, str) or not isinstance(split, bool):
+            until, split, splits = value["until"], value["split"], value.get("splits", "")
+            if not isinstance(until, str) or not isinstance(split, bool) or not _hex(splits):
                 raise StepMalformed(partner=sender, why="the fields of an ask")
             run, id_, model = (parse_digest(value[name]) for name in ("run", "id", "model"))
-            return cls(run=run, id=id_, token=parse_client_token(value["token"]), model=model, until=until, split=split)
+            token = parse_client_token(value["token"])
+            asked = str(splits) if "splits" in value else None
+            return cls(run=run, id=id_, token=token, model=model, until=until, split=split, splits=asked)
         except StepMalformed:
             raise
         except Failure as failure:
             raise StepMalformed(partner=sender, why=f"an ask: {failure.message()}") from None
 
     def _value(self) -> dict[str, Value]:
-        return {name: str(getattr(self, name)) for name in _ASK[:-1]} | {"split": self.split}
+        value: dict[str, Value] = {name: str(getattr(self, name)) for name in _ASK[:-1]}
+        value["split"] = self.split
+        return value if self.splits is None else {**value, "splits": self.splits}
+
+
+def _hex(value: Value) -> bool:
+    return isinstance(value, str) and HEX.fullmatch(value) is not None
 
 
 def mask_context(run: str) -> Value:

@@ -214,6 +214,14 @@ def test_a_plan_of_trees_says_that_variants_show_it_all_again() -> None:
     assert "every subset's model" in told and "moments" not in told
 
 
+def test_a_plan_of_trees_says_what_single_scores_show() -> None:
+    given = {"parties": NAMED, "alignment": "ab" * 32, "label": LABEL, "model": "trees"}
+    plain, scored = train(**given), train(**given, scoring={"clients_per_day": 9})
+    assert TrainingPlan.from_body(scored).scoring is not None
+    (said,) = set(map(str, scored["disclosure"])) - set(map(str, plain["disclosure"]))  # type: ignore[arg-type]
+    assert "which side the client takes at splits of insurer" in said and "9 clients a day" in said
+
+
 def test_a_plan_of_rounds_says_whose_shares_stand_alone() -> None:
     three = [*NAMED, {"partner": "bank", "asset": "accounts", "columns": ["BALANCE"], "id_column": "client_id"}]
     options = {"rounds": 2, "plateau_ppm": 0, "beyond_cap": True}

@@ -1,0 +1,149 @@
+"""One client's score by trees through the nodes: that of the label matrix, by consent and budgets of every side."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecowire.status import code_of
+from ecowire.stream import Message
+from federation.vertical.trees.model import TreePart
+from partner_node import disclosure, sessions
+from privacy.errors import Failure
+from tests.partner_node import alliance, scoring
+from tests.partner_node.scoring import Alliance
+from tests.partner_node.test_training_trees import OPTIONS, TREES
+
+pytestmark = pytest.mark.slow_flow
+BUDGET = 6
+CLIENT = alliance.resident_id(7)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+    return scoring.finished(tmp_path_factory.mktemp("trees"), **TREES, score_budget=BUDGET)
+
+
+@pytest.fixture
+def made(run: tuple[Path, str, str], tmp_path: Path) -> Alliance:
+    return scoring.opened(run[0], tmp_path, *run[1:])
+
+
+def part_of(made: Alliance, name: str) -> TreePart:
+    return TreePart.decode((made[name].parts.node.settings.results / f"model-{made.job[:16]}.bin").read_bytes())
+
+
+def refused(made: Alliance, client: str = CLIENT, **arguments: Any) -> str:
+    with pytest.raises(Failure) as caught:
+        made.scored(client, **arguments)
+    return code_of(caught.value)
+
+
+def vectors(made: Alliance, name: str) -> int:
+    """Score vectors that the run has booked at a holder."""
+    lines = made.database(name).read(lambda session: sessions.ledger(session))
+    return sum(line.count for line in lines if line.run == made.job)
+
+
+def split_by(made: Alliance) -> tuple[str, str, float]:
+    """A holder, a column of it that splits a root or another node, and the edge."""
+    for name in made.holders():
+        part = part_of(made, name)
+        if len(part.cuts):
+            return name, part.columns[int(part.cuts[0][2])], float(part.edges[0])
+    raise AssertionError("some holder's column splits a node")
+
+
+def test_the_score_is_that_of_the_label_matrix_while_nothing_has_changed(made: Alliance) -> None:
+    matrix = made.matrix()
+    for number in (0, 7, 55, 699):
+        found = made.scored(alliance.resident_id(number))
+        row = matrix[alliance.resident_id(number)]
+        assert (float(found["score"]), found["changed"]) == (row["score"], False)
+        assert (found["chance_ppm"], found["decile"]) == (round(row["chance"] * 1_000_000), row["decile"])
+        assert found["split"] is None
+
+
+def test_a_changed_value_takes_other_ways(made: Alliance) -> None:
+    name, column, edge = split_by(made)
+    for client in (alliance.resident_id(number) for number in range(4)):
+        scores = []
+        for value in (edge - 1e6, edge + 1e6):
+            made.rewrite(name, column, client, str(value))
+            scores.append(float(made.scored(client)["score"]))
+        if scores[0] != scores[1]:
+            return
+    raise AssertionError("the column moves nobody's score")
+
+
+def test_the_first_answer_books_a_vector_for_each_tree_once(made: Alliance) -> None:
+    before = {name: vectors(made, name) for name in made.holders()}
+    made.scored(CLIENT)
+    made.scored(alliance.resident_id(8))
+    for name in made.holders():
+        trees = {tree for tree, _, _ in part_of(made, name).cuts.tolist()}
+        assert vectors(made, name) == before[name] + len(trees)
+        assert made.booked(name) == 2
+    made.scored(CLIENT)
+    assert [made.booked(name) for name in made.holders()] == [2, 2]
+
+
+def test_without_vectors_left_nobody_is_scored(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder, job, released = scoring.finished(tmp_path_factory.mktemp("spent"), **TREES, score_budget=OPTIONS["trees"])
+    made = scoring.opened(folder, tmp_path_factory.mktemp("again"), job, released)
+    used = {name: vectors(made, name) for name in made.holders()}
+    assert max(used.values()) == OPTIONS["trees"], "a holder showed all of its trees"
+    assert refused(made) == "SCORE_BUDGET_EXCEEDED"
+    name = max(used, key=lambda holder: used[holder])
+    assert (made.booked(name), vectors(made, name)) == (0, OPTIONS["trees"]), "what is not booked has not left"
+
+
+def test_a_days_clients_are_counted_at_each_holder(made: Alliance) -> None:
+    for number in range(scoring.PER_DAY):
+        made.scored(alliance.resident_id(number))
+    assert refused(made, alliance.resident_id(90)) == "SCORING_BUDGET_SPENT"
+    made.scored(alliance.resident_id(0))
+
+
+def test_consent_that_has_ended_ends_single_scores_at_once(made: Alliance) -> None:
+    made["bank"].command("consent.withdraw", client_id=CLIENT)
+    assert refused(made) == "CLIENT_NOT_SCORED"
+    made["broker"].command("consent.withdraw", client_id=alliance.resident_id(8))
+    assert refused(made, alliance.resident_id(8)) == "OWN_CONSENT_MISSING"
+
+
+def test_own_values_that_change_meanwhile_are_asked_again(made: Alliance) -> None:
+    """The own sides decide what is asked: other ones when the answers come would score another client."""
+    part = part_of(made, "broker")
+    column, edge = part.columns[int(part.cuts[0][2])], float(part.edges[0])
+    rows = (made["broker"].folder / "clients.csv").read_text().splitlines()
+    place = rows[0].split(",").index(column)
+    now = next(float(row.split(",")[place]) for row in rows[1:] if row.startswith(CLIENT))
+
+    def moved(message: Message) -> Message:
+        made.rewrite("broker", column, CLIENT, str(edge + 1e6 if now <= edge else edge - 1e6))
+        return message
+
+    with pytest.raises(Failure) as caught:
+        made.scored(CLIENT, change={"broker": moved})
+    assert code_of(caught.value) == "OWN_SIDES_CHANGED"
+    made.scored(CLIENT)
+
+
+def test_nothing_but_asked_bits_leaves_a_holder(made: Alliance) -> None:
+    made.scored(CLIENT)
+    for name in made.holders():
+        sent = [plain for kind, plain in made[name].seen if kind == "envelope/score"]
+        assert [len(plain) for plain in sent] == [-(-len(part_of(made, name).cuts) // 8)]
+
+
+def test_a_split_of_shares_is_not_to_be_had(made: Alliance) -> None:
+    assert refused(made, split=True) == "SPLIT_NOT_IN_PLAN"
+
+
+def test_who_approves_is_told_what_single_scores_show(made: Alliance) -> None:
+    body = scoring.plan_body(made.nodes, made.alignment(), **TREES, score_budget=BUDGET)
+    said = disclosure.sentences("train", body, "bank")
+    (pair,) = [pair for pair in said if "after the run" in pair[0]]
+    assert "at those of its splits that the client may come to" in pair[0] and "up to 3 more of 6" in pair[0]
+    assert "可能到达的分裂处走哪一支" in pair[1]
