@@ -77,6 +77,27 @@ def agreement_show(cli: Cli, digest: str | None) -> None:
     cli.show(found, lambda: cli.table(("agreement", "state", "parties", "approved by", "purpose"), rows))
 
 
+@agreement.command("amend")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--of", "digest", required=True, help="the agreement's digest, or its first 8 digits or more")
+@click.option("--key", default="", help="idempotency key: the same key again is the same proposal")
+@options
+def agreement_amend(cli: Cli, file: Path, digest: str, key: str) -> None:
+    """Propose a later version of an agreement: a TOML FILE with effective_from and what changes.
+
+    Both parties' people approve exactly its digest; from effective_from on it prices events. Reports and statements
+    go on naming the agreement's first version.
+    """
+    terms, _ = cli.call("terms", {"agreement": digest})
+    latest = terms["versions"][-1]
+    given = _read(file)
+    drawn = cli.drawn_before(key, given)
+    given |= {name: drawn[name] for name in ("expires",) if name in drawn}
+    body = drafts_finance.amendment(latest["body"], latest["digest"], given, clock(), entropy)
+    made, _ = cli.call("propose", {"kind": "agreement", "body": body}, key=key)
+    cli.show(made, lambda: _show_agreement(cli, made["digest"], made["state"], made["body"]))
+
+
 @finance.command()
 @options
 def contract(cli: Cli) -> None:

@@ -23,6 +23,18 @@ DEFAULTS: Head = {
 RULE_KIND = "percent_of_base"
 MONTHS_FROM_REFERRAL = 1  # of a rule that prices referred clients' events
 DATES = ("valid_from", "valid_until", "effective_from")
+AMENDMENT_FIXED = (
+    "parties",
+    "payer",
+    "referrer",
+    "currency",
+    "time_zone",
+    "valid_from",
+    "nonce",
+    "settlement",
+    "amends",
+)
+AMENDMENT_OWN = ("expires", "disclosure", "amends", "effective_from")
 NEEDED = ("title", "valid_from", "rules")
 
 
@@ -68,6 +80,23 @@ def _written(body: Mapping[str, Any]) -> dict[str, Any]:
             for rate in body["fx"]
         ]
     return {**body, **dated}
+
+
+def amendment(
+    latest: Mapping[str, Any], digest: str, given: Mapping[str, Any], now: datetime, entropy: Entropy
+) -> dict[str, Any]:
+    """The body of the version after `latest`, whose digest is `digest`: what is given, the rest as it was.
+
+    Given is "effective_from" and whatever changes. Whom the agreement binds, its currency, time zone, first day and
+    contract are not amended. Raises DraftIncomplete.
+    """
+    if fixed := sorted(set(given) & {*AMENDMENT_FIXED}):
+        raise DraftIncomplete(why=f"not amended: {', '.join(fixed)}; propose a new agreement")
+    if not given.get("effective_from"):
+        raise DraftIncomplete(why="missing: effective_from, the date from which the new version prices events")
+    kept = {name: value for name, value in latest.items() if name not in AMENDMENT_OWN}
+    body = agreement({**kept, "version": latest["version"] + 1, **given}, latest["settlement"], now, entropy)
+    return {**body, "amends": digest}
 
 
 def disclosure(body: Mapping[str, Any]) -> list[str]:

@@ -124,6 +124,7 @@ def _check(tx: Transaction, record: StatementRecord, partner: str) -> canonical.
 
 COMMANDS = {
     "contract": Command(roles=(FINANCE, REGULATOR), call=settlement_chain.contract, changes=False),
+    "terms": Command(roles=(FINANCE, REGULATOR), run=terms.view, changes=False),
     "close": Command(roles=(FINANCE,), run=settlement_close.close),
     "release": Command(roles=(FINANCE,), run=settlement_release.release),
     "reject": Command(roles=(FINANCE,), run=settlement_release.reject),

@@ -5,8 +5,9 @@ from datetime import datetime
 from contracts.settlement import Anchor
 from ecowire import codec_settlement
 from hub import proposals, tasks
+from hub.identity import Caller
 from hub.records import Head, Partner
-from hub.services import FINANCE, Services
+from hub.services import FINANCE, Reply, Services, only
 from hub.settlement_errors import (
     AgreementAmends,
     AgreementNotActive,
@@ -77,6 +78,18 @@ def terms_of(tx: Transaction, root: Agreement) -> Terms:
     while (following := after.get(versions[-1].digest)) is not None:
         versions.append(following)
     return Terms.of(*versions)
+
+
+def view(services: Services, tx: Transaction, caller: Caller, now: datetime, head: Head) -> Reply:
+    """An agreement with its versions in order, each in full; the last one is what the next amendment amends."""
+    only(head, "agreement")
+    terms = terms_of(tx, active(tx, head.get("agreement")))
+    versions: list[canonical.Value] = []
+    for version in terms.versions:
+        start = version.effective_from.isoformat() if version.effective_from else None
+        body = proposals.get(tx, version.digest).body
+        versions.append({"digest": version.digest, "version": version.version, "effective_from": start, "body": body})
+    return Reply(head={"agreement": terms.digest, "versions": versions})
 
 
 def _approved(tx: Transaction, digest: object) -> Agreement:

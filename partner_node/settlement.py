@@ -16,7 +16,14 @@ from ecowire.codec_settlement import Disclosure
 from ecowire.documents import Body
 from ecowire.status import MalformedMessage
 from ecowire.stream import Message
-from partner_node import settlement_check, settlement_positions, store, store_settlement, times
+from partner_node import (
+    settlement_check,
+    settlement_positions,
+    settlement_terms,
+    store,
+    store_settlement,
+    times,
+)
 from partner_node.arguments import text
 from partner_node.errors import CommandInvalid
 from partner_node.grants import Gate
@@ -30,7 +37,8 @@ from partner_node.settlement_errors import (
     StatementDiffersHere,
     StatementTurnedBack,
 )
-from partner_node.settlement_reports import Reports, approved, own_party
+from partner_node.settlement_reports import Reports
+from partner_node.settlement_terms import approved, own_party
 from partner_node.store_settlement import ACCEPTED, StatementRecord
 from privacy import canonical
 from privacy.errors import Failure
@@ -80,7 +88,7 @@ class Settlement:
         self._check_contract(agreement)
         if agreement.amends is not None:
             self._node.database.read(
-                lambda session: check_amendment(settlement_positions.before(session, agreement), agreement)
+                lambda session: check_amendment(settlement_terms.before(session, agreement), agreement)
             )
 
     def receive(self, request: Message) -> Answer:
@@ -227,7 +235,7 @@ class Settlement:
         else:
             tokens = settlement_check.own_tokens(accepted, agreement, period)
         taken = [item for item in store_settlement.statements(session, agreement.digest) if item.on_chain]
-        terms = settlement_positions.terms_of(session, agreement)
+        terms = settlement_terms.terms_of(session, agreement)
         return Held(
             accepted=frozenset(doc.digest for doc in accepted),
             known=frozenset(doc.digest for doc in known),

@@ -1,12 +1,14 @@
 """The two files this node's people report from: referrals and revenue events, checked line by line, all or nothing.
 
 referrals   client_id,time                       time in ISO 8601 with its offset, whole seconds
-events      client_id,time,kind,amount,event_id  amount as decimal text in the agreement's currency, read exactly
+events      client_id,time,kind,amount,event_id  amount as decimal text in the agreement's currency, read exactly;
+            further columns are facts that rules ask for (`revenue_share.facts`), an empty cell is no fact
 
 Client ids stay in this process: they are normalised and turned into row keys, which find the client's token.
 """
 
 import csv
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,13 +19,15 @@ from partner_node.settlement_errors import EventIdRepeated, ReportFileInvalid
 from privacy.errors import Failure
 from privacy.ids import ClientToken
 from privacy.normalise import IdRejected, normalise
-from revenue_share import periods
+from revenue_share import facts, periods
+from revenue_share.facts import FACTS, Fact, Facts, Number
 from revenue_share.money import Money
 from revenue_share.referral import RevenueEvent
 
 ROWS_MAX = 1_000_000
 REFERRAL_COLUMNS = ["client_id", "time"]
 EVENT_COLUMNS = ["client_id", "time", "kind", "amount", "event_id"]
+_WHOLE = re.compile(r"-?[0-9]{1,19}")
 Row = tuple[int, Mapping[str, str]]
 
 
@@ -46,9 +50,17 @@ class EventLine:
     kind: str
     base_minor: int
     event_id: str
+    facts: Facts = ()
 
     def event(self, token: ClientToken) -> RevenueEvent:
-        return RevenueEvent(id=self.event_id, token=token, kind=self.kind, time=self.time, base_minor=self.base_minor)
+        return RevenueEvent(
+            id=self.event_id,
+            token=token,
+            kind=self.kind,
+            time=self.time,
+            base_minor=self.base_minor,
+            facts=self.facts,
+        )
 
 
 def referrals(path: Path, id_type: str) -> list[ReferralLine]:
@@ -63,7 +75,7 @@ def events(path: Path, id_type: str, currency: str) -> list[EventLine]:
     """The lines of an events file. Raises ReportFileInvalid, EventIdRepeated, CommandInvalid."""
     found: list[EventLine] = []
     seen: set[str] = set()
-    for line, row in _rows(path, EVENT_COLUMNS):
+    for line, row in _rows(path, EVENT_COLUMNS, frozenset(FACTS)):
         if row["event_id"] in seen:
             raise EventIdRepeated(line=line, event=row["event_id"][:64])
         seen.add(row["event_id"])
@@ -79,22 +91,39 @@ def events(path: Path, id_type: str, currency: str) -> list[EventLine]:
                 kind=row["kind"],
                 base_minor=amount.minor,
                 event_id=row["event_id"],
+                facts=_facts(row, line),
             )
         )
     return found
 
 
-def _rows(path: Path, columns: list[str]) -> Iterator[Row]:
+def _facts(row: Mapping[str, str], line: int) -> Facts:
+    """The filled cells beyond the five columns, each of its declared form."""
+    found: dict[str, Fact] = {}
+    for name, cell in row.items():
+        if name in EVENT_COLUMNS or not cell:
+            continue
+        value: Fact = int(cell) if isinstance(FACTS[name], Number) and _WHOLE.fullmatch(cell) else cell
+        if why := FACTS[name].fault(value):
+            raise ReportFileInvalid(line=line, why=f"{name}: {why}")
+        found[name] = value
+    return facts.of(found)
+
+
+def _rows(path: Path, columns: list[str], more: frozenset[str] = frozenset()) -> Iterator[Row]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream, strict=True)
-            if reader.fieldnames != columns:
-                raise ReportFileInvalid(line=1, why=f"the header must be {','.join(columns)}")
+            header = list(reader.fieldnames or ())
+            further = header[len(columns) :]
+            if header[: len(columns)] != columns or len(set(header)) != len(header) or set(further) - more:
+                rest = f", then any of {', '.join(sorted(more))}" if more else ""
+                raise ReportFileInvalid(line=1, why=f"the header must be {','.join(columns)}{rest}")
             for count, row in enumerate(reader):
                 if count >= ROWS_MAX:
                     raise ReportFileInvalid(line=reader.line_num, why=f"more than {ROWS_MAX} rows")
                 if None in row or None in row.values():
-                    raise ReportFileInvalid(line=reader.line_num, why=f"{len(columns)} fields are expected")
+                    raise ReportFileInvalid(line=reader.line_num, why=f"{len(header)} fields are expected")
                 yield reader.line_num, row
     except csv.Error as error:
         raise ReportFileInvalid(line=0, why=str(error)) from None

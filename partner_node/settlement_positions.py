@@ -1,4 +1,4 @@
-"""The terms and the position that a statement must start from, as this node knows them by itself.
+"""The position that a statement must start from, as this node knows it by itself.
 
 A position is what this node computed when it matched the statement before. One that was lost is computed again from the
 reports that came with the statements; where those are gone too, the one disclosed counts, if it has the digest that the
@@ -10,45 +10,17 @@ from collections.abc import Sequence
 from sqlalchemy.orm import Session
 
 from ecowire.documents import Body
-from partner_node import store, store_settlement
-from partner_node.settlement_reports import approved
+from partner_node import store_settlement
 from partner_node.store_settlement import StatementRecord
 from privacy import canonical
 from privacy.ids import parse_period
 from revenue_share import statement
-from revenue_share.agreement import Agreement
 from revenue_share.drawing import after_version_1, draw_up
 from revenue_share.errors import PositionInvalid
 from revenue_share.position import Position
 from revenue_share.referral import EventReport, ReferralReport
 from revenue_share.statement import Statement
 from revenue_share.terms import Terms
-
-ENDED = ("REFUSED", "EXPIRED", "FAILED", "CANCELLED")
-
-
-def terms_of(session: Session, root: Agreement) -> Terms:
-    """The versions of an agreement that this node's people have approved and that have not ended, in their order."""
-    after: dict[str, Agreement] = {}
-    for proposal in store.proposals(session):
-        if proposal.kind != "agreement" or "amends" not in proposal.body:
-            continue
-        decision, end = store.decision(session, proposal.digest), store.end(session, proposal.digest)
-        if decision is not None and decision.decision == "approve" and (end is None or end[0] not in ENDED):
-            after[str(proposal.body["amends"])] = Agreement.from_body(proposal.body)
-    versions = [root]
-    while (following := after.get(versions[-1].digest)) is not None:
-        versions.append(following)
-    return Terms.of(*versions)
-
-
-def before(session: Session, version: Agreement) -> Terms:
-    """The terms that a proposed version amends. Raises AgreementNotHere where this node's people approved none such."""
-    root = approved(session, version.amends)
-    while root.amends is not None:
-        root = approved(session, root.amends)
-    known = terms_of(session, root).versions
-    return Terms.of(*known[: next((i + 1 for i, one in enumerate(known) if one.digest == version.amends), 1)])
 
 
 def opening(session: Session, terms: Terms, taken: Sequence[StatementRecord], disclosed: Body) -> Position | None:

@@ -14,14 +14,13 @@ from sqlalchemy.orm import Session
 from ecowire import documents
 from ecowire.documents import Body, Signed
 from ecowire.stream import Message
-from partner_node import sessions, settlement_files, store, store_settlement, times
+from partner_node import sessions, settlement_files, settlement_terms, store, store_settlement, times
 from partner_node.approvals import parties
 from partner_node.arguments import optional_text, text
 from partner_node.errors import AlignmentMissing
 from partner_node.grants import Gate
 from partner_node.node import Answer, Commands, Handlers, Node
 from partner_node.settlement_errors import (
-    AgreementNotHere,
     AlignmentOfOthers,
     AlignmentUnclear,
     EventChanged,
@@ -30,11 +29,13 @@ from partner_node.settlement_errors import (
     ReportFileInvalid,
 )
 from partner_node.settlement_files import EventLine
+from partner_node.settlement_terms import approved, find_agreement, own_party
 from privacy import canonical
 from privacy.errors import Failure
-from privacy.ids import ClientToken, Digest, Period, parse_digest, parse_period
+from privacy.ids import ClientToken, Digest, Period, parse_period
 from revenue_share import periods
-from revenue_share.agreement import Agreement, Party
+from revenue_share.agreement import Agreement
+from revenue_share.qualification import booking_start
 from revenue_share.referral import REPORT_ROWS_MAX, EventReport, Referral, ReferralReport, RevenueEvent
 
 LISTED_MAX = 1000
@@ -132,6 +133,8 @@ class Reports:
             tokens = _referred(session, agreement)
             known = _reported_events(session, agreement)
             start, end = periods.period_bounds(period, agreement.zone)
+            # an event of an earlier month that was reported too late for it is booked in this one, as long as it may be
+            start = booking_start(settlement_terms.terms_of(session, agreement).closing(period), start)
             fresh: list[RevenueEvent] = []
             counts = {"not_referred": 0, "malformed": 0, "outside_period": 0, "already_reported": 0}
             for line, key in zip(lines, self._keys([line.client for line in lines]), strict=True):
@@ -166,39 +169,6 @@ class Reports:
         request_id = f"{kind}/{document.digest}/{attempt}"
         store.enqueue(session, Message(id=request_id, kind=kind, head={"report": document.to_value()}), now)
         return document.digest
-
-
-def find_agreement(session: Session, name: str) -> Agreement:
-    """The agreement of a digest or its first 8 digits, approved at this node. Raises AgreementNotHere."""
-    try:
-        proposal = store.proposal(session, name)
-    except Failure:
-        raise AgreementNotHere(agreement=name[:64]) from None
-    return approved(session, proposal.digest)
-
-
-def approved(session: Session, digest: object) -> Agreement:
-    """The agreement that this node's person approved. Its expiry was that of the approval, not of the agreement.
-
-    Raises AgreementNotHere.
-    """
-    name = parse_digest(digest)
-    try:
-        proposal = store.proposal(session, name)
-    except Failure:
-        raise AgreementNotHere(agreement=name[:16]) from None
-    decision = store.decision(session, name)
-    if proposal.kind != "agreement" or decision is None or decision.decision != "approve":
-        raise AgreementNotHere(agreement=name[:16])
-    return Agreement.from_body(proposal.body)
-
-
-def own_party(agreement: Agreement, node: Node, role: str = "") -> Party:
-    """This node's side of an agreement. Raises OtherRole where it is none, or another than `role`."""
-    party = agreement.party(node.settings.partner)
-    if party is None or role not in ("", party.role):
-        raise OtherRole(partner=node.settings.partner, role=role or "party", agreement=agreement.digest[:16])
-    return party
 
 
 def _event_body(agreement: Agreement, period: Period, batch: tuple[RevenueEvent, ...]) -> Body:
