@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from contracts import keys
+from contracts import keys, transactions
 from contracts.chain import Chain, Receipt
 from contracts.errors import ChainRefused, ReceiptTimeout, TransactionReverted
 from contracts.keys import Address, parse_address
@@ -55,6 +55,27 @@ class ChainOutbox:
             raw, transaction = self.chain.sign(to, data, nonce, self.key)
             intent = Intent(
                 number=0, kind=kind, statement=statement, sender=sender, nonce=nonce, raw=raw, transaction=transaction
+            )
+            return self._carry_out(self._decide(intent, check))
+
+    def submit_signed(self, kind: str, statement: Digest, raw: bytes, check: Check) -> Intent:
+        """Carry out a call that another account signed, of the number that is the chain's next for it.
+
+        Raises as `submit`, and MalformedTransaction.
+        """
+        with _one_at_a_time:
+            self._resume()
+            made = transactions.decode(raw)
+            assert made.to is not None, "a call has a contract"
+            self.chain.call(made.to, made.data, "pending", sender=made.sender)
+            intent = Intent(
+                number=0,
+                kind=kind,
+                statement=statement,
+                sender=made.sender,
+                nonce=made.nonce,
+                raw=raw,
+                transaction=made.hash,
             )
             return self._carry_out(self._decide(intent, check))
 

@@ -112,15 +112,23 @@ class MatchInvalid(Failure):
     zh = "无法匹配：{why}"
 
 
-class PaidAndReturned(Failure):
-    code = "PAYMENT_RETURNED"
-    kind = Kind.CONFLICT
-    en = "the payment {order} was returned by the bank: there is nothing to mark as paid"
-    zh = "付款 {order} 已被银行退回：无可标记为已付的款项"
-
-
 class JournalEntryMissing(Failure):
     code = "JOURNAL_ENTRY_MISSING"
     kind = Kind.INTEGRITY
     en = "the journal has no entry of the settled payment {order}: nothing is taken back until this is explained"
     zh = "账簿中没有已结清付款 {order} 的分录；查明原因前不作冲回"
+
+
+class PayoutNotSigned(Failure):
+    code = "PAYOUT_NOT_SIGNED"
+    kind = Kind.CONFLICT
+    en = "the statement {statement} is paid; the node of {payer} is asked to mark it so on the chain ({why}): settle \
+again once it has answered"
+    zh = "结算单 {statement} 已付款；已请 {payer} 的节点在链上标记（{why}）：待其应答后再次执行 settle"
+
+
+class PayoutSignedOtherwise(Failure):
+    code = "PAYOUT_SIGNED_OTHERWISE"
+    kind = Kind.INTEGRITY
+    en = "the payer's node answered for statement {statement} with what was not asked: {what}; nothing was sent"
+    zh = "付款方节点对结算单 {statement} 的应答与请求不符：{what}；未发送任何交易"

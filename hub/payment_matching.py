@@ -10,7 +10,7 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from hub import bank_import, times
+from hub import bank_import, payment_chain, times
 from hub.identity import Caller
 from hub.payment_errors import JournalEntryMissing
 from hub.records import Head
@@ -26,7 +26,7 @@ from revenue_share import accounts, ledger, reconcile
 from revenue_share.ledger import JournalEntry, Side
 from revenue_share.reconcile import ExceptionItem, Movement, Order, OrderState, Reconciliation
 
-MATCH_LABEL, PAYOUT_LABEL = "ecohub/bank-match/v1", "ecohub/payout/v1"
+MATCH_LABEL = "ecohub/bank-match/v1"
 RAIL = "transfer"
 ZONE = ZoneInfo("Asia/Shanghai")  # of our bank days
 # a released order stays known: money that moves for it after all is told, and never taken for the next attempt
@@ -145,7 +145,7 @@ def settle(
     booked = max(_booked(entry) for entry in entries)
     for order in orders:
         salt = services.entropy(32).hex()
-        commitment = payout(order, entries, salt)
+        commitment = payment_chain.of_order(order, salt, [(entry.id, entry.value) for entry in entries]).commitment
         PaymentStore(tx.session).settle_order(order, match.id, commitment, salt)
         LedgerStore(tx.session).post(_entry(tx, match, order, booked, now), now)
         facts: Head = {"order": order.end_to_end_id, "match": match.id, "payout": commitment, "rule": match.rule}
@@ -168,22 +168,6 @@ def take_back(
     books.post(paid[0].reversing(f"return-{order.end_to_end_id}", memo, period), now)
     facts: Head = {"order": order.end_to_end_id, "match": match.id, "reason": reason}
     services.log.append(tx, now, "payment.returned", order.statement, facts=facts)
-
-
-def payout(order: PaymentOrder, entries: Iterable[Entry], salt: str) -> str:
-    """The salted commitment to the bank's reference and the payment it paid; nobody guesses one from the other."""
-    booked: list[canonical.Value] = [
-        {"entry": entry.id, "reference": entry.value["bank_reference"], "booked": entry.value["booked"]}
-        for entry in sorted(entries, key=lambda one: one.id)
-    ]
-    named: canonical.Value = {
-        "salt": salt,
-        "end_to_end_id": order.end_to_end_id,
-        "currency": order.currency,
-        "amount_minor": order.amount_minor,
-        "booked": booked,
-    }
-    return canonical.digest(PAYOUT_LABEL, named).hex()
 
 
 def value(match: MatchRecord) -> Head:

@@ -15,10 +15,11 @@ from contracts.chain import Chain, Receipt
 from contracts.errors import WindowOpen
 from contracts.keys import ZERO_ADDRESS, Address, parse_address
 from ecowire import codec_settlement
-from hub import settlement_release, times
+from hub import payment_chain, settlement_release, times
 from hub import settlement_terms as terms
 from hub.chain_outbox import ChainOutbox
 from hub.identity import Caller
+from hub.payment_chain import PAY
 from hub.records import Head
 from hub.services import Reply, Services, only
 from hub.settlement_errors import (
@@ -103,13 +104,13 @@ def _settle(services: Services, chain: Chain, found: StatementRecord) -> Case:
     case = _follow(services, chain, case)
     agree(chain, case)
     if case.record.state == found.state:
-        _step(outbox, chain, case)
+        _step(services, outbox, chain, case)
         case = services.store.read("settle.case", lambda tx: _case(tx, terms.get(tx, found.id)))
         agree(chain, case)
     return case
 
 
-def _step(outbox: ChainOutbox, chain: Chain, case: Case) -> None:
+def _step(services: Services, outbox: ChainOutbox, chain: Chain, case: Case) -> None:
     match State(case.record.state):
         case State.DRAFT:
             _propose(outbox, case)
@@ -117,7 +118,9 @@ def _step(outbox: ChainOutbox, chain: Chain, case: Case) -> None:
             _finalise(outbox, chain, case)
         case State.DISPUTED | State.VOID:
             raise _stopped(case)
-        case State.FINAL | State.PAID | State.ACKED | State.REVERSED:
+        case State.FINAL:
+            _mark_paid(services, outbox, chain, case)
+        case State.PAID | State.ACKED | State.REVERSED:
             raise SettleDone(statement=case.record.id[:16], state=case.record.state)
 
 
@@ -172,7 +175,7 @@ def outcome(services: Services, tx: Transaction, intent: Intent, receipt: Receip
     """Write what a sealed transaction means: state, leaf, journal, announcement. Raises ChainDisagrees."""
     record = terms.get(tx, intent.statement)
     agreement = terms.active(tx, record.agreement)
-    wanted = {PROPOSE: "Proposed", FINALISE: "Finalised"}[intent.kind]
+    wanted = {PROPOSE: "Proposed", FINALISE: "Finalised", PAY: "Paid"}[intent.kind]
     found = [
         event
         for event in chain_settlement.events(receipt.logs, parse_address(agreement.contract))
@@ -186,10 +189,12 @@ def outcome(services: Services, tx: Transaction, intent: Intent, receipt: Receip
         assert isinstance(closes, int), "the ABI gives closes as a number"
         closes_at = datetime.fromtimestamp(closes, UTC)
         terms.move(services, tx, record, State.PROPOSED, now, {**facts, "closes": times.iso(closes_at)}, closes_at)
+    elif intent.kind == PAY:
+        terms.move(services, tx, record, State.PAID, now, facts)
     else:
         terms.move(services, tx, record, State.FINAL, now, facts)
         _decide(tx, record, State.FINAL, now)
-    state = State.PROPOSED if intent.kind == PROPOSE else State.FINAL
+    state = {PROPOSE: State.PROPOSED, FINALISE: State.FINAL, PAY: State.PAID}[intent.kind]
     terms.announce(tx, agreement, record, state.value, now)
 
 
@@ -284,6 +289,15 @@ def _finalise(outbox: ChainOutbox, chain: Chain, case: Case) -> None:
         _check_entry(tx, now)
 
     outbox.submit(FINALISE, case.record.id, case.contract, chain_settlement.finalise_data(case.digest), check)
+
+
+def _mark_paid(services: Services, outbox: ChainOutbox, chain: Chain, case: Case) -> None:
+    def check(tx: Transaction) -> None:
+        now = terms.get(tx, case.record.id)
+        if now.state != State.FINAL.value or payment_chain.payout_of(tx, now) is None:  # returned since we looked
+            raise SettleDone(statement=now.id[:16], state=now.state)
+
+    payment_chain.mark_paid(services, outbox, chain, case.record, case.agreement, check)
 
 
 def _decide(tx: Transaction, record: StatementRecord, target: State, now: datetime) -> None:

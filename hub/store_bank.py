@@ -112,11 +112,15 @@ class BankStore:
         """The ids of an account's entries."""
         return frozenset(self._session.scalars(select(BankEntryRow.id).where(BankEntryRow.account == account)))
 
-    def entries(self, *, file: str | None = None, unsettled: bool = False) -> tuple[Entry, ...]:
-        """Entries in the order they came; of one file, or only those that no match settled."""
+    def entries(
+        self, *, file: str | None = None, match: str | None = None, unsettled: bool = False
+    ) -> tuple[Entry, ...]:
+        """Entries in the order they came; of one file, of one match, or only those that no match settled."""
         query = select(BankEntryRow).order_by(BankEntryRow.number)
         if file is not None:
             query = query.where(BankEntryRow.file == file)
+        if match is not None:
+            query = query.where(BankEntryRow.settled_by == match)
         if unsettled:
             query = query.where(BankEntryRow.settled_by.is_(None))
         return tuple(_entry(row) for row in self._session.scalars(query))

@@ -18,6 +18,7 @@ from ecowire.status import MalformedMessage
 from ecowire.stream import Message
 from partner_node import (
     settlement_check,
+    settlement_payout,
     settlement_positions,
     settlement_terms,
     store,
@@ -65,7 +66,11 @@ class Settlement:
         self._reports = Reports(node, gate)
 
     def handlers(self) -> Handlers:
-        own = {"settlement.statement": self.receive, "settlement.final": self.follow}
+        own = {
+            "settlement.statement": self.receive,
+            "settlement.final": self.follow,
+            settlement_payout.TASK: self.payout,
+        }
         return {**own, **self._reports.handlers()}
 
     def commands(self) -> Commands:
@@ -130,6 +135,10 @@ class Settlement:
         sealed = tuple("0x" + parse_digest(str(item).removeprefix("0x")) for item in transactions)
         _check_follows(self._node.database.read(lambda s: store_settlement.statement(s, name)), state, sealed)
         return Answer(write=lambda session: store_settlement.set_state(session, name, state, sealed))
+
+    def payout(self, request: Message) -> Answer:
+        """The payer's word on the chain that a statement was paid. Raises as `settlement_payout.sign`."""
+        return settlement_payout.sign(self._node, request)
 
     def listed(self, _: Mapping[str, Any]) -> Body:
         """Every statement with this node's check and its person's decision."""

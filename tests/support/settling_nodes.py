@@ -30,7 +30,7 @@ from tests.hub.alliance import ALLIANCE, Hub, hub_without_ports
 from tests.hub.settling import AFTER_OCTOBER, CAI, FEI, PAYER, REFERRER
 from tests.partner_node.alliance import MovableClock, TestAuthority, TestNode, make_node, resident_id
 from tests.support.revenue import agreement_body
-from tests.support.sandbox_chain import CHAIN_ID, KEYS, WINDOW, Local, local
+from tests.support.sandbox_chain import CHAIN_ID, GENESIS, KEYS, WINDOW, Local, local
 
 ALIGNMENT = Digest("ef" * 32)
 CLIENTS = [resident_id(i) for i in range(1, 8)]  # the last two are in no alignment
@@ -153,9 +153,11 @@ def month_of_nodes(folder: Path) -> Iterator[Month]:
     """Everything up to an active agreement and a stored alignment of the clients 1 to 5."""
     clock = MovableClock()
     clock.now = AFTER_OCTOBER
-    with local() as chain, hub_without_ports(folder) as hub:
+    nodes = {name: _node(folder, name, clock) for name in (PAYER, REFERRER)}
+    accounts = {node.parts.node.keys.chain.address for node in nodes.values()}
+    genesis = replace(GENESIS, senders=GENESIS.senders | accounts)
+    with local(genesis) as chain, hub_without_ports(folder) as hub:
         hub.clock.now = AFTER_OCTOBER
-        nodes = {name: _node(folder, name, clock) for name in (PAYER, REFERRER)}
         broker = nodes[PAYER].parts.node.keys.chain.address
         arguments = chain_settlement.constructor_data(KEYS["governor"].address, broker, KEYS["arbiter"].address, WINDOW)
         contract = chain.chain.deploy(chain_settlement.artifacts.load("Settlement"), arguments, KEYS["governor"].secret)
