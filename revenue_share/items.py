@@ -1,6 +1,6 @@
 """What pricing makes of each event before it becomes a line: verdict, exact share, and the state it was made from."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
@@ -90,26 +90,36 @@ def round_amounts(items: Iterable[Item], tie_key: bytes) -> None:
     it, its clients are parts of that, their lines parts of these: each part is its exact sum rounded down or up, and so
     stays within the whole number that bounds it. Lines of other rules are parts of the total themselves.
     """
-    single: dict[str, Item] = {}
-    summed: dict[str, dict[str, dict[str, Item]]] = {}
+    single: list[Item] = []
+    summed: dict[str, dict[str, list[Item]]] = {}
     for item in items:
         assert item.rule is not None, "what counts has a rule"
         if item.rule.summed:
-            summed.setdefault(item.rule.id, {}).setdefault(item.token, {})[item.name] = item
+            summed.setdefault(item.rule.id, {}).setdefault(item.token, []).append(item)
         else:
-            single[item.name] = item
-    shares = {name: item.share for name, item in single.items()}
+            single.append(item)
     of_client = {
-        rule: {token: money.exact_sum(item.share for item in own.values()) for token, own in clients.items()}
+        rule: [money.exact_sum(item.share for item in own) for own in clients.values()]
         for rule, clients in summed.items()
     }
-    shares |= {f"rule/{rule}": money.exact_sum(of_client[rule].values()) for rule in summed}
-    amounts = money.round_shares(shares, tie_key)
-    for name, item in single.items():
-        item.amount = amounts[name]
-    for rule, clients in summed.items():
-        totals = money.apportion(of_client[rule], amounts[f"rule/{rule}"], tie_key)
-        for token, own in clients.items():
-            parts = money.apportion({name: item.share for name, item in own.items()}, totals[token], tie_key)
-            for name, item in own.items():
-                item.amount = parts[name]
+    rules, first = list(summed), len(single)
+    shares = [*(item.share for item in single), *(money.exact_sum(of_client[rule]) for rule in rules)]
+    amounts = money.apportion(
+        shares,
+        round(money.exact_sum(shares)),
+        lambda place: single[place].name if place < first else f"rule/{rules[place - first]}",
+        tie_key,
+    )
+    for item, amount in zip(single, amounts, strict=False):
+        item.amount = amount
+    for rule, whole in zip(rules, amounts[first:], strict=True):
+        clients = summed[rule]
+        totals = money.apportion(of_client[rule], whole, list(clients).__getitem__, tie_key)
+        for own, total in zip(clients.values(), totals, strict=True):
+            _share_out(own, total, tie_key)
+
+
+def _share_out(items: Sequence[Item], total: int, tie_key: bytes) -> None:
+    parts = money.apportion([item.share for item in items], total, lambda place: items[place].name, tie_key)
+    for item, part in zip(items, parts, strict=True):
+        item.amount = part

@@ -9,9 +9,10 @@ stays zero, and negating all shares negates all parts (a reversal mirrors its or
 import hashlib
 import heapq
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import gcd
 
 from revenue_share.errors import (
     AmountMalformed,
@@ -33,6 +34,14 @@ def decimals(currency: str) -> int:
     if currency not in DECIMALS:
         raise CurrencyUnknown(currency=str(currency)[:10], known=", ".join(sorted(DECIMALS)))
     return DECIMALS[currency]
+
+
+def decimal_text(minor: int, digits: int) -> str:
+    """Minor units as decimal text with so many decimals: -123457 with 2 is "-1234.57"."""
+    sign, units = "-" if minor < 0 else "", abs(minor)
+    if digits == 0:
+        return f"{sign}{units}"
+    return f"{sign}{units // 10**digits}.{units % 10**digits:0{digits}d}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +71,7 @@ class Money:
 
     def to_text(self) -> str:
         """Decimal text without grouping: "-1234.57"; with no decimals for a currency that has none."""
-        digits = decimals(self.currency)
-        sign, units = "-" if self.minor < 0 else "", abs(self.minor)
-        if digits == 0:
-            return f"{sign}{units}"
-        return f"{sign}{units // 10**digits}.{units % 10**digits:0{digits}d}"
+        return decimal_text(self.minor, decimals(self.currency))
 
     @classmethod
     def from_text(cls, text: str, currency: str) -> "Money":
@@ -92,7 +97,7 @@ class Ratio:
     denominator: int
 
     def __post_init__(self) -> None:
-        if self.denominator <= 0 or self.fraction.denominator != self.denominator:
+        if self.denominator <= 0 or gcd(self.numerator, self.denominator) != 1:
             raise RatioMalformed(text=f"{self.numerator}/{self.denominator}")
 
     @property
@@ -122,34 +127,37 @@ def round_shares(shares: Mapping[str, Fraction], tie_key: bytes) -> dict[str, in
     Shares may be of both signs. Ties are broken by SHA-256(tie_key ‖ 0x00 ‖ name), so that no name is favoured by its
     place in the alphabet or in the input; the result does not depend on the order of the mapping.
     """
-    return apportion(shares, round(exact_sum(shares.values())), tie_key)
+    names, listed = list(shares), list(shares.values())
+    parts = apportion(listed, round(exact_sum(listed)), names.__getitem__, tie_key)
+    return dict(zip(names, parts, strict=True))
 
 
-def apportion(shares: Mapping[str, Fraction], total: int, tie_key: bytes) -> dict[str, int]:
+def apportion(shares: Sequence[Fraction], total: int, name: Callable[[int], str], tie_key: bytes) -> list[int]:
     """Whole units for exact shares that sum to `total`, a whole number less than one unit from their exact sum.
 
-    Each part is its share rounded down or up: a group of parts is bounded by what bounds its share. Ties as in
-    `round_shares`.
+    Each part is its share rounded down or up: a group of parts is bounded by what bounds its share. name: of the share
+    at a place; it is asked for only where remainders are tied, and ties are broken as in `round_shares`.
     """
-    parts = {name: int(share) for name, share in shares.items()}  # int() truncates towards zero
-    missing = total - sum(parts.values())
+    parts = [int(share) for share in shares]  # int() truncates towards zero
+    missing = total - sum(parts)
     if missing == 0:
         return parts
     sign = -1 if missing < 0 else 1
     # of two remainders that differ, so do their multiples of 2^shift: they are 1/(denominator x denominator) apart
-    shift = 2 * max(share.denominator for share in shares.values()).bit_length() + 2
-    rest = {
-        name: (over << shift) // share.denominator
-        for name, share in shares.items()
-        if (over := sign * (share.numerator - parts[name] * share.denominator)) > 0
-    }
+    shift = 2 * max(share.denominator for share in shares).bit_length() + 2
+    rest = [
+        sign * (((share.numerator - part * share.denominator) << shift) // share.denominator)
+        for share, part in zip(shares, parts, strict=True)
+    ]
     # |missing| <= ceil of the sum of the remainders of that sign, so every unit meets a remainder of its own sign
-    assert abs(missing) <= len(rest), "largest remainder: more units than remainders"
-    least = heapq.nlargest(abs(missing), rest.values())[-1]
-    sure = [name for name, over in rest.items() if over > least]
-    tied = sorted((name for name, over in rest.items() if over == least), key=lambda name: _tie(tie_key, name))
-    for name in (*sure, *tied[: abs(missing) - len(sure)]):
-        parts[name] += sign
+    least = heapq.nlargest(abs(missing), rest)[-1]
+    assert least > 0, "largest remainder: more units than remainders"
+    sure = [place for place, over in enumerate(rest) if over > least]
+    tied = [place for place, over in enumerate(rest) if over == least]
+    if len(sure) + len(tied) > abs(missing):
+        tied.sort(key=lambda place: _tie(tie_key, name(place)))
+    for place in (*sure, *tied[: abs(missing) - len(sure)]):
+        parts[place] += sign
     return parts
 
 

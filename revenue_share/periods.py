@@ -6,6 +6,7 @@ falls in, when "one month from the referral" ends) are applied to the wall clock
 
 import re
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from privacy.ids import Period, parse_period
@@ -21,6 +22,7 @@ def parse_time(text: object) -> datetime:
     return datetime.fromisoformat(text)
 
 
+@lru_cache(maxsize=1024)  # a line says an instant several times, and a client's lines the same referral
 def time_text(time: datetime) -> str:
     """The one written form of an instant of whole seconds."""
     assert time.tzinfo is not None and time.microsecond == 0, "an instant is aware and has whole seconds"
@@ -60,6 +62,7 @@ def add_days(time: datetime, days: int, zone: ZoneInfo) -> datetime:
     return _utc(time.astimezone(zone) + timedelta(days=days))
 
 
+@lru_cache(maxsize=1024)
 def local_text(time: datetime, zone: ZoneInfo) -> str:
     """Wall clock with its offset for sentences: "2026-10-05 14:00:00 +08:00"."""
     text = time.astimezone(zone).isoformat(" ", "seconds")

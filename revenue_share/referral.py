@@ -60,9 +60,8 @@ class Verdict(Enum):
         return self in _COUNTING
 
 
-_COUNTING = frozenset(
-    {Verdict.COUNTED, Verdict.COUNTED_REVERSAL, Verdict.TAKEN_BACK, Verdict.REDEEMED, Verdict.POINTS_EXPIRED}
-)
+# a tuple, which compares by identity: an enumeration's member has a slow hash
+_COUNTING = (Verdict.COUNTED, Verdict.COUNTED_REVERSAL, Verdict.TAKEN_BACK, Verdict.REDEEMED, Verdict.POINTS_EXPIRED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,9 +33,9 @@ class Writer:
 
     def explain(self, item: Item) -> Pair:
         """(English, Chinese). Times are wall clock of the agreement's zone, amounts in minor units and as decimals."""
-        facts = self._facts(item)
         if item.verdict in (Verdict.COUNTED, Verdict.COUNTED_REVERSAL):
-            return self._counted(item, facts)
+            return self._counted(item)
+        facts = self._facts(item)
         en, zh = TEXTS[item.verdict]
         if item.referral is None and item.verdict in NO_REFERRAL:
             en, zh = NO_REFERRAL[item.verdict]
@@ -94,20 +94,28 @@ class Writer:
 
     # --- what counts
 
-    def _counted(self, item: Item, facts: dict[str, str | int]) -> Pair:
-        event, rule = item.event, item.rule
+    def _counted(self, item: Item) -> Pair:
+        event, rule, referral = item.event, item.rule, item.referral
         assert event is not None and rule is not None, "only an event with a rule counts"
-        head = BETWEEN[item.verdict if rule.referred else None]
-        middle = self._arithmetic(item, event, rule)
+        facts = {"kind": event.kind, "time": periods.local_text(event.time, item.version.zone)}
+        head = BETWEEN[None]
+        if rule.referred and referral is not None:
+            head = BETWEEN[item.verdict]
+            facts["referred"], facts["end"] = self._window(referral, item)
+        middle, tail, notes = self._arithmetic(item, event, rule), self._rounded(item, rule), self._notes(item, event)
+        return (
+            head[0].format_map(facts) + middle[0] + tail[0] + notes[0],
+            head[1].format_map(facts) + middle[1] + tail[1] + notes[1],
+        )
+
+    def _rounded(self, item: Item, rule: Rule) -> Pair:
+        """The end of the sentence: the amount after rounding; points are whole."""
         if rule.asset is not None:
-            tail = ("." + f" ({rule.asset})", "。" + f"（{rule.asset}）")
-        else:
-            decimal = money.Money(currency=item.version.currency, minor=item.amount).to_text()
-            facts |= {"amount": item.amount, "currency": item.version.currency, "money": decimal}
-            tail = TAIL[0].format(unit=self._units[0], **facts), TAIL[1].format(unit=self._units[1], **facts)
-        notes = self._notes(item, event)
-        en, zh = (head[side].format(**facts) + middle[side] + tail[side] + notes[side] for side in (0, 1))
-        return en, zh
+            return f". ({rule.asset})", f"。（{rule.asset}）"
+        currency = item.version.currency
+        decimal = money.decimal_text(item.amount, money.decimals(currency))
+        facts = {"amount": item.amount, "currency": currency, "money": decimal}
+        return TAIL[0].format(unit=self._units[0], **facts), TAIL[1].format(unit=self._units[1], **facts)
 
     def _arithmetic(self, item: Item, event: RevenueEvent, rule: Rule) -> Pair:
         state = item.state
@@ -156,10 +164,7 @@ class Writer:
         return en, zh
 
 
-_PLAIN = frozenset(
-    {
-        *(Verdict.COUNTED, Verdict.COUNTED_REVERSAL, Verdict.NO_EVENT, Verdict.UNKNOWN_TOKEN, Verdict.DUPLICATE_EVENT),
-        *(Verdict.WRONG_KIND, Verdict.OUTSIDE_PERIOD, Verdict.OUTSIDE_VALIDITY, Verdict.BEFORE_REFERRAL),
-        Verdict.AFTER_WINDOW,
-    }
+_PLAIN = (  # verdicts whose texts say nothing particular of the event
+    *(Verdict.NO_EVENT, Verdict.UNKNOWN_TOKEN, Verdict.DUPLICATE_EVENT, Verdict.WRONG_KIND, Verdict.OUTSIDE_PERIOD),
+    *(Verdict.OUTSIDE_VALIDITY, Verdict.BEFORE_REFERRAL, Verdict.AFTER_WINDOW),
 )
