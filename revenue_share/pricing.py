@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from operator import attrgetter
 
 from privacy.ids import ClientToken, Period
 from revenue_share import attribution, currencies, payout, periods
@@ -73,7 +74,7 @@ class Pricing:
         known = self.opening.open.keys() | self.opening.seen.keys()
         seen: set[str] = set()
         windows = Windows()
-        for event in sorted(events, key=lambda e: (e.token, e.time, e.id, e.kind, e.base_minor, e.facts)):
+        for event in _ordered(events):
             referral = first.get(event.token)
             version = self.terms.at(event.time)
             rule = self._kinds[version.digest].get(event.kind)
@@ -190,7 +191,8 @@ class Pricing:
             version = self.terms.root
             item = Item(token=token, event=None, referral=first[token], verdict=Verdict.NO_EVENT, version=version)
             self.items.append(item)
-        self.items.sort(key=lambda item: (item.token, item.time or _EVER))  # stable: ids are in order
+        self.items.sort(key=lambda item: item.time or _EVER)  # stable: ids are in order
+        self.items.sort(key=attrgetter("token"))
 
     def payout(self) -> Payout:
         """What the money of the period comes to, with the balance of the position it opened with."""
@@ -215,6 +217,17 @@ class Pricing:
             carried={made.currency: carried} if carried else {},
             seen=seen,
         )
+
+
+def _ordered(events: Iterable[RevenueEvent]) -> list[RevenueEvent]:
+    """By client, time and id, and then by all else: one order for the same events, however they come.
+
+    Sorted field by field, the last first: one sort by all of them would hold a tuple for each of a million events.
+    """
+    listed = list(events)
+    for name in ("facts", "base_minor", "kind", "id", "time", "token"):
+        listed.sort(key=attrgetter(name))
+    return listed
 
 
 def _by_event(version: Agreement) -> dict[str, Rule]:
