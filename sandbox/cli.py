@@ -51,6 +51,11 @@ SANDBOX = {
         "write banks with the same columns and different clients",
         "生成同列异客的多家银行数据",
     ),
+    "retail": (
+        "sandbox.retail:retail",
+        "settle a year of real shop orders to the last thousandth",
+        "结算一年真实订单，精确到千分之一",
+    ),
     "commission": (
         "sandbox.commission:commission",
         "write referrals and a month of commission events",

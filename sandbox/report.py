@@ -28,21 +28,20 @@ def echo_counts(origin: str, folder: Path, counts: Mapping[str, int], as_json: b
 
 def held_table(held: Mapping[str, int], lang: str) -> "Table":
     """What was checked and held, with counts."""
-    table = _table(HELD[lang])
-    table.columns[1].justify = "right"
+    made = table(HELD[lang], numbers=(1,))
     for what, count in sorted(held.items()):
-        table.add_row(what, f"{count:,}")
-    return table
+        made.add_row(what, f"{count:,}")
+    return made
 
 
 def findings_table(findings: Iterable[tuple[str, str, str, str]], lang: str) -> "Table | str":
     """Findings as (severity, code, where, sentence), in the order found, or the sentence that there are none."""
     from rich.text import Text
 
-    table = _table(FINDINGS[lang])
+    made = table(FINDINGS[lang])
     for severity, code, where, sentence in findings:
-        table.add_row(Text(code, STYLE[severity]), Text(where), Text(sentence))
-    return table if table.row_count else NOTHING_FOUND[lang]
+        made.add_row(Text(code, STYLE[severity]), Text(where), Text(sentence))
+    return made if made.row_count else NOTHING_FOUND[lang]
 
 
 def print_tables(*tables: "Table | str") -> None:
@@ -50,15 +49,19 @@ def print_tables(*tables: "Table | str") -> None:
     from rich.console import Console
 
     console = Console(highlight=False)
-    for table in tables:
-        console.print(table)
+    for one in tables:
+        console.print(one)
 
 
-def _table(headings: tuple[str, ...]) -> "Table":
+def table(headings: tuple[str, ...], numbers: Iterable[int] = ()) -> "Table":
+    """An empty table; the columns of `numbers` are right-aligned and never folded."""
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    return table
+    made, right = Table(box=box.SIMPLE_HEAD, pad_edge=False), set(numbers)
+    for place, heading in enumerate(headings):
+        if place in right:
+            made.add_column(heading, justify="right", no_wrap=True)
+        else:
+            made.add_column(heading, overflow="fold")
+    return made

@@ -92,6 +92,7 @@ class Claim:
     time: datetime
     period: Period
     worth: int
+    exact: bool  # whether the price has a third decimal: the base is then in thousandths
     reverses: str = ""
 
 
@@ -180,7 +181,15 @@ def _take_back(made: Sorted, orders: list[tuple[str, int]], line: Line) -> None:
 
 def _claim(line: Line, name: str, worth: int, reverses: str = "") -> Claim:
     assert line.customer is not None, "a line without a customer is no claim"
-    return Claim(id=name, customer=line.customer, time=line.time, period=line.period, worth=worth, reverses=reverses)
+    return Claim(
+        id=name,
+        customer=line.customer,
+        time=line.time,
+        period=line.period,
+        worth=worth,
+        exact=line.price % 10 != 0,
+        reverses=reverses,
+    )
 
 
 def _table(folder: Path) -> Any:

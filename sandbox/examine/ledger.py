@@ -4,7 +4,7 @@ from collections import defaultdict
 
 from privacy import canonical
 from revenue_share import accounts, ledger
-from revenue_share.ledger import EntryState
+from revenue_share.ledger import EntryState, JournalEntry
 from sandbox.examine import forms
 from sandbox.examine.case import Case, Object, records
 from sandbox.examine.findings import Facts
@@ -31,27 +31,42 @@ def check(case: Case, settled: tuple[Recomputed, ...]) -> None:
         elif subject not in unread:
             case.sheet.add("JOURNAL_ENTRY_UNKNOWN", where, entry=str(entry.get("id"))[:80])
     for one in settled:
-        if one.total_minor and canonical.encode(one.id).decode() not in seen:
+        if _expected(one) is not None and canonical.encode(one.id).decode() not in seen:
             case.sheet.add("JOURNAL_DIFFERS", NAME, statement=one.id[:16], posted=0, total=one.total_minor)
 
 
 def _check_entry(case: Case, where: str, entry: Object, one: Recomputed) -> None:
-    terms = one.agreement
-    made = ledger.accrual(one.id, one.period, terms.referrer.partner, terms.currency, one.total_minor)
+    made = _expected(one)
     if made is None:
         case.sheet.add("JOURNAL_ENTRY_UNKNOWN", where, entry=str(entry.get("id"))[:80])
         return
     expected = (made.become(DECIDED[one.state]) if one.state in DECIDED else made).to_value()
-    account = accounts.payable(terms.referrer.partner)
-    posted = -sum(minor for name, minor in _postings(entry) if name == account)
-    if posted != one.total_minor:
-        case.sheet.add("JOURNAL_DIFFERS", NAME, statement=one.id[:16], posted=posted, total=one.total_minor)
+    account = accounts.payable(one.agreement.referrer.partner)
+    posted, due = (-sum(minor for name, minor in _postings(item) if name == account) for item in (entry, expected))
+    if posted != due:
+        case.sheet.add("JOURNAL_DIFFERS", NAME, statement=one.id[:16], posted=posted, total=due)
     elif canonical.encode(entry) != canonical.encode(expected):
         field, stored, recomputed = difference(entry, expected)
         facts: Facts = {"field": field, "stored": stored, "recomputed": recomputed}
         case.sheet.add("JOURNAL_ENTRY_DIFFERS", where, entry=str(entry.get("id"))[:80], **facts)
     else:
         case.sheet.holds("statements in the journal")
+
+
+def _expected(one: Recomputed) -> JournalEntry | None:
+    """The pending entry that the recomputed statement gives."""
+    gross = one.total_minor + one.place.brought_forward_minor - one.carried_minor
+    return ledger.accrual(
+        one.id,
+        one.period,
+        one.agreement.referrer.partner,
+        one.agreement.currency,
+        one.total_minor,
+        gross_minor=gross,
+        vat_minor=one.step.vat_minor if one.step else 0,
+        withheld_minor=one.step.withheld_minor if one.step else 0,
+        paid_minor=one.step.paid_minor if one.step else gross,
+    )
 
 
 def _check_balance(case: Case, where: str, entry: Object) -> bool:

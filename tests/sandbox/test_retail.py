@@ -1,5 +1,6 @@
 """A year of real orders: read in place, classed, and accounted for to the last thousandth of a pound."""
 
+import json
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
+from sandbox import retail
 from sandbox.retail_lines import FILE, LineClass, RetailFileRejected, Sorted, sort
+from sandbox.retail_year import RetailUnreconciled, reconcile, settle
+from tests.support.entropy import SeededEntropy
 from tests.support.shared_data import data_folder
 
 CONTROL = 9_539_484_634  # thousandths of a pound: Decimal of the printed price times quantity over all lines
@@ -151,3 +156,83 @@ def test_no_file_and_no_parquet_are_refused(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(b"Invoice,StockCode")
     with pytest.raises(RetailFileRejected):
         sort(tmp_path)
+
+
+# --- settled in a hub's books
+
+
+def day(text: str) -> dict[str, Any]:
+    return {"InvoiceDate": f"{text} 09:00:00"}
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Sorted:
+    """12 x 6.95 and 1 x 0.001 in December; in January 5 taken back, 3 a day too late, 10 more; 1 back in February."""
+    rows = (
+        {},
+        {"Invoice": "489435", "StockCode": "PADS", "Quantity": 1, "Price": 0.001},
+        {"Invoice": "C489500", "Quantity": -5, **day("2010-01-20")},
+        {"Invoice": "489501", "Quantity": 10, "Customer ID": 1.0, **day("2010-01-21")},
+        {"Invoice": "C489502", "Quantity": -3, **day("2010-01-31")},
+        {"Invoice": "C489503", "Quantity": -1, **day("2010-02-20")},
+    )
+    return sort(written(tmp_path, *rows))
+
+
+def test_months_are_closed_posted_and_locked_and_every_thousandth_stands_in_one_of_them(
+    small: Sorted, tmp_path: Path
+) -> None:
+    year = settle(small, tmp_path / "hub", SeededEntropy(b"retail"))
+    december, january, february = year.months
+    # 5 % of 83.401: 4.17005, of which 4.17 are paid; 5/12 of them are 1.7375 and 1.74 after rounding
+    assert (december.total_minor, december.worth) == (417, {"COUNTED": 83_401})
+    assert december.rounding == 417 * 200 - 83_401
+    assert january.worth == {"COUNTED": 69_500, "TAKEN_BACK": -34_750, "TAKEN_BACK_LATE": -20_850}
+    assert january.total_minor == 348 - 174  # 347.5 to even
+    assert february.worth == {"ORIGINAL_UNKNOWN": -6_950}  # no position keeps what no window reaches
+    assert (february.total_minor, february.payable_minor) == (0, 0)
+    assert year.delivered_again == 6
+    total = 417 + january.total_minor
+    assert year.balances == {"expense:partner_share": total, "liability:payable:shop-platform": -total}
+
+
+def test_a_thousandth_that_is_missing_is_named(small: Sorted, tmp_path: Path) -> None:
+    year = settle(small, tmp_path / "hub", SeededEntropy(b"retail"))
+    small.classes[LineClass.ORDER].add(0, 1)
+    with pytest.raises(RetailUnreconciled, match="worth of all statement lines"):
+        reconcile(small, year)
+    small.classes[LineClass.ORDER].add(0, -1)
+    year.balances["expense:partner_share"] += 1
+    with pytest.raises(RetailUnreconciled, match="expense in the books"):
+        reconcile(small, year)
+
+
+def test_the_tables_show_classes_months_and_controls(
+    small: Sorted, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    year = settle(small, tmp_path / "hub", SeededEntropy(b"retail"))
+    for lang, words in (("en", ("orders of referred customers", "2010-02")), ("zh", ("已转介客户的订单", "控制总额"))):
+        retail.show(small, year, lang)
+        shown = capsys.readouterr().out
+        assert all(word in shown for word in (*words, "152.901", "-34.750"))
+    assert retail.document(small, year)["control_thousandths"] == 152_901 - 34_750 - 20_850 - 6_950
+
+
+def test_another_sheet_than_the_one_of_the_control_total_is_refused(small: Sorted) -> None:
+    with pytest.raises(RetailUnreconciled, match="525461"):
+        retail.check(small)
+
+
+@pytest.mark.slow_flow
+@pytest.mark.real_data
+def test_the_real_year_is_settled_to_the_last_thousandth() -> None:
+    folder = data_folder("uci_online_retail_2")
+    done = CliRunner().invoke(retail.retail, ["--data", str(folder), "--json"])
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.output)
+    assert (found["control_thousandths"], len(found["months"])) == (CONTROL, 13)
+    settled = sum(sum(month["thousandths"].values()) for month in found["months"])
+    left_out = sum(part["thousandths"] for part in found["classes"].values() if not part["priced"])
+    assert settled + left_out == CONTROL
+    assert sum(month["total_minor"] for month in found["months"]) == found["balances_minor"]["expense:partner_share"]
+    assert sum(found["balances_minor"].values()) == 0
