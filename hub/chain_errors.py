@@ -38,3 +38,13 @@ class ChainNonceStuck(Failure):
         "one at the chain's node, then do the same again"
     )
     zh = "{sender} 序号 {nonce} 的交易排在序号 {next} 之后，而后者未封块且非本枢纽所发：请在链节点处理后重试"
+
+
+class ChainStepUnderWay(Failure):
+    code = "CHAIN_STEP_UNDER_WAY"
+    kind = Kind.CONFLICT
+    en = (
+        "another hub on these books is sending a chain transaction ({kind} of statement {statement}); nothing was done "
+        "here, look at the statement and try again"
+    )
+    zh = "同一账簿上的另一枢纽正在发送链上交易（结算单 {statement} 的 {kind}）；本次未执行任何操作，请查看结算单后重试"

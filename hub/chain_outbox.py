@@ -17,7 +17,7 @@ from contracts import keys, transactions
 from contracts.chain import Chain, Receipt
 from contracts.errors import ChainRefused, ReceiptTimeout, TransactionReverted
 from contracts.keys import Address, parse_address
-from hub.chain_errors import ChainNonceStuck, ChainNonceTaken, ChainSetBack
+from hub.chain_errors import ChainNonceStuck, ChainNonceTaken, ChainSetBack, ChainStepUnderWay
 from hub.services import Clock
 from hub.store import Store, Transaction
 from hub.store_ledger import DONE, FAILED, OPEN, Intent, LedgerStore
@@ -115,6 +115,8 @@ class ChainOutbox:
         def body(tx: Transaction) -> Intent:
             check(tx)
             books = LedgerStore(tx.session)
+            if others := books.intents(state=OPEN):  # decided since we looked, by another hub on these books
+                raise ChainStepUnderWay(kind=others[0].kind, statement=others[0].statement[:16])
             newest = books.newest_done(intent.sender)
             if newest is not None and newest.nonce >= intent.nonce:
                 raise ChainSetBack(sender=intent.sender, nonce=newest.nonce, block=str(newest.block))
@@ -122,7 +124,11 @@ class ChainOutbox:
             books.add_intent(made, now)
             return made
 
-        return self.store.run("chain.intent", body)
+        try:
+            return self.store.run("chain.intent", body)
+        except ChainSetBack:
+            self._check_history()  # the chain has it: another hub on these books was faster
+            raise ChainStepUnderWay(kind=intent.kind, statement=intent.statement[:16]) from None
 
     def _carry_out(self, intent: Intent) -> Intent:
         try:

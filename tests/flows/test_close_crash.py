@@ -1,0 +1,169 @@
+"""kill -9 between any two steps of a close, and two hubs at once: exactly one settlement, books and chain agree.
+
+A hub's commands run in processes of their own on one database and one chain. The places are named functions: just
+before or after a commit, after a transaction was sent. Nobody asks a second time where the step was decided: a hub
+that starts goes on by itself.
+"""
+
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts import settlement as chain_settlement
+from hub import settlement_chain
+from hub.store_ledger import LedgerStore
+from hub.store_settlement import StatementRecord
+from revenue_share.ledger import EntryState
+from tests.hub.settling import AFTER_OCTOBER, OCTOBER, PAYER, REFERRER, Settling, settling
+from tests.support import hub_process
+from tests.support.hub_process import RESUME, Call, Running
+from tests.support.launch import Fault
+
+pytestmark = [pytest.mark.flow, pytest.mark.slow_flow]
+COMMIT, SEND = "hub.store:Store.run", "contracts.chain:Chain.send"
+
+
+@pytest.fixture
+def month(tmp_path: Path) -> Iterator[Settling]:
+    with settling(tmp_path) as made:
+        made.report_october()
+        made.hub.clock.now = AFTER_OCTOBER
+        yield made
+
+
+class Hubs:
+    """Starts hubs over one month's database; each draws other random bytes."""
+
+    def __init__(self, month: Settling) -> None:
+        self.month, self._count = month, 0
+
+    def call(self, command: str, *, person: str = "fei", faults: tuple[Fault, ...] = (), **head: Any) -> Call:
+        self._count += 1
+        return Call(
+            settings=str(self.month.hub.settings.file),
+            endpoint=self.month.chain.server.endpoint,
+            contract=self.month.contract,
+            now=self.month.hub.now().isoformat(),
+            seed=f"hub {self._count}",
+            command=command,
+            person=person,
+            head=head,
+            faults=faults,
+        )
+
+    def done(self, command: str, **named: Any) -> dict[str, Any]:
+        code, answer = hub_process.run(self.call(command, **named))
+        assert code == 0 and "head" in answer, answer
+        return dict(answer["head"])
+
+    def dies(self, command: str, at: str, first: str | None, when: str, **named: Any) -> None:
+        fault = Fault(at=at, first=first, when=when)
+        code, answer = hub_process.run(self.call(command, faults=(fault,), **named))
+        assert code == -signal.SIGKILL, f"it did not die {when} {at} {first}: {answer}"
+
+    def race(self, *calls: Call) -> list[dict[str, Any]]:
+        """Let hubs go at one moment; what each answers."""
+        started = [Running(call) for call in calls]
+        for one in started:
+            one.go()
+        ends = [one.answer() for one in started]
+        assert [code for code, _ in ends] == [0] * len(calls)
+        return [answer for _, answer in ends]
+
+
+def only(month: Settling) -> StatementRecord:
+    (line,) = month.command("statements").head["statements"]
+    return month.record(line["statement"])
+
+
+def intents(month: Settling) -> list[tuple[str, str]]:
+    found = month.hub.store.read("test", lambda tx: LedgerStore(tx.session).intents())
+    return [(intent.kind, intent.state) for intent in found]
+
+
+def on_chain(month: Settling) -> Counter[str]:
+    chain = month.chain.chain
+    logs = chain.logs(month.contract, 0, chain.head())
+    names = [event.name for event in chain_settlement.events(logs, month.contract)]
+    return Counter(name for name in names if name in ("Proposed", "Finalised"))
+
+
+def assert_settled_once(month: Settling) -> None:
+    """One final statement, one posted entry, one transaction of each kind; books and chain say the same."""
+    record = only(month)
+    assert record.state == "FINAL" and record.body["total_minor"] == 6673
+    (entry,) = month.entries()
+    assert (entry.subject, entry.state) == (record.id, EntryState.POSTED)
+    assert intents(month) == [("propose", "DONE"), ("finalise", "DONE")]
+    assert on_chain(month) == {"Proposed": 1, "Finalised": 1}
+    found = chain_settlement.state(month.chain.chain, month.contract, bytes.fromhex(record.anchor))
+    assert found.state == "FINAL"
+    leaves = [kind for kind, subject in month.hub.leaves() if subject == record.id]
+    assert max(Counter(kind for kind in leaves if kind != "confirmation").values()) == 1
+    assert not settlement_chain.unfinished(month.services)
+
+
+def test_a_close_over_fourteen_deaths_settles_once(month: Settling) -> None:
+    hubs = Hubs(month)
+    hubs.dies("close", COMMIT, "close", "before", period=OCTOBER)
+    assert month.command("statements").head["statements"] == [] and month.entries() == ()
+    hubs.dies("close", COMMIT, "close", "after", period=OCTOBER)
+    record = only(month)
+    assert hub_process.run(hubs.call("close", period=OCTOBER))[1] == {"code": "PERIOD_CLOSED"}
+
+    for when, sent in (("before", 0), ("after", 1)):
+        hubs.dies("release", COMMIT, "release", when, person="cai", statement=record.id)
+        assert [
+            len([t for t in month.hub.open_tasks(n) if t.kind == "settlement.statement"]) for n in (PAYER, REFERRER)
+        ] == [
+            sent,
+            sent,
+        ]
+    for name in (PAYER, REFERRER):
+        month.confirm(record, name)
+    for state, kind in (("PROPOSED", "propose"), ("FINAL", "finalise")):
+        before = only(month).state
+        hubs.dies("settle", COMMIT, "chain.intent", "before", statement=record.id)
+        assert kind not in dict(intents(month)), "nothing was decided"
+        hubs.dies("settle", COMMIT, "chain.intent", "after", statement=record.id)
+        assert dict(intents(month))[kind] == "OPEN"
+        hubs.dies(RESUME, SEND, None, "before")
+        hubs.dies(RESUME, SEND, None, "after")
+        hubs.dies(RESUME, COMMIT, "chain.outcome", "before")
+        assert only(month).state == before and dict(intents(month))[kind] == "OPEN"
+        hubs.dies(RESUME, COMMIT, "chain.outcome", "after")
+        assert only(month).state == state and dict(intents(month))[kind] == "DONE"
+        hubs.done(RESUME)
+        month.pass_window()
+    assert_settled_once(month)
+
+
+def test_of_two_hubs_that_close_one_wins_and_the_other_is_told(month: Settling) -> None:
+    hubs = Hubs(month)
+    answers = hubs.race(*(hubs.call("close", period=OCTOBER) for _ in range(2)))
+    assert sorted(answer.get("code", "closed") for answer in answers) == ["PERIOD_CLOSED", "closed"]
+    record = only(month)
+    (winner,) = [answer["head"]["statements"][0]["statement"] for answer in answers if "head" in answer]
+    assert (record.id, len(month.entries())) == (winner, 1)
+
+    answers = hubs.race(*(hubs.call("release", person=name, statement=record.id) for name in ("cai", "dai")))
+    assert sorted(answer.get("code", "released") for answer in answers) == ["STATEMENT_RELEASED", "released"]
+    for name in (PAYER, REFERRER):
+        month.confirm(record, name)
+    for state in ("PROPOSED", "FINAL"):
+        answers = hubs.race(*(hubs.call("settle", statement=record.id) for _ in range(2)))
+        won = [answer["head"]["state"] for answer in answers if "head" in answer]
+        told = {answer["code"] for answer in answers if "code" in answer}
+        assert set(won) == {state} and told <= {
+            "CHAIN_STEP_UNDER_WAY",
+            "STATEMENT_NOT_OPEN",
+            "WINDOW_OPEN",
+            "NOTHING_TO_SETTLE",
+        }, answers
+        assert only(month).state == state
+        month.pass_window()
+    assert_settled_once(month)
