@@ -1,20 +1,22 @@
 """The same client and the same hub on a chain of another make (Foundry's anvil), by nothing but another endpoint."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from contracts import export, transactions
+from contracts import export, settlement, transactions
 from contracts.chain import Chain
 from contracts.errors import ChainRefused, MethodNotOffered, ReceiptTimeout, WrongChain
+from contracts.keys import parse_address
 from hub import settlement_chain
 from hub.chain_errors import ChainSetBack
 from hub.store_ledger import DONE
 from tests.hub.settling import Settling, settling
 from tests.hub.test_chain_outbox import chain_events, crash, intents
 from tests.support.anvil import anvil
-from tests.support.sandbox_chain import CHAIN_ID, KEYS, WINDOW, keeper_story, wishes
+from tests.support.sandbox_chain import CHAIN_ID, KEYS, WINDOW, keeper_story, run, wishes
 
 SUBMITTER = KEYS["submitter"]
 
@@ -68,6 +70,21 @@ def test_a_chain_that_charges_takes_the_price_of_the_settings() -> None:
             raw, transaction = paying.sign(SUBMITTER.address, b"", 0, SUBMITTER.secret)
             paying.send(raw)
             assert paying.receipt(transaction).succeeded
+
+
+def test_the_governors_commands_deploy_on_a_chain_that_charges(tmp_path: Path) -> None:
+    price, key = 10**9, tmp_path / "governor.key"
+    KEYS["governor"].write(key)
+    roles = ("--broker", KEYS["broker"].address, "--arbiter", KEYS["arbiter"].address, "--window-seconds", str(WINDOW))
+    with anvil(gas_price=price) as endpoint, Chain(endpoint, CHAIN_ID) as chain:
+        chain.ask("anvil_setBalance", KEYS["governor"].address, hex(10**18))
+        where = ("--endpoint", endpoint, "--chain-id", str(CHAIN_ID), "--key", str(key))
+        refused = run("deploy-settlement", *where, *roles)
+        assert refused.stderr.startswith("CHAIN_REFUSED: "), refused.stderr
+        done = run("deploy-settlement", *where, "--gas-price", str(price), *roles)
+        assert done.returncode == 0, done.stderr
+        contract = parse_address(json.loads(done.stdout)["contract"])
+        assert settlement.deployment(chain, contract).broker == KEYS["broker"].address
 
 
 def test_a_transaction_counts_after_its_confirmations() -> None:
