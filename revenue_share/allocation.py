@@ -131,7 +131,8 @@ def allocate(
     """The accrual lines of one agreement and period, and the closing position. Pure; the same bytes wherever it runs.
 
     `opening` is the closing position of the period that was settled before, `Position.empty()` for the first one. A
-    period that is drawn up again after a dispute takes the same opening position as before.
+    period that is drawn up again after a dispute takes the same opening position as before. Raises PositionInvalid for
+    a position of other terms.
     """
     pricing = Pricing(terms, period, opening)
     pricing.run(first_referrals(referrals), events)

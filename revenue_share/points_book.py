@@ -1,6 +1,6 @@
 """Points of clients by lots: earned, redeemed the oldest first, expired on their day; nothing is ever below zero."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 
 from revenue_share.position import Lot
@@ -53,8 +53,3 @@ class PointsBook:
     def closing(self) -> dict[str, tuple[Lot, ...]]:
         """The lots that are left."""
         return {name: tuple(lots) for name, lots in self._lots.items() if lots}
-
-
-def balance(lots: Iterable[Lot]) -> int:
-    """The points of lots."""
-    return sum(lot.left for lot in lots)

@@ -21,6 +21,7 @@ from operator import attrgetter
 from privacy.ids import ClientToken, Period
 from revenue_share import attribution, currencies, payout, periods
 from revenue_share.agreement import Agreement
+from revenue_share.errors import PositionInvalid
 from revenue_share.items import ONE, ZERO, Item, State, round_amounts
 from revenue_share.limits import Sums
 from revenue_share.payout import Payout
@@ -170,6 +171,8 @@ class Pricing:
             rule_id, _, token = name.rpartition("/")
             client = ClientToken(token)
             rule = next((r for v in reversed(self.terms.versions) if (r := v.rule(rule_id)) is not None), None)
+            if rule is None or not isinstance(rule.kind, Points):
+                raise PositionInvalid(why=f"points of the rule {rule_id[:64]} of other terms")
             version = self.terms.at(last)
             like = Item(
                 token=client,

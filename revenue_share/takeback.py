@@ -11,6 +11,8 @@ from datetime import datetime
 from fractions import Fraction
 
 from revenue_share import periods
+from revenue_share.agreement import Agreement
+from revenue_share.errors import PositionInvalid
 from revenue_share.items import Item, State
 from revenue_share.points_book import PointsBook
 from revenue_share.position import Open
@@ -57,16 +59,13 @@ class TakeBack:
                 self._take(item, event, name, entry)
 
     def _take(self, item: Item, event: RevenueEvent, name: str, entry: Open) -> None:
-        version = self._terms.version(entry.terms)
-        rule = version.rule(entry.rule) if version else None
-        if version is None or rule is None or rule.clawback is None:
-            return  # a position of other terms; its digest would not have been the opening one's
+        version, rule, clawback = _priced_by(self._terms, entry)
         item.version, item.rule = version, rule
         item.state = State(original=entry)
-        item.verdict = _verdict(rule.clawback, event, entry)
+        item.verdict = _verdict(clawback, event, entry)
         if item.verdict is not Verdict.TAKEN_BACK:
             return
-        part = _part(rule.clawback, event, entry)
+        part = _part(clawback, event, entry)
         amount = round(entry.amount_minor * part)
         if entry.asset == POINTS:
             amount = self._points.take_back(f"{rule.id}/{item.token}", name)
@@ -81,7 +80,18 @@ class TakeBack:
         return {name: entry for name, entry in self._open.items() if entry.until > keep}
 
 
+def _priced_by(terms: Terms, entry: Open) -> tuple[Agreement, Rule, Clawback]:
+    """The version and the rule that priced an original. Raises PositionInvalid where these terms have none such."""
+    version = terms.version(entry.terms)
+    rule = version.rule(entry.rule) if version else None
+    if version is None or rule is None or rule.clawback is None:
+        raise PositionInvalid(why=f"rule {entry.rule[:64]} of other terms")
+    return version, rule, rule.clawback
+
+
 def _verdict(clawback: Clawback, event: RevenueEvent, entry: Open) -> Verdict:
+    if event.time < entry.time:
+        return Verdict.ORIGINAL_UNKNOWN
     if event.time >= entry.until:
         return Verdict.TAKEN_BACK_LATE
     if clawback.reasons and event.fact("reason") not in clawback.reasons:

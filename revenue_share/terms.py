@@ -111,6 +111,10 @@ def _check_follows(before: Agreement, after: Agreement) -> None:
             raise AmendmentInvalid(version=name, why=f"{field} is another than in the version before it")
     if after.version <= before.version:
         raise AmendmentInvalid(version=name, why=f"version must be more than {before.version}")
+    for rule in after.rules:  # what is remembered under a rule's id means something to its kind alone
+        known = before.rule(rule.id)
+        if known is not None and known.kind.NAME != rule.kind.NAME:
+            raise AmendmentInvalid(version=name, why=f"rule {rule.id} changes its kind: give it an id of its own")
     start = before.effective_from or before.valid_from
     if after.effective_from is None or after.effective_from <= start:
         raise AmendmentInvalid(version=name, why=f"effective_from must be after {start.isoformat()}")

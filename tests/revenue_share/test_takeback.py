@@ -1,8 +1,10 @@
 """Clawback: what an event that names its original takes back, and when it does not."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from revenue_share.errors import PositionInvalid
 from tests.support.revenue import Months, event, referral, rule, terms
 
 OCT, NOV, DEC = "2026-10", "2026-11", "2026-12"
@@ -72,6 +74,25 @@ def test_when_nothing_is_taken_back():
         "spent": "ORIGINAL_SPENT",
         "facts": "FACTS_WRONG",
     }
+
+
+def test_nothing_is_taken_back_before_it_was_paid():
+    books = months("full")
+    early = back("r", "a", time="2026-10-05T05:59:59Z")
+    assert books.verdicts(OCT, event("a", 1, 900), early) == {"a": "COUNTED", "r": "ORIGINAL_UNKNOWN"}
+
+
+def test_a_position_of_other_terms_is_refused():
+    books, others = months("full"), months("full", rate="1/4")
+    books.close(OCT, event("a", 1, 900))
+    others.position = books.position
+    with pytest.raises(PositionInvalid):
+        others.close(NOV, back("r", "a"))
+    points = Months(terms(rule("points", "friend", points=5, redeem_event="redeem", expires_months=9)), [referral(1)])
+    points.close(OCT, event("p", 1, 0, kind="friend"))
+    others.position = points.position
+    with pytest.raises(PositionInvalid):
+        others.close(NOV)
 
 
 def test_a_rule_without_clawback_gives_nothing_back():

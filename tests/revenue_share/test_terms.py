@@ -99,8 +99,9 @@ OTHER = {"chain_id": 9, "contract": "0x" + "33" * 20, "window_seconds": 259200}
         NEXT | {"nonce": "cd" * 32},
         NEXT | {"settlement": OTHER},
         NEXT | {"valid_from": "2026-01-02"},
+        NEXT | {"rules": [rule("fixed_per_event", "commission", amount_minor=1, id="first-month-commission")]},
     ],
-    ids=["amends", "version", "date", "currency", "zone", "nonce", "chain", "valid_from"],
+    ids=["amends", "version", "date", "currency", "zone", "nonce", "chain", "valid_from", "kind"],
 )
 def test_a_version_that_does_not_follow_is_refused(changes):
     with pytest.raises(AmendmentInvalid):
