@@ -57,8 +57,8 @@ event PausedBy:
     target: indexed(address)
     member: indexed(address)
 
-MEMBERS_MAX: constant(uint256) = 32
-DATA_MAX: constant(uint256) = 1200      # setMembers with all 32 takes 1,124 bytes
+MEMBERS_MAX: constant(uint256) = 16
+DATA_MAX: constant(uint256) = 640       # setMembers with all 16 takes 612 bytes
 DELAY_MIN: constant(uint256) = 3600
 DELAY_MAX: constant(uint256) = 30 * 86400
 EXPIRY: constant(uint256) = 14 * 86400  # an operation not executed this long after it was ready is dead
@@ -81,7 +81,7 @@ def __init__(threshold: uint256, delay: uint256, members: DynArray[address, MEMB
     @notice The first members, how many of them act together, and how long their decisions wait.
     @param threshold k: 2 to the number of members.
     @param delay Seconds between the k-th approval and execution: an hour to 30 days.
-    @param members 2 to 32 different accounts.
+    @param members 2 to 16 different accounts.
     """
     assert delay >= DELAY_MIN and delay <= DELAY_MAX, "delay"
     DELAY = delay
@@ -139,7 +139,7 @@ def setMembers(threshold: uint256, members: DynArray[address, MEMBERS_MAX]):
     """
     @notice Replaces k and the members. Only this contract itself may, by an executed operation.
     @param threshold k: 2 to the number of members.
-    @param members 2 to 32 different accounts.
+    @param members 2 to 16 different accounts.
     """
     assert msg.sender == self, "not the governor itself"
     self._set_members(threshold, members)

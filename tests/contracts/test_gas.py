@@ -46,14 +46,14 @@ ANCHOR = {
     "anchor": 53_803,
 }
 GOVERNOR = {
-    "propose": 309_857,
+    "propose": 309_800,
     "approve, the k-th": 84_123,
     "approve, one more": 63_880,
     "revoke": 39_473,
-    "execute setPartner": 105_685,
+    "execute setPartner": 105_627,
     "pause": 95_660,
     "cancel": 36_368,
-    "execute setMembers": 137_537,
+    "execute setMembers": 137_428,
 }
 STATEMENT = ("propose", "finalise", "markPaid")
 PER_LINE_MAX = 260  # of a statement of 1,000 lines

@@ -6,6 +6,7 @@ import pytest
 from eth_hash.auto import keccak
 
 from contracts import abi, governor, settlement
+from contracts.chain import GAS
 from contracts.governor import EXPIRY_SECONDS, Operation
 from contracts.keys import ZERO_ADDRESS, Address, checksum
 from tests.contracts.alliance import refused
@@ -304,11 +305,15 @@ def test_a_membership_that_cannot_govern_is_refused(
 
 
 def test_the_largest_membership_fits_into_an_operation(one: Governed) -> None:
-    many = [ACCOUNTS["broker"], *(checksum(number.to_bytes(20, "big")) for number in range(1, governor.MEMBERS_MAX))]
-    data = governor.set_members_data(2, many)
-    assert len(data) <= governor.DATA_BYTES_MAX
-    one.executed(data, target=one.governor)
-    assert one.members() == many
+    """Also where as many are replaced, within the gas that the client gives a call."""
+    for first in (1, 101):
+        others = [checksum(number.to_bytes(20, "big")) for number in range(first, first + governor.MEMBERS_MAX - 2)]
+        many = [ACCOUNTS["referrer"], ACCOUNTS["broker"], *others]
+        data = governor.set_members_data(2, many)
+        assert len(data) <= governor.DATA_BYTES_MAX
+        assert one.tell("broker", governor.propose_data(one.governor, data)).gas_used < GAS
+        assert one.carry_out(one.ready(data, target=one.governor)).gas_used < GAS
+        assert one.members() == many
 
 
 @pytest.mark.parametrize("delay", [governor.DELAY_SECONDS_MIN - 1, governor.DELAY_SECONDS_MAX + 1])

@@ -245,9 +245,10 @@ def test_a_statement_is_paid_once(alliance: Alliance) -> None:
     refused(alliance, "broker", settlement.mark_paid_data(statement, b"\x0f" * 32), "not final")
 
 
-def test_one_payment_pays_one_statement(alliance: Alliance) -> None:
+@pytest.mark.parametrize("partner", ["referrer", "other_partner"])
+def test_one_payment_pays_one_statement(alliance: Alliance, partner: str) -> None:
     alliance.paid()
-    other = alliance.final("other_partner")
+    other = alliance.final(partner)
     refused(alliance, "broker", settlement.mark_paid_data(other, PAYOUT), "payout used")
     alliance.send("broker", settlement.mark_paid_data(other, b"\x0f" * 32))
 
