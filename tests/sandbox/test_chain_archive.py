@@ -16,6 +16,7 @@ from contracts.errors import BlockInvalid
 from ecowire.outputs import OutputExists, OutputNotWritable
 from privacy.errors import Failure
 from sandbox.chain import archive, errors, genesis
+from sandbox.chain import store as store_module
 from sandbox.chain.admission import admit
 from sandbox.chain.evm import Ledger
 from sandbox.chain.hexes import data
@@ -342,6 +343,19 @@ def test_an_import_that_was_cut_goes_on_with_the_same_file_alone(
     longer = exported(grown(tmp_path / "longer", blocks=1), tmp_path / "longer.jsonl")
     with pytest.raises(errors.ImportUnfinished):
         restore(longer, target)
+    restore(file, target)
+    assert rows(target) == rows(source)
+
+
+def test_an_import_on_a_full_disk_goes_on_when_there_is_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = grown(tmp_path / "source", blocks=60)
+    file, target = exported(source, tmp_path / "chain.jsonl"), tmp_path / "target"
+    with monkeypatch.context() as patch:
+        patch.setattr(store_module, "_SCHEMA", store_module._SCHEMA + "pragma max_page_count=20;")
+        for _ in range(2):
+            with pytest.raises(errors.LedgerFull, match="make space"):
+                restore(file, target)
+    assert 0 < _head(target) < 64
     restore(file, target)
     assert rows(target) == rows(source)
 
