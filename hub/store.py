@@ -40,7 +40,8 @@ ATTEMPTS_MAX = 3
 # answers of a match may have 13 MB: a transaction that writes some must not spill its pages, and pages that are free
 # again before the log is moved into the file are never moved. One connection writes; those that read need no such room
 CACHE_KIBIBYTES = {False: 64 << 10, True: 2 << 10}  # by whether it only reads
-LOG_PAGES = 16_384  # of 4 KiB
+PAGE_BYTES = 32 << 10  # of a new file: a match's bodies of megabytes are written in an eighth of the steps
+LOG_BYTES = 64 << 20
 BUSY_MILLISECONDS = 5_000
 READING = "ecohub_reading"
 # 40001 serialization failure, 40P01 deadlock; 23505 because two serializable writers that both found a row missing
@@ -234,12 +235,14 @@ def _engine(url: str) -> Engine:
         connection.isolation_level = None  # the driver must not begin transactions: the listener below does
         for pragma in (
             f"busy_timeout={BUSY_MILLISECONDS}",
+            f"page_size={PAGE_BYTES}",
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
-            f"wal_autocheckpoint={LOG_PAGES}",
         ):
             connection.execute(f"PRAGMA {pragma}")
+        (page,) = connection.execute("PRAGMA page_size").fetchone()  # an older file keeps its own
+        connection.execute(f"PRAGMA wal_autocheckpoint={LOG_BYTES // page}")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

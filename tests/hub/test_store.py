@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from hub.records import Invite
-from hub.store import Store, StoreBusy, StoreDamaged, StoreFull, StoreOutdated, Transaction, migrate
+from hub.store import PAGE_BYTES, Store, StoreBusy, StoreDamaged, StoreFull, StoreOutdated, Transaction, migrate
 from privacy.ids import PartnerId
 
 NOW = datetime(2026, 10, 1, 8, 0, 0, 123456, tzinfo=UTC)
@@ -193,7 +193,7 @@ def test_a_damaged_page_fails_closed_at_the_start(tmp_path: Path) -> None:
     path = tmp_path / "hub.db"
     migrate(f"sqlite:///{path}")
     with path.open("r+b") as file:
-        file.seek(4096 * 3)
+        file.seek(PAGE_BYTES * 3)
         file.write(b"\xff" * 600)
     store = Store(f"sqlite:///{path}")
     with pytest.raises(StoreDamaged):
