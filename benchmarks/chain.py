@@ -9,11 +9,11 @@ import os
 import tempfile
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 from web3 import HTTPProvider, Web3
 
+from benchmarks import chain_ledger
 from benchmarks.harness import Row, in_turn, publish, row, seconds
 from contracts import artifacts, settlement
 from contracts.chain import Chain
@@ -21,7 +21,7 @@ from contracts.keys import Address
 from contracts.settlement import Anchor
 from sandbox.chain import genesis
 from sandbox.chain.evm import Ledger
-from sandbox.chain.replay import ReplayBlock, replay
+from sandbox.chain.replay import replay
 from sandbox.chain.serve import LEDGER, opened
 from sandbox.chain.store import Store
 from sandbox.chain.verify import verify
@@ -40,7 +40,8 @@ def run() -> None:
             rows = [_plain(chain), _parallel(chain, ready["endpoint"]), *_reads(chain, ready["endpoint"])]
             rows.append(_settlements(chain))
         rows += _again(folder)
-    publish("chain", rows)
+    found, targets = chain_ledger.measure()
+    publish("chain", [*rows, *found], targets)
 
 
 def _runs(chain: Chain, count: int) -> Iterator[int]:
@@ -146,7 +147,7 @@ def _settlements(chain: Chain) -> Row:
 def _again(folder: Path) -> list[Row]:
     """The same ledger opened, run again by the first EVM, and by the second."""
     with opened(folder) as ledger:
-        blocks = [_block(ledger, number) for number in range(1, ledger.head().number + 1)]
+        blocks = [chain_ledger.block(ledger, number) for number in range(1, ledger.head().number + 1)]
         count = sum(len(block.transactions) for block in blocks)
         again = [count / seconds(lambda: verify(ledger))]
         second = [count / seconds(lambda: replay(GENESIS, blocks)) for _ in range(RUNS)]
@@ -164,10 +165,3 @@ def _again(folder: Path) -> list[Row]:
         row("run again, status and logs", "revm", count, second, metric="replayed", unit="tx/s", parties=1),
         row("a ledger on disk", "sandbox chain", count, size, metric="a transaction", unit="kB", parties=1),
     ]
-
-
-def _block(ledger: Ledger, number: int) -> ReplayBlock:
-    found = ledger.store.block(number)
-    assert found is not None
-    raws = tuple(tx.raw for tx in ledger.store.txs(number))
-    return ReplayBlock(number=number, time=datetime.fromtimestamp(found.timestamp, UTC), transactions=raws)
