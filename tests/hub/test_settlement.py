@@ -501,6 +501,7 @@ def test_a_final_statement_is_paid_once(month: Settling) -> None:
         "period": "2026-10",
         "statement": identifier,
         "agreement": month.agreement.digest,
+        **{"debtor_account": "", "creditor_account": "", "due": "2026-11-02"},  # no approved accounts yet
     }
     again = month.command("pay", period=OCTOBER)
     assert (again.head["new"], again.body) == (False, first.body)
