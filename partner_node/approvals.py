@@ -47,11 +47,13 @@ VALID_DAYS_MAX = 366  # an approval is a person's answer about today's data, not
 
 Review = Callable[[Body], None]
 Admission = Callable[[str, Body], None]  # job, body
+Remarks = Callable[[Body], list[disclosure.Pair]]
 
 
 class Approvals:
     """`reviews`: for each kind of job, a check of its body that raises before a person can approve what can't run.
-    `admissions`: the same for what can't run now, though it is in order.
+    `admissions`: the same for what can't run now, though it is in order. `remarks`: what this node's own records have
+    to say of a body that passed its review.
 
     The modules that take part in jobs need these approvals and give the reviews, so wiring fills the table afterwards.
     """
@@ -60,6 +62,7 @@ class Approvals:
         self._node = node
         self.reviews: dict[str, Review] = {}
         self.admissions: dict[str, Admission] = {}
+        self.remarks: dict[str, Remarks] = {}
         self.endings: list[Callable[[], None]] = []  # called after any job was ended from outside
 
     def handlers(self) -> Handlers:
@@ -237,6 +240,8 @@ class Approvals:
         except Failure:
             return []
         said = disclosure.sentences(proposal.kind, proposal.body, self._node.settings.partner)
+        if proposal.kind in self.remarks:
+            said += self.remarks[proposal.kind](proposal.body)
         return [{"en": en, "zh": zh} for en, zh in said]
 
     def _check_approvable(self, proposal: Proposal, now: datetime) -> None:

@@ -37,6 +37,7 @@ from partner_node.tables import (
 )
 from partner_node.tables_labels import LabelDeliveryRow, LabelFileRow, LabelRefusalRow, OptOutRow
 from partner_node.tables_matching import EpochMasksRow, EpochRow, MatchAlarmRow, MatchEntryRow, MatchRefusalRow
+from partner_node.tables_moments import MomentColumnRow, MomentValuesRow
 from partner_node.tables_releases import ModelStepRow
 from partner_node.tables_scores import ScoreAskRow, ScoreBookingRow, ScoreGivenRow, ScoreSplitBookingRow, ScoreSplitRow
 from partner_node.tables_settlement import PositionRow
@@ -72,6 +73,7 @@ ADDED = {
     11: (ModelStepRow, ScoreAskRow, ScoreGivenRow, ScoreBookingRow),
     12: (ScoreSplitRow, ScoreSplitBookingRow),
     13: (PositionRow,),
+    14: (MomentValuesRow, MomentColumnRow),
 }  # tables that each schema brought: steps only add
 
 

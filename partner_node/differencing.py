@@ -5,8 +5,7 @@ of the one client that joined or left, and a feature holder reads that client's 
 the rows (folds, held-out rows), and sums of parts are known with them. So every union of parts of a new run must equal
 a union of parts of an earlier run exactly, or differ from all of them by at least the plan's `rare_rows` clients. That
 is all that two runs can tell: whatever is added and subtracted with other factors is such a difference at each level.
-Sets of three and more runs whose sums and differences single a client out are not found (docs/threat-model.md,
-section 3).
+Sums and differences of three and more runs: `partner_node.moments`.
 
 Over the same clients a column must be cut into bins in the same way: of five bins and of six the sums of the lowest
 differ by the clients between two edges.
@@ -33,7 +32,7 @@ def check(session: Session, plan: TrainingPlan, me: str) -> None:
     """
     known = {_division(plan): {0}}
     own: PartOf | None = None
-    for earlier in _earlier(session, plan):
+    for earlier in plans_before(session, plan):
         if not _columns(plan, me) & _columns(earlier, me):
             continue
         if (division := _division(earlier)) not in known:
@@ -46,7 +45,7 @@ def check(session: Session, plan: TrainingPlan, me: str) -> None:
             raise BinsTooAlike(run=earlier.digest[:16], columns=", ".join(columns))
 
 
-def _earlier(session: Session, plan: TrainingPlan) -> Iterator[TrainingPlan]:
+def plans_before(session: Session, plan: TrainingPlan) -> Iterator[TrainingPlan]:
     """The vertical plans of all other runs that began here, also of those that broke."""
     for job in sessions.begun(session):
         try:

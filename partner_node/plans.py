@@ -5,6 +5,7 @@ from ecowire.stream import Message
 from federation.plan import read
 from federation.plan_horizontal import SHAPE, HorizontalPlan
 from partner_node import store
+from partner_node.disclosure import Pair
 from partner_node.horizontal import Horizontal
 from partner_node.node import Answer, Handlers, Node
 from partner_node.training import Training
@@ -30,6 +31,11 @@ class Plans:
             self._horizontal.review(body)
         else:
             self._vertical.review(body)
+
+    def remarks(self, body: Body) -> list[Pair]:
+        """What a person should know of a plan that passed the review."""
+        plan = read(body)
+        return [] if isinstance(plan, HorizontalPlan) else self._vertical.moments.remarks(plan)
 
     def answer(self, request: Message) -> Answer:
         """One request of a run. Raises UnknownJob, and what the participant of its shape raises."""

@@ -6,7 +6,7 @@ ORM rows never leave `store`, `sessions` and `consent`. Instants are ISO 8601 te
 from sqlalchemy import CheckConstraint, LargeBinary, MetaData, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-SCHEMA_VERSION = 13
+SCHEMA_VERSION = 14
 
 _NAMING = {
     "ix": "ix_%(column_0_label)s",

@@ -25,9 +25,9 @@ from federation.vertical import Dump, HolderResult, LabelResult, Table, open_ses
 from partner_node import (
     approvals,
     contributions,
-    differencing,
     explain_basis,
     label_matrix,
+    moment_values,
     result_files,
     sessions,
     store,
@@ -38,6 +38,8 @@ from partner_node.approvals import Approvals
 from partner_node.consent import ConsentDesk, check_column
 from partner_node.errors import AlignmentMissing, ProposalInvalid, PurposeNotOffered, StepOutOfPlace
 from partner_node.grants import Grant
+from partner_node.moment_ledger import Moments
+from partner_node.moment_values import Tags
 from partner_node.node import Answer, Handlers, Node
 from partner_node.relay import Post
 from partner_node.result_files import ResultFiles
@@ -78,6 +80,7 @@ class Training:
         self._vault = vault
         self.results = results
         self._inputs: _Inputs | None = None
+        self.moments = Moments(node, desk, vault.tags)
         self.states = States(node)
         jobs.endings.append(self.forget)  # another run's session is restored from the database
 
@@ -88,7 +91,8 @@ class Training:
         """Check a plan before a person approves it.
 
         Raises PlanInvalid, RoundsBeyondCap, AssetUnknown, PurposeNotOffered, ColumnNotOffered, AlignmentMissing,
-        RunsTooAlike, ScoreBudgetExceeded, ResultsNotWritable.
+        RunsTooAlike, BinsTooAlike, ValuesChanged, RunsTogetherTell, MomentsTellRows, SmallCellsFollow,
+        ScoreBudgetExceeded, ResultsNotWritable.
         """
         plan = TrainingPlan.from_body(body)
         own = plan.party(self._node.settings.partner)
@@ -102,7 +106,7 @@ class Training:
             check_column(asset, column, set(columns))
         self._aligned(plan)
         self._check_alignment(plan)
-        self._check_difference(plan)
+        self.moments.changes(plan)
         if (needed := plan.score_vectors(own.partner)) + (spent := self._spent(plan)) > plan.score_budget:
             raise ScoreBudgetExceeded(needed=needed, spent=spent, budget=plan.score_budget)
         self.results.check()
@@ -143,9 +147,10 @@ class Training:
         if (live := self.states.take(proposal.digest, before, revision)) is not None:
             return live
         plan, me = TrainingPlan.from_body(proposal.body), self._node.settings.partner
-        if not before:
-            self._check_difference(plan)  # another run may have begun since the approval
         inputs = self._read(proposal, plan)
+        self.moments.take(plan, inputs.table)
+        if not before:
+            self.moments.check(plan)  # another run may have begun since the approval
         holder = open_session(plan, me, inputs.table, self._node.entropy, spent_before=self._spent(plan))
         made = Live(plan=plan, round=before, revision=inputs.revision, holder=holder)
         if not before:
@@ -298,9 +303,6 @@ class Training:
             lambda session: sessions.spent(session, own.asset, own.columns, plan.label_holder, other_than=plan.digest)
         )
 
-    def _check_difference(self, plan: TrainingPlan) -> None:
-        self._node.database.read(lambda session: differencing.check(session, plan, self._node.settings.partner))
-
     def _aligned(self, plan: TrainingPlan) -> tuple[Aligned, ...]:
         rows = self._node.database.read(lambda session: sessions.alignment(session, plan.alignment))
         if not rows:
@@ -318,6 +320,7 @@ class _Turn:
         self._before = before
         self._ended = False  # the run broke, or it never began
         self._shown = None if before else 0  # score vectors that have left; None where only the session knows
+        self._told: dict[str, Tags] | None = None  # values that this turn tells of first
         self._round = 0
         self._live: Live | None = None
         self._dump: Dump | None = None
@@ -347,6 +350,8 @@ class _Turn:
         self._post.write(session)
         if not self._before and (booking := self._training.booking(self._live.plan)) is not None:
             sessions.spend(session, booking, now)
+        if self._told is not None:
+            moment_values.book(session, job, self._told, now)
         if self._finished is not None:
             sessions.check_open(session, job)
             sessions.end(session, job, now)
@@ -373,7 +378,7 @@ class _Turn:
     def _advance(self, envelopes: list[bytes]) -> Turn:
         live = self._training.open(self._proposal, self._before)
         holder, post = live.holder, self._training.post(self._proposal)
-        self._shown = holder.shown if self._before else 0
+        self._shown, told = holder.shown if self._before else 0, holder.told
         if not self._before:
             for item in holder.start():
                 post.seal(item.recipient, item.message)
@@ -381,6 +386,8 @@ class _Turn:
             sender, plain = post.open(envelope)
             for item in holder.receive(sender, plain):
                 post.seal(item.recipient, item.message)
+        if holder.told and not told:
+            self._told = self._training.moments.check(live.plan)  # another run may have told since this one began
         signed: Signed | None = None
         if holder.done:
             self._finished = self._training.finish(self._proposal, live.plan, holder.result())

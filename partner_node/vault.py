@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from partner_node import sources
+from partner_node import moment_values, sources
 from partner_node.errors import AlignmentTooOld, AssetUnknown, GrantRefused, NoConsent, SourceDuplicateIds
 from partner_node.grants import INSPECTION, Gate, Grant
+from partner_node.moment_values import Tags
 from partner_node.readings import Clients, Columns, ConsentedRows, Identifiers, Inspection, Rejected
 from partner_node.settings import Asset
 from privacy.normalise import IdRejected, Normalised, normalise, normalise_column
@@ -142,6 +143,23 @@ class Vault:
             raise GrantRefused(why="an inspection needs a grant of its own")
         table = sources.load(asset, list(measures), list(measures))
         return {name: measure(sources.cells(asset, table, name)) for name, measure in measures.items()}
+
+    def tags(
+        self, grant: Grant, columns: Collection[str], row_keys: Sequence[bytes], key: int, now: datetime
+    ) -> dict[str, Tags]:
+        """Of each column a tag a row key: whether it is the value of before, and nothing else (partner_node.
+        moment_values), under an inspection grant; GONE where the client is no more. Raises as `inspect`, and
+        SourceColumnNotNumeric.
+        """
+        asset = self._checked(grant, now)
+        if grant.job != INSPECTION:
+            raise GrantRefused(why="an inspection needs a grant of its own")
+        table = sources.load(asset, list(columns))
+        found = _normalised(asset, table)
+        place = dict(zip(self._gate.row_keys(found.ids), found.rows.tolist(), strict=True))
+        rows = np.array([place.get(one, -1) for one in row_keys], dtype=np.int64)
+        made = {name: moment_values.tags(sources.numbers(asset, table, name), key)[rows] for name in columns}
+        return {name: np.where(rows < 0, np.uint32(moment_values.GONE), tags) for name, tags in made.items()}
 
     def rejected(self, grant: Grant, now: datetime) -> tuple[Rejected, ...]:
         """The rows whose id is malformed, under an inspection grant, for this node's own people to mend.

@@ -94,6 +94,7 @@ def build(settings: Settings, *, tap: Tap | None = None, now: Clock = clock, ran
     catalogue, settlement = Catalogue(node, desk, vault), Settlement(node, desk.gate)
     jobs.reviews.update({"match": matching.review, "train": plans.review, "agreement": settlement.review})
     jobs.admissions["match"] = matching.admit
+    jobs.remarks["train"] = plans.remarks
     contributions = Contributions(node, results)
     scores = Scores(node, desk.gate, ScoreRows(node, desk, vault), results, wake=lambda: worker.wake())
     handlers = join(

@@ -35,6 +35,7 @@ from privacy.packing import Packed
 from privacy.ring import Entropy
 
 MASK_KEY_BYTES = 32
+TELLING = ("vectors", "moments")  # steps before which others know names of columns and hints alone
 ROWS_PER_COLUMN = 4  # rows of a part for each column that a party knows of them and gets exact moments by
 ByPart: TypeAlias = dict[str, NDArray[np.int64]]  # by part of the rows
 
@@ -98,6 +99,11 @@ class Party(Session):
     def shown(self) -> int:
         """Score vectors that this side has shown so far, at most."""
         return self._plan.score_vectors(self._me)
+
+    @property
+    def told(self) -> bool:
+        """Whether anything that is computed from this side's rows for moments has been put into a message."""
+        return any(step.name in TELLING and self._agenda.fired(step.name) for step in self._agenda.steps)
 
     def _check_room(self, width: int) -> None:
         """Raises TooManyColumns where a feature holder's matrix is wider than the encryption's caps allow."""

@@ -1,0 +1,85 @@
+"""The ledger of released moments at this node: what a plan would tell beside earlier runs, before and as it begins.
+
+Before a person approves, the values of own columns that an earlier run took are compared with those of now, by tags
+that the vault makes under an inspection grant. When the run begins, the values that it read are compared; before its
+first message that tells of them leaves they are compared again and entered, in the transaction that lets it out. A run
+that ends before then has told nothing and is in no ledger.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
+from typing import TypeAlias
+
+import numpy as np
+
+from federation.plan import TrainingPlan
+from federation.vertical import Table
+from partner_node import moment_values, moments, sessions
+from partner_node.consent import ConsentDesk
+from partner_node.disclosure import Pair
+from partner_node.grants import Grant
+from partner_node.moment_values import Tags
+from partner_node.moments import Change
+from partner_node.node import Node
+
+Read: TypeAlias = Callable[[Grant, Collection[str], Sequence[bytes], int, datetime], dict[str, Tags]]  # Vault.tags
+
+
+class Moments:
+    """The ledger of one node."""
+
+    def __init__(self, node: Node, desk: ConsentDesk, read: Read) -> None:
+        self._node = node
+        self._desk = desk
+        self._read = read
+        self._key = moment_values.key_of(node.keys.consent)
+        self._values: dict[str, dict[str, Tags]] = {}  # of the run that was read last
+
+    def changes(self, plan: TrainingPlan) -> list[Change]:
+        """What changed since earlier runs; a label of several classes is looked at when it is read.
+
+        Raises RunsTooAlike, BinsTooAlike, ValuesChanged, RunsTogetherTell, MomentsTellRows, SmallCellsFollow, and what
+        `Vault.tags` raises.
+        """
+        me, now = self._node.settings.partner, self._node.clock()
+        known = self._node.database.read(lambda session: moments.known_before(session, plan, me))
+        columns = [name for name in moments.columns_of(plan, me) if name in known]
+        if plan.positive is not None:
+            columns = [name for name in columns if name != moments.label_name(plan)]
+        tags: dict[str, Tags] = {}
+        if columns:
+            grant = self._desk.inspection(plan.party(me).asset, now)
+            aligned = self._node.database.read(lambda session: sessions.alignment(session, plan.alignment))
+            tags = self._read(grant, columns, [row.row_key for row in aligned], self._key, now)
+        return self._node.database.read(lambda session: moments.check(session, plan, me, tags))
+
+    def remarks(self, plan: TrainingPlan) -> list[Pair]:
+        """What changed, for the person who approves. Raises as `changes`."""
+        return [
+            (
+                f"values of {one.column} are others for {one.count} of the clients than in the run {one.run}: the two "
+                f"results together tell about these {one.count}, by their difference, and old and new values count as "
+                "told",
+                f"与任务 {one.run} 相比，{one.column} 有 {one.count} 名客户的取值已改变：两次结果相减会反映这 "
+                f"{one.count} 名客户整体的变化，新旧取值均计入已披露",
+            )
+            for one in self.changes(plan)
+        ]
+
+    def take(self, plan: TrainingPlan, table: Table) -> None:
+        """Keep the tags of what a run has read until they are entered."""
+        values = dict(table.columns)
+        if table.label is not None:
+            values[moments.label_name(plan)] = table.label
+        made = {
+            name: moment_values.tags(np.asarray(values[name], np.float64), self._key)
+            for name in moments.columns_of(plan, self._node.settings.partner)
+            if values[name].dtype.kind in "biuf"  # of anything else the session says that it is no number
+        }
+        self._values = {plan.digest: made}
+
+    def check(self, plan: TrainingPlan) -> dict[str, Tags]:
+        """The values that a run has read, to be entered where it may tell of them. Raises as `changes`."""
+        me, values = self._node.settings.partner, self._values[plan.digest]
+        self._node.database.read(lambda session: moments.check(session, plan, me, values))
+        return values

@@ -1,0 +1,57 @@
+"""Whether a value of a client is the one of an earlier run: keyed tags, so that no value is kept.
+
+A tag is the upper half of key · bits modulo 2^64 with an odd secret key (Dietzfelbinger et al., J. Algorithms 25,
+1997): of two different values both have one tag with a chance of 2^-30 at most.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from federation.features import Floats
+from partner_node.tables_moments import MomentColumnRow, MomentValuesRow
+
+Tags: TypeAlias = NDArray[np.uint32]  # (clients of the alignment,), in its order; GONE where there is no client
+GONE = 0
+
+
+def key_of(secret: bytes) -> int:
+    """This node's key of tags, odd, of 64 bits."""
+    return int.from_bytes(hmac.digest(secret, b"ecohub/value-tags/v1", "sha256")[:8], "big") | 1
+
+
+def tags(values: Floats, key: int) -> Tags:
+    """(rows,) tags, none of them GONE. values: (rows,), NaN where missing; -0 counts as 0."""
+    bits = np.where(np.isnan(values), np.nan, values + 0.0).view(np.uint64)
+    return np.asarray((bits * np.uint64(key) >> np.uint64(32)).astype(np.uint32) | np.uint32(1))
+
+
+def book(session: Session, run: str, columns: Mapping[str, Tags], now: str) -> None:
+    """Enter the values that a run takes moments of; a run is entered once."""
+    for column, found in columns.items():
+        data = found.astype("<u4").tobytes()
+        digest = hashlib.sha256(data).digest()
+        if session.get(MomentColumnRow, (run, column)) is None:
+            session.add(MomentColumnRow(run=run, column=column, digest=digest, time=now))
+        if session.get(MomentValuesRow, digest) is None:
+            session.add(MomentValuesRow(digest=digest, tags=data))
+        session.flush()
+
+
+def of_run(session: Session, run: str) -> dict[str, Tags]:
+    """What was entered of a run, by column; empty of one that began before there were entries."""
+    query = select(MomentColumnRow.column, MomentValuesRow.tags).where(
+        MomentColumnRow.run == run, MomentColumnRow.digest == MomentValuesRow.digest
+    )
+    return {column: np.frombuffer(data, "<u4").astype(np.uint32) for column, data in session.execute(query)}
+
+
+def columns_of(session: Session, run: str) -> set[str]:
+    """The columns entered of a run."""
+    return set(session.scalars(select(MomentColumnRow.column).where(MomentColumnRow.run == run)))

@@ -1,0 +1,257 @@
+"""What runs over some of the same clients tell together of this node's columns, looked at before each of them.
+
+Every run that told anything is in the ledger: its plan, the clients of its alignment, and which values its columns had
+(partner_node.moment_values; runs of earlier versions have no values there, and count where they ended well). Of a new
+plan four things are asked, for each own column that an earlier run took, too: whether its values changed for few
+clients only; whether sums and differences of all parts leave few clients; whether another party would have more
+equations about it than a quarter of the clients they are about (federation.equations); and whether a part is a sum of
+others, from which a small cell that it hides would follow.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy.orm import Session
+
+from federation import equations
+from federation.equations import Cells, Group
+from federation.plan import LABEL_HOLDER, TrainingPlan
+from federation.vertical.party import ROWS_PER_COLUMN
+from partner_node import differencing, moment_values, sessions, store
+from partner_node.moment_errors import MomentsTellRows, RunsTogetherTell, SmallCellsFollow, ValuesChanged
+from partner_node.moment_values import GONE, Tags
+
+Integers: TypeAlias = NDArray[np.int64]
+Form: TypeAlias = tuple[object, ...]
+SUM, LABEL = "sum", "label"  # what a run tells of a column beside its moments with others' columns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Run:
+    """A run at this node. Clients are numbered over all alignments."""
+
+    plan: TrainingPlan
+    clients: Integers  # (aligned,)
+    part: Integers  # (aligned,): the part each is in, −1 in none
+    tags: Mapping[str, Tags]  # by own column; without one that is not known
+
+    @property
+    def name(self) -> str:
+        return self.plan.digest[:16]
+
+    @property
+    def parts(self) -> int:
+        return int(self.part.max()) + 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    """Something that a column has moments with."""
+
+    what: str
+    forms: tuple[Form, ...]  # of another party's column, and of the own one; or of that alone
+    count: int  # as often as it enters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """An own column of whose clients enough have other values than in an earlier run."""
+
+    column: str
+    run: str
+    count: int
+
+
+def check(session: Session, plan: TrainingPlan, me: str, now: Mapping[str, Tags]) -> list[Change]:
+    """What changed since earlier runs, where the new one may be. now: tags of own columns, as far as they are known.
+
+    Raises RunsTooAlike, BinsTooAlike, ValuesChanged, RunsTogetherTell, MomentsTellRows, SmallCellsFollow, each naming
+    earlier runs.
+    """
+    differencing.check(session, plan, me)
+    if plan.trees:
+        return []
+    own = _forms(plan, me)
+    plans = [one for one in _before(session, plan) if own.keys() & _forms(one, me).keys()]
+    if not plans:
+        return []
+    new, *before = _runs(session, [plan, *plans], now)
+    changes: list[Change] = []
+    seen: set[tuple[object, ...]] = set()
+    for asset, column in own:
+        runs = [run for run in before if (asset, column) in _forms(run.plan, me)]
+        changes += [found for run in runs if (found := _changed(new, run, me, column)) is not None]
+        told = (tuple(run.name for run in runs), *(_digest(run, column) for run in (new, *runs)), own[asset, column])
+        if runs and told not in seen:  # columns of the same runs whose values stood still tell alike
+            seen.add(told)
+            _check_column(new, runs, me, (asset, column))
+    return changes
+
+
+def known_before(session: Session, plan: TrainingPlan, me: str) -> set[str]:
+    """Own columns of which an earlier run's values are known."""
+    if plan.trees:
+        return set()
+    known = {name for one in _before(session, plan) for name in moment_values.columns_of(session, one.digest)}
+    return known & {column for _, column in _forms(plan, me)}
+
+
+def _before(session: Session, plan: TrainingPlan) -> list[TrainingPlan]:
+    """Plans of earlier runs that took moments."""
+    plans = [one for one in differencing.plans_before(session, plan) if not one.trees]
+    return [one for one in plans if moment_values.columns_of(session, one.digest) or store.result(session, one.digest)]
+
+
+def columns_of(plan: TrainingPlan, me: str) -> tuple[str, ...]:
+    """Own columns whose moments a run shows; the label of one class as column=class. None of trees."""
+    return () if plan.trees else tuple(column for _, column in _forms(plan, me))
+
+
+def _forms(plan: TrainingPlan, party: str) -> dict[tuple[str, str], Form]:
+    """(asset, column) of what a party brings: the form it enters in. Empty for a plan that it has no part in."""
+    part = next((one for one in plan.parties if one.partner == party), None)
+    if part is None:
+        return {}
+    found: dict[tuple[str, str], Form] = {
+        (part.asset, name): ("bins", plan.bins, plan.rare_rows) if name in part.binned else ("plain", plan.coding)
+        for name in part.columns
+    }
+    if part.role == LABEL_HOLDER:
+        found[part.asset, label_name(plan)] = (LABEL,)
+    return found
+
+
+def label_name(plan: TrainingPlan) -> str:
+    return plan.label_column if plan.positive is None else f"{plan.label_column}={plan.positive}"
+
+
+def _runs(session: Session, plans: Sequence[TrainingPlan], now: Mapping[str, Tags]) -> Iterator[Run]:
+    """The new run and those before it, in the order of the plans."""
+    numbers: dict[bytes, int] = {}
+    for plan in plans:
+        rows = sessions.alignment(session, plan.alignment)
+        part = np.full(len(rows), -1, np.int64)
+        for number, mask in enumerate(plan.parts([row.token for row in rows]).values()):
+            part[mask] = number
+        clients = [numbers.setdefault(row.row_key, len(numbers)) for row in rows]
+        yield Run(
+            plan=plan,
+            clients=np.array(clients, np.int64),
+            part=part,
+            tags=now if plan is plans[0] else moment_values.of_run(session, plan.digest),
+        )
+
+
+def _digest(run: Run, column: str) -> bytes | None:
+    found = run.tags.get(column)
+    return None if found is None else hashlib.sha256(found.tobytes()).digest()
+
+
+def _changed(new: Run, run: Run, me: str, column: str) -> Change | None:
+    """Raises ValuesChanged where fewer than the minimum in one part have another value than in an earlier run."""
+    here, there = new.tags.get(column), run.tags.get(column)
+    if here is None or there is None:
+        return None
+    _, at, of = np.intersect1d(new.clients, run.clients, return_indices=True)
+    moved = (here[at] != there[of]) & (here[at] != GONE) & (new.part[at] >= 0) & (run.part[of] >= 0)
+    alike = _same_parts(new, run)
+    counts = np.bincount(new.part[at][moved], minlength=1) if alike else np.array([moved.sum()])
+    shared = [_forms(new.plan, other).keys() & _forms(run.plan, other).keys() for other in _others(new, me)]
+    minimum = max(new.plan.rare_rows, ROWS_PER_COLUMN * (max(map(len, shared)) + 2))
+    if len(few := counts[(counts > 0) & (counts < minimum)]):
+        raise ValuesChanged(run=run.name, column=column, count=int(few.min()), minimum=minimum)
+    return Change(column=column, run=run.name, count=int(moved.sum())) if moved.any() else None
+
+
+def _same_parts(new: Run, run: Run) -> bool:
+    return bool(np.array_equal(new.clients, run.clients) and np.array_equal(new.part, run.part))
+
+
+def _others(run: Run, me: str) -> list[str]:
+    return [partner for partner in run.plan.partners if partner != me]
+
+
+def _check_column(new: Run, before: Sequence[Run], me: str, column: tuple[str, str]) -> None:
+    """Of one own column. Raises RunsTogetherTell, MomentsTellRows, SmallCellsFollow."""
+    runs = [*before, new]
+    cells = equations.cells_of(_values(runs, column[1]))
+    every = Group(count=1, parts=tuple(range(sum(run.parts for run in runs))))
+    names = ", ".join(run.name for run in before)
+    if len(before) > 1 and not equations.within(cells, [every], new.plan.rare_rows):
+        raise RunsTogetherTell(runs=names, minimum=new.plan.rare_rows)
+    for other in _others(new, me):
+        known = _known(runs, me, other, column)
+        if all(places == {len(before)} for places in known.values()):
+            continue
+        groups = _groups(runs, known)
+        if not equations.within(cells, groups, ROWS_PER_COLUMN):
+            raise MomentsTellRows(runs=names, partner=other, column=column[1])
+        columns = {frozenset(places) for told, places in known.items() if len(told.forms) == 2}
+        for places in columns:
+            if len(before) in places and _adds_up(cells, runs, places):
+                raise SmallCellsFollow(runs=", ".join(runs[place].name for place in sorted(places - {len(before)})))
+
+
+def _values(runs: Sequence[Run], column: str) -> list[Integers]:
+    """Of every run (values,) its part of each client's value; a client whose value changed has several."""
+    latest = np.zeros(1 + max(int(run.clients.max()) for run in runs), np.uint64)
+    for run in runs:  # where a run's values are not known, they count as those of the others
+        if column in run.tags:
+            latest[run.clients] = run.tags[column]
+    codes = [
+        (run.clients.astype(np.uint64) << np.uint64(32)) + run.tags.get(column, latest[run.clients]).astype(np.uint64)
+        for run in runs
+    ]
+    values, places = np.unique(np.concatenate(codes), return_inverse=True)
+    found, start = [], 0
+    for run, code in zip(runs, codes, strict=True):
+        part = np.full(len(values), -1, np.int64)
+        part[places[start : start + len(code)]] = run.part
+        found.append(part)
+        start += len(code)
+    return found
+
+
+def _known(runs: Sequence[Run], me: str, other: str, column: tuple[str, str]) -> dict[_Told, set[int]]:
+    """What another party has moments of the column with, and in which runs."""
+    found: dict[_Told, set[int]] = defaultdict(set)
+    for place, run in enumerate(runs):
+        theirs, form = _forms(run.plan, other), _forms(run.plan, me)[column]
+        for (asset, name), how in theirs.items():
+            if how != (LABEL,):
+                found[_Told(what=f"{asset}/{name}", forms=(how, form), count=_bins(how))].add(place)
+        if theirs:
+            label = f"{LABEL} {run.plan.label_holder}/{label_name(run.plan)}"
+            for what in (SUM, label):
+                found[_Told(what=what, forms=(form,), count=1)].add(place)
+    return dict(found)
+
+
+def _bins(form: Form) -> int:
+    """Columns of the matrix that a column makes, at most."""
+    return form[1] if form[0] == "bins" and isinstance(form[1], int) else 1
+
+
+def _groups(runs: Sequence[Run], known: Mapping[_Told, set[int]]) -> list[Group]:
+    """What was taken in the same runs together."""
+    counts: dict[frozenset[int], int] = defaultdict(int)
+    for told, places in known.items():
+        counts[frozenset(places)] += told.count
+    return [Group(count=count, parts=_parts(runs, places)) for places, count in counts.items()]
+
+
+def _parts(runs: Sequence[Run], places: frozenset[int]) -> tuple[int, ...]:
+    starts = np.cumsum([0, *(run.parts for run in runs)])
+    return tuple(part for place in sorted(places) for part in range(int(starts[place]), int(starts[place + 1])))
+
+
+def _adds_up(cells: Cells, runs: Sequence[Run], places: frozenset[int]) -> bool:
+    """Whether a part of the new run, the last, is a sum of other parts with any factors, though none of them itself."""
+    old = np.unique(cells.member[list(_parts(runs, places - {len(runs) - 1}))], axis=0)
+    both = np.unique(np.vstack([old, cells.member[list(_parts(runs, frozenset({len(runs) - 1})))]]), axis=0)
+    return equations.rank(both) - equations.rank(old) < len(both) - len(old)
