@@ -46,7 +46,8 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Importance:
-    """How much of the score's variance over the train rows each column or party carries; in all 1,000,000.
+    """How much of the score's variance over the train rows each column or party carries; in all 1,000,000. Of trees:
+    how much of what all splits took off the loss was taken off by its own.
 
     A share below zero is of columns that lower the variance of the others.
     """
@@ -95,8 +96,8 @@ def reasons(names: Sequence[str], points: Floats, slope: float, count: int = REA
     """
     own = by_column(names, points)
     columns = list(own)
-    effects = np.round(slope * np.column_stack([own[name] for name in columns]), 2)
-    order = np.argsort(-np.abs(effects), axis=1, kind="stable")[:, :count]
+    exact = slope * np.column_stack([own[name] for name in columns])
+    effects, order = np.round(exact, 2), np.argsort(-np.abs(exact), axis=1, kind="stable")[:, :count]
     return [
         _as_json([(columns[place], float(row[place])) for place in places if row[place]])
         for row, places in zip(effects, order.tolist(), strict=True)
