@@ -7,7 +7,6 @@ floats: a measured figure travels as an integer with its unit in its name (`auc_
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable
 from json.encoder import encode_basestring
 from typing import Any, TypeAlias
@@ -18,8 +17,7 @@ Value: TypeAlias = "str | int | bool | list[Value] | dict[str, Value] | None"
 
 INTEGER_MAX = 2**53 - 1
 DEPTH_MAX = 32
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_BRACKET = re.compile(rb"[\[\]{}]")
+_NO_BRACKET = bytes(set(range(256)) - set(b'[]{}"'))
 # sorts names as text, which is RFC 8785's order where all are ASCII
 _ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), check_circular=False)
 
@@ -91,9 +89,11 @@ def _check_depth(data: bytes, depth_max: int) -> None:
     parser would overflow the stack of the process instead of raising RecursionError.
     """
     if data.count(b"[") + data.count(b"{") > depth_max:
+        # without escaped quotes every other part between quotes lies outside of texts
+        outside = data.replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, _NO_BRACKET).split(b'"')[::2]
         depth = 0
-        for bracket in _BRACKET.finditer(_STRING.sub(b"", data)):
-            depth += 1 if bracket[0] in (b"[", b"{") else -1
+        for bracket in b"".join(outside):
+            depth += 1 if bracket in b"[{" else -1
             if depth > depth_max:
                 raise ValueError(f"nested deeper than {depth_max}")
 
