@@ -13,7 +13,7 @@ from ecowire import documents
 from ecowire.documents import Signed
 from ecowire.status import MalformedMessage
 from ecowire.stream import Message
-from hub import settlement_close, settlement_release, tasks
+from hub import settlement_acknowledge, settlement_close, settlement_release, tasks
 from hub import settlement_terms as terms
 from hub.records import Head, Partner
 from hub.services import NodeHandler, Reply, Services, only, text
@@ -30,7 +30,7 @@ from hub.store_ledger import FAILED, LedgerStore
 from hub.store_settlement import SettlementStore, StatementRecord
 from revenue_share.agreement import Agreement
 from revenue_share.errors import ReportInvalid
-from revenue_share.referral import EventReport, ReferralReport
+from revenue_share.referral import NO_CLIENT, EventReport, ReferralReport
 from revenue_share.statement import State
 
 REFERRALS_TASK = "settlement.referrals"
@@ -62,7 +62,7 @@ def referrals(services: Services, tx: Transaction, partner: Partner, now: dateti
 
 
 def events(services: Services, tx: Transaction, partner: Partner, now: datetime, message: Message) -> Reply:
-    """The payer reports events of one period, only of tokens that were referred.
+    """The payer reports events of one period, only of tokens that were referred, or of no client.
 
     Raises as `referrals`, and PeriodClosed, LaterPeriodClosed, TokensNotReferred.
     """
@@ -79,7 +79,7 @@ def events(services: Services, tx: Transaction, partner: Partner, now: datetime,
     if living is not None and terms.on_chain(tx, living):
         # in dispute there, it may still become final as it stands: what came now would count nowhere
         raise PeriodClosed(period=report.period, statement=living.id[:16], state=living.state)
-    tokens = {event.token for event in report.events}
+    tokens = {event.token for event in report.events} - {NO_CLIENT}
     if strangers := tokens - books.known(agreement.digest, "referrals", sorted(tokens)):
         raise TokensNotReferred(count=sum(event.token in strangers for event in report.events))
     names = [event.id for event in report.events]
@@ -209,4 +209,5 @@ NODE_REQUESTS: dict[str, NodeHandler] = {
     "events": events,
     "statement.confirm": confirm,
     "statement.dispute": dispute,
+    "statement.acknowledge": settlement_acknowledge.take,
 }

@@ -2,7 +2,8 @@
 
 referrals   client_id,time                       time in ISO 8601 with its offset, whole seconds
 events      client_id,time,kind,amount,event_id  amount as decimal text in the agreement's currency, read exactly;
-            further columns are facts that rules ask for (`revenue_share.facts`), an empty cell is no fact
+            further columns are facts that rules ask for (`revenue_share.facts`), an empty cell is no fact; an event
+            without client_id is of no client, and `friend` is a client_id too
 
 Client ids stay in this process: they are normalised and turned into row keys, which find the client's token.
 """
@@ -42,24 +43,32 @@ class ReferralLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventLine:
-    """A line of the events file, its amount in minor units."""
+    """A line of the events file, its amount in minor units.
+
+    `client`: normalised id, None where the id is malformed or where there is none (`nobody`); `friend`: the normalised
+    id of the fact, None without one.
+    """
 
     line: int
     client: bytes | None
+    nobody: bool
+    friend: bytes | None
     time: datetime
     kind: str
     base_minor: int
     event_id: str
     facts: Facts = ()
 
-    def event(self, token: ClientToken) -> RevenueEvent:
+    def event(self, token: ClientToken, friend: ClientToken | None = None) -> RevenueEvent:
+        """The event of a client's token and of its friend's."""
+        named: dict[str, Fact] = {} if friend is None else {"friend": friend}
         return RevenueEvent(
             id=self.event_id,
             token=token,
             kind=self.kind,
             time=self.time,
             base_minor=self.base_minor,
-            facts=self.facts,
+            facts=facts.of({**dict(self.facts), **named}),
         )
 
 
@@ -87,6 +96,8 @@ def events(path: Path, id_type: str, currency: str) -> list[EventLine]:
             EventLine(
                 line=line,
                 client=_client(row["client_id"], id_type),
+                nobody=not row["client_id"],
+                friend=_friend(row.get("friend"), id_type, line),
                 time=_time(row["time"], line),
                 kind=row["kind"],
                 base_minor=amount.minor,
@@ -101,13 +112,22 @@ def _facts(row: Mapping[str, str], line: int) -> Facts:
     """The filled cells beyond the five columns, each of its declared form."""
     found: dict[str, Fact] = {}
     for name, cell in row.items():
-        if name in EVENT_COLUMNS or not cell:
+        if name in EVENT_COLUMNS or name == "friend" or not cell:
             continue
         value: Fact = int(cell) if isinstance(FACTS[name], Number) and _WHOLE.fullmatch(cell) else cell
         if why := FACTS[name].fault(value):
             raise ReportFileInvalid(line=line, why=f"{name}: {why}")
         found[name] = value
     return facts.of(found)
+
+
+def _friend(cell: str | None, id_type: str, line: int) -> bytes | None:
+    if not cell:
+        return None
+    client = _client(cell, id_type)
+    if client is None:
+        raise ReportFileInvalid(line=line, why=f"friend: a client id ({id_type}) is expected")
+    return client
 
 
 def _rows(path: Path, columns: list[str], more: frozenset[str] = frozenset()) -> Iterator[Row]:

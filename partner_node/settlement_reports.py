@@ -36,7 +36,7 @@ from privacy.ids import ClientToken, Digest, Period, parse_period
 from revenue_share import periods
 from revenue_share.agreement import Agreement
 from revenue_share.qualification import booking_start
-from revenue_share.referral import REPORT_ROWS_MAX, EventReport, Referral, ReferralReport, RevenueEvent
+from revenue_share.referral import NO_CLIENT, REPORT_ROWS_MAX, EventReport, Referral, ReferralReport, RevenueEvent
 
 LISTED_MAX = 1000
 T = TypeVar("T")
@@ -130,24 +130,26 @@ class Reports:
             agreement = find_agreement(session, text(arguments, "agreement"))
             own_party(agreement, node, "payer")
             lines = settlement_files.events(path, id_type, agreement.currency)
-            tokens = _referred(session, agreement)
+            tokens = {} if all(line.nobody for line in lines) else _referred(session, agreement)
             known = _reported_events(session, agreement)
             start, end = periods.period_bounds(period, agreement.zone)
             # an event of an earlier month that was reported too late for it is booked in this one, as long as it may be
             start = booking_start(settlement_terms.terms_of(session, agreement).closing(period), start)
             fresh: list[RevenueEvent] = []
             counts = {"not_referred": 0, "malformed": 0, "outside_period": 0, "already_reported": 0}
-            for line, key in zip(lines, self._keys([line.client for line in lines]), strict=True):
-                token = tokens.get(key) if key is not None else None
-                if token is None:
+            clients, friends = [line.client for line in lines], [line.friend for line in lines]
+            for line, key, friend_key in zip(lines, self._keys(clients), self._keys(friends), strict=True):
+                token = NO_CLIENT if line.nobody else tokens.get(key or b"")
+                friend = tokens.get(friend_key) if friend_key is not None else None
+                if token is None or (line.friend is not None and friend is None):
                     counts["malformed" if key is None else "not_referred"] += 1
                 elif not start <= line.time < end:
                     counts["outside_period"] += 1
                 elif line.event_id in known:
-                    _same(line, token, known[line.event_id])
+                    _same(line, line.event(token, friend), known[line.event_id])
                     counts["already_reported"] += 1
                 else:
-                    fresh.append(line.event(token))
+                    fresh.append(line.event(token, friend))
             digests = [
                 self._send(session, "events", agreement, period, _event_body(agreement, period, batch))
                 for batch in _batches(sorted(fresh, key=lambda event: (event.token, event.time, event.id)))
@@ -239,8 +241,8 @@ def _referred(session: Session, agreement: Agreement) -> dict[bytes, ClientToken
     return found
 
 
-def _same(line: EventLine, token: ClientToken, known: RevenueEvent) -> None:
-    if line.event(token) != known:
+def _same(line: EventLine, event: RevenueEvent, known: RevenueEvent) -> None:
+    if event != known:
         raise EventChanged(line=line.line, event=line.event_id[:64])
 
 
