@@ -72,24 +72,12 @@ class BinLever:
 
     def values(self) -> list[float]:
         """Of every bin that the bounds reach, the value nearest to the present one, that one first."""
-        ends = [-inf, *self.bins.edges.tolist(), inf]
-        reached = [self._nearest(max(low, self.least), min(high, self.most), low) for low, high in pairwise(ends)]
-        found = [value for value in reached if value is not None]
-        return sorted(found, key=lambda value: 0.0 if isnan(self.now) else abs(value - self.now))
+        return nearest(self.bins.edges.tolist(), self.now, self.least, self.most, whole=self.whole)
 
     def effect(self, value: float) -> float:
         """What the raw score gains when the client has this value."""
         before, after = self.bins.units(np.array([self.now, value])) @ self.weights / UNITS
         return float(after - before)
-
-    def _nearest(self, least: float, most: float, edge: float) -> float | None:
-        """The value in [least, most] and above `edge` that is nearest to the present one, or None."""
-        if least == edge:  # the edge itself belongs to the bin below
-            least = floor(edge) + 1 if self.whole else edge + (most - edge) / EDGE_PARTS
-        low, high = (ceil(least), floor(most)) if self.whole else (least, most)
-        if not (-inf < low <= high < inf) or high <= edge:
-            return None
-        return float(low if isnan(self.now) else min(max(self.now, low), high))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +119,27 @@ def find(score: float, line: Calibration, target: float, levers: Sequence[Lever 
         gap -= sign * line.slope * lever.effect(then)
     chance = chance_of(line.slope * score + line.offset)
     return Counterfactual(target=target, reached=gap <= CLOSE, chance=chance, changes=tuple(changes))
+
+
+def nearest(edges: Sequence[float], now: float, least: float, most: float, *, whole: bool) -> list[float]:
+    """Of every interval between rising edges that [least, most] reaches, the value nearest to `now`, that one first.
+
+    An edge belongs to the interval below it; `now` may be missing (NaN).
+    """
+    ends = [-inf, *edges, inf]
+    reached = [_nearest(now, max(low, least), min(high, most), low, whole) for low, high in pairwise(ends)]
+    found = [value for value in reached if value is not None]
+    return sorted(found, key=lambda value: 0.0 if isnan(now) else abs(value - now))
+
+
+def _nearest(now: float, least: float, most: float, edge: float, whole: bool) -> float | None:
+    """The value in [least, most] and above `edge` that is nearest to `now`, or None."""
+    if least == edge:  # the edge itself belongs to the bin below
+        least = floor(edge) + 1 if whole else edge + (most - edge) / EDGE_PARTS
+    low, high = (ceil(least), floor(most)) if whole else (least, most)
+    if not (-inf < low <= high < inf) or high <= edge:
+        return None
+    return float(low if isnan(now) else min(max(now, low), high))
 
 
 def _order(lever: Lever | BinLever) -> tuple[bool, float, str]:

@@ -16,6 +16,12 @@ OWN_HEADS = {
     "en": ("own column", "share of variance", "log-odds a step"),
     "zh": ("自有字段", "方差占比", "每步对数几率"),
 }
+TREE_HEADS = {
+    "en": ("own column", "share of gain", "mean size of points, log-odds"),
+    "zh": ("自有字段", "增益占比", "各客户得分项的平均大小（对数几率）"),
+}
+SPLIT_HEADS = {"en": ("own column", "splits"), "zh": ("自有字段", "分裂数")}
+GAIN_HEADS = {"en": ("side", "share of gain"), "zh": ("参与方", "增益占比")}
 PARTY_HEADS = {"en": ("side", "share of variance"), "zh": ("参与方", "方差占比")}
 
 
@@ -98,16 +104,27 @@ def _show_counterfactual(cli: Cli, found: dict[str, Any]) -> None:
 
 
 def _show_importance(cli: Cli, found: dict[str, Any]) -> None:
-    shares = found.get("own_ppm", {})
+    shares, trees = found.get("own_ppm", {}), found["model"] == "trees"
+    if trees and not shares:
+        splits = sorted(found["strengths_micro"].items(), key=lambda item: -item[1])
+        terminal.table(SPLIT_HEADS[cli.lang], [(name, str(count // 1_000_000)) for name, count in splits])
+        return
     ordered = sorted(found["strengths_micro"].items(), key=lambda item: -abs(shares.get(item[0], item[1])))
     rows = [
         (name, f"{shares[name] / 1e6:.1%}" if name in shares else "-", f"{micro / 1e6:+.3f}") for name, micro in ordered
     ]
     if "parties_ppm" in found:
         terminal.table(
-            PARTY_HEADS[cli.lang], [(name, f"{ppm / 1e6:.1%}") for name, ppm in found["parties_ppm"].items()]
+            (GAIN_HEADS if trees else PARTY_HEADS)[cli.lang],
+            [(name, f"{ppm / 1e6:.1%}") for name, ppm in found["parties_ppm"].items()],
         )
-    terminal.table(OWN_HEADS[cli.lang], rows)
+    terminal.table((TREE_HEADS if trees else OWN_HEADS)[cli.lang], rows)
+    if trees:
+        cli.say(
+            "gain is what splits took off the loss of the rows they were grown on",
+            "增益指分裂在其生成所用客户上降低的损失",
+        )
+        return
     cli.say(
         "a step is a standard deviation, or from one end to the other of a column that enters as bins; "
         "a share below zero lowers the variance of the others",

@@ -17,10 +17,12 @@ from federation import counterfactual, explain
 from federation.bins import Bins
 from federation.counterfactual import BinLever, Counterfactual, Lever
 from federation.explain import Explanation
+from federation.features import Columns
 from federation.plan import TrainingPlan, read
 from federation.scale import UNITS, Scale
 from federation.vertical.part import ModelPart
-from partner_node import explain_basis, labels_run, sessions, store
+from federation.vertical.trees.model import TreePart
+from partner_node import explain_basis, explain_trees, labels_run, sessions, store
 from partner_node.arguments import text
 from partner_node.consent import ConsentDesk
 from partner_node.errors import ClientNotInRun, CommandInvalid
@@ -48,7 +50,7 @@ class _Scorecard:
 
     run: Run
     plan: TrainingPlan
-    part: ModelPart
+    part: ModelPart | TreePart
     basis: Basis
 
 
@@ -89,45 +91,53 @@ class Explanations:
             card.run.job, asset=asset, columns=card.part.columns, until=card.run.until, now=now
         )
         columns = self._vault.features(grant, [key], now)
-        points = card.part.points(columns, 1)[0]
-        score = card.run.matrix.scores[place]
-        _check_unchanged(card, score - float(points.sum()) - card.part.intercept)
-        made = explain.explain(card.part.names, points, card.part.intercept, score, card.basis.line)
+        answer = _by_trees if isinstance(card.part, TreePart) else _by_points
+        made, changed = answer(card, place, columns, target, _own(card, wishes))
         found: Body = {
             "job": card.run.job,
             "model": card.run.model,
             "others": [*card.plan.holders],
             **_explanation(made),
         }
-        if target is not None:
-            levers = [_lever(card, wish, float(columns[wish.column][0])) for wish in _own(card, wishes)]
-            found["counterfactual"] = _counterfactual(counterfactual.find(score, card.basis.line, target, levers))
+        if changed is not None:
+            found["counterfactual"] = _counterfactual(changed)
         return found
 
     def importance(self, arguments: Mapping[str, Any]) -> Body:
         """Shares of the score's variance at the label holder; at a feature holder the weights of its own columns.
 
+        Of trees: shares of the gain and mean sizes of points; at a feature holder how many splits each column has.
         Raises UnknownJob, ExplanationMissing, ExplanationUnreadable, ModelPartUnreadable.
         """
         name = text(arguments, "job")
         proposal = self._node.database.read(lambda session: store.proposal(session, name))
         plan = _plan(proposal)
-        part = self._file(f"model-{proposal.digest[:16]}.bin", proposal, ModelPart.decode)
-        own = {column: _strength(part, column) for column in part.columns}
-        found: Body = {"job": proposal.digest, "strengths_micro": {**own}}
-        if plan.label_holder == self._node.settings.partner:
-            shares = self._basis(proposal).importance
+        part = self._part(proposal, plan)
+        basis = self._basis(proposal) if plan.label_holder == self._node.settings.partner else None
+        if isinstance(part, ModelPart):
+            own = {column: _strength(part, column) for column in part.columns}
+        else:
+            own = {name: round(size * MICRO) for name, size in explain_trees.strengths(part, basis).items()}
+        found: Body = {"job": proposal.digest, "model": plan.model, "strengths_micro": {**own}}
+        if basis is not None:
+            shares = basis.importance
             found |= {"parties_ppm": {**shares.parties}, "own_ppm": {**shares.own}}
         return found
 
     def _scorecard(self, name: str) -> _Scorecard:
         run = labels_run.find(self._node, name, self._results.place)
         proposal = self._node.database.read(lambda session: store.proposal(session, run.job))
-        part = self._file(f"model-{run.job[:16]}.bin", proposal, ModelPart.decode)
-        basis = self._basis(proposal)
+        plan = _plan(proposal)
+        part, basis = self._part(proposal, plan), self._basis(proposal)
         if basis.model != run.model:
             raise ExplanationUnreadable(file=explain_basis.file_name(run.job), why="it is of another model")
-        return _Scorecard(run=run, plan=_plan(proposal), part=part, basis=basis)
+        return _Scorecard(run=run, plan=plan, part=part, basis=basis)
+
+    def _part(self, proposal: Proposal, plan: TrainingPlan) -> ModelPart | TreePart:
+        file = f"model-{proposal.digest[:16]}.bin"
+        if plan.trees:
+            return self._file(file, proposal, TreePart.decode)
+        return self._file(file, proposal, ModelPart.decode)
 
     def _basis(self, proposal: Proposal) -> Basis:
         file = explain_basis.file_name(proposal.digest)
@@ -151,9 +161,43 @@ class Explanations:
         raise ClientNotInRun(job=card.run.job[:16])
 
 
+def _by_points(
+    card: _Scorecard, place: int, columns: Columns, target: float | None, wishes: list[_Wish]
+) -> tuple[Explanation, Counterfactual | None]:
+    """Of a scorecard. Raises OwnValuesChanged, BoundsInvalid."""
+    part, score = card.part, card.run.matrix.scores[place]
+    assert isinstance(part, ModelPart), "the model is a scorecard"
+    points = part.points(columns, 1)[0]
+    _check_unchanged(card, score - float(points.sum()) - part.intercept)
+    made = explain.explain(part.names, points, part.intercept, score, card.basis.line)
+    if target is None:
+        return made, None
+    levers = [_lever(card, part, wish, float(columns[wish.column][0])) for wish in wishes]
+    return made, counterfactual.find(score, card.basis.line, target, levers)
+
+
+def _by_trees(
+    card: _Scorecard, place: int, columns: Columns, target: float | None, wishes: list[_Wish]
+) -> tuple[Explanation, Counterfactual | None]:
+    """Raises ExplanationUnreadable, OwnValuesChanged, BoundsInvalid."""
+    part, score = card.part, card.run.matrix.scores[place]
+    assert isinstance(part, TreePart), "the model is trees"
+    file = explain_basis.file_name(card.run.job)
+    way = explain_trees.way(part, card.basis, place, columns, card.run.job[:16], file)
+    made = explain.explain(part.columns, way.points, way.ways.base, score, card.basis.line)
+    if target is None:
+        return made, None
+    now = {wish.column: float(columns[wish.column][0]) for wish in wishes}
+    levers = [
+        explain_trees.lever(name, card.basis.ranges[name], now[name], *_bounds(card, wish, now[name]))
+        for name, wish in ((wish.column, wish) for wish in wishes)
+    ]
+    return made, explain_trees.changed(way, card.basis, target, levers)
+
+
 def _plan(proposal: Proposal) -> TrainingPlan:
     plan = read(proposal.body) if proposal.kind == "train" else None
-    if not isinstance(plan, TrainingPlan) or plan.trees is not None:
+    if not isinstance(plan, TrainingPlan):
         raise ExplanationMissing(job=proposal.digest[:16], file="-")
     return plan
 
@@ -229,22 +273,29 @@ def _own(card: _Scorecard, wishes: list[_Wish]) -> list[_Wish]:
     """Raises ColumnNotActionable for a column that is not one of this side's in the model."""
     for wish in wishes:
         theirs = [one.partner for one in card.plan.parties if wish.column in one.columns]
-        if wish.column not in card.part.codings:
+        if wish.column not in card.part.columns:
             elsewhere = ", ".join(name for name in theirs if name != card.plan.label_holder)
             why = f"ask its owner, {elsewhere}" if elsewhere else "the model does not use it"
             raise ColumnNotActionable(column=wish.column[:80], why=why)
     return wishes
 
 
-def _lever(card: _Scorecard, wish: _Wish, now: float) -> Lever | BinLever:
-    coding, shown = card.part.codings[wish.column], card.basis.ranges[wish.column]
-    weights = card.part.weights[[name == wish.column for name in card.part.names]]
+def _bounds(card: _Scorecard, wish: _Wish, now: float) -> tuple[float, float]:
+    """Within what people said, else within what the run's clients show; one way only where they said so."""
+    shown = card.basis.ranges[wish.column]
     least = shown.least if wish.least is None else wish.least
     most = shown.most if wish.most is None else wish.most
-    bounds = {"least": least if wish.down else max(least, now), "most": most if wish.up else min(most, now)}
+    return least if wish.down else max(least, now), most if wish.up else min(most, now)
+
+
+def _lever(card: _Scorecard, part: ModelPart, wish: _Wish, now: float) -> Lever | BinLever:
+    coding, whole = part.codings[wish.column], card.basis.ranges[wish.column].whole
+    weights = part.weights[[name == wish.column for name in part.names]]
+    least, most = _bounds(card, wish, now)
     if isinstance(coding, Bins):
-        return BinLever(column=wish.column, weights=weights, bins=coding, now=now, whole=shown.whole, **bounds)
-    return Lever(column=wish.column, weight=float(weights[0]), scale=coding, now=now, whole=shown.whole, **bounds)
+        return BinLever(column=wish.column, weights=weights, bins=coding, now=now, whole=whole, least=least, most=most)
+    weight = float(weights[0])
+    return Lever(column=wish.column, weight=weight, scale=coding, now=now, whole=whole, least=least, most=most)
 
 
 def _strength(part: ModelPart, column: str) -> int:

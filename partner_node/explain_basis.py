@@ -16,11 +16,14 @@ from federation.explain import Importance
 from federation.features import Columns
 from federation.vertical import LabelResult
 from federation.vertical.part import ModelPart
+from federation.vertical.trees.model import TreePart
+from federation.vertical.trees.paths import Paths, Ways
 from partner_node.explain_errors import ExplanationUnreadable
 from privacy import packing
 
 VERSION = 1
 _FIELDS = {"version", "model", "method", "line", "rows", "columns", "ranges", "parties", "own"}
+_OF_TREES = {"leaf_rows", "reached", "deviations"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +33,7 @@ class Range:
     least: float
     most: float
     whole: bool  # all of them are whole numbers
+    deviation: float = 1.0  # kept where the model is trees: a scorecard's part has its own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +42,7 @@ class Basis:
     line: Calibration
     ranges: Mapping[str, Range]
     importance: Importance
+    paths: Paths | None = None  # where the model is trees
 
 
 def file_name(job: str) -> str:
@@ -45,7 +50,7 @@ def file_name(job: str) -> str:
 
 
 def of_run(result: LabelResult, columns: Columns) -> Basis | None:
-    """The basis of a scorecard; None for a model without one. columns: the own raw columns of all aligned clients."""
+    """The basis of a model; None for one without. columns: the own raw columns of all aligned clients."""
     if result.importance is None:
         return None
     return Basis(
@@ -53,23 +58,34 @@ def of_run(result: LabelResult, columns: Columns) -> Basis | None:
         line=result.variants[-1].evaluation.calibration,
         ranges={name: _range(np.asarray(columns[name], dtype=np.float64)) for name in result.part.columns},
         importance=result.importance,
+        paths=result.paths,
     )
 
 
 def reasons(result: LabelResult, columns: Columns) -> list[str]:
     """For every client the own columns that move its score most, as JSON text (federation.explain.reasons); an empty
     list where the model has no points. columns: the own raw columns of all aligned clients."""
-    count, part = len(result.matrix.tokens), result.part
-    if not isinstance(part, ModelPart):
-        return ["[]"] * count
-    return explain.reasons(part.names, part.points(columns, count), result.variants[-1].evaluation.calibration.slope)
+    count, part, slope = len(result.matrix.tokens), result.part, result.variants[-1].evaluation.calibration.slope
+    if isinstance(part, ModelPart):
+        return explain.reasons(part.names, part.points(columns, count), slope)
+    if isinstance(part, TreePart) and result.paths is not None:
+        return explain.reasons(part.columns, Ways(part, result.paths.rows).all_points(result.paths.reached), slope)
+    return ["[]"] * count
 
 
 def encode(basis: Basis) -> bytes:
     names: list[packing.Packed] = [*basis.ranges]
     ranges = [[one.least, one.most, float(one.whole)] for one in basis.ranges.values()]
+    of_trees: dict[str, packing.Packed] = {}
+    if basis.paths is not None:
+        of_trees = {
+            "leaf_rows": basis.paths.rows,
+            "reached": basis.paths.reached,
+            "deviations": np.array([one.deviation for one in basis.ranges.values()]),
+        }
     return packing.pack(
         {
+            **of_trees,
             "version": VERSION,
             "model": basis.model,
             "method": basis.line.method,
@@ -95,8 +111,10 @@ def decode(data: bytes, file: str) -> Basis:
 
 
 def _decode(value: Any) -> Basis:
-    if not isinstance(value, dict) or set(value) != _FIELDS or value["version"] != VERSION:
+    if not isinstance(value, dict) or set(value) - _OF_TREES != _FIELDS or value["version"] != VERSION:
         raise ValueError("its fields")
+    of_trees = set(value) & _OF_TREES == _OF_TREES
+    deviations = value["deviations"].tolist() if of_trees else [1.0] * len(value["columns"])
     (slope, offset), ranges = value["line"].tolist(), value["ranges"]
     if not np.isfinite(ranges).all() or not np.isfinite([slope, offset]).all() or len(ranges) != len(value["columns"]):
         raise ValueError("its numbers")
@@ -104,11 +122,19 @@ def _decode(value: Any) -> Basis:
         model=str(value["model"]),
         line=Calibration(method=str(value["method"]), slope=slope, offset=offset, rows=int(value["rows"])),
         ranges={
-            str(name): Range(least=low, most=high, whole=bool(whole))
-            for name, (low, high, whole) in zip(value["columns"], ranges.tolist(), strict=True)
+            str(name): Range(least=low, most=high, whole=bool(whole), deviation=deviation)
+            for name, (low, high, whole), deviation in zip(value["columns"], ranges.tolist(), deviations, strict=True)
         },
         importance=Importance(parties=_shares(value["parties"]), own=_shares(value["own"])),
+        paths=_paths(value) if of_trees else None,
     )
+
+
+def _paths(value: Any) -> Paths:
+    rows, reached = value["leaf_rows"], value["reached"]
+    if rows.dtype != np.int64 or rows.ndim != 1 or reached.dtype != np.uint8 or reached.ndim != 2:
+        raise ValueError("its trees")
+    return Paths(rows=rows, reached=reached)
 
 
 def _shares(value: Any) -> dict[str, int]:
@@ -117,4 +143,5 @@ def _shares(value: Any) -> dict[str, int]:
 
 def _range(values: np.ndarray[Any, Any]) -> Range:
     known = values[~np.isnan(values)]
-    return Range(least=float(known.min()), most=float(known.max()), whole=bool((known == np.rint(known)).all()))
+    whole, deviation = bool((known == np.rint(known)).all()), float(known.std())
+    return Range(least=float(known.min()), most=float(known.max()), whole=whole, deviation=deviation or 1.0)

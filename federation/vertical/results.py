@@ -14,6 +14,7 @@ from federation.explain import Importance
 from federation.metrics import FIGURES, Estimate, Measures
 from federation.models.path import CrossValidation
 from federation.vertical.evaluation import Evaluation
+from federation.vertical.trees.paths import Paths
 from privacy import canonical
 from privacy.canonical import Value
 
@@ -187,7 +188,7 @@ class LabelMatrix:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelResult:
-    """What the label holder has. `matrix`, `part`, `importance` stay at its node; the rest may be signed and shown."""
+    """What the label holder has. `matrix`, `part`, `importance`, `paths` stay at its node; the rest may be shown."""
 
     run: str
     train_rows: int
@@ -200,7 +201,7 @@ class LabelResult:
     part: Part
     fairness: dict[str, Value] | None  # gaps between groups, where the plan asks for them (federation.fairness)
     contribution: Contribution | None  # where the plan asks for it
-    importance: Importance | None  # of a scorecard
+    importance: Importance | None  # of a scorecard by the score's variance, of trees by gain
     weights_digests: dict[str, str]  # by holder: of the weights of every variant it is in; own: of the model part
     columns: dict[str, tuple[str, ...]]  # used, by party
     dropped: dict[str, tuple[str, ...]]  # planned and not used, by party
@@ -209,6 +210,7 @@ class LabelResult:
     disclosed: tuple[Disclosed, ...]
     refinement: Refinement | None  # where the plan has rounds
     trees: Grown | None = None  # where the model is trees
+    paths: Paths | None = None  # likewise
 
     @property
     def model_digest(self) -> str:

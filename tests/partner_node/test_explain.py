@@ -226,7 +226,7 @@ def test_only_the_label_holder_explains_and_everybody_sees_what_its_own_columns_
     assert set(found["own_ppm"]) == set(found["strengths_micro"]) == {"AGE", "RISK"}
     for node, columns in ((bank, {"SAVING", "INCOME"}), (platform, {"SPEND", "TRAVEL"})):
         own = node.command("importance", job=job)
-        assert set(own) == {"job", "strengths_micro"}
+        assert set(own) == {"job", "model", "strengths_micro"}
         assert set(own["strengths_micro"]) == columns
     with pytest.raises(ExplanationMissing):
         broker.command("importance", job=next(iter(jobs(broker, "match"))))

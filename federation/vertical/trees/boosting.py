@@ -30,6 +30,7 @@ ROOT = 1
 WATCHED_PPM = 100_000
 PPM = 1_000_000
 Mask = NDArray[np.bool_]
+Leaves = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +48,10 @@ class Tree:
     """A finished tree: its splits in the order they were found, and what each leaf adds to the log-odds."""
 
     splits: tuple[Split, ...]
+    gains: Floats  # (splits,): what each took off the loss, by exact derivatives of the rows it was grown on
     leaves: Integers  # (leaves,): nodes
     values: Floats
+    rows: Integers  # (leaves,): fitted rows in each
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,6 +66,7 @@ class Growth:
     level: int = 0
     splits: list[Split] = field(default_factory=list)  # of the tree that grows
     trees: list[Tree] = field(default_factory=list)
+    reached: list[Leaves] = field(default_factory=list)  # by tree: (rows,), each row's leaf; kept beside `pack`
 
 
 class Boosting:
@@ -169,6 +173,7 @@ class Boosting:
         value[tree.leaves] = tree.values
         growth.margin = growth.margin + value[growth.at]
         growth.trees.append(tree)
+        growth.reached.append(growth.at.astype(np.uint8))
         growth.losses.append(self._loss(growth.margin))
         if not options.patience or growth.losses[-1] < min(growth.losses[:-1]):
             growth.kept_margin = growth.margin
@@ -195,7 +200,9 @@ class Boosting:
     def pack(self) -> Packed:
         growth = self.growth
         trees: list[Packed] = [
-            {"splits": _rows(tree.splits), "leaves": tree.leaves, "values": tree.values} for tree in growth.trees
+            {"splits": _rows(tree.splits)}
+            | {name: getattr(tree, name) for name in ("gains", "leaves", "values", "rows")}
+            for tree in growth.trees
         ]
         return {
             "margin": growth.margin,
@@ -211,8 +218,8 @@ class Boosting:
     def encode(self) -> bytes:
         return packing.pack(self.pack())
 
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on where `pack` was taken, of the same plan and rows."""
+    def restore(self, state: Mapping[str, Any], reached: Sequence[Leaves] = ()) -> None:
+        """Go on where `pack` was taken, of the same plan and rows. reached: of its trees, where they are needed."""
         self.growth = Growth(
             margin=state["margin"],
             kept_margin=state["kept_margin"],
@@ -221,10 +228,8 @@ class Boosting:
             tree=state["tree"],
             level=state["level"],
             splits=_splits(state["splits"]),
-            trees=[
-                Tree(splits=tuple(_splits(one["splits"])), leaves=one["leaves"], values=one["values"])
-                for one in state["trees"]
-            ],
+            trees=[Tree(**{**one, "splits": tuple(_splits(one["splits"]))}) for one in state["trees"]],
+            reached=list(reached),
         )
         self._of_tree = None
 
@@ -268,12 +273,32 @@ class Boosting:
         inner = {one.node for one in growth.splits}
         below = {ROOT} | {2 * node + side for node in inner for side in (0, 1)}
         leaves = np.array(sorted(below - inner), dtype=np.int64)
-        values = []
-        for leaf in leaves:
-            rows = sampled & (growth.at == leaf)
-            step = float(made.first[rows].sum()) / (float(made.second[rows].sum()) + self._penalty)
-            values.append(-step * self.options.rate_milli / 1000)
-        return Tree(splits=tuple(growth.splits), leaves=leaves, values=np.array(values))
+        rows_of = self._rows_by_node(sampled, leaves)
+        first = {node: float(made.first[rows].sum()) for node, rows in rows_of.items()}
+        second = {node: float(made.second[rows].sum()) for node, rows in rows_of.items()}
+        values = [-first[leaf] / (second[leaf] + self._penalty) * self.options.rate_milli / 1000 for leaf in leaves]
+
+        def fit(node: int) -> float:
+            return first[node] ** 2 / (second[node] + self._penalty)
+
+        gains = [fit(2 * one.node) + fit(2 * one.node + 1) - fit(one.node) for one in growth.splits]
+        return Tree(
+            splits=tuple(growth.splits),
+            gains=np.array(gains),
+            leaves=leaves,
+            values=np.array(values),
+            rows=np.array([int((self.fitted & (growth.at == leaf)).sum()) for leaf in leaves], dtype=np.int64),
+        )
+
+    def _rows_by_node(self, rows: Mask, leaves: Integers) -> dict[int, Mask]:
+        """Which of some rows are below each node of the tree that grows."""
+        found: dict[int, Mask] = {}
+        for leaf in leaves.tolist():
+            here, node = rows & (self.growth.at == leaf), leaf
+            while node:
+                found[node] = found[node] | here if node in found else here
+                node //= 2
+        return found
 
     def _second(self, node: int) -> int:
         return self.total(node)[1]

@@ -280,12 +280,17 @@ class TreeGrower(LabelSide, TreeParty):
 
     def _pieces(self) -> dict[str, Callable[[], bytes]]:
         hints = {name: make for links in self._links.values() for one in links for name, make in one.pieces().items()}
-        return hints | {f"ensemble {place}": one.encode for place, one in enumerate(self._grown[: self.place])}
+        reached = {f"reached {tree}": leaf.tobytes for tree, leaf in enumerate(self._grown[0].growth.reached)}
+        return (
+            hints | reached | {f"ensemble {place}": one.encode for place, one in enumerate(self._grown[: self.place])}
+        )
 
     def _restore_parts(self, parts: dict[str, Any], pieces: Mapping[str, bytes]) -> None:
-        self._boosting.restore(parts["boosting"])
-        for place, one in enumerate(self._grown[: self.place]):
-            one.restore(packing.unpack(pieces[f"ensemble {place}"]))  # type: ignore[arg-type]
+        trees = sum(name.startswith("reached ") for name in pieces)
+        reached = [np.frombuffer(pieces[f"reached {tree}"], np.uint8) for tree in range(trees)]
+        states: list[Any] = [packing.unpack(pieces[f"ensemble {place}"]) for place in range(self.place)]
+        for place, (one, state) in enumerate(zip(self._grown, [*states, parts["boosting"]], strict=False)):
+            one.restore(state, reached if place == 0 else ())
         self._links = {
             holder: [
                 linear.Encryptor.load(data, pieces, *end, self._entropy)

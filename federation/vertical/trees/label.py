@@ -3,6 +3,7 @@
 import numpy as np
 
 from federation import calibration, metrics
+from federation.explain import Importance
 from federation.features import Floats
 from federation.plan_models import TREES
 from federation.plan_variants import Coalition
@@ -12,6 +13,7 @@ from federation.vertical.results import Grown, LabelResult, Variant
 from federation.vertical.trees.boosting import OWN, Boosting, Tree
 from federation.vertical.trees.grower import TreeGrower
 from federation.vertical.trees.model import TreePart, cuts_of
+from federation.vertical.trees.paths import Paths
 from federation.vertical.trees.results import disclosed
 
 
@@ -40,7 +42,7 @@ class TreeLabelHolder(TreeGrower):
             part=part,
             fairness=gaps.measure(plan, self._table, self._test, held, matrix.scores, matrix.chances),
             contribution=worth.contribution_by_scores(plan, held.label, self._chances(totals, lines)),
-            importance=None,
+            importance=self._importance(),
             weights_digests=self.digests | {self._me: part.digest},
             columns=names,
             dropped={p: tuple(c for c in plan.party(p).columns if c not in names[p]) for p in self._line},
@@ -49,6 +51,7 @@ class TreeLabelHolder(TreeGrower):
             disclosed=tuple(one for h in plan.holders for one in disclosed(plan, h, self.names[h], routed.get(h, {}))),
             refinement=None,
             trees=self._ensemble(),
+            paths=Paths.of(self._kept_trees, self._full.growth.reached[: self._full.kept], len(self._test)),
         )
 
     @property
@@ -82,6 +85,20 @@ class TreeLabelHolder(TreeGrower):
                 lift_ppm=0,
             )
             for name, variant in names.items()
+        )
+
+    def _importance(self) -> Importance:
+        """Shares of the loss that splits took off, by side and for own columns."""
+        gains = [(one, gain) for tree in self._kept_trees for one, gain in zip(tree.splits, tree.gains, strict=True)]
+        whole = float(sum(gain for _, gain in gains)) or 1.0
+        parties = {name: sum(g for one, g in gains if self._line[one.owner] == name) for name in self._line}
+        own = [
+            sum(g for one, g in gains if (one.owner, one.column) == (OWN, column))
+            for column in range(len(self._bins.names))
+        ]
+        return Importance(
+            parties={name: metrics.ppm(gain / whole) for name, gain in parties.items()},
+            own={name: metrics.ppm(gain / whole) for name, gain in zip(self._bins.names, own, strict=True)},
         )
 
     def _ensemble(self) -> Grown:
