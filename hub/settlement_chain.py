@@ -15,13 +15,14 @@ from contracts.chain import Chain, Receipt
 from contracts.errors import WindowOpen
 from contracts.keys import ZERO_ADDRESS, Address, parse_address
 from ecowire import codec_settlement
-from hub import payment_chain, settlement_release, times
+from hub import payment_chain, settlement_acknowledge, settlement_release, times
 from hub import settlement_terms as terms
 from hub.chain_outbox import ChainOutbox
 from hub.identity import Caller
 from hub.payment_chain import PAY
 from hub.records import Head
 from hub.services import Reply, Services, only
+from hub.settlement_acknowledge import ACKNOWLEDGE
 from hub.settlement_errors import (
     ChainDisagrees,
     ContractNotConfigured,
@@ -120,7 +121,9 @@ def _step(services: Services, outbox: ChainOutbox, chain: Chain, case: Case) -> 
             raise _stopped(case)
         case State.FINAL:
             _mark_paid(services, outbox, chain, case)
-        case State.PAID | State.ACKED | State.REVERSED:
+        case State.PAID:
+            _acknowledge(services, outbox, chain, case)
+        case State.ACKED | State.REVERSED:
             raise SettleDone(statement=case.record.id[:16], state=case.record.state)
 
 
@@ -175,7 +178,7 @@ def outcome(services: Services, tx: Transaction, intent: Intent, receipt: Receip
     """Write what a sealed transaction means: state, leaf, journal, announcement. Raises ChainDisagrees."""
     record = terms.get(tx, intent.statement)
     agreement = terms.active(tx, record.agreement)
-    wanted = {PROPOSE: "Proposed", FINALISE: "Finalised", PAY: "Paid"}[intent.kind]
+    wanted = {PROPOSE: "Proposed", FINALISE: "Finalised", PAY: "Paid", ACKNOWLEDGE: "Acknowledged"}[intent.kind]
     found = [
         event
         for event in chain_settlement.events(receipt.logs, parse_address(agreement.contract))
@@ -189,13 +192,12 @@ def outcome(services: Services, tx: Transaction, intent: Intent, receipt: Receip
         assert isinstance(closes, int), "the ABI gives closes as a number"
         closes_at = datetime.fromtimestamp(closes, UTC)
         terms.move(services, tx, record, State.PROPOSED, now, {**facts, "closes": times.iso(closes_at)}, closes_at)
-    elif intent.kind == PAY:
-        terms.move(services, tx, record, State.PAID, now, facts)
+    elif intent.kind in (PAY, ACKNOWLEDGE):
+        terms.move(services, tx, record, State.PAID if intent.kind == PAY else State.ACKED, now, facts)
     else:
         terms.move(services, tx, record, State.FINAL, now, facts)
         _decide(tx, record, State.FINAL, now)
-    state = {PROPOSE: State.PROPOSED, FINALISE: State.FINAL, PAY: State.PAID}[intent.kind]
-    terms.announce(tx, agreement, record, state.value, now)
+    terms.announce(tx, agreement, record, terms.get(tx, record.id).state, now)
 
 
 def agree(chain: Chain, case: Case) -> None:
@@ -298,6 +300,15 @@ def _mark_paid(services: Services, outbox: ChainOutbox, chain: Chain, case: Case
             raise SettleDone(statement=now.id[:16], state=now.state)
 
     payment_chain.mark_paid(services, outbox, chain, case.record, case.agreement, check)
+
+
+def _acknowledge(services: Services, outbox: ChainOutbox, chain: Chain, case: Case) -> None:
+    def check(tx: Transaction) -> None:
+        now = terms.get(tx, case.record.id)
+        if now.state != State.PAID.value:
+            raise SettleDone(statement=now.id[:16], state=now.state)
+
+    settlement_acknowledge.hand_in(services, outbox, chain, case.record, case.agreement, check)
 
 
 def _decide(tx: Transaction, record: StatementRecord, target: State, now: datetime) -> None:

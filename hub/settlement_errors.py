@@ -216,6 +216,37 @@ explained"
     zh = "结算单 {statement} 的分录与其明细不符；查明原因前停止结算"
 
 
+class StatementNotPaid(Failure):
+    code = "STATEMENT_NOT_PAID"
+    kind = Kind.CONFLICT
+    en = "the statement {statement} is {state}: its payment can be acknowledged once it is PAID"
+    zh = "结算单 {statement} 当前为 {state}：标记为已付款（PAID）后方可确认收款"
+
+
+class NotAcknowledged(Failure):
+    code = "NOT_ACKNOWLEDGED"
+    kind = Kind.CONFLICT
+    en = "{referrer} has not acknowledged the payment of {statement} yet: its people run `ecohub partner statement \
+acknowledge {statement} --yes`, then `settle` takes it to the chain"
+    zh = "{referrer} 尚未确认收到 {statement} 的款项：请其人员执行 `ecohub partner statement acknowledge {statement} \
+--yes`，之后执行 `settle` 即可上链"
+
+
+class AcknowledgementNotSigned(Failure):
+    code = "ACKNOWLEDGEMENT_NOT_SIGNED"
+    kind = Kind.CONFLICT
+    en = "the node of {referrer} is asked to sign the acknowledgement of {statement} for the chain ({why}): settle \
+again once it has answered"
+    zh = "已请 {referrer} 的节点签署 {statement} 的链上收款确认（{why}）：待其应答后再次执行 settle"
+
+
+class AcknowledgementSignedOtherwise(Failure):
+    code = "ACKNOWLEDGEMENT_SIGNED_OTHERWISE"
+    kind = Kind.INTEGRITY
+    en = "the referrer's node answered for statement {statement} with what was not asked: {what}; nothing was sent"
+    zh = "推荐方节点对结算单 {statement} 的应答与请求不符：{what}；未发送任何交易"
+
+
 class SettleDone(Failure):
     code = "NOTHING_TO_SETTLE"
     kind = Kind.CONFLICT

@@ -13,7 +13,7 @@ from ecowire import documents
 from ecowire.documents import Signed
 from ecowire.status import MalformedMessage
 from ecowire.stream import Message
-from hub import settlement_close, settlement_release, tasks
+from hub import settlement_acknowledge, settlement_close, settlement_release, tasks
 from hub import settlement_terms as terms
 from hub.records import Head, Partner
 from hub.services import NodeHandler, Reply, Services, only, text
@@ -209,4 +209,5 @@ NODE_REQUESTS: dict[str, NodeHandler] = {
     "events": events,
     "statement.confirm": confirm,
     "statement.dispute": dispute,
+    "statement.acknowledge": settlement_acknowledge.take,
 }

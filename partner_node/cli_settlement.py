@@ -101,6 +101,18 @@ def statement_dispute(cli: Cli, identifier: str, reason: str, lines: tuple[int, 
     cli.show(found)
 
 
+@statement.command("acknowledge")
+@click.argument("identifier", metavar="STATEMENT")
+@click.option("--person", default=getpass.getuser, help="who says so, in the signed document (default: login name)")
+@click.option("--yes", is_flag=True, help="say it; without it the statement is only shown")
+@options
+def statement_acknowledge(cli: Cli, identifier: str, person: str, yes: bool) -> None:
+    """Say that the payment of a paid STATEMENT arrived. This node then signs the contract's acknowledgement."""
+    found = cli.call("statement.show", statement=identifier)
+    cli.confirm(yes, found, lambda: _describe(cli, found))
+    cli.show(cli.call("statement.acknowledge", statement=found["statement"], person=person))
+
+
 def _describe(cli: Cli, found: dict[str, Any]) -> None:
     names = ("statement", "agreement", "period", "state", "decision", "person", "anchor")
     rows: list[tuple[str, object]] = [(name, found[name] or None) for name in names]

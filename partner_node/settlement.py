@@ -17,6 +17,7 @@ from ecowire.documents import Body
 from ecowire.status import MalformedMessage
 from ecowire.stream import Message
 from partner_node import (
+    settlement_acknowledge,
     settlement_check,
     settlement_payout,
     settlement_positions,
@@ -70,6 +71,7 @@ class Settlement:
             "settlement.statement": self.receive,
             "settlement.final": self.follow,
             settlement_payout.TASK: self.payout,
+            settlement_acknowledge.TASK: lambda request: settlement_acknowledge.sign(self._node, request),
         }
         return {**own, **self._reports.handlers()}
 
@@ -79,6 +81,7 @@ class Settlement:
             "statement.show": self.show,
             "statement.confirm": self.confirm,
             "statement.dispute": self.dispute,
+            "statement.acknowledge": lambda arguments: settlement_acknowledge.acknowledge(self._node, arguments),
         }
         return {**own, **self._reports.commands()}
 

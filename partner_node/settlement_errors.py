@@ -96,6 +96,20 @@ class StatementDecided(Failure):
     zh = "结算单 {statement} 在本节点为 {state}，不能再{wanted}"
 
 
+class NotPaidYet(Failure):
+    code = "STATEMENT_NOT_PAID_HERE"
+    kind = Kind.CONFLICT
+    en = "the statement {statement} is {state} here: its payment is acknowledged once the hub told that it is PAID"
+    zh = "结算单 {statement} 在本节点为 {state}：待枢纽告知已付款（PAID）后方可确认收款"
+
+
+class NotAcknowledged(Failure):
+    code = "NOT_ACKNOWLEDGED_HERE"
+    kind = Kind.REFUSED
+    en = "nobody here has acknowledged the payment of {statement}: nothing is signed for the chain"
+    zh = "本方人员尚未确认收到 {statement} 的款项：不签署链上交易"
+
+
 class AlignmentOfOthers(Failure):
     code = "ALIGNMENT_OF_OTHERS"
     kind = Kind.REFUSED

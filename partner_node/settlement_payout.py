@@ -11,11 +11,12 @@ from contracts.chain import GAS
 from contracts.keys import parse_address
 from ecowire import codec_payout
 from ecowire.codec_payout import Payout
+from ecowire.documents import Body
 from ecowire.status import MalformedMessage
 from ecowire.stream import Message
 from partner_node import store_settlement
 from partner_node.node import Answer, Node
-from partner_node.settlement_errors import OtherContract, OtherRole
+from partner_node.settlement_errors import OtherContract
 from partner_node.settlement_terms import approved, own_party
 from partner_node.store_settlement import StatementRecord
 from privacy.errors import Failure, Kind
@@ -44,13 +45,11 @@ def sign(node: Node, request: Message) -> Answer:
     """
     head = request.head
     name, payout = parse_digest(head.get("statement")), codec_payout.from_value(head.get("payout"))
-    nonce, gas, price = (_whole(head.get(field)) for field in ("nonce", "gas", "gas_price"))
     record = node.database.read(lambda session: store_settlement.statement(session, name))
     agreement = node.database.read(lambda session: approved(session, record.agreement))
-    _check_role(node, agreement)
+    check_role(node, agreement, "payer")
     _check(record, payout)
-    if gas > GAS or price > GAS_PRICE_MAX:
-        raise PayoutRefused(statement=name[:16], why="its fee is beyond this node's limit")
+    nonce, gas, price = fee(head, name)
     data = chain_settlement.mark_paid_data(bytes.fromhex(record.anchor), bytes.fromhex(payout.commitment))
     raw, _ = transactions.sign(
         to=parse_address(agreement.contract),
@@ -64,10 +63,17 @@ def sign(node: Node, request: Message) -> Answer:
     return Answer(head={"raw": raw.hex()})
 
 
-def _check_role(node: Node, agreement: Agreement) -> None:
-    me = own_party(agreement, node)
-    if me.role != "payer":
-        raise OtherRole(partner=me.partner, role="payer", agreement=agreement.digest[:16])
+def fee(head: Body, statement_id: str) -> tuple[int, int, int]:
+    """(number, gas, price of gas) that a request names. Raises MalformedMessage, PayoutRefused over the limits."""
+    nonce, gas, price = (_whole(head.get(field)) for field in ("nonce", "gas", "gas_price"))
+    if gas > GAS or price > GAS_PRICE_MAX:
+        raise PayoutRefused(statement=statement_id[:16], why="its fee is beyond this node's limit")
+    return nonce, gas, price
+
+
+def check_role(node: Node, agreement: Agreement, role: str) -> None:
+    """Raises OtherRole, OtherContract unless this node has the role and the agreement its chain and contract."""
+    own_party(agreement, node, role)
     found, expected = (agreement.chain_id, agreement.contract.lower()), node.settings
     if found != (expected.chain_id, expected.contract.lower()):
         raise OtherContract(found=agreement.contract, expected=expected.contract or "-")

@@ -73,6 +73,12 @@ def own_reports(session: Session, agreement: str, kind: str) -> list[tuple[Signe
     return [(doc, states[doc.digest]) for doc in reports(session, agreement, kind) if doc.digest in states]
 
 
+def sent(session: Session, request_id: str) -> str | None:
+    """The state of a request to the hub; None where it was never made, or refused."""
+    state = session.scalar(select(OutboxRow.state).where(OutboxRow.id == request_id))
+    return None if state == REFUSED else state
+
+
 def attempts(session: Session, kind: str, digest: str) -> int:
     """How often a report with this digest has been sent."""
     query = select(OutboxRow.id).where(OutboxRow.kind == kind, OutboxRow.id.startswith(f"{kind}/{digest}/"))

@@ -16,12 +16,13 @@ from hub import dispatch, payment_details, settlement_terms, wiring
 from hub.payment_chain import TASK
 from hub.payment_errors import PayoutNotSigned, PayoutSignedOtherwise
 from hub.records import Head
-from hub.settlement_errors import SettleDone
+from hub.settlement_errors import NotAcknowledged, SettleDone
 from hub.store_ledger import LedgerStore
 from hub.store_payments import PaymentStore
 from partner_node import settlement_payout
 from partner_node.settlement_errors import OtherRole
 from partner_node.settlement_payout import GAS_PRICE_MAX, PayoutRefused
+from privacy.errors import Failure
 from tests.hub.paying import OURS, THEIRS, booked
 from tests.hub.settling import CAI, FEI, PAYER, REFERRER
 from tests.support.bank_files import IBAN, Booked, camt
@@ -96,7 +97,7 @@ def test_a_paid_statement_is_marked_on_the_chain_by_the_payers_account(month: Mo
     assert settle(month, identifier) == "PAID"
     found = on_chain(month, identifier)
     assert (found.state, found.payout.hex()) == ("PAID", order_of(month, identifier).payout)
-    with pytest.raises(SettleDone):
+    with pytest.raises(NotAcknowledged):
         settle(month, identifier)
     month.deliver()
     assert [month.state(name, identifier)["state"] for name in (PAYER, REFERRER)] == ["PAID", "PAID"]

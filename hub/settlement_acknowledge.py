@@ -1,0 +1,113 @@
+"""After payment: the referrer's signed word that the money came, and the contract's `ackPaid` from its account.
+
+The word is a document that its node brings. The transaction is signed by that node when the hub asks for it with the
+account's next number, and goes through the outbox like any other: the hub can hand in, not sign.
+"""
+
+from datetime import datetime
+
+from contracts import settlement as chain_settlement
+from contracts import transactions
+from contracts.chain import GAS, Chain
+from contracts.errors import MalformedTransaction
+from contracts.keys import parse_address
+from ecowire import documents
+from ecowire.documents import Signed
+from ecowire.status import MalformedMessage
+from ecowire.stream import Message
+from hub import settlement_terms as terms
+from hub import tasks
+from hub.chain_outbox import ChainOutbox, Check
+from hub.records import Head, Partner, Task
+from hub.services import Reply, Services, only, text
+from hub.settlement_errors import (
+    AcknowledgementNotSigned,
+    AcknowledgementSignedOtherwise,
+    NotAcknowledged,
+    StatementNotPaid,
+)
+from hub.store import Transaction
+from hub.store_settlement import StatementRecord
+from hub.store_tasks import ANSWERED, OPEN
+from revenue_share.agreement import Agreement
+from revenue_share.statement import State
+
+ACKNOWLEDGE = "acknowledge"
+TASK = "settlement.acknowledge"
+KIND = "acknowledgement"
+FIELDS = {"statement", "person", "time"}
+
+
+def take(services: Services, tx: Transaction, partner: Partner, now: datetime, message: Message) -> Reply:
+    """The referrer acknowledges the payment; the same document again gets the same receipt.
+
+    Raises StatementUnknown, NotInThisRole, BadSignature, StatementNotPaid.
+    """
+    only(message.head, KIND)
+    document = documents.parse(message.head.get(KIND), kind=KIND)
+    if set(document.body) != FIELDS:
+        raise MalformedMessage(why=f"an {KIND} has the fields {sorted(FIELDS)}")
+    record = terms.get(tx, document.body["statement"])
+    if document.body["statement"] != record.id:
+        raise MalformedMessage(why="a signed document names a statement in full")
+    agreement = terms.active(tx, record.agreement)
+    document.verify(terms.in_role(agreement, partner, "referrer").signing)
+    for name in ("person", "time"):
+        text(document.body, name, longest=200)
+    if record.state not in (State.PAID.value, State.ACKED.value):
+        raise StatementNotPaid(statement=record.id[:16], state=record.state)
+    receipt = services.log.record(tx, now, document, record.id)
+    tx.jobs.add_document(agreement.digest, document, now)
+    return Reply(head={"receipt": receipt.to_value()})
+
+
+def acknowledgement(tx: Transaction, record: StatementRecord) -> Signed | None:
+    """The referrer's document, where it has sent one."""
+    found = (item.document for item in tx.jobs.documents(record.agreement, KIND))
+    return next((document for document in found if document.body["statement"] == record.id), None)
+
+
+def hand_in(
+    services: Services, outbox: ChainOutbox, chain: Chain, record: StatementRecord, agreement: Agreement, check: Check
+) -> None:
+    """Hand in what the referrer's node signed; ask it where it has not yet.
+
+    Raises NotAcknowledged, AcknowledgementNotSigned, AcknowledgementSignedOtherwise, and what the outbox raises.
+    """
+    referrer = agreement.referrer
+    if services.store.read("acknowledged", lambda tx: acknowledgement(tx, record)) is None:
+        raise NotAcknowledged(statement=record.id[:16], referrer=referrer.partner)
+    account = parse_address(referrer.chain)
+    nonce = chain.nonce(account)
+    price = services.settings.chain.gas_price
+    head: Head = {"statement": record.id, "nonce": nonce, "gas": GAS, "gas_price": price}
+    task = services.store.run("acknowledge.ask", lambda tx: _ask(tx, record, agreement, head, services.clock()))
+    reply = task.reply_head or {}
+    if task.state != ANSWERED or "raw" not in reply:
+        why = "no answer yet" if task.state == OPEN else str(reply.get("code", "?"))
+        raise AcknowledgementNotSigned(statement=record.id[:16], referrer=referrer.partner, why=why)
+    data = chain_settlement.acknowledge_paid_data(bytes.fromhex(record.anchor))
+    raw = _signed(str(reply["raw"]))
+    try:
+        made = transactions.decode(raw)
+    except MalformedTransaction as failure:
+        raise AcknowledgementSignedOtherwise(statement=record.id[:16], what=str(failure.facts["why"])) from None
+    wanted = (account, chain.chain_id, nonce, parse_address(agreement.contract), data, 0)
+    if (made.sender, made.chain_id, made.nonce, made.to, made.data, made.value) != wanted:
+        raise AcknowledgementSignedOtherwise(statement=record.id[:16], what="another transaction than was asked for")
+    outbox.submit_signed(ACKNOWLEDGE, record.id, raw, check)
+
+
+def _ask(tx: Transaction, record: StatementRecord, agreement: Agreement, head: Head, now: datetime) -> Task:
+    name = f"acknowledge-{record.id[:32]}-{head['nonce']}"
+    tasks.post(tx, now, task_id=name, node=agreement.referrer.partner, kind=TASK, head=head)
+    task = tx.tasks.get(name)
+    assert task is not None, "a task that was posted is there"
+    return task
+
+
+def _signed(given: str) -> bytes:
+    try:
+        return bytes.fromhex(given)
+    except ValueError:
+        return b""
