@@ -70,8 +70,11 @@ class _Http(ThreadingHTTPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         if self._places.acquire(blocking=False):
-            super().process_request(request, client_address)
-            return
+            try:
+                return super().process_request(request, client_address)
+            except BaseException:  # no thread was to be had
+                self._places.release()
+                raise
         request.setblocking(False)
         with contextlib.suppress(OSError):
             request.send(_BUSY)
@@ -135,7 +138,6 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return self._reply(413, _failure(None, -32600, f"at most {BODY_BYTES_MAX} bytes are taken"))
         body = self.rfile.read(int(length))
-        self._input.rest()
         try:
             request = loads(body)
         except ValueError:
@@ -150,6 +152,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(status, json.dumps(answer).encode())
 
     def _send(self, status: int, payload: bytes) -> None:
+        self._input.rest()
         self.connection.settimeout(ANSWER_SECONDS)
         self.send_response(status)
         self.send_header("content-type", "application/json")
