@@ -130,7 +130,8 @@ class Reports:
             agreement = find_agreement(session, text(arguments, "agreement"))
             own_party(agreement, node, "payer")
             lines = settlement_files.events(path, id_type, agreement.currency)
-            tokens = {} if all(line.nobody for line in lines) else _referred(session, agreement)
+            without = bool(lines) and all(line.nobody for line in lines)
+            tokens = {} if without else _referred(session, agreement)
             known = _reported_events(session, agreement)
             start, end = periods.period_bounds(period, agreement.zone)
             # an event of an earlier month that was reported too late for it is booked in this one, as long as it may be
