@@ -10,6 +10,7 @@ NAMES = {
     "matching": "shared clients of two parties, beside SecretFlow RR22 and KKRT and openmined-psi",
     "profile": "joint models of real clients over many splits, beside the same and usual models of pooled rows",
     "round": "a round of horizontal training over real processes, beside stock Flower",
+    "settlement": "a month from signed reports to posted books, on SQLite and PostgreSQL; its tree and contract calls",
     "vertical": "joint training over the same clients through hub and nodes, beside per-element Paillier",
 }
 

@@ -54,7 +54,7 @@ def measure() -> tuple[list[Row], list[Target]]:
     """Rows and targets of two ledgers: small calls of few accounts, and settlements."""
     rows: list[Row] = []
     targets: list[Target] = []
-    for case, make in ((f"small calls, {BLOCK} a block", _small), (f"settlements, {PARTNERS} a block", _settled)):
+    for case, make in ((f"small calls, {BLOCK} a block", _small), (f"settlements, {PARTNERS} a block", settled)):
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             making = seconds(lambda folder=folder, make=make: make(folder / "made"))  # type: ignore[misc]
@@ -108,7 +108,7 @@ def _small(folder: Path) -> None:
                 month.block("submitter", words, contract, gas=GAS // 10)
 
 
-def _settled(folder: Path) -> None:
+def settled(folder: Path, rounds: int = ROUNDS) -> None:
     """Statements of every partner, one after another."""
     folder.mkdir()
     genesis.write(GENESIS, folder / GENESIS_FILE)
@@ -123,7 +123,7 @@ def _settled(folder: Path) -> None:
         month.contract = checksum(contract)
         entries = [settlement.set_signer_data(partner, key.address) for partner, key in signers.items()]
         month.block("governor", entries, month.contract)
-        for number in range(1, ROUNDS + 1):
+        for number in range(1, rounds + 1):
             _round(month, signers, number)
 
 
