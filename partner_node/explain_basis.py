@@ -16,8 +16,9 @@ from federation.explain import Importance
 from federation.features import Columns
 from federation.vertical import LabelResult
 from federation.vertical.part import ModelPart
+from federation.vertical.results import Paths
 from federation.vertical.trees.model import TreePart
-from federation.vertical.trees.paths import Paths, Ways
+from federation.vertical.trees.paths import Ways
 from partner_node.explain_errors import ExplanationUnreadable
 from privacy import packing
 

@@ -14,7 +14,6 @@ from federation.explain import Importance
 from federation.metrics import FIGURES, Estimate, Measures
 from federation.models.path import CrossValidation
 from federation.vertical.evaluation import Evaluation
-from federation.vertical.trees.paths import Paths
 from privacy import canonical
 from privacy.canonical import Value
 
@@ -105,6 +104,14 @@ class Grown:
             "watched_rows": self.watched_rows,
             "watched_loss_ppm": list(self.watched_loss_ppm),
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paths:
+    """What explanations of trees need beside the label holder's part. Stays at its node."""
+
+    rows: NDArray[np.int64]  # (all leaves,): fitted rows in each, in the order of the part's leaves
+    reached: NDArray[np.uint8]  # (aligned clients, trees): the leaf where each came to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from federation.vertical.results import Grown, LabelResult, Variant
 from federation.vertical.trees.boosting import OWN, Boosting, Tree
 from federation.vertical.trees.grower import TreeGrower
 from federation.vertical.trees.model import TreePart, cuts_of
-from federation.vertical.trees.paths import Paths
+from federation.vertical.trees.paths import paths_of
 from federation.vertical.trees.results import disclosed
 
 
@@ -51,7 +51,7 @@ class TreeLabelHolder(TreeGrower):
             disclosed=tuple(one for h in plan.holders for one in disclosed(plan, h, self.names[h], routed.get(h, {}))),
             refinement=None,
             trees=self._ensemble(),
-            paths=Paths.of(self._kept_trees, self._full.growth.reached[: self._full.kept], len(self._test)),
+            paths=paths_of(self._kept_trees, self._full.growth.reached[: self._full.kept], len(self._test)),
         )
 
     @property

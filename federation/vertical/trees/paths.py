@@ -6,32 +6,24 @@ score exactly. What own splits add is a point of their columns; what others' spl
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from federation.features import Floats, Integers
+from federation.vertical.results import Paths
 from federation.vertical.trees.boosting import ROOT, Leaves, Tree
 from federation.vertical.trees.model import TreePart
 
 Node = tuple[int, int]  # (tree, node)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Paths:
-    """What explanations need beside the label holder's part. Stays at its node."""
-
-    rows: Integers  # (all leaves,): fitted rows in each, in the order of the part's leaves
-    reached: NDArray[np.uint8]  # (aligned clients, trees): the leaf where each came to
-
-    @classmethod
-    def of(cls, trees: Sequence[Tree], reached: Sequence[Leaves], clients: int) -> "Paths":
-        """Of the trees that are kept."""
-        return cls(
-            rows=np.concatenate([np.zeros(0, np.int64), *(tree.rows for tree in trees)]),
-            reached=np.stack(reached, axis=1) if reached else np.zeros((clients, 0), np.uint8),
-        )
+def paths_of(trees: Sequence[Tree], reached: Sequence[Leaves], clients: int) -> Paths:
+    """Of the trees that are kept."""
+    return Paths(
+        rows=np.concatenate([np.zeros(0, np.int64), *(tree.rows for tree in trees)]),
+        reached=np.stack(reached, axis=1) if reached else np.zeros((clients, 0), np.uint8),
+    )
 
 
 class Ways:
