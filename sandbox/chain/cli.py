@@ -10,7 +10,8 @@ import click
 
 from contracts import keys
 from ecowire import outputs
-from sandbox.chain import cli_contracts, cli_ledger, genesis
+from sandbox.chain import cli_contracts, cli_governor, cli_ledger, genesis
+from sandbox.chain.cli_options import Endpoint, endpoint
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -82,9 +83,9 @@ for command in (cli_ledger.verify, cli_ledger.export, cli_ledger.import_):
 
 
 @chain.command()
-@cli_contracts.endpoint
+@endpoint
 @click.argument("seconds", type=int)
-def advance(at: cli_contracts.Endpoint, seconds: int) -> None:
+def advance(at: Endpoint, seconds: int) -> None:
     """Move the clock of a chain that was started with --test-clock."""
     with at.open() as client:
         _print({"time": client.advance_time(seconds).isoformat()})
@@ -95,6 +96,7 @@ for command in (
     cli_contracts.set_signer,
     cli_contracts.accept_signer,
     cli_contracts.partner_entry,
+    cli_governor.governor,
 ):
     chain.add_command(command)
 

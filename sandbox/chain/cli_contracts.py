@@ -1,63 +1,27 @@
 """`ecohub sandbox chain deploy-settlement | set-signer | accept-signer | partner`: contracts, and who settles there."""
 
-import functools
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
-from contracts import artifacts, keys, registry, settlement
+from contracts import artifacts, governor, keys, registry, settlement
 from contracts.chain import Chain
-from contracts.errors import AnchorInvalid, reverted
+from contracts.errors import AnchorInvalid, NotEntitled, reverted
 from contracts.keys import Address
 from ecowire import outputs
+from sandbox.chain.cli_governor import proposed
+from sandbox.chain.cli_options import CONTRACT, FILE, KEY, PARTNER, Endpoint, endpoint
 
-FILE = click.Path(path_type=Path, dir_okay=False)
 ROTATION_SECONDS = 3 * 86400
 NO_TERMS = "00" * 32
-KEY = click.option("--key", type=FILE, required=True, help="the caller's key file: 64 hex digits, mode 0600")
-CONTRACT = click.option("--contract", required=True, help="address of the settlement contract")
-PARTNER = click.option("--partner", required=True, help="the partner's identifier on chain: 64 hex digits")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
-    """A chain as the command line names it. gas_price: wei."""
-
-    url: str
-    chain_id: int
-    gas_price: int
-
-    def open(self) -> Chain:
-        """A client of it, for a `with` block."""
-        return Chain(self.url, self.chain_id, gas_price=self.gas_price)
-
-
-def endpoint(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of every command that talks to a running chain; the command gets them as its first argument."""
-
-    @click.option("--endpoint", "url", required=True, help="JSON-RPC address, http://127.0.0.1:PORT")
-    @click.option("--chain-id", type=int, required=True, help="the chain's number, as in its genesis file")
-    @click.option(
-        "--gas-price",
-        type=click.IntRange(0),
-        default=0,
-        show_default=True,
-        help="wei; 0 on the sandbox chain and on free-gas networks",
-    )
-    @functools.wraps(command)
-    def wrapped(url: str, chain_id: int, gas_price: int, **arguments: Any) -> None:
-        command(Endpoint(url=url, chain_id=chain_id, gas_price=gas_price), **arguments)
-
-    return wrapped
 
 
 @click.command("deploy-settlement")
 @endpoint
-@click.option("--key", type=FILE, required=True, help="governor's key file: 64 hex digits, mode 0600")
+@KEY
+@click.option("--governor", "board", help="a governor contract that shall govern both (default: the caller's account)")
 @click.option("--broker", required=True, help="the broker's signing account")
 @click.option("--arbiter", required=True, help="the arbiter's account; neither party's")
 @click.option(
@@ -77,25 +41,29 @@ def endpoint(command: Callable[..., Any]) -> Callable[..., Any]:
 def deploy_settlement(
     at: Endpoint,
     key: Path,
+    board: str | None,
     broker: str,
     arbiter: str,
     window_seconds: int,
     rotation_seconds: int,
     output: Path | None,
 ) -> None:
-    """Deploy the registry of partners and the settlement contract that takes its word, and check the deployed code."""
+    """Deploy the registry of partners and the settlement contract that takes its word, and check the deployed code.
+
+    Under a governor contract the caller, a member, also proposes that the registry serve the new contract: `operation`.
+    """
     if output is not None:
         outputs.check_new(output)
-    governor = keys.read(key)
+    caller = keys.read(key)
+    chosen = keys.parse_address(board) if board else caller.address
     parties = keys.parse_address(broker), keys.parse_address(arbiter)
     with at.open() as client:
-        arguments = registry.constructor_data(governor.address, rotation_seconds)
-        partners = client.deploy(artifacts.load(registry.NAME), arguments, governor.secret)
-        arguments = settlement.constructor_data(governor.address, *parties, window_seconds, partners)
-        contract = client.deploy(artifacts.load("Settlement"), arguments, governor.secret)
-        client.execute(partners, registry.attach_data(contract), governor.secret)
+        arguments = registry.constructor_data(chosen, rotation_seconds)
+        partners = client.deploy(artifacts.load(registry.NAME), arguments, caller.secret)
+        arguments = settlement.constructor_data(chosen, *parties, window_seconds, partners)
+        contract = client.deploy(artifacts.load("Settlement"), arguments, caller.secret)
         found = settlement.deployment(client, contract)
-        rotation = registry.deployment(client, found.registrar).delay_seconds
+        told = _send(client, found, registry.attach_data(contract), caller)
     value = {
         "contract": contract,
         "registry": found.registrar,
@@ -104,9 +72,9 @@ def deploy_settlement(
         "broker": found.broker,
         "arbiter": found.arbiter,
         "window_seconds": found.window_seconds,
-        "rotation_seconds": rotation,
+        "rotation_seconds": rotation_seconds,
     }
-    _print(value, output)
+    _print(value | ({"operation": told["operation"]} if "operation" in told else {}), output)
 
 
 @click.command("set-signer")
@@ -135,8 +103,8 @@ def set_signer(at: Endpoint, key: Path, contract: str, partner: str, signer: str
             return
         else:
             data = registry.rotate_data(identifier, account)
-        receipt = client.execute(found.registrar, data, caller.secret)
-        _print(_shown(client, found, identifier) | {"transaction": receipt.transaction})
+        told = _send(client, found, data, caller)
+        _print(_shown(client, found, identifier) | told)
 
 
 @click.command("accept-signer")
@@ -183,8 +151,20 @@ def _tell(at: Endpoint, key: Path, contract: str, identifier: bytes, data: bytes
     caller = keys.read(key)
     with at.open() as client:
         found = settlement.deployment(client, keys.parse_address(contract))
-        receipt = client.execute(_registry(client, found), data, caller.secret)
-        _print(_shown(client, found, identifier) | {"transaction": receipt.transaction})
+        told = _send(client, found, data, caller)
+        _print(_shown(client, found, identifier) | told)
+
+
+def _send(client: Chain, found: settlement.Deployment, data: bytes, caller: keys.Key) -> dict[str, Any]:
+    """Send a call to the registry; what a member of its governor contract may not do alone is proposed there."""
+    where = _registry(client, found)
+    ruler = registry.deployment(client, where).governor
+    try:
+        return {"transaction": client.execute(where, data, caller.secret).transaction}
+    except NotEntitled:
+        if not client.code(ruler) or caller.address not in governor.membership(client, ruler).members:
+            raise
+    return {"operation": proposed(client, ruler, where, data, caller)}
 
 
 def _registry(client: Chain, found: settlement.Deployment) -> Address:
