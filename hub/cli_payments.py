@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from ecowire import outputs
+from hub import words
 from hub.cli_common import Cli, options
 from hub.records import Head
 from privacy.errors import Failure, Kind
@@ -128,21 +129,21 @@ def export(cli: Cli, what: str, statement: str | None, form: str, out: Path) -> 
 
 
 def _show_details(cli: Cli, found: Sequence[Mapping[str, Any]]) -> None:
-    rows = [
-        (
-            one["digest"][:16],
-            one["partner"],
-            cli.value(one["state"]),
-            one["currency"],
-            one["account"],
-            " ".join(filter(None, (one["bic"], one["clearing"]))),
-            one["name"],
-            one["proposed_by"],
-            one["decided_by"] or "-",
-        )
-        for one in found
-    ]
-    cli.table(("digest", "partner", "state", "currency", "account", "bank", "name", "proposed by", "decided by"), rows)
+    """One below the other: who approves an account number reads it whole."""
+    for one in found:
+        shown = {
+            "partner": one["partner"],
+            "state": cli.value(one["state"]),
+            "name": one["name"],
+            "account": f"{one['account']} ({one['currency']})",
+            "bank": " ".join(filter(None, (one["bic"], one["clearing"]))),
+            "digest": one["digest"],
+            "proposed by": one["proposed_by"],
+            "decided by": one["decided_by"] or "-",
+        }
+        cli.table(("", ""), [(words.head(name, cli.lang), value) for name, value in shown.items()])
+    if not found:
+        cli.say("nothing there yet", "暂无记录")
 
 
 COMMANDS = (pay, details, export)

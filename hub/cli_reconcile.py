@@ -66,7 +66,10 @@ def reconcile(cli: Cli, dry: bool, key: str) -> None:
     found, _ = cli.call("reconcile.dry" if dry else "reconcile", key=key)
 
     def human() -> None:
-        rows = [(m["match"][:16], m["rule"], cli.value(m["kind"]), ", ".join(m["orders"])) for m in found["matched"]]
+        rows = [
+            (m["match"][:12], m["rule"], cli.value(m["kind"]), ", ".join(map(_short, m["orders"])))
+            for m in found["matched"]
+        ]
         cli.table(("match", "rule", "kind", "orders"), rows)
         _show_exceptions(cli, found)
 
@@ -182,7 +185,7 @@ def _balance(statement: Mapping[str, Any], name: str) -> str:
 
 def _show_entries(cli: Cli, entries: Sequence[Mapping[str, Any]]) -> None:
     rows = [
-        (e["entry"][:16], e["booked"], _signed(e), e["name"], " ".join(e["references"]), (e["settled_by"] or "-")[:16])
+        (e["entry"][:12], e["booked"], _signed(e), e["name"], " ".join(e["references"]), (e["settled_by"] or "-")[:12])
         for e in entries
     ]
     cli.table(("bank entry", "booked", "amount", "name", "references", "match"), rows)
@@ -196,15 +199,15 @@ def _show_exceptions(cli: Cli, found: Mapping[str, Any]) -> None:
             (
                 cli.value(item["class"]),
                 item["age_days"],
-                entry["entry"][:16] if entry else "-",
+                entry["entry"][:12] if entry else "-",
                 _signed(entry) if entry else "-",
                 entry["name"] if entry else "-",
-                ", ".join(f"{o['order']} {units(o['currency'], o['amount_minor'])}" for o in orders) or "-",
+                ", ".join(f"{_short(o['order'])} {units(o['currency'], o['amount_minor'])}" for o in orders) or "-",
             )
         )
     cli.table(("exception", "age in days", "bank entry", "amount", "name", "orders"), rows, cli.value("exceptions"))
     if found["waiting"]:
-        waiting = [(item["order"], item["due"]) for item in found["waiting"]]
+        waiting = [(_short(item["order"]), item["due"]) for item in found["waiting"]]
         cli.table(("order", "due"), waiting, cli.value("waiting for the bank"))
     if found["proposed"]:
         _show_matches(cli, found["proposed"])
@@ -213,11 +216,11 @@ def _show_exceptions(cli: Cli, found: Mapping[str, Any]) -> None:
 def _show_matches(cli: Cli, found: Sequence[Mapping[str, Any]]) -> None:
     rows = [
         (
-            m["match"][:16],
+            m["match"][:12],
             cli.value(m["kind"]),
             cli.value(m["state"]),
-            ", ".join(m["orders"]) or "-",
-            ", ".join(name[:16] for name in m["entries"]) or "-",
+            ", ".join(map(_short, m["orders"])) or "-",
+            ", ".join(name[:12] for name in m["entries"]) or "-",
             m["reason"] or m["rule"],
             m["proposed_by"],
             m["decided_by"] or "-",
@@ -225,6 +228,11 @@ def _show_matches(cli: Cli, found: Sequence[Mapping[str, Any]]) -> None:
         for m in found
     ]
     cli.table(("match", "kind", "state", "orders", "entries", "reason", "proposed by", "decided by"), rows)
+
+
+def _short(order: str) -> str:
+    """An order as a table shows it and a command takes it: its first digits; a further attempt's name in full."""
+    return order if "-" in order else order[:12]
 
 
 def _signed(entry: Mapping[str, Any]) -> str:

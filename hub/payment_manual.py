@@ -129,17 +129,23 @@ def _check_sums(kind: str, orders: list[PaymentOrder], entries: list[Entry]) -> 
 
 
 def _orders(tx: Transaction, head: Head) -> list[PaymentOrder]:
-    return [_order(tx, name) for name in _names(head, "orders")]
+    found = [_order(tx, name) for name in _names(head, "orders")]
+    if len({order.end_to_end_id for order in found}) != len(found):
+        raise MatchInvalid(why="orders: one stands there twice")
+    return found
 
 
 def _entries(tx: Transaction, head: Head) -> list[Entry]:
-    return [_entry(tx, name) for name in _names(head, "entries")]
+    found = [_entry(tx, name) for name in _names(head, "entries")]
+    if len({entry.id for entry in found}) != len(found):
+        raise MatchInvalid(why="entries: one stands there twice")
+    return found
 
 
 def _order(tx: Transaction, name: str) -> PaymentOrder:
     found = PaymentStore(tx.session).order(name)
     if found is None:
-        raise MatchInvalid(why=f"there is no order {name[:40]}")
+        raise MatchInvalid(why=f"there is no order {name[:40]}, or several begin so")
     return found
 
 
@@ -154,7 +160,4 @@ def _names(head: Head, field: str) -> list[str]:
     given = head.get(field) or []
     if not isinstance(given, list) or len(given) > NAMED_MAX or not all(isinstance(name, str) for name in given):
         raise MatchInvalid(why=f"{field}: a list of at most {NAMED_MAX} names is expected")
-    names = [str(name) for name in given]
-    if len(set(names)) != len(names):
-        raise MatchInvalid(why=f"{field}: a name stands there twice")
-    return names
+    return [str(name) for name in given]

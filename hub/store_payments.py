@@ -153,9 +153,13 @@ class PaymentStore:
             query = query.where(PaymentOrderRow.state.in_(states))
         return tuple(_order(row) for row in self._session.scalars(query))
 
-    def order(self, end_to_end_id: str) -> PaymentOrder | None:
-        row = self._session.get(PaymentOrderRow, end_to_end_id)
-        return _order(row) if row else None
+    def order(self, name: str) -> PaymentOrder | None:
+        """The order of an EndToEndId, or of a beginning of at least 8 digits that only one has."""
+        if (row := self._session.get(PaymentOrderRow, name)) is not None:
+            return _order(row)
+        begins = PaymentOrderRow.end_to_end_id.startswith(name, autoescape=True)
+        found = self._session.scalars(select(PaymentOrderRow).where(begins).limit(2)).all() if len(name) >= 8 else []
+        return _order(found[0]) if len(found) == 1 else None
 
     def living(self, statement: str) -> PaymentOrder | None:
         """The order by which a statement is being paid, or was."""

@@ -22,6 +22,7 @@ from revenue_share.periods import time_text
 from tests.hub.alliance import ALLIANCE, Hub, MovableClock, party
 from tests.hub.settling import PAYER, REFERRER, Settling
 from tests.hub.streams import ServedHub
+from tests.support.bank_files import CREDITOR, IBAN, Booked, camt
 from tests.support.entropy import SeededEntropy
 from tests.support.revenue import event, referral
 from tests.support.sandbox_chain import CHAIN_ID, KEYS, WINDOW, local
@@ -169,9 +170,55 @@ def test_a_month_from_terms_to_payment_file(finance: Finance, tmp_path: Path) ->
     (row,) = list(csv.DictReader(files[0].read_text().splitlines()))
     assert (row["amount"], row["end_to_end_id"]) == ("61.73", identifier[:32])
     assert finance.refusal("pay", PERIOD, "--out", str(files[0]), "--yes") == "PAYMENT_FILE_EXISTS"
+    _accounts(finance)
+    _paid_by_the_bank(finance, tmp_path, identifier)
     books = finance.run("ledger")
     assert sum(b["debit_minor"] - b["credit_minor"] for b in books["balances"]) == 0
     assert "liability:payable:platform-a" in finance.text("ledger")
+
+
+def _accounts(finance: Finance) -> None:
+    """One person enters an account, another approves it."""
+    given = ("--partner", REFERRER, "--name", "Platform A", "--account", CREDITOR, "--bic", "NWBKGB2L")
+    assert finance.run("details", "propose", *given, "--dry-run")["state"] == "PROPOSED"
+    assert finance.run("details", "show")["details"] == []
+    digest = finance.run("details", "propose", *given)["digest"]
+    assert finance.refusal("details", "approve", digest, "--yes") == "FOUR_EYES"
+    other = replace(finance, config=finance.controller)
+    assert other.refusal("details", "approve", digest) == "NOT_CONFIRMED"
+    assert other.run("details", "approve", digest[:12], "--yes")["decided_by"] == "cai"
+    assert finance.run("details", "show", "--partner", REFERRER)["details"][0]["state"] == "ACTIVE"
+    assert CREDITOR in finance.text("details", "show").replace("\n", "")
+
+
+def _paid_by_the_bank(finance: Finance, folder: Path, identifier: str) -> None:
+    """The bank's file, the match by rule, an exception that two people explain, and the tables of it all."""
+    fee = Booked(minor=250, bank_reference="FEE", account="", name="=cmd|x", booked=f"{NOW:%Y-%m-%d}")
+    paid = Booked(minor=6173, reference=identifier[:32], booked=f"{NOW:%Y-%m-%d}")
+    file = folder / "statement.xml"
+    file.write_bytes(camt([paid, fee]))
+    told = ("bank", "import", str(file), "--account", IBAN)
+    assert finance.run(*told, "--dry-run")["taken"] == 2
+    assert finance.run("bank", "show")["files"] == []
+    assert finance.run(*told)["taken"] == 2
+    assert finance.run(*told)["new"] is False
+    entries = finance.run("bank", "show", finance.run("bank", "show")["files"][0]["file"])["entries"]
+    assert [entry["amount_minor"] for entry in entries] == [6173, 250]
+    assert len(finance.run("reconcile", "--dry-run")["matched"]) == 1
+    assert "REFERENCE" in finance.text("reconcile")
+    assert "EXTRA" in finance.text("exceptions") and "多出" in finance.text("exceptions", "--lang", "zh")
+    sheet = folder / "exceptions.csv"
+    assert finance.run("export", "exceptions", "--format", "csv", "--out", str(sheet))["rows"] == 1
+    assert "'=cmd|x" in sheet.read_text()
+    assert finance.run("export", "ledger", "--out", str(folder / "ledger.xlsx"))["format"] == "xlsx"
+    (item,) = finance.run("exceptions")["exceptions"]
+    entry = item["entry"]["entry"]
+    made = finance.run("match", "propose", "--kind", "EXPLAINED", "--entry", entry[:12], "--reason", "bank fee")
+    assert finance.refusal("match", "approve", made["match"], "--yes") == "FOUR_EYES"
+    assert replace(finance, config=finance.controller).run("match", "approve", made["match"], "--yes")["kind"]
+    assert finance.run("exceptions")["exceptions"] == []
+    assert [one["state"] for one in finance.run("match", "show")["matches"]] == ["APPROVED", "APPROVED"]
+    assert finance.refusal("settle", identifier, "--yes") == "PAYOUT_NOT_SIGNED"  # no node is there to sign
 
 
 @pytest.mark.parametrize(

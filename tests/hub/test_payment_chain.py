@@ -22,7 +22,6 @@ from hub.store_payments import PaymentStore
 from partner_node import settlement_payout
 from partner_node.settlement_errors import OtherRole
 from partner_node.settlement_payout import GAS_PRICE_MAX, PayoutRefused
-from privacy.errors import Failure
 from tests.hub.paying import OURS, THEIRS, booked
 from tests.hub.settling import CAI, FEI, PAYER, REFERRER
 from tests.support.bank_files import IBAN, Booked, camt

@@ -237,6 +237,18 @@ def test_two_people_can_not_make_unequal_things_equal(books: Paying, kind: str, 
         by_hand(books, kind, [order.end_to_end_id] if orders else [], entry_ids(books) if entries else [])
 
 
+def test_an_order_and_an_entry_are_named_by_their_beginning_once(books: Paying) -> None:
+    order = books.ordered()
+    books.bank(booked(order, account=IBAN))
+    (entry,) = entry_ids(books)
+    for orders, entries in (([order.end_to_end_id, order.end_to_end_id[:12]], [entry]), ([], [entry, entry[:10]])):
+        with pytest.raises(MatchInvalid):
+            by_hand(books, "PAID" if orders else "EXPLAINED", orders, entries)
+    with pytest.raises(MatchInvalid):
+        by_hand(books, "PAID", [order.end_to_end_id[:7]], [entry])
+    assert by_hand(books, "PAID", [order.end_to_end_id[:8]], [entry[:8]])
+
+
 def test_one_entry_does_not_pay_twice_by_hand(books: Paying) -> None:
     order = books.ordered()
     books.bank(booked(order, account=IBAN))
