@@ -93,6 +93,7 @@ STATEMENT_TYPE: constant(bytes32) = keccak256(
 # Half the order of secp256k1 (EIP-2): above it lies the second, malleable form of every signature.
 HALF_ORDER: constant(uint256) = 57896044618658097711785492504343953926418782139537452191302581570759080747168
 PATH_MAX: constant(uint256) = 40
+PERIOD_MIN: constant(uint256) = 200001  # a partner whose last period is 0 settles none
 WINDOW_MAX: constant(uint256) = 366 * 86400
 
 DOMAIN: public(immutable(bytes32))
@@ -190,8 +191,7 @@ def digestOf(statement: Statement) -> bytes32:
 @view
 def closes(digest: bytes32) -> uint256:
     """
-    @notice When a statement's dispute window ends, pauses included.
-    @return Unix seconds; meaningless for an unknown digest.
+    @notice When a statement's dispute window ends (Unix seconds), pauses included; meaningless for an unknown digest.
     """
     return self._closes(digest)
 
@@ -261,7 +261,7 @@ def propose(statement: Statement, broker_signature: Bytes[66], partner_signature
     digest: bytes32 = self._digest(statement)
     signer: address = self.signer[statement.partner]
     assert signer != empty(address), "partner inactive"
-    assert statement.period <= self.until[statement.partner], "partner period"
+    assert statement.period >= PERIOD_MIN and statement.period <= self.until[statement.partner], "partner period"
     assert statement.lines > 0, "no lines"
     assert statement.sequence == self.sequence[statement.partner] + 1, "sequence"
     assert statement.previous == self.last[statement.partner], "previous"

@@ -44,8 +44,10 @@ EFFECTS: dict[str, tuple[tuple[str, str], ...]] = {
             'assert block.timestamp > self._closes(digest), "window open"',
         ),
         (
-            'assert statement.period <= self.until[statement.partner], "partner period"',
-            'assert statement.period < self.until[statement.partner], "partner period"',
+            "assert statement.period >= PERIOD_MIN and "
+            'statement.period <= self.until[statement.partner], "partner period"',
+            "assert statement.period >= PERIOD_MIN and "
+            'statement.period < self.until[statement.partner], "partner period"',
         ),
         (
             'assert self.record[old].state in (State.DISPUTED | State.VOID), "replaces state"',

@@ -14,10 +14,10 @@ from tests.contracts.test_anchor import ORIGIN, Anchored
 
 SETTLEMENT = {
     "setPartner": 28_730,
-    "propose, a partner's first": 162_572,
-    "propose": 128_766,
+    "propose, a partner's first": 162_602,
+    "propose": 128_796,
     "dispute": 40_132,
-    "propose, replacing": 160_352,
+    "propose, replacing": 160_382,
     "resolve, upheld": 29_311,
     "resolve, dismissed": 38_698,
     "finalise": 34_708,

@@ -95,6 +95,19 @@ def test_a_partner_settles_no_period_after_its_last_one_and_keeps_its_voice(alli
     alliance.send("stranger", settlement.finalise_data(open_one))
 
 
+@pytest.mark.parametrize("until", [0, settlement.PERIOD_MAX])
+@pytest.mark.parametrize("period", [0, 1, 200000])
+def test_what_is_no_month_is_no_way_around_a_suspension(alliance: Alliance, until: int, period: int) -> None:
+    words = alliance.anchor().words()
+    words[2] = period
+    alliance.send("governor", settlement.set_signer_data(PARTNERS["referrer"], KEYS["referrer"].address, until))
+    refused(alliance, "stranger", _signed(alliance, words), "partner period")
+
+
+def test_the_first_month_there_is_can_be_settled(alliance: Alliance) -> None:
+    alliance.propose(period=200001)
+
+
 def test_what_the_registrar_says_is_told_by_an_event(alliance: Alliance) -> None:
     data = settlement.set_signer_data(PARTNERS["referrer"], KEYS["new_signer"].address, 202612)
     (told,) = alliance.send("governor", data).events
