@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.revenue import Months, event, referral, rule, terms
+from tests.support.revenue import Months, amended, event, referral, rule, terms
 
 OCT, NOV, DEC = "2026-10", "2026-11", "2026-12"
 N_TIME = "2026-11-05T06:00:00Z"
@@ -75,6 +75,26 @@ def test_a_floor_never_breaks_a_cap():
     amounts = books.amounts(OCT, event("a", 1, 30), event("b", 2, 30), event("c", 3, 30))
     assert sum(amounts.values()) == 150
     assert sorted(amounts.values()) == [10, 40, 100]
+
+
+def test_rounding_never_lifts_a_client_over_its_cap():
+    """1/10: 33.3 + 33.3 + 33.3 + 0.1 = 100, the cap, and another client 5 x 0.2 = 1. Rounded all in one the two units
+    that are missing would go to two of the 0.3, and the first client would have 101."""
+    books = months("1/10", cap={"client": 100})
+    own = [event(f"a{i}", 1, base) for i, base in enumerate((333, 333, 333, 1))]
+    other = [event(f"b{i}", 2, 2) for i in range(5)]
+    amounts = books.amounts(OCT, *own, *other)
+    assert sum(amounts[f"a{i}"] for i in range(4)) == 100
+    assert sum(amounts[f"b{i}"] for i in range(5)) == 1
+
+
+def test_a_lower_cap_of_a_later_version_takes_nothing_back():
+    """100 were paid under a cap of 100; under 50 nothing more is due, and nothing less either."""
+    first = rule("percent_of_base", "commission", rate="1/3", cap={"lifetime": 100})
+    later = amended(terms(first), rules=[first | {"cap": {"lifetime": 50}}], effective_from="2026-11-01")
+    books = Months(later, [referral(1)])
+    assert books.amounts(OCT, event("a", 1, 300)) == {"a": 100}
+    assert books.amounts(NOV, event("b", 1, 300, N_TIME), event("c", 1, -30, N_TIME)) == {"b": 0, "c": -10}
 
 
 EVENTS = st.lists(

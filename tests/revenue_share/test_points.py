@@ -48,6 +48,16 @@ def test_points_expire_at_their_instant():
     assert books.position.points == {}
 
 
+def test_points_that_were_reported_late_are_redeemed_by_their_own_age():
+    """Earned on 25 November and reported in December, after points of 28 November: 100 + 20 taken in that order."""
+    books = Months(terms(POINTS | {"expires_months": 3}, late_days=10), [referral(1)])
+    books.close(NOV, event("new", 1, 0, "2026-11-28T06:00:00Z", "friend"))
+    redeemed = event("r", 1, 0, "2026-12-06T06:00:00Z", "redeem", points=120)
+    books.close(DEC, event("old", 1, 0, "2026-11-25T06:00:00Z", "friend"), redeemed)
+    (lots,) = books.position.points.values()
+    assert [(lot.event, lot.left) for lot in lots] == [("new", 80)]
+
+
 def test_points_that_expire_with_the_first_instant_of_a_month_are_held_till_then():
     books = Months(terms(POINTS), [referral(1, "2026-09-01T00:00:00Z")])
     books.close(OCT, event("a", 1, 0, "2026-09-30T16:00:00Z", "friend"))  # 1 October 00:00 +08:00

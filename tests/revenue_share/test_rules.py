@@ -34,6 +34,15 @@ def test_without_milestones_the_part_completed_is_earned_and_items_count_apart()
     assert books.amounts(NOV, more, other) == {"b": 1_050, "c": 3_000}
 
 
+def test_a_part_that_was_paid_is_not_paid_again_after_a_fall():
+    """1/2 x 1,000 x 50 % = 250; then 30 %: 0; again 50 %: 0."""
+    books = months(rule("percent_on_milestone", "course", rate="1/2"))
+    seen = [books.amounts(OCT, event("a", 1, 1_000, kind="course", completion_ppm=500_000))]
+    seen.append(books.amounts(NOV, event("b", 1, 1_000, N_TIME, "course", completion_ppm=300_000)))
+    seen.append(books.amounts(DEC, event("c", 1, 1_000, D_TIME, "course", completion_ppm=500_000)))
+    assert seen == [{"a": 250}, {"b": 0}, {"c": 0}]
+
+
 def test_a_fixed_amount_counts_what_the_event_stands_for():
     """120 visits x 50 fen = 6,000 fen, of no single client."""
     books = months(rule("fixed_per_event", "visits", amount_minor=50, referred=False))

@@ -14,7 +14,7 @@ N_TIME, D_TIME = "2026-11-05T06:00:00Z", "2026-12-05T06:00:00Z"
 def months(mode, days=60, rate="1/3", **fields):
     clawback = {"window_days": days, "mode": mode, **fields}
     books = terms(rule("percent_of_base", "commission", rate=rate, clawback=clawback))
-    return Months(books, [referral(number) for number in range(1, 5)])
+    return Months(books, [referral(number, "2026-09-01T00:00:00Z") for number in range(1, 5)])
 
 
 def back(name, original, base=0, time=N_TIME, number=1, **facts):
@@ -119,6 +119,9 @@ def test_what_no_window_needs_is_forgotten():
     assert set(books.position.open) == {"a", "b"}
     books.close(NOV)
     assert set(books.position.open) == {"b"}
+    last = months("full", days=31)  # its window ends with the month: no instant of the next one is inside
+    last.close(OCT, event("c", 1, 900, "2026-09-30T16:00:00Z"))
+    assert not last.position.open
     books.close(DEC)
     assert not books.position.open
 

@@ -55,6 +55,24 @@ def test_a_late_event_counts_in_one_month_only():
     assert not books.position.seen
 
 
+@pytest.mark.parametrize("time", ["2026-09-30T16:00:00Z", "2026-10-20T06:00:00Z"])
+def test_an_event_is_remembered_as_long_as_it_could_come_again(time):
+    """60 days: an event from the first instant of October on can still come in November, the later one in December."""
+    books = Months(terms(TENTH, late_days=60), CLIENTS)
+    happening = event("a", 1, 100, time)
+    assert books.amounts("2026-10", happening) == {"a": 10}
+    assert books.verdicts("2026-11", happening) == {"a": "DUPLICATE_EVENT"}
+    late = books.verdicts("2026-12", happening)["a"]
+    assert late == ("DUPLICATE_EVENT" if time > "2026-10-02T16:00:00Z" else "OUTSIDE_PERIOD")
+
+
+def test_an_event_of_the_first_late_instant_is_remembered():
+    books = Months(terms(TENTH, late_days=31), CLIENTS)
+    first = event("a", 1, 100, "2026-09-30T16:00:00Z")  # 1 October 00:00 +08:00, 31 days before 1 November
+    assert books.amounts("2026-10", first) == {"a": 10}
+    assert books.verdicts("2026-11", first) == {"a": "DUPLICATE_EVENT"}
+
+
 def test_a_clawback_follows_the_version_that_paid():
     full, never = {"window_days": 90, "mode": "full"}, FIFTH
     books = Months(amended(terms(TENTH | {"clawback": full}), rules=[never], effective_from="2026-11-01"), CLIENTS)
