@@ -236,13 +236,13 @@ class TrainingPlan:
             trees=trees,
             contribution=_contribution(body, parties, choice),
             fairness=_fairness(body, parties, label_column, survey_weights),
-            scoring=_scoring(body, model, numbers["score_step_log2"]),
+            scoring=_scoring(body, numbers["score_step_log2"]),
             **numbers,
         )
 
 
-def _scoring(body: Mapping[str, Any], model: str, step_log2: int) -> Scoring | None:
-    return plan_models.read_scoring(body["scoring"], model, step_log2) if "scoring" in body else None
+def _scoring(body: Mapping[str, Any], step_log2: int) -> Scoring | None:
+    return plan_models.read_scoring(body["scoring"], step_log2) if "scoring" in body else None
 
 
 def read(body: Mapping[str, Any]) -> TrainingPlan | HorizontalPlan:

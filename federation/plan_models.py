@@ -129,11 +129,9 @@ def read_trees(value: Any) -> Trees:
     return Trees(**plan_fields.integers(found, _TREES), variants=_variants(found, TREES) or plan_variants.FULL)
 
 
-def read_scoring(value: Any, model: str, score_step_log2: int) -> Scoring:
+def read_scoring(value: Any, score_step_log2: int) -> Scoring:
     """Raises PlanInvalid."""
     found = plan_fields.fields(value, set(_SCORING), {"split"}, "scoring")
-    if model == TREES and "split" in found:
-        raise PlanInvalid(field="scoring.split", why="of trees the label holder has the sides of splits, no shares")
     most = plan_fields.integers(found, _SCORING)["clients_per_day"]
     split = _split(found["split"], most, score_step_log2) if "split" in found else None
     return Scoring(clients_per_day=most, split=split)

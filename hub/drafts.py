@@ -333,6 +333,7 @@ def _scoring_disclosure(body: Mapping[str, Any], label: str, holders: str) -> li
             f"columns as they are then, and learns which side the client takes at splits of {holders} that it may come "
             f"to, for at most {limits['clients_per_day']} clients a day while their consent holds; {holders} learn "
             "which client was asked for and which of their splits may be on its way, the hub that one was.",
+            *_split_disclosure(limits.get("split"), label, holders),
         ]
     return [
         f"For {body['valid_days']} days after the run {label} may ask for the score of single clients by the columns "

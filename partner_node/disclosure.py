@@ -141,6 +141,8 @@ def _scoring(plan: TrainingPlan, limits: Scoring) -> Pair:
 
 
 def _split(plan: TrainingPlan, split: Split) -> Pair:
+    if plan.trees:
+        return disclosure_trees.split(plan, split)
     label, holders, step = plan.label_holder, ", ".join(plan.holders), f"2^{split.step_log2}"
     most = split.clients_per_day
     return (

@@ -3,7 +3,7 @@
 from typing import TypeAlias
 
 from federation.plan import TrainingPlan
-from federation.plan_models import Scoring
+from federation.plan_models import Scoring, Split
 
 Pair: TypeAlias = tuple[str, str]  # English, Chinese
 
@@ -61,6 +61,25 @@ def scoring(plan: TrainingPlan, limits: Scoring) -> Pair:
         f"若其违反协议，则可获知该方全部分裂处的走向。各方每日至多应答 {most} 名客户，"
         "且仅在该客户的同意有效时；各方获知查询的是哪位客户、时间及其哪些分裂可能在路径上；"
         f"首次应答计为至多 {trees} 个得分向量（额度 {plan.score_budget} 个）；枢纽获知发生过查询",
+    )
+
+
+def split(plan: TrainingPlan, split: Split) -> Pair:
+    """What people at the label holder are shown by side; its node has the sides of splits anyway."""
+    label, holders, step, most = (
+        plan.label_holder,
+        ", ".join(plan.holders),
+        f"2^{split.step_log2}",
+        split.clients_per_day,
+    )
+    return (
+        f"for at most {most} of these clients a day, and over the run's lifetime at most as often as it has clients, "
+        f"people at {label} may see what the splits of each of {holders} add to a score, in multiples of {step} "
+        f"log-odds, never by column or split; each of {holders} counts these, together as one more of "
+        f"{plan.score_budget} score vectors",
+        f"对其中每日至多 {most} 名客户（整个任务期内总次数不超过任务客户数），{label} 的人员可查看 {holders} 各方的分裂"
+        f"对评分的合计影响，取 {step} 对数几率的整数倍，不按字段或分裂给出；{holders} 各自计数，"
+        f"合计为 {plan.score_budget} 个得分向量额度中的一个",
     )
 
 

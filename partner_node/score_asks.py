@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -19,11 +20,22 @@ from ecowire import documents, envelopes, status
 from ecowire.documents import Body
 from ecowire.status import MalformedMessage
 from ecowire.stream import Message
-from federation.vertical import single
 from federation.vertical.single import Ask
-from partner_node import approvals, grants, score_own, score_standing, store, store_labels, store_scores, times
+from partner_node import (
+    approvals,
+    explain_basis,
+    grants,
+    score_own,
+    score_standing,
+    store,
+    store_labels,
+    store_scores,
+    times,
+)
 from partner_node.arguments import optional_text, text
 from partner_node.errors import ClientNotInRun, CommandInvalid
+from partner_node.explain_basis import Basis
+from partner_node.explain_errors import ExplanationMissing
 from partner_node.node import Answer, Commands, Handlers, Node
 from partner_node.score_errors import (
     ClientNotScored,
@@ -35,7 +47,7 @@ from partner_node.score_errors import (
     SplitNotInPlan,
 )
 from partner_node.score_rows import ScoreRows
-from partner_node.score_run import KIND, header
+from partner_node.score_run import KIND, ScoredRun, header
 from partner_node.score_standing import Standing, Standings
 from partner_node.store_scores import OPEN, REFUSED, Asked, Score, Split
 from privacy import packing
@@ -243,14 +255,22 @@ class ScoreAsks:
         if not isinstance(answers, dict) or set(answers) != set(plan.holders):
             raise MalformedMessage(why="an answer of every feature holder is expected")
         words = {str(holder): self._open(standing, known, holder, answers[holder]) for holder in plan.holders}
-        shares: dict[str, int] = {}
-        if known.split:
-            for holder, answer in words.items():
-                words[holder], shares[holder] = single.apart(answer, holder)
-        now = self._rows.of(standing.run, known.client) if plan.trees else None
-        log_odds, units = score_own.total(standing.run, known.own, words, now)
-        score = standing.score(known.client, log_odds, "")
-        return score, _split(standing, units, shares) if known.split else None
+        run = standing.run
+        if plan.trees:
+            basis = partial(self._basis, run) if known.split else None
+            now = self._rows.of(run, known.client)
+            log_odds, split = score_own.of_trees(run, known.own, words, now, basis)
+        else:
+            log_odds, split = score_own.of_scorecard(run, known.own, words, split=known.split)
+        return standing.score(known.client, log_odds, ""), split
+
+    def _basis(self, run: ScoredRun) -> Basis:
+        """Of the run's explanations. Raises ExplanationMissing, ExplanationUnreadable."""
+        file = explain_basis.file_name(run.job)
+        try:
+            return explain_basis.decode((self._node.settings.results / file).read_bytes(), file)
+        except OSError:
+            raise ExplanationMissing(job=run.job[:16], file=file) from None
 
     def _open(self, standing: Standing, known: Asked, holder: PartnerId, envelope: object) -> bytes:
         if not isinstance(envelope, bytes):
@@ -305,13 +325,6 @@ def _wants_split(arguments: Mapping[str, Any]) -> bool:
     return value
 
 
-def _split(standing: Standing, units: int, shares: Mapping[str, int]) -> Split:
-    """Raises ScoresImplausible."""
-    plan, split = standing.run.plan, standing.run.scoring.split
-    assert split is not None, "it was asked for"
-    return Split(shares=shares, remainder=single.remainder(units, shares, plan.score_step_log2, split.step_log2))
-
-
 def _sides(standing: Standing, known: Asked) -> Body | None:
     """The split as people see it: log-odds as text, which add up to the score."""
     found, split = known.found_split, standing.run.scoring.split
@@ -320,7 +333,7 @@ def _sides(standing: Standing, known: Asked) -> Body | None:
     step = 2.0**split.step_log2
     return {
         "step": repr(step),
-        "own": repr(known.own),
+        "own": repr(score_own.shown(standing.run, known.own, known.found.score, found) if known.found else known.own),
         "shares": {holder: repr(units * step) for holder, units in found.shares.items()},
         "remainder": repr(found.remainder * 2.0**standing.run.plan.score_step_log2),
     }

@@ -8,8 +8,9 @@ for it says no more than that.
 Its own share beside the masked one, coarsely, only where the plan has `split`, within a day's bound of its own and at
 most as often as the run has clients: so the splits of a run are one score vector, and the first is booked as one.
 
-Of trees it says where the client goes at those of its splits that are asked: no mask hides this. The first answer of a
-run books a score vector for each tree that it splits.
+Of trees it says where the client goes at those of its splits that are asked: no mask hides this, and nothing more
+leaves for a split, which it only approves and counts. The first answer of a run books a score vector for each tree that
+it splits.
 """
 
 from dataclasses import dataclass
@@ -178,7 +179,8 @@ class ScoreShares:
 
     def _book_split(self, session: Session, run: ScoredRun, made: Given) -> None:
         """Raises SplitBudgetSpent, SplitsOver, ScoreBudgetExceeded."""
-        split, share, day = run.scoring.split, _coarse(run, made.share), self._day()
+        split, day = run.scoring.split, self._day()
+        share = made.share if isinstance(run.part, TreePart) else _coarse(run, made.share)
         assert split is not None, "the ask was refused otherwise"
         if store_scores.split_known(session, made, day, share):
             return

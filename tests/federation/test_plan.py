@@ -62,12 +62,9 @@ TREES = {"trees": 8, "depth": 3, "rate_milli": 200, "leaf_rows": 50, "patience":
 TREES |= {"sample_ppm": 800_000, "columns_ppm": 1_000_000}
 
 
-def test_trees_score_single_clients_and_split_no_score() -> None:
+def test_trees_score_single_clients() -> None:
     grown = {"model": "trees", "trees": TREES, "bins": 16}
     assert TrainingPlan.from_body(body(COLUMNS, **grown, scoring={"clients_per_day": 5})).scoring is not None
-    coarse = {"step_log2": -1, "clients_per_day": 5}
-    with pytest.raises(PlanInvalid, match="no shares"):
-        TrainingPlan.from_body(body(COLUMNS, **grown, scoring={"clients_per_day": 5, "split": coarse}))
 
 
 def test_one_holder_alone_is_also_all_of_them() -> None:

@@ -44,7 +44,7 @@ def scored(parts: Parts, columns: dict[str, Columns]) -> float:
     own = single.own_sides(parts["broker"], columns["broker"])
     asked = single.asked(parts["broker"], own)
     answers = {name: single.answer(parts[name], columns[name], asked[name], "broker") for name in asked}
-    return single.score(parts["broker"], own, answers)
+    return single.score(parts["broker"], single.all_sides(parts["broker"], own, answers))
 
 
 def test_the_score_is_that_of_training_to_the_last_bit(ran: tuple[Tables, dict[str, Role], Parts]) -> None:
@@ -109,10 +109,10 @@ def test_what_was_not_asked_is_no_answer(ran: tuple[Tables, dict[str, Role], Par
     some = np.unpackbits(np.frombuffer(asked["bank"], np.uint8))[: len(parts["bank"].cuts)]
     assert not some.all()
     with pytest.raises(StepMalformed, match=r"bank.*not asked"):
-        single.score(parts["broker"], own, {**answers, "bank": np.packbits(np.ones(len(some), bool)).tobytes()})
+        single.all_sides(parts["broker"], own, {**answers, "bank": np.packbits(np.ones(len(some), bool)).tobytes()})
     for wrong in (b"", answers["bank"] + b"\0"):
         with pytest.raises(StepMalformed, match="bank"):
-            single.score(parts["broker"], own, {**answers, "bank": wrong})
+            single.all_sides(parts["broker"], own, {**answers, "bank": wrong})
         with pytest.raises(StepMalformed, match="broker"):
             single.answer(parts["bank"], columns["bank"], wrong, "broker")
 
@@ -158,10 +158,10 @@ def test_an_ask_names_splits_only_where_it_is_of_trees() -> None:
             Ask.decode(canonical.encode({**value, "splits": wrong}), "broker")
 
 
-def test_a_plan_of_trees_may_have_scoring_and_no_split_of_shares() -> None:
+def test_a_plan_of_trees_may_have_scoring_and_a_split_coarser_than_its_score() -> None:
     columns = synthetic(300)[1]
-    plan = TrainingPlan.from_body(tree_body(columns, scoring={"clients_per_day": 5}))
-    assert plan.scoring is not None and plan.scoring.clients_per_day == 5
     coarse = {"step_log2": -1, "clients_per_day": 5}
+    plan = TrainingPlan.from_body(tree_body(columns, scoring={"clients_per_day": 5, "split": coarse}))
+    assert plan.scoring is not None and plan.scoring.split is not None
     with pytest.raises(PlanInvalid, match=r"scoring\.split"):
-        TrainingPlan.from_body(tree_body(columns, scoring={"clients_per_day": 5, "split": coarse}))
+        TrainingPlan.from_body(tree_body(columns, score_step_log2=-2, scoring={"clients_per_day": 5, "split": coarse}))

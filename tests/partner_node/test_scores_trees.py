@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ecowire.status import code_of
 from ecowire.stream import Message
 from federation.vertical.trees.model import TreePart
-from partner_node import disclosure, sessions
+from federation.vertical.trees.paths import Ways
+from partner_node import disclosure, explain_basis, sessions
 from privacy.errors import Failure
 from tests.partner_node import alliance, scoring
 from tests.partner_node.scoring import Alliance
@@ -147,3 +149,74 @@ def test_who_approves_is_told_what_single_scores_show(made: Alliance) -> None:
     (pair,) = [pair for pair in said if "after the run" in pair[0]]
     assert "at those of its splits that the client may come to" in pair[0] and "up to 3 more of 6" in pair[0]
     assert "可能到达的分裂处走哪一支" in pair[1]
+
+
+# --- the split by side, where the plan has it
+
+
+@pytest.fixture(scope="module")
+def split_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+    coarse = {"step_log2": -1, "clients_per_day": 2}
+    scoring_ = {"clients_per_day": scoring.PER_DAY, "split": coarse}
+    return scoring.finished(tmp_path_factory.mktemp("split"), **TREES, score_budget=8, scoring=scoring_)
+
+
+@pytest.fixture
+def with_split(split_run: tuple[Path, str, str], tmp_path: Path) -> Alliance:
+    return scoring.opened(split_run[0], tmp_path, *split_run[1:])
+
+
+def exact_shares(made: Alliance, client: str) -> dict[str, float]:
+    """What each party's splits add, by all parties' files in one place."""
+    (file,) = made["broker"].parts.node.settings.results.glob("explain-*.bin")
+    paths = explain_basis.decode(file.read_bytes(), "-").paths
+    assert paths is not None
+    ways, sides = Ways(part_of(made, "broker"), paths.rows), {}
+    for name in ("broker", *made.holders()):
+        part = part_of(made, name)
+        head, *rows = (made[name].folder / "clients.csv").read_text().splitlines()
+        cells = next(dict(zip(head.split(","), row.split(","), strict=True)) for row in rows if row.startswith(client))
+        columns = {column: np.array([float(cells[column])]) for column in part.columns}
+        sides |= {node: bool(left[0]) for node, left in part.left(columns, 1).items()}
+    shares = ways.shares(ways.leaves(sides))
+    return {**shares, "broker": shares["broker"] + ways.base}
+
+
+def test_a_split_adds_up_and_rounds_what_each_sides_splits_add(with_split: Alliance) -> None:
+    for number in (7, 55):
+        client = alliance.resident_id(number)
+        found = with_split.scored(client, split=True)
+        split, exact = found["split"], exact_shares(with_split, client)
+        shares = {name: float(text) for name, text in split["shares"].items()}
+        total = float(split["own"]) + sum(shares.values()) + float(split["remainder"])
+        assert total == pytest.approx(float(found["score"]), abs=1e-9)
+        for name, share in shares.items():
+            assert share == np.floor(exact[name] / 0.5 + 0.5) * 0.5
+        assert float(split["own"]) == pytest.approx(exact["broker"], abs=2.0**-4)
+        assert set(split) == {"step", "own", "shares", "remainder"}
+    assert refused(with_split, alliance.resident_id(8), split=True) == "SPLIT_BUDGET_SPENT"
+    assert with_split.scored(alliance.resident_id(8))["split"] is None
+
+
+def test_nothing_more_leaves_a_holder_for_a_split_and_it_is_one_vector(with_split: Alliance) -> None:
+    with_split.scored(CLIENT)
+    before = {name: vectors(with_split, name) for name in with_split.holders()}
+    with_split.scored(CLIENT, split=True)
+    for name in with_split.holders():
+        sent = [plain for kind, plain in with_split[name].seen if kind == "envelope/score"]
+        assert len(sent) == 2 and sent[0] == sent[1]
+        assert vectors(with_split, name) == before[name] + 1
+
+
+def test_without_the_file_of_explanations_there_is_no_split(with_split: Alliance) -> None:
+    (file,) = with_split["broker"].parts.node.settings.results.glob("explain-*.bin")
+    file.unlink()
+    assert refused(with_split, split=True) == "EXPLANATION_MISSING"
+    assert with_split.scored(CLIENT)["split"] is None
+
+
+def test_who_approves_is_told_of_the_split(with_split: Alliance) -> None:
+    coarse = {"clients_per_day": 5, "split": {"step_log2": -1, "clients_per_day": 2}}
+    body = scoring.plan_body(with_split.nodes, with_split.alignment(), **TREES, score_budget=8, scoring=coarse)
+    (pair,) = [pair for pair in disclosure.sentences("train", body, "bank") if "multiples of 2^-1" in pair[0]]
+    assert "never by column or split" in pair[0] and "不按字段或分裂给出" in pair[1]

@@ -55,6 +55,23 @@ class Ways:
                 node //= 2
         return found
 
+    def leaves(self, sides: Mapping[Node, bool]) -> list[int]:
+        """Where a client of these sides comes to, by tree."""
+        found = []
+        for tree in self.trees:
+            node = ROOT
+            while (tree, node) in self.owner:
+                node = 2 * node + (not sides[tree, node])
+            found.append(node)
+        return found
+
+    def shares(self, leaves: Sequence[int]) -> dict[str, float]:
+        """By party: what all of its splits add for a client. With the base they are the score."""
+        made = dict.fromkeys(self.part.owners, 0.0)
+        for node, added in self.steps(leaves):
+            made[self.part.owners[self.owner[node]]] += added
+        return made
+
     def points(self, leaves: Sequence[int]) -> Floats:
         """(own columns,): what each own column adds for a client, in the part's order."""
         names = self.part.columns

@@ -51,10 +51,15 @@ def answer(part: TreePart, columns: Columns, bitmap: bytes, asker: str) -> bytes
     return np.packbits(left & wanted).tobytes()
 
 
-def score(part: TreePart, own: Sides, answers: Mapping[str, bytes]) -> float:
-    """Log-odds of the client, to the last bit what training gave a client of the same sides.
+def score(part: TreePart, sides: Sides) -> float:
+    """Log-odds of the client, to the last bit what training gave a client of the same sides."""
+    return float(scores(part, {node: np.array([left]) for node, left in sides.items()}, 1)[0])
 
-    answers: by feature holder. Raises StepMalformed for one of another length, or that says left of what was not asked.
+
+def all_sides(part: TreePart, own: Sides, answers: Mapping[str, bytes]) -> Sides:
+    """At every split; at those that the client doesn't come to they mean nothing. answers: by feature holder.
+
+    Raises StepMalformed for an answer of another length, or that says left of what was not asked.
     """
     sides = dict.fromkeys([(tree, node) for tree, node, _ in part.splits.tolist()], False) | own
     bitmaps = asked(part, own)
@@ -64,7 +69,7 @@ def score(part: TreePart, own: Sides, answers: Mapping[str, bytes]) -> float:
         if (left & ~wanted).any():
             raise StepMalformed(partner=holder, why="its answer to what was not asked")
         sides |= dict(zip(splits, left.tolist(), strict=True))
-    return float(scores(part, {node: np.array([left]) for node, left in sides.items()}, 1)[0])
+    return sides
 
 
 def check_number(own: Sides) -> int:
