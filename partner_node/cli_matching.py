@@ -43,6 +43,11 @@ NO_PARTNER = (
     "no partner's card is pinned and none was matched with (`ecohub partner pin`)",
     "尚未固定任何伙伴的名片，也未进行过匹配（`ecohub partner pin`）",
 )
+MOMENT_COLUMNS = {
+    "en": ("run", "began to tell", "own columns whose moments it took"),
+    "zh": ("任务", "开始披露", "被取矩的自有字段"),
+}
+NO_MOMENTS = ("no training has taken moments of own columns", "尚无训练对自有字段取矩")
 NO_SCORES = ("no training has disclosed score vectors", "尚无训练披露分数向量")
 NO_MATCHES = ("no match has begun here", "本节点尚未开始任何匹配")
 NO_ALARMS = ("no alarm was raised", "尚无告警")
@@ -53,7 +58,8 @@ NO_REFUSALS = ("no match was refused here", "本节点尚未拒绝任何匹配")
 @click.command()
 @options
 def quota(cli: Cli) -> None:
-    """What matches with each partner used of its limits, and score vectors disclosed over this node's lifetime."""
+    """What matches with each partner used of its limits, score vectors disclosed over this node's lifetime, and runs
+    that took moments of own columns."""
     matching, scores = cli.call("matching.quota"), cli.call("quota")
 
     def human() -> None:
@@ -64,6 +70,8 @@ def quota(cli: Cli) -> None:
             for q in scores["score_vectors"]
         ]
         cli.table(SCORE_COLUMNS[cli.lang], rows, NO_SCORES)
+        told = [(one["run"][:16], one["time"], ", ".join(one["columns"])) for one in scores["moments"]]
+        cli.table(MOMENT_COLUMNS[cli.lang], told, NO_MOMENTS)
 
     cli.show({"matching": matching, **scores}, human)
 

@@ -30,15 +30,15 @@ def check(session: Session, plan: TrainingPlan, me: str) -> None:
 
     Raises BinsTooAlike for columns that an earlier run over the same clients took in other bins.
     """
-    known = {_division(plan): {0}}
+    known = {division(plan): {0}}
     own: PartOf | None = None
     for earlier in plans_before(session, plan):
         if not _columns(plan, me) & _columns(earlier, me):
             continue
-        if (division := _division(earlier)) not in known:
+        if (theirs := division(earlier)) not in known:
             own = own or _part_of(session, plan)
-            known[division] = distances(own, _part_of(session, earlier))
-        apart = known[division]
+            known[theirs] = distances(own, _part_of(session, earlier))
+        apart = known[theirs]
         if 0 < (near := min(apart - {0}, default=plan.rare_rows)) < plan.rare_rows:
             raise RunsTooAlike(run=earlier.digest[:16], count=near, minimum=plan.rare_rows)
         if 0 in apart and (columns := _cut_otherwise(plan, earlier, me)):
@@ -76,7 +76,7 @@ def distances(own: PartOf, theirs: PartOf) -> set[int]:
     return set(apart.tolist())
 
 
-def _division(plan: TrainingPlan) -> tuple[object, ...]:
+def division(plan: TrainingPlan) -> tuple[object, ...]:
     """All that decides which client is in which part: equal ones need no look at the clients."""
     return plan.alignment, plan.split_salt, plan.test_ppm, plan.train_parts, plan.held_moments
 

@@ -6,9 +6,9 @@ first message that tells of them leaves they are compared again and entered, in 
 that ends before then has told nothing and is in no ledger.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import TypeAlias
+from typing import Protocol
 
 import numpy as np
 
@@ -22,16 +22,25 @@ from partner_node.moment_values import Tags
 from partner_node.moments import Change
 from partner_node.node import Node
 
-Read: TypeAlias = Callable[[Grant, Collection[str], Sequence[bytes], int, datetime], dict[str, Tags]]  # Vault.tags
+
+class Reader(Protocol):
+    """What of the vault is needed here."""
+
+    def tags(
+        self, grant: Grant, columns: Collection[str], row_keys: Sequence[bytes], key: int, now: datetime
+    ) -> dict[str, Tags]: ...
+
+    def stamp(self, asset: str) -> tuple[int, ...] | None: ...
 
 
 class Moments:
     """The ledger of one node."""
 
-    def __init__(self, node: Node, desk: ConsentDesk, read: Read) -> None:
+    def __init__(self, node: Node, desk: ConsentDesk, vault: Reader) -> None:
         self._node = node
         self._desk = desk
-        self._read = read
+        self._vault = vault
+        self._source: tuple[object, dict[str, Tags]] | None = None  # what was read last for an approval
         self._key = moment_values.key_of(node.keys.consent)
         self._values: dict[str, dict[str, Tags]] = {}  # of the run that was read last
 
@@ -46,12 +55,19 @@ class Moments:
         columns = [name for name in moments.columns_of(plan, me) if name in known]
         if plan.positive is not None:
             columns = [name for name in columns if name != moments.label_name(plan)]
-        tags: dict[str, Tags] = {}
-        if columns:
-            grant = self._desk.inspection(plan.party(me).asset, now)
-            aligned = self._node.database.read(lambda session: sessions.alignment(session, plan.alignment))
-            tags = self._read(grant, columns, [row.row_key for row in aligned], self._key, now)
+        tags = self._tags_now(plan, columns, now) if columns else {}
         return self._node.database.read(lambda session: moments.check(session, plan, me, tags))
+
+    def _tags_now(self, plan: TrainingPlan, columns: Sequence[str], now: datetime) -> dict[str, Tags]:
+        """Of these own columns of the aligned clients as the source has them; read once while its file is the same."""
+        asset = plan.party(self._node.settings.partner).asset
+        stamp = self._vault.stamp(asset)
+        wanted = (stamp, asset, plan.alignment, tuple(columns))
+        if self._source is None or stamp is None or self._source[0] != wanted:
+            aligned = self._node.database.read(lambda session: sessions.alignment(session, plan.alignment))
+            grant, keys = self._desk.inspection(asset, now), [row.row_key for row in aligned]
+            self._source = wanted, self._vault.tags(grant, columns, keys, self._key, now)
+        return self._source[1]
 
     def remarks(self, plan: TrainingPlan) -> list[Pair]:
         """What changed, for the person who approves. Raises as `changes`."""

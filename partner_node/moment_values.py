@@ -7,6 +7,7 @@ A tag is the upper half of key · bits modulo 2^64 with an odd secret key (Dietz
 import hashlib
 import hmac
 from collections.abc import Mapping
+from itertools import groupby
 from typing import TypeAlias
 
 import numpy as np
@@ -32,26 +33,37 @@ def tags(values: Floats, key: int) -> Tags:
     return np.asarray((bits * np.uint64(key) >> np.uint64(32)).astype(np.uint32) | np.uint32(1))
 
 
+def digest_of(found: Tags) -> bytes:
+    return hashlib.sha256(found.astype("<u4").tobytes()).digest()
+
+
 def book(session: Session, run: str, columns: Mapping[str, Tags], now: str) -> None:
-    """Enter the values that a run takes moments of; a run is entered once."""
+    """Enter the values that a run takes moments of, once; values that stood still are kept once."""
     for column, found in columns.items():
-        data = found.astype("<u4").tobytes()
-        digest = hashlib.sha256(data).digest()
+        digest = digest_of(found)
         if session.get(MomentColumnRow, (run, column)) is None:
             session.add(MomentColumnRow(run=run, column=column, digest=digest, time=now))
         if session.get(MomentValuesRow, digest) is None:
-            session.add(MomentValuesRow(digest=digest, tags=data))
+            session.add(MomentValuesRow(digest=digest, tags=found.astype("<u4").tobytes()))
         session.flush()
 
 
-def of_run(session: Session, run: str) -> dict[str, Tags]:
-    """What was entered of a run, by column; empty of one that began before there were entries."""
-    query = select(MomentColumnRow.column, MomentValuesRow.tags).where(
-        MomentColumnRow.run == run, MomentColumnRow.digest == MomentValuesRow.digest
-    )
-    return {column: np.frombuffer(data, "<u4").astype(np.uint32) for column, data in session.execute(query)}
+def of_run(session: Session, run: str) -> dict[str, bytes]:
+    """The digests of what was entered of a run, by column; empty of one that began before there were entries."""
+    query = select(MomentColumnRow.column, MomentColumnRow.digest).where(MomentColumnRow.run == run)
+    return {str(column): bytes(digest) for column, digest in session.execute(query)}
 
 
-def columns_of(session: Session, run: str) -> set[str]:
-    """The columns entered of a run."""
-    return set(session.scalars(select(MomentColumnRow.column).where(MomentColumnRow.run == run)))
+def ledger(session: Session) -> list[tuple[str, str, list[str]]]:
+    """Every run that told of own columns, oldest first: run, time, columns."""
+    rows = session.scalars(select(MomentColumnRow).order_by(MomentColumnRow.time, MomentColumnRow.run))
+    return [
+        (run, of_run[0].time, [*sorted(row.column for row in of_run)])
+        for run, group in groupby(rows, key=lambda row: row.run)
+        for of_run in [list(group)]
+    ]
+
+
+def load(session: Session, digest: bytes) -> Tags:
+    """The tags that were entered under a digest."""
+    return np.frombuffer(session.get_one(MomentValuesRow, digest).tags, "<u4").astype(np.uint32)

@@ -8,9 +8,8 @@ equations about it than a quarter of the clients they are about (federation.equa
 others, from which a small cell that it hides would follow.
 """
 
-import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -31,22 +30,67 @@ Form: TypeAlias = tuple[object, ...]
 SUM, LABEL = "sum", "label"  # what a run tells of a column beside its moments with others' columns
 
 
+class _Book:
+    """What the ledger holds, each read once: clients of an alignment, parts of a division, values by their digest."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.values: dict[bytes, Tags] = {}
+        self._numbers: dict[bytes, int] = {}
+        self._aligned: dict[str, tuple[list[str], Integers]] = {}
+        self._parts: dict[tuple[object, ...], Integers] = {}
+
+    def clients(self, alignment: str) -> tuple[list[str], Integers]:
+        """Tokens and numbers of the aligned clients; a client has one number in all alignments."""
+        if alignment not in self._aligned:
+            rows = sessions.alignment(self.session, alignment)
+            numbers = [self._numbers.setdefault(row.row_key, len(self._numbers)) for row in rows]
+            self._aligned[alignment] = [row.token for row in rows], np.array(numbers, np.int64)
+        return self._aligned[alignment]
+
+    def part(self, plan: TrainingPlan) -> Integers:
+        """(aligned,): the part each client is in, −1 in none."""
+        division = differencing.division(plan)
+        if division not in self._parts:
+            tokens, _ = self.clients(plan.alignment)
+            made = np.full(len(tokens), -1, np.int64)
+            for number, mask in enumerate(plan.parts(tokens).values()):
+                made[mask] = number
+            self._parts[division] = made
+        return self._parts[division]
+
+    def tags(self, digest: bytes) -> Tags:
+        if digest not in self.values:
+            self.values[digest] = moment_values.load(self.session, digest)
+        return self.values[digest]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Run:
-    """A run at this node. Clients are numbered over all alignments."""
+    """A run at this node."""
 
     plan: TrainingPlan
-    clients: Integers  # (aligned,)
-    part: Integers  # (aligned,): the part each is in, −1 in none
-    tags: Mapping[str, Tags]  # by own column; without one that is not known
+    book: _Book
+    digests: Mapping[str, bytes]  # of the values of own columns; without one whose values are not known
 
     @property
     def name(self) -> str:
         return self.plan.digest[:16]
 
     @property
+    def clients(self) -> Integers:
+        return self.book.clients(self.plan.alignment)[1]
+
+    @property
+    def part(self) -> Integers:
+        return self.book.part(self.plan)
+
+    @property
     def parts(self) -> int:
         return int(self.part.max()) + 1
+
+    def tags(self, column: str) -> Tags | None:
+        return self.book.tags(self.digests[column]) if column in self.digests else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +130,7 @@ def check(session: Session, plan: TrainingPlan, me: str, now: Mapping[str, Tags]
     for asset, column in own:
         runs = [run for run in before if (asset, column) in _forms(run.plan, me)]
         changes += [found for run in runs if (found := _changed(new, run, me, column)) is not None]
-        told = (tuple(run.name for run in runs), *(_digest(run, column) for run in (new, *runs)), own[asset, column])
+        told = (*(run.name for run in runs), *(run.digests.get(column) for run in (new, *runs)), own[asset, column])
         if runs and told not in seen:  # columns of the same runs whose values stood still tell alike
             seen.add(told)
             _check_column(new, runs, me, (asset, column))
@@ -97,14 +141,14 @@ def known_before(session: Session, plan: TrainingPlan, me: str) -> set[str]:
     """Own columns of which an earlier run's values are known."""
     if plan.trees:
         return set()
-    known = {name for one in _before(session, plan) for name in moment_values.columns_of(session, one.digest)}
+    known = {name for one in _before(session, plan) for name in moment_values.of_run(session, one.digest)}
     return known & {column for _, column in _forms(plan, me)}
 
 
 def _before(session: Session, plan: TrainingPlan) -> list[TrainingPlan]:
     """Plans of earlier runs that took moments."""
     plans = [one for one in differencing.plans_before(session, plan) if not one.trees]
-    return [one for one in plans if moment_values.columns_of(session, one.digest) or store.result(session, one.digest)]
+    return [one for one in plans if moment_values.of_run(session, one.digest) or store.result(session, one.digest)]
 
 
 def columns_of(plan: TrainingPlan, me: str) -> tuple[str, ...]:
@@ -130,31 +174,27 @@ def label_name(plan: TrainingPlan) -> str:
     return plan.label_column if plan.positive is None else f"{plan.label_column}={plan.positive}"
 
 
-def _runs(session: Session, plans: Sequence[TrainingPlan], now: Mapping[str, Tags]) -> Iterator[Run]:
-    """The new run and those before it, in the order of the plans."""
-    numbers: dict[bytes, int] = {}
+def _runs(session: Session, plans: Sequence[TrainingPlan], now: Mapping[str, Tags]) -> list[Run]:
+    """The new run and those before it; of earlier ones that tell the same, the first."""
+    book = _Book(session)
+    made: dict[tuple[object, ...], Run] = {}
     for plan in plans:
-        rows = sessions.alignment(session, plan.alignment)
-        part = np.full(len(rows), -1, np.int64)
-        for number, mask in enumerate(plan.parts([row.token for row in rows]).values()):
-            part[mask] = number
-        clients = [numbers.setdefault(row.row_key, len(numbers)) for row in rows]
-        yield Run(
-            plan=plan,
-            clients=np.array(clients, np.int64),
-            part=part,
-            tags=now if plan is plans[0] else moment_values.of_run(session, plan.digest),
-        )
-
-
-def _digest(run: Run, column: str) -> bytes | None:
-    found = run.tags.get(column)
-    return None if found is None else hashlib.sha256(found.tobytes()).digest()
+        new = plan is plans[0]
+        known = {column: moment_values.digest_of(found) for column, found in now.items()} if new else None
+        digests = moment_values.of_run(session, plan.digest) if known is None else known
+        forms = tuple((partner, tuple(_forms(plan, partner).items())) for partner in plan.partners)
+        told = (new, differencing.division(plan), forms, tuple(sorted(digests.items())))
+        made.setdefault(told, Run(plan=plan, book=book, digests=digests))
+    first = next(iter(made.values()))
+    book.values.update((digest, now[column]) for column, digest in first.digests.items())
+    return [*made.values()]
 
 
 def _changed(new: Run, run: Run, me: str, column: str) -> Change | None:
     """Raises ValuesChanged where fewer than the minimum in one part have another value than in an earlier run."""
-    here, there = new.tags.get(column), run.tags.get(column)
+    if _stands_still([new, run], column):
+        return None
+    here, there = new.tags(column), run.tags(column)
     if here is None or there is None:
         return None
     _, at, of = np.intersect1d(new.clients, run.clients, return_indices=True)
@@ -166,6 +206,11 @@ def _changed(new: Run, run: Run, me: str, column: str) -> Change | None:
     if len(few := counts[(counts > 0) & (counts < minimum)]):
         raise ValuesChanged(run=run.name, column=column, count=int(few.min()), minimum=minimum)
     return Change(column=column, run=run.name, count=int(moved.sum())) if moved.any() else None
+
+
+def _stands_still(runs: Sequence[Run], column: str) -> bool:
+    """Whether a column has the same values in all of these runs, over the same clients."""
+    return len({(run.plan.alignment, run.digests.get(column)) for run in runs}) == 1
 
 
 def _same_parts(new: Run, run: Run) -> bool:
@@ -199,14 +244,18 @@ def _check_column(new: Run, before: Sequence[Run], me: str, column: tuple[str, s
 
 def _values(runs: Sequence[Run], column: str) -> list[Integers]:
     """Of every run (values,) its part of each client's value; a client whose value changed has several."""
-    latest = np.zeros(1 + max(int(run.clients.max()) for run in runs), np.uint64)
-    for run in runs:  # where a run's values are not known, they count as those of the others
-        if column in run.tags:
-            latest[run.clients] = run.tags[column]
-    codes = [
-        (run.clients.astype(np.uint64) << np.uint64(32)) + run.tags.get(column, latest[run.clients]).astype(np.uint64)
-        for run in runs
-    ]
+    if _stands_still(runs, column):
+        codes = [run.clients.astype(np.uint64) for run in runs]
+    else:
+        latest = np.zeros(1 + max(int(run.clients.max()) for run in runs), np.uint32)
+        found_tags = [run.tags(column) for run in runs]
+        for run, own in zip(runs, found_tags, strict=True):  # values that are not known count as those of the others
+            latest[run.clients] = latest[run.clients] if own is None else own
+        filled = [latest[run.clients] if own is None else own for run, own in zip(runs, found_tags, strict=True)]
+        codes = [
+            (run.clients.astype(np.uint64) << np.uint64(32)) + own.astype(np.uint64)
+            for run, own in zip(runs, filled, strict=True)
+        ]
     values, places = np.unique(np.concatenate(codes), return_inverse=True)
     found, start = [], 0
     for run, code in zip(runs, codes, strict=True):

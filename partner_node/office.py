@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from ecowire import status
 from ecowire.documents import Body
-from partner_node import budget, match_book, result_files, sessions, store
+from partner_node import budget, match_book, moment_values, result_files, sessions, store
 from partner_node.arguments import optional_text, text
 from partner_node.consent import ConsentDesk
 from partner_node.errors import CommandInvalid
@@ -67,9 +67,14 @@ class Office:
         return self._node.database.read(body)
 
     def quota(self, _: Mapping[str, Any]) -> Body:
-        """Score vectors disclosed over this node's lifetime, run by run. Any overlap of columns shares one budget."""
+        """Score vectors disclosed over this node's lifetime, run by run. Any overlap of columns shares one budget.
+
+        Also the runs that took moments of own columns: a further run over the same clients is counted with them.
+        """
         lines = self._node.database.read(sessions.ledger)
+        told = self._node.database.read(moment_values.ledger)
         return {
+            "moments": [{"run": run, "time": time, "columns": [*columns]} for run, time, columns in told],
             "score_vectors": [
                 {
                     "run": line.run,
@@ -79,7 +84,7 @@ class Office:
                     "disclosed": line.count,
                 }
                 for line in lines
-            ]
+            ],
         }
 
     def budget(self, _: Mapping[str, Any]) -> Body:

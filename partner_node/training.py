@@ -80,7 +80,7 @@ class Training:
         self._vault = vault
         self.results = results
         self._inputs: _Inputs | None = None
-        self.moments = Moments(node, desk, vault.tags)
+        self.moments = Moments(node, desk, vault)
         self.states = States(node)
         jobs.endings.append(self.forget)  # another run's session is restored from the database
 

@@ -146,6 +146,9 @@ def test_runs_over_other_splits_are_counted_together_until_the_quarter(
         nodes[1].command("approve", job=third, person="officer")
     earlier = [job[:16] for job in nodes[1].parts.node.database.read(sessions.begun) if job != match]
     assert len(earlier) == 2 and all(job in str(caught.value) for job in earlier)
+    with monkeypatch.context() as without:
+        without.setattr(moments.equations, "within", lambda *_: True)
+        assert [blocked(node, third) for node in nodes] == [None] * 3
     again = alliance.propose(nodes, "train", plan_body(nodes, match, split_salt=f"{1:032x}", nonce="55" * 16, **more))
     assert [blocked(node, again) for node in nodes] == [None] * 3, "the division of an earlier run tells nothing new"
 
@@ -164,19 +167,27 @@ def aligned_again(nodes: list[TestNode], match: str, name: str, keep: range) -> 
     return made
 
 
-def test_three_runs_whose_sums_leave_one_client_are_not_all_approved(aligned: tuple[list[TestNode], str]) -> None:
+def test_what_three_sums_tell() -> None:
+    """The attack on paper: A and t and B, less A, less B, is t."""
+    label = np.random.default_rng(1).integers(0, 2, 601)
+    assert label.sum() - label[:300].sum() - label[301:].sum() == label[300]
+
+
+def test_three_runs_whose_sums_leave_one_client_are_not_all_approved(
+    aligned: tuple[list[TestNode], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A, B, and both with one client more: no two of them differ by few."""
     nodes, match = aligned
-    train = int((~TrainingPlan.from_body(plan_body(nodes, match)).test_mask(
-        [row.token for row in nodes[0].parts.node.database.read(lambda s: sessions.alignment(s, match))]
-    )).sum())  # fmt: skip
-    first = aligned_again(nodes, match, "0a", range(train // 2))
-    second = aligned_again(nodes, match, "0b", range(train // 2 + 1, train))
+    count = len(train_clients(nodes[0], match, plan_body(nodes, match)))
+    first = aligned_again(nodes, match, "0a", range(count // 2))
+    second = aligned_again(nodes, match, "0b", range(count // 2 + 1, count))
     for number, clients in enumerate((first, second)):
-        run(nodes, plan_body(nodes, clients, nonce=f"{number + 1:032x}", **WHOLE))
-    third = alliance.propose(nodes, "train", plan_body(nodes, match, nonce="77" * 16, **WHOLE))
-    with pytest.raises((RunsTogetherTell, MomentsTellRows)):
+        run(nodes, plan_body(nodes, clients, nonce=f"{number + 1:032x}", score_budget=20, **WHOLE))
+    third = alliance.propose(nodes, "train", plan_body(nodes, match, nonce="77" * 16, score_budget=20, **WHOLE))
+    with pytest.raises(RunsTogetherTell, match="fewer than 40"):
         nodes[1].command("approve", job=third, person="officer")
+    monkeypatch.setattr(moments.equations, "within", lambda *_: True)
+    assert [blocked(node, third) for node in nodes] == [None] * 3
 
 
 # --- values that changed
@@ -290,10 +301,14 @@ def test_what_a_run_tells_of_is_entered_with_its_first_message_about_it(
     second = plan_body(nodes, match, nonce="88" * 16)
     run(nodes, second)
     digest = TrainingPlan.from_body(second).digest
-    kept = [set(node.parts.node.database.read(lambda s: moment_values.columns_of(s, digest))) for node in nodes]
+    kept = [set(node.parts.node.database.read(lambda s: moment_values.of_run(s, digest))) for node in nodes]
     assert kept == [{"AGE", "RISK", "Y"}, {"SAVING", "INCOME"}, {"SPEND", "TRAVEL"}]
-    tags = nodes[1].parts.node.database.read(lambda s: moment_values.of_run(s, digest))
-    assert all(len(found) == CLIENTS and (found > 0).all() for found in tags.values())
+    (line,) = nodes[1].command("quota")["moments"]
+    assert line["run"] == digest and line["columns"] == ["INCOME", "SAVING"]
+    tags = nodes[1].parts.node.database.read(
+        lambda s: [moment_values.load(s, one) for one in moment_values.of_run(s, digest).values()]
+    )
+    assert all(len(found) == CLIENTS and (found > 0).all() for found in tags)
 
 
 def test_no_value_stands_in_the_ledger(aligned: tuple[list[TestNode], str]) -> None:

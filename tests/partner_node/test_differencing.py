@@ -9,7 +9,7 @@ import pytest
 
 from federation.plan import TrainingPlan
 from federation.plan_models import Validation
-from partner_node.differencing import _cut_otherwise, _division, distances
+from partner_node.differencing import _cut_otherwise, distances, division
 from tests.federation.alliance import body
 
 CLIENTS = [b"%04d" % number for number in range(600)]
@@ -84,14 +84,14 @@ def test_runs_over_other_clients_have_nothing_in_common() -> None:
     ],
     ids=["salt", "test rows", "folds", "contribution", "rare rows", "minimum", "bins", "label"],
 )
-def test_plans_of_one_division_have_the_same_parts(changed: dict[str, Any]) -> None:
+def test_plans_of_onedivision_have_the_same_parts(changed: dict[str, Any]) -> None:
     """Their clients are not looked at: whatever moves a client to another part must be in the division."""
     tokens = [f"{number:032x}" for number in range(300)]
     plan = TrainingPlan.from_body(body({"broker": ["AGE"], "bank": ["SAVING"]}))
     other = replace(plan, **changed)
     here, there = plan.parts(tokens), other.parts(tokens)
     same = here.keys() == there.keys() and all((here[name] == there[name]).all() for name in here)
-    assert same == (_division(plan) == _division(other))
+    assert same == (division(plan) == division(other))
 
 
 def binned(bins: int, columns: list[str], **changes: Any) -> TrainingPlan:
