@@ -93,13 +93,14 @@ class Log:
         self, tx: Transaction, now: datetime, document: documents.Signed, subject: str, facts: Head | None = None
     ) -> documents.Signed:
         """Append the leaf of a party's signed document, once, and give the receipt for it."""
+        digest = document.digest  # once: it is a hash of the whole document
         for known in tx.evidence.leaves(kind=document.kind, subject=subject):
             value = canonical.decode(known.data)
             assert isinstance(value, dict) and isinstance(value["facts"], dict)
-            if value["digest"] == document.digest and value["facts"].get("signer") == document.signer:
+            if value["digest"] == digest and value["facts"].get("signer") == document.signer:
                 return self.receipt(known, document, known.time)
         facts = {"signer": document.signer, **(facts or {})}
-        leaf = self.append(tx, now, document.kind, subject, digest=document.digest, facts=facts)
+        leaf = self.append(tx, now, document.kind, subject, digest=digest, facts=facts)
         return self.receipt(leaf, document, now)
 
     def checkpoint(self, tx: Transaction, now: datetime) -> Checkpoint:

@@ -108,7 +108,7 @@ class SettlementStore:
         table: Any = ReferredRow if document.kind == "referrals" else ReportedEventRow
         column = "token" if document.kind == "referrals" else "event"
         rows = [{"agreement": agreement, column: name, "report": digest} for name in names]
-        self._session.execute(insert(table), rows)
+        self._session.execute(insert(table.__table__), rows)
 
     def known(self, agreement: str, kind: str, names: Sequence[str]) -> frozenset[str]:
         """Which of these tokens (kind "referrals") or event ids (kind "events") were reported under the agreement."""
