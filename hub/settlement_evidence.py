@@ -5,7 +5,7 @@ before it, and the chain and the log hold them all.
 """
 
 from ecowire import evidence
-from hub import proposals
+from hub import payment_evidence, proposals
 from hub.store import Transaction
 from hub.store_ledger import LedgerStore
 from hub.store_settlement import SettlementStore, StatementRecord
@@ -28,7 +28,7 @@ def entries(tx: Transaction) -> Entries:
         found |= _statement(books, record)
     journal: list[canonical.Value] = [entry.to_value() for entry in LedgerStore(tx.session).entries()]
     found["ledger/entries.jsonl"] = evidence.jsonl(journal)
-    return found
+    return found | payment_evidence.entries(tx)
 
 
 def _statement(books: SettlementStore, record: StatementRecord) -> Entries:

@@ -25,6 +25,8 @@ Files ending in .jsonl hold one canonical JSON value a line ("\\n" after each); 
     chain/contract.json             {"address","chain_id"}: must be those of trust.toml
     ledger/entries.jsonl            {"id","subject","memo","state","reverses","postings":[{"account","asset","side",
                                     "amount_minor"}]}: journal entries of the period
+    payments/payments.jsonl         {"statement","attempt","state","match","payout","commitment","entries"}: settled
+                                    payments, each with what its commitment stands for (`codec_payout`)
 """
 
 import hashlib

@@ -5,6 +5,7 @@ What the contract holds at the end is read from the second EVM, never from the f
 """
 
 import json
+from collections.abc import Mapping, Set
 
 from contracts import abi, artifacts, settlement
 from contracts.keys import Address
@@ -31,8 +32,8 @@ ALLOWED = {
 }
 
 
-def check(case: Case, settled: tuple[Recomputed, ...]) -> None:
-    """Check the chain of the bundle against trust and the recomputed statements."""
+def check(case: Case, settled: tuple[Recomputed, ...], paid: Mapping[str, Set[str]]) -> None:
+    """Check the chain of the bundle against trust, the recomputed statements, and the payments' commitments."""
     if GENESIS not in case.bundle.entries and case.bundle.entries.get(exported.NAME):
         case.sheet.add("CHAIN_NOT_EXAMINED", exported.NAME)
         return
@@ -50,7 +51,7 @@ def check(case: Case, settled: tuple[Recomputed, ...]) -> None:
     if evm is not None:
         _check_contract(case, evm, settled)
         for one in settled:
-            _check_state(case, evm, one)
+            _check_state(case, evm, one, paid.get(one.id, set()))
         _check_foreign(case, found, settled)
 
 
@@ -103,7 +104,7 @@ def _check_contract(case: Case, evm: Replay, settled: tuple[Recomputed, ...]) ->
                 case.sheet.holds("accounts on chain")
 
 
-def _check_state(case: Case, evm: Replay, one: Recomputed) -> None:
+def _check_state(case: Case, evm: Replay, one: Recomputed, paid: Set[str]) -> None:
     answer = evm.call(case.trust.contract, abi.selector("record(bytes32)") + one.digest)
     record = abi.words(answer, settlement.RECORD_WORDS)
     state = settlement.STATES.get(abi.integer(record[1]), "UNKNOWN")
@@ -111,6 +112,8 @@ def _check_state(case: Case, evm: Replay, one: Recomputed) -> None:
         case.sheet.holds("statements on chain")
     else:
         case.sheet.add("STATEMENT_NOT_ON_CHAIN", one.where, state=one.state, found=state)
+    if paid and any(record[-1]) and record[-1].hex() not in paid:
+        case.sheet.add("PAYMENT_DIFFERS", one.where, order=one.id[:16], what="the commitment on the chain")
 
 
 def _check_foreign(case: Case, found: list[Block], settled: tuple[Recomputed, ...]) -> None:

@@ -241,6 +241,7 @@ CATALOGUE: dict[str, tuple[str, str, str]] = {
         "entry {entry}: {field} is {stored}, the statement gives {recomputed}",
         "分录 {entry}：{field} 为 {stored}，按结算单应为 {recomputed}",
     ),
+    "PAYMENT_DIFFERS": (ERROR, "payment {order}: {what} does not hold", "付款 {order}：{what} 不成立"),
     "JOURNAL_ENTRY_UNKNOWN": (ERROR, "entry {entry} belongs to no statement", "分录 {entry} 不属于任何结算单"),
     "CHECK_STOPPED": (
         ERROR,

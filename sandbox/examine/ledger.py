@@ -1,13 +1,14 @@
-"""The journal: each entry balances per asset and is exactly what its statement gives, and there is no other entry."""
+"""The journal: each entry is balanced and exactly what its statement or payment gives, and there is no other entry."""
 
 from collections import defaultdict
 
 from privacy import canonical
 from revenue_share import accounts, ledger
 from revenue_share.ledger import EntryState, JournalEntry
-from sandbox.examine import forms
+from sandbox.examine import forms, payments
 from sandbox.examine.case import Case, Object, records
 from sandbox.examine.findings import Facts
+from sandbox.examine.payments import Paid
 from sandbox.examine.statements import Recomputed, difference
 
 NAME = "ledger/entries.jsonl"
@@ -16,16 +17,20 @@ SIDES = {"DEBIT": 1, "CREDIT": -1}
 DECIDED = {"FINAL": EntryState.POSTED, "PAID": EntryState.POSTED, "ACKED": EntryState.POSTED, "VOID": EntryState.VOIDED}
 
 
-def check(case: Case, settled: tuple[Recomputed, ...]) -> None:
-    """Every entry against its statement, and every statement's entry is there."""
+def check(case: Case, settled: tuple[Recomputed, ...]) -> Paid:
+    """Every entry against its statement or payment, and every one's entry is there; gives the payments."""
+    paid = payments.check(case, settled, {one.id: _due(one) for one in settled})
+    missing = dict(paid.journal)
     statements = {one.id: one for one in settled}
     unread = {name.split("/")[1] for name in case.bundle.names("statements/", "/body.json")} - set(statements)
     seen: set[str] = set()
     for where, _, entry in records(case, NAME):
         if entry is None or not _check_balance(case, where, entry):
             continue
-        subject = str(entry.get("subject"))
-        if subject in statements:
+        subject, name = str(entry.get("subject")), str(entry.get("id"))
+        if name in paid.journal:
+            _check_payment(case, where, entry, missing.pop(name, None))
+        elif subject in statements:
             if forms.once(case, seen, where, subject):
                 _check_entry(case, where, entry, statements[subject])
         elif subject not in unread:
@@ -33,6 +38,27 @@ def check(case: Case, settled: tuple[Recomputed, ...]) -> None:
     for one in settled:
         if _expected(one) is not None and canonical.encode(one.id).decode() not in seen:
             case.sheet.add("JOURNAL_DIFFERS", NAME, statement=one.id[:16], posted=0, total=one.total_minor)
+    for name in missing:
+        case.sheet.add("PAYMENT_DIFFERS", NAME, order=name[:80], what="it is not in the journal")
+    return paid
+
+
+def _check_payment(case: Case, where: str, entry: Object, made: JournalEntry | None) -> None:
+    """A payment's entry, or its return's: the period is that of the bank's day, the memo of a return has its reason."""
+    free = {"period", "memo", "postings"} if made is not None and made.reverses else {"period", "postings"}
+    kept, expected = (
+        {name: value for name, value in one.items() if name not in free} | {"moves": _moves(one)}
+        for one in (entry, made.to_value() if made else {"postings": []})
+    )
+    if kept != expected:
+        case.sheet.add("PAYMENT_DIFFERS", where, order=str(entry.get("id"))[:80], what="its journal entry")
+
+
+def _due(one: Recomputed) -> int:
+    """What a statement makes payable to the referrer, minor units."""
+    made = _expected(one)
+    account = accounts.payable(one.agreement.referrer.partner)
+    return -sum(posting.signed_minor for posting in made.postings if posting.account == account) if made else 0
 
 
 def _check_entry(case: Case, where: str, entry: Object, one: Recomputed) -> None:
@@ -102,6 +128,14 @@ def _postings(entry: Object) -> list[tuple[str, int]]:
     postings = entry["postings"]
     assert isinstance(postings, list), "its form was checked"
     return [(str(p.get("account")), _signed(p) or 0) for p in postings if isinstance(p, dict)]
+
+
+def _moves(entry: Object) -> list[tuple[str, str, int]]:
+    """(account, asset, signed amount) of an entry whose form was checked, in the order of the alphabet."""
+    postings = entry["postings"]
+    assert isinstance(postings, list), "its form was checked"
+    found = [p for p in postings if isinstance(p, dict)]
+    return sorted((str(p.get("account")), str(p.get("asset")), _signed(p) or 0) for p in found)
 
 
 def _signed(posting: canonical.Value) -> int | None:

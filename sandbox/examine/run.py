@@ -9,6 +9,7 @@ from privacy.printable import printable
 from sandbox.examine import chain, contributions, forms, ledger, logs, models, places, signatures, statements
 from sandbox.examine.case import Case, open_case
 from sandbox.examine.findings import Finding, Sheet
+from sandbox.examine.payments import Paid
 from sandbox.examine.trust import Trust
 
 DAMAGES = {"altered": "ENTRY_ALTERED", "missing": "ENTRY_MISSING", "unlisted": "ENTRY_UNLISTED"}
@@ -59,8 +60,10 @@ def examine(data: bytes, trust: Trust) -> Report:
     settled: list[statements.Recomputed] = []
     _guard(case, "statements", lambda: settled.extend(statements.check(case)))
     _guard(case, "places", lambda: places.check(case, tuple(settled)))
-    _guard(case, "journal", lambda: ledger.check(case, tuple(settled)))
-    _guard(case, "chain", lambda: chain.check(case, tuple(settled)))
+    paid: list[Paid] = []
+    _guard(case, "journal", lambda: paid.append(ledger.check(case, tuple(settled))))
+    commitments: dict[str, set[str]] = paid[0].commitments if paid else {}
+    _guard(case, "chain", lambda: chain.check(case, tuple(settled), commitments))
     signatures.tell_unverified(case)
     alliance, period = printable(bundle.alliance), printable(bundle.period)
     return Report(alliance=alliance, period=period, findings=tuple(sheet.findings), held=dict(sheet.held))

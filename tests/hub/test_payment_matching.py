@@ -7,13 +7,17 @@ from typing import Any
 
 import pytest
 
+from ecowire import codec_payout, evidence
+from hub import settlement_evidence
 from hub.payment_errors import AlreadyDecided, BankAccountDiffers, FourEyes, MatchInvalid, MatchUnknown
 from hub.settlement_errors import NothingToPay
 from hub.store_bank import BankStore
 from hub.store_ledger import LedgerStore
+from privacy import canonical
 from revenue_share.ledger import EntryState
+from sandbox.examine import payments
 from tests.hub.paying import CREDITOR, IBAN, OCTOBER, PAYABLE, Booked, Paying, booked, paying
-from tests.hub.settling import CAI
+from tests.hub.settling import CAI, REFERRER
 from tests.support.bank_files import camt
 
 
@@ -315,3 +319,29 @@ def test_what_the_books_say_is_what_the_bank_says(books: Paying) -> None:
     assert books.at_bank() == total["matched"]
     balances = books.read(lambda tx: LedgerStore(tx.session).balances())
     assert sum(one.debit_minor - one.credit_minor for one in balances) == 0
+
+
+# --- evidence
+
+
+def test_what_the_bundle_says_of_payments_is_what_the_examiner_expects(books: Paying) -> None:
+    order = returned(books)
+    books.do("pay", period=OCTOBER)
+    second = books.order(books.month.record(order.statement))
+    books.bank(booked(second, bank_reference="BANKREF-10"), opening=3_000_000)
+    books.do("reconcile")
+    found = books.read(settlement_evidence.entries)
+    records: list[Any] = [canonical.decode(line) for line in evidence.lines(found[payments.NAME])]
+    assert [(one["attempt"], one["state"]) for one in records] == [(1, "RETURNED"), (2, "SETTLED")]
+    paid = payments.Paid()
+    for record in records:
+        payout = codec_payout.from_value(record["payout"])
+        assert payout.commitment == record["commitment"]
+        payments._journal(paid, record, payout, REFERRER)
+    kept: dict[str, Any] = {one.id: one.to_value() for one in books.month.entries()}
+    for name, made in paid.journal.items():
+        expected: Any = made.to_value() | {field: kept[name][field] for field in ("period", "memo")}
+        for one in (kept[name], expected):
+            one["postings"] = sorted(one["postings"], key=lambda posting: posting["account"])
+        assert kept[name] == expected
+    assert len(paid.journal) == 3 and CREDITOR.encode() not in found[payments.NAME]
