@@ -1,5 +1,7 @@
 """Chain transactions survive a crash at every line: nothing is sent twice, nothing is booked twice, nothing is lost."""
 
+import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,22 +17,31 @@ from hub import settlement, settlement_chain
 from hub.chain_errors import ChainNonceStuck, ChainNonceTaken, ChainSetBack
 from hub.services import Services
 from hub.settlement_errors import StatementNotOpen
+from hub.store import Store
 from hub.store_ledger import DONE, FAILED, OPEN, Intent, LedgerStore
 from revenue_share.ledger import EntryState
 from sandbox.chain.verify import seal_again
 from tests.hub.settling import Settling, settling
-from tests.support.sandbox_chain import KEYS, OUTSIDER, Local, local
+from tests.support.sandbox_chain import CHAIN_ID, KEYS, OUTSIDER, Local, local
 
 
 class PowerCut(BaseException):
     """The process ends here; no handler of expected errors sees it."""
 
 
-class Cut:
-    """Stands before a store or chain; cuts the power before or after the call of one name."""
+def power_cut() -> None:
+    raise PowerCut
 
-    def __init__(self, behind: Any, name: str, when: str) -> None:
-        self._behind, self._name, self._when = behind, name, when
+
+def killed() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Cut:
+    """Stands before a store or chain; the end comes before or after the call of one name."""
+
+    def __init__(self, behind: Any, name: str, when: str, end: Callable[[], None] = power_cut) -> None:
+        self._behind, self._name, self._when, self._end = behind, name, when, end
 
     def __getattr__(self, attribute: str) -> Any:
         found = getattr(self._behind, attribute)
@@ -40,10 +51,10 @@ class Cut:
         def call(*arguments: Any, **named: Any) -> Any:
             here = self._name == attribute or (attribute in ("run", "read") and arguments[0] == self._name)
             if here and self._when == "before":
-                raise PowerCut
+                self._end()
             result = found(*arguments, **named)
             if here:
-                raise PowerCut
+                self._end()
             return result
 
         return call
@@ -116,6 +127,32 @@ def test_a_crash_between_chain_and_journal_while_finalising(month: Settling, nam
     if month.record(record.id).state != "FINAL":
         assert [entry.state for entry in month.entries()] == [EntryState.PENDING]
         assert month.settle(record) == "FINAL"  # the same command again, without a restart's resume
+    check_done_once(month, record)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("name", ["chain.intent", "send", "receipt", "chain.outcome"])
+def test_a_process_killed_while_proposing_settles_once(month: Settling, name: str, when: str) -> None:
+    """SIGKILL in a process of its own, on the same database file and over a real socket; then this one goes on."""
+    record = month.confirmed()
+    child = os.fork()
+    if not child:
+        try:
+            store = Cut(Store(month.services.store.url), name, when, killed)
+            chain = Cut(Chain(month.chain.server.endpoint, CHAIN_ID), name, when, killed)
+            services = replace(month.services, store=store, chain=lambda: chain)  # type: ignore[arg-type]
+            settlement_chain.settle(services, None, month.hub.now(), {"statement": record.id})  # type: ignore[arg-type]
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status)
+    assert os.WTERMSIG(status) == signal.SIGKILL
+    settlement.resume_at_start(month.services)
+    if month.record(record.id).state == "DRAFT":
+        assert (name, when) == ("chain.intent", "before"), "a decided step is finished by the restart alone"
+        assert month.settle(record) == "PROPOSED"
+    month.pass_window()
+    assert month.settle(record) == "FINAL"
     check_done_once(month, record)
 
 
