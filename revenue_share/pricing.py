@@ -24,6 +24,7 @@ from revenue_share.agreement import Agreement
 from revenue_share.errors import PositionInvalid
 from revenue_share.items import ONE, ZERO, Item, State, round_amounts
 from revenue_share.limits import Sums
+from revenue_share.money import AMOUNT_FEN_MAX
 from revenue_share.payout import Payout
 from revenue_share.points_book import PointsBook
 from revenue_share.position import Position
@@ -126,6 +127,9 @@ class Pricing:
         name = f"{rule.id}/{key}"
         state.mark = self._marks.get(name) if key is not None else None
         share, mark = rule.kind.price(Case(event=event, base=base, mark=state.mark))
+        if abs(share) > AMOUNT_FEN_MAX:
+            item.verdict = Verdict.SHARE_TOO_LARGE
+            return
         if key is not None and mark is not None:
             self._marks[name] = mark
         state.earned = share
@@ -149,6 +153,9 @@ class Pricing:
             state = item.state = State(base=Fraction(event.base_minor))
             state.mark = self._marks.get(f"{rule.id}/{key}") if key is not None else None
             share, mark = kind.price(Case(event=event, base=state.base or ZERO, mark=state.mark))
+            if share > AMOUNT_FEN_MAX:
+                item.verdict = Verdict.SHARE_TOO_LARGE
+                return
             if key is not None and mark is not None:
                 self._marks[f"{rule.id}/{key}"] = mark
             item.amount = int(share)

@@ -91,6 +91,10 @@ TEXTS: dict[Verdict, Pair] = {
         "The base of the {kind} of {time} is in {currency}, for which the agreement has no rate on that date.",
         "{time} 的 {kind} 的基数币种为 {currency}，协议在该日期没有对应汇率。",
     ),
+    Verdict.SHARE_TOO_LARGE: (
+        "The {kind} of {time} would earn more than a line can hold, {limit}; it does not count, report it in parts.",
+        "{time} 的 {kind} 的分润超过单行上限 {limit}，不计入；请拆分上报。",
+    ),
     Verdict.TAKEN_BACK: (
         "The {kind} of {time} takes back the event {original} (reason: {reason}), before {until}: of "
         "{paid}{asset_unit} left of what rule {rule} of version {version} paid, for a base of {left}, {positive} "

@@ -78,6 +78,7 @@ class Writer:
         """What single verdicts say besides."""
         event, rule, version = item.event, item.rule, item.version
         facts: dict[str, str | int] = {"amount": item.amount, "positive": -item.amount, "version": version.version}
+        facts["limit"] = money.AMOUNT_FEN_MAX
         if event is not None:
             facts |= {"base": event.base_minor, "points": event.fact("points") or 0}
             facts |= {"original": event.fact("reverses") or "", "reason": event.fact("reason") or "-"}

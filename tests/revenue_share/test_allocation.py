@@ -1,11 +1,15 @@
 from fractions import Fraction
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from privacy import canonical
+from revenue_share import allocation
+from revenue_share.position import Position
 from revenue_share.referral import RevenueEvent, Verdict
-from tests.support.revenue import OCTOBER, agreement, allocate, event, instant, referral, token
+from revenue_share.terms import Terms
+from tests.support.revenue import OCTOBER, Months, agreement, allocate, event, instant, referral, rule, terms, token
 
 TERMS = agreement()
 TIMES = ["2026-09-30T15:59:59Z", "2026-10-01T00:59:59Z", "2026-10-05T06:00:00Z", "2026-10-31T16:00:00Z"]
@@ -170,6 +174,25 @@ def test_a_month_of_reversals_mirrors_the_month(referrals, events):
     lines = allocate(TERMS, referrals, unique, OCTOBER)
     mirror = allocate(TERMS, referrals, negated, OCTOBER)
     assert [line.amount_minor for line in mirror] == [-line.amount_minor for line in lines]
+
+
+def test_the_inputs_digest_binds_what_a_line_took_from_the_month_before():
+    level = event("e1", 1, 0, "2026-11-05T06:00:00Z", "aum", level_minor=900)
+    made = []
+    for before in (100, 200):
+        books = Months(terms(rule("share_of_increment", "aum", rate="1/100", start="zero")), [referral(1)])
+        books.close(OCTOBER, event("e0", 1, 0, kind="aum", level_minor=before))
+        (line,) = books.close("2026-11", level)
+        made.append(line.inputs)
+    assert made[0] != made[1]
+
+
+def test_lines_are_a_sequence_of_the_same_lines_each_time():
+    made = allocation.allocate(Terms.of(TERMS), [referral(1)], [event("e1", 1, 100)], OCTOBER, Position.empty())
+    assert made.lines[0] == next(iter(made.lines)) == made.lines[-1] == made.lines[0:1][0]
+    assert made.lines.total("CNY") == 5 and len(made.lines) == 1
+    with pytest.raises(IndexError):
+        made.lines[1]
 
 
 def test_the_inputs_digest_binds_agreement_period_referral_and_event():

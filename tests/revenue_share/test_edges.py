@@ -58,6 +58,24 @@ def test_51_the_largest_base_of_both_signs_is_exact():
 
 
 @pytest.mark.parametrize(
+    ("kind", "fields", "base", "facts"),
+    [
+        ("fixed_per_event", {"amount_minor": 10**15}, 0, {"count": 2}),
+        ("score_multiplier", {"rate": "1/1", "steps": [{"from_ppm": 0, "times": "10/1"}]}, 10**15, {"score_ppm": 1}),
+        ("percent_of_base", {"rate": "1/1"}, -(10**15), {"currency": "USD"}),
+        ("points", {"points": 10**9, "redeem_event": "y", "expires_months": 1}, 0, {"count": 10**9}),
+    ],
+)
+def test_51_a_share_that_no_line_can_hold_does_not_count_and_blocks_nothing(kind, fields, base, facts):
+    fx = [{"currency": "USD", "from": "2026-01-01", "rate": "7/1"}]
+    books = Months(terms(rule(kind, "x", **fields), WHOLE, fx=fx), [referral(1)])
+    lines = books.close("2026-10", event("a", 1, base, kind="x", **facts), event("b", 1, 5))
+    found = {line.event: (line.verdict.value, line.amount_minor) for line in lines}
+    assert found == {"a": ("SHARE_TOO_LARGE", 0), "b": ("COUNTED", 5)}
+    assert str(10**15) in lines[0].reason_en and books.payout.total_minor == 5
+
+
+@pytest.mark.parametrize(
     ("time", "period"),
     [
         ("2026-02-28T15:59:59Z", "2026-02"),
@@ -124,6 +142,26 @@ def test_54_a_clawback_after_the_payout_is_carried_never_lost():
     )
     assert (books.payout.paid_minor, books.payout.carried_forward_minor) == (0, -300)
     assert books.position.carried == {"CNY": -300}
+
+
+def test_54_a_clawback_reaches_past_the_end_of_the_agreement():
+    back = {"window_days": 90, "mode": "full"}
+    ends = {"valid_until": "2026-10-31", "exit": {"run_off_months": 0}}
+    books = Months(terms(WHOLE | {"clawback": back}, **ends), [referral(1)])
+    books.close("2026-10", event("a", 1, 500))
+    late = event("b", 1, 900, "2026-11-05T06:00:00Z")
+    again = event("r", 1, 0, "2026-11-05T06:00:00Z", reverses="a")
+    assert books.amounts("2026-11", late, again) == {"b": 0, "r": -500}
+
+
+@given(st.lists(st.integers(-(10**9), 10**9), min_size=12, max_size=12))
+def test_50_twelve_months_stray_no_further_than_half_a_unit_each(bases):
+    books = Months(terms(THIRD), [referral(1)])
+    year = [f"2026-{month:02}" for month in range(10, 13)] + [f"2027-{month:02}" for month in range(1, 10)]
+    total = 0
+    for period, base in zip(year, bases, strict=True):
+        total += sum(books.amounts(period, event(period, 1, base, f"{period}-05T06:00:00Z")).values())
+    assert abs(total - Fraction(sum(bases), 3)) <= 6
 
 
 @pytest.mark.parametrize("weight", [0, 1, 999_999, 1_000_000])
