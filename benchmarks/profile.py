@@ -3,7 +3,7 @@
 Two public data sets split by columns: the households of scf2022 (both labels, few and all of the broker's columns, the
 clients all three parties have) and the bank campaign (few raw columns a holder). Figures are of the AUC, not of time:
 the machine's load does not move them. ECOHUB_BENCH_RUNS=20 are the splits, ECOHUB_BENCH_CASES=moments,bins,logistic,
-trees,campaign what is trained; what is left out is not judged.
+trees,trees-partners,campaign what is trained; what is left out is not judged.
 """
 
 import os
@@ -11,12 +11,12 @@ from functools import partial
 
 from benchmarks import profile_report, profile_splits
 from benchmarks.harness import publish
-from benchmarks.profile_splits import BINNED, LOGISTIC, MOMENTS, TREES, Case, Split
+from benchmarks.profile_splits import BINNED, COMPARED, LOGISTIC, MOMENTS, TREES, Case, Split
 from tests.support.shared_data import ROOT
 
 SPLITS = int(os.environ.get("ECOHUB_BENCH_RUNS", "20"))
 CAMPAIGN = "campaign"
-KNOWN = (MOMENTS, BINNED, LOGISTIC, TREES, CAMPAIGN)
+KNOWN = (MOMENTS, BINNED, LOGISTIC, TREES, COMPARED, CAMPAIGN)
 
 
 def run() -> None:

@@ -24,6 +24,7 @@ from tests.federation.alliance import Tables, body, households, prepared, pump
 from tests.support.shared_data import ROOT
 
 MOMENTS, BINNED, LOGISTIC, TREES = "moments", "bins", "logistic", "trees"
+COMPARED = "trees-partners"  # shallower: with each partner alone beside all, these clients have sums for no more
 SAME, LIGHTGBM = "the same model", "LightGBM"
 REGRESSION, RAW = "scikit-learn, model values", "scikit-learn, raw columns"  # two ways to prepare what it is fitted on
 REGRESSION_STEPS = 3000
@@ -36,6 +37,11 @@ PLANS: dict[str, dict[str, Any]] = {
     BINNED: {"coding": BY_MEDIAN, "bins": 5},
     LOGISTIC: {"coding": BY_MEDIAN, "model": LOGISTIC, "logistic": {"rounds": ROUNDS, "plateau_ppm": PLATEAU_PPM}},
     TREES: {"model": TREES, "bins": 32, "trees": DEPTHS | WHOLE},
+    COMPARED: {
+        "model": TREES,
+        "bins": 32,
+        "trees": DEPTHS | WHOLE | {"depth": 3, "rate_milli": 200, "variants": "partners"},
+    },
 }
 Peer = Callable[[TrainingPlan, Tables], Floats]  # scores of all rows by a model of the train rows
 
@@ -131,7 +137,7 @@ def household_cases(models: Sequence[str]) -> list[Case]:
                         model=model,
                         tables=tables,
                         plan=_planner(chosen, tables, model),
-                        peers=(LIGHTGBM,) if model == TREES else (SAME, REGRESSION, RAW),
+                        peers=(LIGHTGBM,) if model in (TREES, COMPARED) else (SAME, REGRESSION, RAW),
                     )
                 )
     return cases
