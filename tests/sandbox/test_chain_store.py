@@ -107,6 +107,17 @@ def test_a_locked_file_is_told_and_the_same_bytes_go_in_later(one: Sequencer, pa
     assert verify(one.ledger).transactions == 2
 
 
+def test_a_file_that_another_program_has_for_itself_is_not_opened(path: Path) -> None:
+    Store(path).close()
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("pragma locking_mode = exclusive")
+    other.execute("insert into meta values ('x', 'y')")
+    with pytest.raises(errors.LedgerLocked):
+        Store(path)
+    other.close()
+    assert Ledger(Store(path), GENESIS).head().number == 0
+
+
 def test_the_clock_that_could_not_be_kept_did_not_move(one: Sequencer, path: Path) -> None:
     before = one.time()
     with locked(path), pytest.raises(errors.LedgerLocked):
