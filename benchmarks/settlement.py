@@ -89,7 +89,8 @@ def _targets(rows: list[Row]) -> list[Target]:
 
 
 def _terms() -> Terms:
-    parties = [party_value(name, role, "0x" + "11" * 20) for name, role in ((PAYER, "payer"), (REFERRER, "referrer"))]
+    roles = ((PAYER, "payer", "0x" + "11" * 20), (REFERRER, "referrer", "0x" + "22" * 20))
+    parties = [party_value(*role) for role in roles]
     given = {**settlement_books.TERMS, "parties": parties}
     return Terms.of(Agreement.from_body(draft(given, CONTRACT, settlement_books.BEGIN, SeededEntropy(b"terms"))))
 

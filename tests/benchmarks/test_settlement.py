@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from benchmarks import postgres, settlement_books
+from benchmarks import postgres, settlement, settlement_books
 from benchmarks.settlement_books import EVENTS_OF_A_CLIENT, Stopwatch, events, measure, referrals
 
 
@@ -28,6 +28,11 @@ def test_a_step_that_is_run_twice_is_added_up() -> None:
     assert [watch.run("a", lambda: 1), watch.run("a", lambda: 2)] == [1, 2]
     assert watch.wall["a"] >= 0
     assert set(watch.cpu) == {"a"}
+
+
+def test_the_pure_engine_and_the_tree_are_measured() -> None:
+    for found in (settlement._priced(10_000), settlement._tree(2_000)):
+        assert found.median > 0
 
 
 def test_a_machine_without_a_server_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
