@@ -18,7 +18,7 @@ from federation.errors import StepMalformed
 from privacy import packing
 from privacy.packing import Packed
 
-PROTOCOL = 2
+PROTOCOL = 3
 DIGEST_BYTES = 32
 DIGEST = re.compile(r"[0-9a-f]{64}")
 ROUND = re.compile(r"[1-9][0-9]{0,4}")

@@ -17,7 +17,7 @@ from federation.vertical.steps import Agenda, Needed, Step
 from privacy import packing
 from privacy.packing import Packed
 
-DUMP_VERSION = 3
+DUMP_VERSION = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -354,7 +354,7 @@ def test_every_byte_string_is_taken_or_refused_with_a_failure() -> None:
 def foreign(**fields: Any) -> bytes:
     from privacy import packing
 
-    message = {"protocol": 2, "run": PLAN.digest, "kind": "hint", "content": {"data": b""}}
+    message = {"protocol": 3, "run": PLAN.digest, "kind": "hint", "content": {"data": b""}}
     packed = packing.pack(message | fields)
     return packed + hashlib.sha256(packed).digest()
 
