@@ -16,12 +16,13 @@ import federation
 import hub
 import partner_node
 import sandbox
-from hub import drafts, drafts_finance
+from hub import bank_csv, drafts, drafts_finance
 from hub.drafts import Directory
 from partner_node import settings
 from privacy.errors import all_failures
 from privacy.psi.job import MODES, MatchJob
 from revenue_share.agreement import Agreement
+from revenue_share.reconcile import ExceptionClass
 from sandbox import party_files
 from sandbox.cli import ecohub
 from sandbox.examine import trust
@@ -79,6 +80,7 @@ def test_every_code_on_a_page_exists(page: str) -> None:
             if "migrations" not in module.name and not module.name.endswith("__main__"):
                 importlib.import_module(module.name)
     known = {failure.code for failure in all_failures()} | set(CATALOGUE) | ENVIRONMENT
+    known |= {kind.value for kind in ExceptionClass}  # of reconciliation
     known |= {column for columns in party_files.COLUMNS.values() for column in columns}  # of the synthetic alliance
     sources = ("doctor_hub", "doctor_checks", "settlement_check", "labels_table")
     pure = ("revenue_share/referral", "privacy/normalise", "federation/labels/apply")  # verdicts, reasons of rejection
@@ -127,8 +129,16 @@ def test_the_modes_on_the_page_run_by_the_engines_that_it_says() -> None:
     assert dict(rows) == {mode: ", ".join(rule.engines) for mode, rule in MODES.items()}
 
 
+def test_the_example_of_a_banks_profile_reads_its_file() -> None:
+    _, given = tables("finance.md")
+    header = ",".join(given["columns"].values()).encode("gbk")
+    row = b'20261112,"1,065.28",,"8,934.72",F1,,6217,A,'
+    statement = bank_csv.read(header + b"\n" + row + b"\n", bank_csv.of_tree(given), "62220202")
+    assert [entry.signed_minor for entry in statement.entries] == [-106528]
+
+
 def test_the_example_of_an_agreement_is_one() -> None:
-    (given,) = tables("finance.md")
+    given, _ = tables("finance.md")
     given["nonce"] = "ab" * 32
     body = drafts_finance.agreement(given, given["settlement"], datetime(2026, 11, 1, tzinfo=UTC), bytes)
     for number, party in enumerate(body["parties"]):
