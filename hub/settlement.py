@@ -15,7 +15,15 @@ from datetime import datetime
 from ecowire import codec_settlement
 from ecowire.status import MalformedMessage
 from hub import books as journal
-from hub import payments, settlement_chain, settlement_close, settlement_intake, settlement_release, times
+from hub import (
+    payments,
+    settlement_chain,
+    settlement_close,
+    settlement_disputes,
+    settlement_intake,
+    settlement_release,
+    times,
+)
 from hub import settlement_terms as terms
 from hub.dispatch import AnswerHandler
 from hub.identity import Caller
@@ -56,7 +64,7 @@ def statement(services: Services, tx: Transaction, caller: Caller, now: datetime
         **_line(tx, record),
         "body": record.body,
         "anchor": codec_settlement.anchor_value(terms.value_of(record)),
-        "disputes": [item.document.to_value() for item in books.disputes(record.id)],
+        "disputes": [settlement_disputes.view(tx, item) for item in books.disputes(record.id)],
         "transactions": [
             {"kind": i.kind, "transaction": i.transaction, "state": i.state, "block": i.block, "error": i.error}
             for i in LedgerStore(tx.session).intents(statement=record.id)

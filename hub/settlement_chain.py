@@ -15,7 +15,7 @@ from contracts.chain import Chain, Receipt
 from contracts.errors import WindowOpen
 from contracts.keys import ZERO_ADDRESS, Address, parse_address
 from ecowire import codec_settlement
-from hub import payment_chain, settlement_acknowledge, settlement_release, times
+from hub import payment_chain, settlement_acknowledge, times
 from hub import settlement_terms as terms
 from hub.chain_outbox import ChainOutbox
 from hub.identity import Caller
@@ -98,7 +98,7 @@ def settle(services: Services, caller: Caller, now: datetime, head: Head) -> Rep
 
 
 def _settle(services: Services, chain: Chain, found: StatementRecord) -> Case:
-    services.store.read("settle.released", lambda tx: settlement_release.require_released(tx, found))
+    services.store.read("settle.released", lambda tx: terms.require_released(tx, found))
     outbox = _outbox(services, chain)
     outbox.resume()
     case = services.store.read("settle.case", lambda tx: _case(tx, terms.get(tx, found.id)))

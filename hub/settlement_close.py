@@ -11,8 +11,8 @@ from datetime import datetime
 from contracts import settlement as chain_settlement
 from contracts.keys import parse_address
 from ecowire import codec_settlement
+from hub import settlement_disputes, times
 from hub import settlement_terms as terms
-from hub import times
 from hub.identity import Caller
 from hub.line_spool import LineSpool
 from hub.records import Head
@@ -26,6 +26,7 @@ from privacy import canonical
 from privacy.ids import Period, parse_period
 from revenue_share import ledger, periods, statement
 from revenue_share.agreement import Agreement
+from revenue_share.dispute import Adjustment
 from revenue_share.drawing import Drawn, after_version_1, brought_forward, draw_up
 from revenue_share.ledger import EntryState
 from revenue_share.position import Position
@@ -77,7 +78,10 @@ def _draft(
         raise PeriodNotOver(period=period, end=times.iso(end))
     old = check_open(tx, agreement.digest, period)
     place, opening = next_place(tx, agreement, period, old)
-    drawn = _drawn(tx, terms.terms_of(tx, agreement), period, opening)
+    if old is not None:
+        settlement_disputes.require_answered(tx, old)
+    adjusted = settlement_disputes.agreed(tx, agreement, old)
+    drawn = _drawn(tx, terms.terms_of(tx, agreement), period, opening, adjusted)
     if not drawn.lines:
         return None
     if old is not None:
@@ -107,13 +111,15 @@ def check_open(tx: Transaction, agreement: str, period: Period) -> StatementReco
     return living
 
 
-def _drawn(tx: Transaction, terms_: Terms, period: Period, opening: Position) -> Drawn:
+def _drawn(
+    tx: Transaction, terms_: Terms, period: Period, opening: Position, adjusted: tuple[Adjustment, ...]
+) -> Drawn:
     """What the reports that are there come to."""
     books, agreement = SettlementStore(tx.session), terms_.digest
     referred, income = books.reports(agreement, "referrals"), books.reports(agreement, "events", period)
     referrals = [r for report in referred for r in ReferralReport.from_body(report.document.body).referrals]
     events = [e for report in income for e in EventReport.from_body(report.document.body).events]
-    return draw_up(terms_, referrals, events, period, opening)
+    return draw_up(terms_, referrals, events, period, opening, adjusted)
 
 
 def next_place(
@@ -188,6 +194,7 @@ def _keep(
     life = StatementLife(tx.session)
     life.add_position(record.id, drawn.closing.digest, canonical.encode(drawn.closing.to_value()))
     life.add_maker(record.id, maker)
+    life.take_adjustments(record.id, drawn.adjusted)
     facts: Head = {
         "agreement": agreement.digest,
         "period": made.period,

@@ -216,6 +216,43 @@ explained"
     zh = "结算单 {statement} 的分录与其明细不符；查明原因前停止结算"
 
 
+class DisputeUnknown(Failure):
+    code = "DISPUTE_UNKNOWN"
+    kind = Kind.NOT_FOUND
+    en = "the statement {statement} has no dispute {dispute}"
+    zh = "结算单 {statement} 没有异议 {dispute}"
+
+
+class DisputeNotAnswered(Failure):
+    code = "DISPUTE_NOT_ANSWERED"
+    kind = Kind.CONFLICT
+    en = "the dispute {dispute} of statement {statement} (lines {lines}) is not answered: the people of {partner} run \
+`ecohub partner statement answer {statement}` first"
+    zh = "结算单 {statement} 的异议 {dispute}（第 {lines} 行）尚未答复：请 {partner} 的人员先执行 \
+`ecohub partner statement answer {statement}`"
+
+
+class AnswerNotOfTheseLines(Failure):
+    code = "ANSWER_NOT_OF_THESE_LINES"
+    kind = Kind.INVALID
+    en = "the answer to dispute {dispute} must name exactly the disputed lines; not so: {lines}"
+    zh = "对异议 {dispute} 的答复须恰好覆盖被异议的各行；不符：{lines}"
+
+
+class AlreadyAnswered(Failure):
+    code = "ALREADY_ANSWERED"
+    kind = Kind.CONFLICT
+    en = "{dispute} was answered before with another document"
+    zh = "{dispute} 此前已用另一份文件答复"
+
+
+class AdjustmentUnknown(Failure):
+    code = "ADJUSTMENT_UNKNOWN"
+    kind = Kind.NOT_FOUND
+    en = "there is no adjustment {adjustment}"
+    zh = "不存在调整 {adjustment}"
+
+
 class StatementNotPaid(Failure):
     code = "STATEMENT_NOT_PAID"
     kind = Kind.CONFLICT

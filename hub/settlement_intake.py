@@ -13,10 +13,10 @@ from ecowire import documents
 from ecowire.documents import Signed
 from ecowire.status import MalformedMessage
 from ecowire.stream import Message
-from hub import settlement_acknowledge, settlement_close, settlement_release, tasks
+from hub import settlement_acknowledge, settlement_close, settlement_disputes, tasks
 from hub import settlement_terms as terms
 from hub.records import Head, Partner
-from hub.services import NodeHandler, Reply, Services, only, text
+from hub.services import NodeHandler, Reply, Services, only
 from hub.settlement_errors import (
     AlreadyConfirmed,
     NotInThisRole,
@@ -26,8 +26,7 @@ from hub.settlement_errors import (
     TokensNotReferred,
 )
 from hub.store import Transaction
-from hub.store_ledger import FAILED, LedgerStore
-from hub.store_settlement import SettlementStore, StatementRecord
+from hub.store_settlement import SettlementStore
 from revenue_share.agreement import Agreement
 from revenue_share.errors import ReportInvalid
 from revenue_share.referral import NO_CLIENT, EventReport, ReferralReport
@@ -35,8 +34,6 @@ from revenue_share.statement import State
 
 REFERRALS_TASK = "settlement.referrals"
 CONFIRMATION_FIELDS = {"statement", "signature", "person", "time"}
-DISPUTE_FIELDS = {"statement", "reason", "lines", "person", "time"}
-DISPUTED_LINES_MAX = 1000
 
 
 def referrals(services: Services, tx: Transaction, partner: Partner, now: datetime, message: Message) -> Reply:
@@ -94,7 +91,7 @@ def confirm(services: Services, tx: Transaction, partner: Partner, now: datetime
     Raises StatementUnknown, NotInThisRole, BadSignature, BadChainSignature, StatementNotOpen, AlreadyConfirmed.
     """
     document = _document(message, "confirmation", "confirmation", partner, CONFIRMATION_FIELDS)
-    record, agreement = _statement(tx, document, partner)
+    record, agreement = terms.signed_statement(tx, document, partner)
     books = SettlementStore(tx.session)
     for known in books.confirmations(record.id):
         if known.partner == partner.id:
@@ -103,7 +100,7 @@ def confirm(services: Services, tx: Transaction, partner: Partner, now: datetime
             return Reply(head={"receipt": known.receipt.to_value()})
     if record.state != State.DRAFT.value:
         raise StatementNotOpen(statement=record.id[:16], state=record.state)
-    settlement_release.require_released(tx, record)
+    terms.require_released(tx, record)
     signature = _signature(document.body.get("signature"))
     party = agreement.party(partner.id)
     assert party is not None
@@ -116,32 +113,6 @@ def confirm(services: Services, tx: Transaction, partner: Partner, now: datetime
     return Reply(head={"receipt": receipt.to_value()})
 
 
-def dispute(services: Services, tx: Transaction, partner: Partner, now: datetime, message: Message) -> Reply:
-    """A party objects to a draft: it becomes DISPUTED, the period opens again for reports, `close` makes a new version.
-
-    After the statement is on the chain only the contract takes a dispute, from the party's own account. Raises
-    StatementUnknown, NotInThisRole, BadSignature, StatementNotOpen.
-    """
-    document = _document(message, "dispute", "dispute", partner, DISPUTE_FIELDS)
-    record, agreement = _statement(tx, document, partner)
-    _check_dispute(document.body)
-    books = SettlementStore(tx.session)
-    for known in books.disputes(record.id):
-        if known.document.digest == document.digest:
-            return Reply(head={"receipt": known.receipt.to_value()})
-    under_way = [i for i in LedgerStore(tx.session).intents(statement=record.id) if i.state != FAILED]
-    if record.state not in (State.DRAFT.value, State.DISPUTED.value) or under_way:
-        raise StatementNotOpen(statement=record.id[:16], state="on its way to the chain" if under_way else record.state)
-    settlement_release.require_released(tx, record)
-    receipt = services.log.record(tx, now, document, record.id)
-    tx.jobs.add_document(agreement.digest, document, now)
-    books.add_dispute(record.id, document, receipt, now)
-    if record.state == State.DRAFT.value:
-        terms.move(services, tx, record, State.DISPUTED, now, {"partner": partner.id})
-        terms.announce(tx, agreement, record, State.DISPUTED.value, now)
-    return Reply(head={"receipt": receipt.to_value()})
-
-
 def _document(message: Message, field: str, kind: str, partner: Partner, fields: set[str] | None = None) -> Signed:
     only(message.head, field)
     document = documents.parse(message.head.get(field), kind=kind)
@@ -150,29 +121,6 @@ def _document(message: Message, field: str, kind: str, partner: Partner, fields:
     if fields is not None and set(document.body) != fields:
         raise MalformedMessage(why=f"a {kind} has the fields {sorted(fields)}")
     return document
-
-
-def _statement(tx: Transaction, document: Signed, partner: Partner) -> tuple[StatementRecord, Agreement]:
-    record = terms.get(tx, document.body["statement"])
-    agreement = terms.active(tx, record.agreement)
-    party = agreement.party(partner.id)
-    if party is None:
-        raise NotInThisRole(partner=partner.id, role="party", agreement=agreement.digest[:16])
-    if document.body["statement"] != record.id:
-        raise MalformedMessage(why="a signed document names a statement in full")
-    document.verify(party.signing)
-    for name in ("person", "time"):
-        text(document.body, name, longest=200)
-    return record, agreement
-
-
-def _check_dispute(body: Head) -> None:
-    text(body, "reason")
-    lines = body["lines"]
-    if not isinstance(lines, list) or len(lines) > DISPUTED_LINES_MAX:
-        raise MalformedMessage(why=f"at most {DISPUTED_LINES_MAX} line numbers")
-    if any(type(line) is not int or line < 0 for line in lines):
-        raise MalformedMessage(why="line numbers")
 
 
 def _signature(value: object) -> bytes:
@@ -208,6 +156,6 @@ NODE_REQUESTS: dict[str, NodeHandler] = {
     "referrals": referrals,
     "events": events,
     "statement.confirm": confirm,
-    "statement.dispute": dispute,
+    **settlement_disputes.NODE_REQUESTS,
     "statement.acknowledge": settlement_acknowledge.take,
 }

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from ecowire import codec_settlement
 from ecowire.codec_settlement import Disclosure
+from ecowire.documents import Signed
 from hub import settlement_close, tasks
 from hub import settlement_terms as terms
 from hub.identity import Caller
@@ -18,7 +19,6 @@ from hub.services import Reply, Services, only, text
 from hub.settlement_errors import (
     MakerIsChecker,
     StatementNotOpen,
-    StatementNotReleased,
     StatementRejected,
     StatementReleased,
 )
@@ -71,14 +71,6 @@ def hands(tx: Transaction, record: StatementRecord) -> Head:
     }
 
 
-def require_released(tx: Transaction, record: StatementRecord) -> None:
-    """Raises StatementNotReleased for a draft that only its maker has seen. Without a maker on record it went out."""
-    life = StatementLife(tx.session)
-    maker = life.maker(record.id)
-    if maker is not None and life.check(record.id) is None:
-        raise StatementNotReleased(statement=record.id[:16], maker=maker.person)
-
-
 def send(tx: Transaction, record: StatementRecord, now: datetime) -> None:
     """Post the sealed disclosure to both parties' nodes."""
     agreement = terms.active(tx, record.agreement)
@@ -111,7 +103,17 @@ def _disclosure(tx: Transaction, record: StatementRecord) -> Disclosure:
         events=tuple(report.document for report in grounds(tx, record, "events", record.period)),
         referrals=tuple(report.document for report in grounds(tx, record, "referrals")),
         opening=opening.to_value(),
+        adjustments=_adjustments(tx, record),
     )
+
+
+def _adjustments(tx: Transaction, record: StatementRecord) -> tuple[Signed, ...]:
+    """Of each adjustment in the statement the payer's document and the referrer's approval."""
+    found: list[Signed] = []
+    for item in StatementLife(tx.session).of_statement(record.id):
+        assert item.decided is not None, "what stands in a statement was approved"
+        found += [item.document, item.decided]
+    return tuple(found)
 
 
 def grounds(tx: Transaction, record: StatementRecord, kind: str, period: str | None = None) -> tuple[Report, ...]:

@@ -4,10 +4,12 @@ from datetime import datetime
 
 from contracts.settlement import Anchor
 from ecowire import codec_settlement
+from ecowire.documents import Signed
+from ecowire.status import MalformedMessage
 from hub import proposals, tasks
 from hub.identity import Caller
 from hub.records import Head, Partner
-from hub.services import FINANCE, Reply, Services, only
+from hub.services import FINANCE, Reply, Services, only, text
 from hub.settlement_errors import (
     AgreementAmends,
     AgreementNotActive,
@@ -16,11 +18,13 @@ from hub.settlement_errors import (
     AmendmentOpen,
     NotInThisRole,
     StatementAmbiguous,
+    StatementNotReleased,
     StatementUnknown,
 )
 from hub.store import Transaction
 from hub.store_ledger import DONE, LedgerStore
 from hub.store_settlement import SettlementStore, StatementRecord
+from hub.store_statements import StatementLife
 from privacy import canonical
 from revenue_share import statement
 from revenue_share import terms as revenue_terms
@@ -130,6 +134,32 @@ def get(tx: Transaction, prefix: object) -> StatementRecord:
     record = books.statement(found[0])
     assert record is not None
     return record
+
+
+def signed_statement(tx: Transaction, document: Signed, partner: Partner) -> tuple[StatementRecord, Agreement]:
+    """The statement that a party's signed document names in full, the signature verified under the agreement's key.
+
+    Raises StatementUnknown, NotInThisRole, MalformedMessage, BadSignature.
+    """
+    record = get(tx, document.body["statement"])
+    agreement = active(tx, record.agreement)
+    party = agreement.party(partner.id)
+    if party is None:
+        raise NotInThisRole(partner=partner.id, role="party", agreement=agreement.digest[:16])
+    if document.body["statement"] != record.id:
+        raise MalformedMessage(why="a signed document names a statement in full")
+    document.verify(party.signing)
+    for name in ("person", "time"):
+        text(document.body, name, longest=200)
+    return record, agreement
+
+
+def require_released(tx: Transaction, record: StatementRecord) -> None:
+    """Raises StatementNotReleased for a draft that only its maker has seen. Without a maker on record it went out."""
+    life = StatementLife(tx.session)
+    maker = life.maker(record.id)
+    if maker is not None and life.check(record.id) is None:
+        raise StatementNotReleased(statement=record.id[:16], maker=maker.person)
 
 
 def value_of(record: StatementRecord) -> statement.Statement:

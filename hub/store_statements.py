@@ -171,11 +171,12 @@ class StatementLife:
         self._session.add_all(AdjustedRow(statement=statement, adjustment=digest) for digest in digests)
         self._session.flush()
 
-    def taken(self, agreement: str) -> frozenset[str]:
-        """Adjustments of an agreement that stand in a statement that is neither void nor reversed."""
+    def taken(self, agreement: str, but: str = "") -> frozenset[str]:
+        """Adjustments of an agreement that stand in a statement that is neither void nor reversed, nor `but`."""
         query = select(AdjustedRow.adjustment).join(StatementRow, StatementRow.id == AdjustedRow.statement)
         living = StatementRow.state.notin_(("VOID", "REVERSED"))
-        return frozenset(self._session.scalars(query.where(StatementRow.agreement == agreement, living)))
+        of_agreement = (StatementRow.agreement == agreement, StatementRow.id != but, living)
+        return frozenset(self._session.scalars(query.where(*of_agreement)))
 
     def of_statement(self, statement: str) -> tuple[Adjustment, ...]:
         """The adjustments that stand in a statement, in the order they came."""

@@ -8,9 +8,12 @@ import click
 
 from partner_node.cli_common import Cli, options
 from privacy.errors import Failure
+from revenue_share.dispute import Code
 from revenue_share.money import Money
 
 LINES_SHOWN_MAX = 20
+LINE = "N[:CODE[:WORDS]]"
+CODES = ", ".join(code.value for code in Code)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -92,13 +95,84 @@ def statement_confirm(cli: Cli, identifier: str, person: str, yes: bool) -> None
 @statement.command("dispute")
 @click.argument("identifier", metavar="STATEMENT")
 @click.option("--reason", required=True, help="why, for the other party")
-@click.option("--line", "lines", multiple=True, type=click.IntRange(min=0), help="number of a disputed line (repeat)")
+@click.option("--line", "lines", multiple=True, metavar=LINE, help=f"a disputed line and why (repeat); {CODES}")
+@click.option(
+    "--evidence", multiple=True, metavar="N=FILE", help="evidence for line N; the FILE stays here, its digest goes"
+)
 @click.option("--person", default=getpass.getuser, help="who disputes, in the signed document (default: login name)")
 @options
-def statement_dispute(cli: Cli, identifier: str, reason: str, lines: tuple[int, ...], person: str) -> None:
-    """Object to a STATEMENT before it is on the chain. The period opens again and gets a new version."""
-    found = cli.call("statement.dispute", statement=identifier, reason=reason, lines=list(lines), person=person)
-    cli.show(found)
+def statement_dispute(
+    cli: Cli, identifier: str, reason: str, lines: tuple[str, ...], evidence: tuple[str, ...], person: str
+) -> None:
+    """Object to a STATEMENT before it is on the chain. The period opens again and gets a new version.
+
+    The other party answers every disputed line before that.
+    """
+    files = dict(_split(item, "=") for item in evidence)
+    given = [_disputed_line(item, reason, files) for item in lines]
+    if files:
+        raise click.UsageError(f"--evidence for a line that is not disputed: {', '.join(files)}")
+    cli.show(cli.call("statement.dispute", statement=identifier, reason=reason, lines=given, person=person))
+
+
+@statement.command("answer")
+@click.argument("identifier", metavar="STATEMENT")
+@click.option("--accept", multiple=True, metavar="N=WORDS", help="the objection to line N is right (repeat)")
+@click.option("--reject", multiple=True, metavar="N=WORDS", help="the objection to line N is wrong, and why (repeat)")
+@click.option("--person", default=getpass.getuser, help="who answers, in the signed document (default: login name)")
+@options
+def statement_answer(cli: Cli, identifier: str, accept: tuple[str, ...], reject: tuple[str, ...], person: str) -> None:
+    """Answer the other party's dispute of a STATEMENT: every disputed line, accepted or rejected.
+
+    What is accepted is put right by reports that come in before the next close, or by `statement adjust`.
+    """
+    given = [(item, True) for item in accept] + [(item, False) for item in reject]
+    lines = [{"line": _number(n), "accepted": yes, "reason": words} for (n, words), yes in _pairs(given)]
+    cli.show(cli.call("statement.answer", statement=identifier, lines=lines, person=person))
+
+
+@statement.command("adjust")
+@click.argument("identifier", metavar="STATEMENT")
+@click.option("--line", type=click.IntRange(min=0), required=True, help="the line it is for")
+@click.option("--amount", required=True, help="in units, -12.34 takes from the referrer")
+@click.option("--reason", required=True, help="why, for the other party")
+@click.option("--person", default=getpass.getuser, help="who signs, in the signed document (default: login name)")
+@click.option("--yes", is_flag=True, help="sign it")
+@options
+def statement_adjust(cli: Cli, identifier: str, line: int, amount: str, reason: str, person: str, yes: bool) -> None:
+    """As payer, sign an amount for one line of a STATEMENT. Approved by the referrer, it is a line of the next one."""
+    found = cli.call("statement.show", statement=identifier)
+    cli.confirm(yes, found, lambda: _describe(cli, found))
+    given = {"statement": found["statement"], "line": line, "amount": amount, "reason": reason, "person": person}
+    cli.show(cli.call("adjustment.propose", **given))
+
+
+@statement.command("adjustments")
+@options
+def statement_adjustments(cli: Cli) -> None:
+    """All adjustments with the referrer's decision."""
+    found = cli.call("adjustment.list")
+    columns = ("adjustment", "statement", "line", "amount", "reason", "decision")
+    rows = [
+        (a["adjustment"][:12], a["statement"][:12], a["line"], _amount(a), a["reason"], a["decision"] or "-")
+        for a in found["adjustments"]
+    ]
+    cli.show(found, lambda: cli.table(columns, rows))
+
+
+@statement.command("decide")
+@click.argument("adjustment", metavar="ADJUSTMENT")
+@click.option("--approve/--refuse", "approve", required=True, default=None, help="this party's word on it")
+@click.option("--person", default=getpass.getuser, help="who decides, in the signed document (default: login name)")
+@click.option("--yes", is_flag=True, help="sign it")
+@options
+def statement_decide(cli: Cli, adjustment: str, approve: bool, person: str, yes: bool) -> None:
+    """As referrer, approve or refuse an ADJUSTMENT that the payer signed."""
+    decision = "approve" if approve else "refuse"
+    listed = cli.call("adjustment.list")["adjustments"]
+    found = next((a for a in listed if a["adjustment"].startswith(adjustment)), {"adjustment": adjustment})
+    cli.confirm(yes, found, lambda: cli.table(("", ""), [*found.items()]))
+    cli.show(cli.call("adjustment.decide", adjustment=adjustment, decision=decision, person=person))
 
 
 @statement.command("acknowledge")
@@ -134,6 +208,37 @@ def _describe(cli: Cli, found: dict[str, Any]) -> None:
             f"{len(found['line_values']) - LINES_SHOWN_MAX} more lines: --json shows all",
             f"另有 {len(found['line_values']) - LINES_SHOWN_MAX} 行：用 --json 查看全部",
         )
+
+
+def _disputed_line(item: str, reason: str, files: dict[str, str]) -> dict[str, Any]:
+    """A disputed line "N", "N:CODE" or "N:CODE:words", with its evidence, which is taken out of `files`."""
+    number, _, rest = item.partition(":")
+    code, _, words = rest.partition(":")
+    line: dict[str, Any] = {"line": _number(number), "code": code or "OTHER", "reason": words or reason}
+    if number in files:
+        line["evidence"] = str(Path(files.pop(number)).resolve())
+    return line
+
+
+def _pairs(given: list[tuple[str, bool]]) -> list[tuple[tuple[str, str], bool]]:
+    return [(_split(item, "="), yes) for item, yes in given]
+
+
+def _split(item: str, sign: str) -> tuple[str, str]:
+    number, found, rest = item.partition(sign)
+    if not found or not rest:
+        raise click.UsageError(f"{item}: a line's number, {sign} and words are expected")
+    return number, rest
+
+
+def _number(value: str) -> int:
+    if not value.isdecimal():
+        raise click.UsageError(f"{value}: a line's number is expected")
+    return int(value)
+
+
+def _amount(found: dict[str, Any]) -> str:
+    return f"{found['currency']} {Money(currency=found['currency'], minor=found['amount_minor']).to_text()}"
 
 
 def _payable(found: dict[str, Any]) -> str:

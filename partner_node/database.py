@@ -40,7 +40,7 @@ from partner_node.tables_matching import EpochMasksRow, EpochRow, MatchAlarmRow,
 from partner_node.tables_moments import MomentColumnRow, MomentValuesRow
 from partner_node.tables_releases import ModelStepRow
 from partner_node.tables_scores import ScoreAskRow, ScoreBookingRow, ScoreGivenRow, ScoreSplitBookingRow, ScoreSplitRow
-from partner_node.tables_settlement import PositionRow
+from partner_node.tables_settlement import AdjustmentRow, DisputeRow, PositionRow
 
 T = TypeVar("T")
 BUSY_MILLISECONDS = 10_000
@@ -72,7 +72,11 @@ ADDED = {
     10: (OptOutRow, LabelDeliveryRow, LabelRefusalRow, LabelFileRow),
     11: (ModelStepRow, ScoreAskRow, ScoreGivenRow, ScoreBookingRow),
     12: (ScoreSplitRow, ScoreSplitBookingRow),
-    13: (PositionRow,),
+    13: (
+        PositionRow,
+        DisputeRow,
+        AdjustmentRow,
+    ),
     14: (MomentValuesRow, MomentColumnRow),
 }  # tables that each schema brought: steps only add
 

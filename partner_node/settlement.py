@@ -13,21 +13,22 @@ from contracts import settlement as chain_settlement
 from contracts.keys import parse_address
 from ecowire import codec_settlement, documents
 from ecowire.codec_settlement import Disclosure
-from ecowire.documents import Body
+from ecowire.documents import Body, Signed
 from ecowire.status import MalformedMessage
 from ecowire.stream import Message
 from partner_node import (
     settlement_acknowledge,
     settlement_check,
+    settlement_disputes,
     settlement_payout,
     settlement_positions,
     settlement_terms,
     store,
+    store_disputes,
     store_settlement,
     times,
 )
 from partner_node.arguments import text
-from partner_node.errors import CommandInvalid
 from partner_node.grants import Gate
 from partner_node.node import Answer, Commands, Handlers, Node
 from partner_node.settlement_check import Difference, Held
@@ -55,7 +56,6 @@ MATCHES, DIFFERS = "matches", "differs"
 CONFIRMED, DISPUTED = "confirmed", "disputed"
 DRAFT = State.DRAFT.value
 ENDED = {State.DISPUTED.value, State.VOID.value, State.REVERSED.value}
-LINES_MAX = 1000
 TRANSACTIONS_MAX = 16
 
 
@@ -65,6 +65,7 @@ class Settlement:
     def __init__(self, node: Node, gate: Gate) -> None:
         self._node = node
         self._reports = Reports(node, gate)
+        self._disputes = settlement_disputes.Disputes(node)
 
     def handlers(self) -> Handlers:
         own = {
@@ -73,7 +74,7 @@ class Settlement:
             settlement_payout.TASK: self.payout,
             settlement_acknowledge.TASK: lambda request: settlement_acknowledge.sign(self._node, request),
         }
-        return {**own, **self._reports.handlers()}
+        return {**own, **self._reports.handlers(), **self._disputes.handlers()}
 
     def commands(self) -> Commands:
         own = {
@@ -83,7 +84,7 @@ class Settlement:
             "statement.dispute": self.dispute,
             "statement.acknowledge": lambda arguments: settlement_acknowledge.acknowledge(self._node, arguments),
         }
-        return {**own, **self._reports.commands()}
+        return {**own, **self._reports.commands(), **self._disputes.commands()}
 
     def review(self, body: Body) -> None:
         """Check an agreement before a person approves it.
@@ -152,8 +153,13 @@ class Settlement:
         """One statement in full: body, lines, differences line by line, decision."""
         name = text(arguments, "statement")
         record = self._node.database.read(lambda session: store_settlement.statement(session, name))
+        disputes = self._node.database.read(lambda session: store_disputes.disputes(session, record.id))
         return {
             **_line(record),
+            "disputes": [
+                {"dispute": d.document.to_value(), "answer": d.answer.to_value() if d.answer else None}
+                for d in disputes
+            ],
             "body": record.body,
             "anchor": record.anchor,
             "differences": [*record.differences],
@@ -192,13 +198,12 @@ class Settlement:
         return _line(node.database.write("confirm", apply))
 
     def dispute(self, arguments: Mapping[str, Any]) -> Body:
-        """A person objects to a draft, giving a reason and, where lines are meant, their numbers.
+        """A person objects to a draft, giving a reason and, where lines are meant, of each one number and code.
 
-        Raises StatementNotHere, DisputeOnChain, StatementDecided, CommandInvalid.
+        Raises StatementNotHere, DisputeOnChain, StatementDecided, LineNotThere, DisputeInvalid, CommandInvalid.
         """
         node, now = self._node, times.to_text(self._node.clock())
         person, reason = text(arguments, "person"), text(arguments, "reason")
-        lines = _line_numbers(arguments)
 
         def apply(session: Session) -> StatementRecord:
             record = store_settlement.statement(session, text(arguments, "statement"))
@@ -208,20 +213,23 @@ class Settlement:
                 raise DisputeOnChain(statement=record.id[:16])
             if record.state != DRAFT:
                 raise StatementDecided(statement=record.id[:16], state=record.state, wanted=DISPUTED)
+            lines = settlement_disputes.lines(arguments, record)
             body: Body = {"statement": record.id, "reason": reason, "lines": lines, "person": person, "time": now}
-            self._decide(session, record, DISPUTED, person, body, "statement.dispute", now)
+            document = self._decide(session, record, DISPUTED, person, body, "statement.dispute", now)
+            store_disputes.keep_dispute(session, document, now)
             return store_settlement.statement(session, record.id)
 
         return _line(node.database.write("dispute", apply))
 
     def _decide(
         self, session: Session, record: StatementRecord, decision: str, person: str, body: Body, kind: str, now: str
-    ) -> None:
+    ) -> Signed:
         node, name = self._node, {CONFIRMED: "confirmation", DISPUTED: "dispute"}[decision]
         document = documents.sign(name, body, node.settings.partner, node.keys.signing)
         store_settlement.decide(session, record.id, decision, person, document, now)
         request = Message(id=f"{kind}/{record.id}", kind=kind, head={name: document.to_value()})
         store.enqueue(session, request, now)
+        return document
 
     def _check_contract(self, agreement: Agreement) -> None:
         settings = self._node.settings
@@ -255,6 +263,7 @@ class Settlement:
             place=settlement_check.next_place([(item.body, item.anchor, item.state) for item in taken], period),
             terms=terms,
             opening=settlement_positions.opening(session, terms, taken, disclosure.opening),
+            adjusted=_adjusted(session, agreement, taken),
         )
 
 
@@ -287,6 +296,14 @@ def _record(
         transactions=(),
         received=now,
     )
+
+
+def _adjusted(session: Session, agreement: Agreement, taken: list[StatementRecord]) -> frozenset[str]:
+    """Adjustments that both parties approved, the hub knows, and no statement on the chain holds."""
+    found = store_disputes.adjustments(session, agreement.digest)
+    approved_ = {item.document.digest for item in found if item.approved and store_disputes.arrived(session, item)}
+    held = {str(line.get("event")) for record in taken if record.state != State.VOID.value for line in record.lines}
+    return frozenset(approved_ - held)
 
 
 def _keep_grounds(session: Session, disclosure: Disclosure, agreement: Agreement, closing: Position, now: str) -> None:
@@ -337,10 +354,3 @@ def _line(record: StatementRecord) -> Body:
         "transactions": [*record.transactions],
         "received": record.received,
     }
-
-
-def _line_numbers(arguments: Mapping[str, Any]) -> list[canonical.Value]:
-    lines = arguments.get("lines") or []
-    if not isinstance(lines, list) or len(lines) > LINES_MAX or any(type(n) is not int or n < 0 for n in lines):
-        raise CommandInvalid(command="statement.dispute", what="lines")
-    return [*lines]

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 
 from ecowire.codec_settlement import Disclosure
 from ecowire.documents import Body, Signed
+from ecowire.status import MalformedMessage
 from privacy import canonical
 from privacy.errors import Failure
 from privacy.ids import ClientToken, Period
 from revenue_share import periods, statement
 from revenue_share.agreement import Agreement, Party
 from revenue_share.allocation import AccrualLine
+from revenue_share.dispute import Adjustment
 from revenue_share.drawing import draw_up, in_force
 from revenue_share.position import Position
 from revenue_share.referral import EventReport, Referral, ReferralReport, RevenueEvent
@@ -33,7 +35,7 @@ class Held:
     `accepted`: digests of own reports that the hub has receipted; `known`: digests of all reports it signed or
     received; `tokens`: own referred tokens that must be answered; `place`: where the next statement must stand;
     `terms`: the versions this node's people approved; `opening`: the position after the last statement, None where it
-    is not known here.
+    is not known here; `adjusted`: adjustments that both parties approved and no statement on the chain holds.
     """
 
     accepted: frozenset[str]
@@ -42,6 +44,7 @@ class Held:
     place: Place
     terms: Terms
     opening: Position | None
+    adjusted: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,13 +82,16 @@ def check(agreement: Agreement, me: Party, disclosure: Disclosure, held: Held) -
         claimed = statement.from_body(disclosure.body)
         period, place = claimed.period, claimed.place
         referrals, events, found = _reports(agreement, me, disclosure, period, held)
+        adjusted = _agreed(agreement, disclosure.adjustments)
     except Failure as failure:
         return Checked(differences=(Difference(what="UNREADABLE", stated=failure.code, computed=failure.message()),))
     if claimed.step is None or held.opening is None:
         why = ("VERSION", "1", "2") if claimed.step is None else ("POSITION", "", "the one before is not known here")
         return Checked(differences=(Difference(what=why[0], stated=why[1], computed=why[2]),))
     found += _compare_step(claimed.step, held, period)
-    drawn = draw_up(held.terms, referrals, events, period, held.opening)
+    drawn = draw_up(held.terms, referrals, events, period, held.opening, adjusted)
+    missing = sorted(held.adjusted - {item.digest for item in adjusted})
+    found += [Difference(what="ADJUSTMENT_MISSING", stated="", computed=digest) for digest in missing]
     found += _compare_lines(disclosure.lines, drawn.lines)
     answered = {str(line.get("token")) for line in disclosure.lines}
     found += [
@@ -123,6 +129,25 @@ def next_place(on_chain: Iterable[tuple[Body, str, str]], period: Period) -> Pla
         elif made.period == period:
             replaces = anchor
     return Place(sequence=sequence + 1, previous=previous, replaces=replaces, brought_forward_minor=brought)
+
+
+def _agreed(agreement: Agreement, disclosed: tuple[Signed, ...]) -> tuple[Adjustment, ...]:
+    """The adjustments of a disclosure, each signed by the payer and approved by the referrer.
+
+    Raises MalformedMessage, DisputeInvalid, BadSignature.
+    """
+    found = []
+    for document, decision in zip(disclosed[::2], disclosed[1::2], strict=True):
+        document.verify(agreement.payer.signing)
+        decision.verify(agreement.referrer.signing)
+        made = Adjustment.from_body(document.body, document.digest)
+        kinds = (document.kind, decision.kind, document.signer, decision.signer)
+        wanted = ("adjustment", "adjustment-decision", agreement.payer.partner, agreement.referrer.partner)
+        told = (decision.body.get("adjustment"), decision.body.get("decision"), made.agreement, made.currency)
+        if kinds != wanted or told != (document.digest, "approve", agreement.digest, agreement.currency):
+            raise MalformedMessage(why="an adjustment that both parties agreed on is expected")
+        found.append(made)
+    return tuple(found)
 
 
 def _reports(

@@ -96,6 +96,27 @@ class StatementDecided(Failure):
     zh = "结算单 {statement} 在本节点为 {state}，不能再{wanted}"
 
 
+class AdjustmentNotHere(Failure):
+    code = "ADJUSTMENT_NOT_HERE"
+    kind = Kind.NOT_FOUND
+    en = "this node knows no adjustment {adjustment}: `ecohub partner statement adjustments` lists them"
+    zh = "本节点没有调整 {adjustment}：可用 `ecohub partner statement adjustments` 查看"
+
+
+class NothingToAnswer(Failure):
+    code = "NOTHING_TO_ANSWER"
+    kind = Kind.NOT_FOUND
+    en = "the statement {statement} has no dispute of the other party that waits for an answer"
+    zh = "结算单 {statement} 没有待答复的对方异议"
+
+
+class LineNotThere(Failure):
+    code = "LINE_NOT_THERE"
+    kind = Kind.INVALID
+    en = "the statement {statement} has no line {line}: it has {lines} lines, counted from 0"
+    zh = "结算单 {statement} 没有第 {line} 行：共 {lines} 行，从 0 起计"
+
+
 class NotPaidYet(Failure):
     code = "STATEMENT_NOT_PAID_HERE"
     kind = Kind.CONFLICT

@@ -46,6 +46,28 @@ class StatementRow(Base):
     received: Mapped[str]
 
 
+class DisputeRow(Base):
+    """A dispute of a statement, by this node or shown to it, with the other party's answer."""
+
+    __tablename__ = "settlement_dispute"
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    statement: Mapped[str] = mapped_column(ForeignKey("statement.id"), index=True)
+    document: Mapped[bytes]
+    answer: Mapped[bytes | None]
+    time: Mapped[str]
+
+
+class AdjustmentRow(Base):
+    """An adjustment that this node signed or was shown, with the referrer's decision."""
+
+    __tablename__ = "settlement_adjustment"
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    agreement: Mapped[str] = mapped_column(index=True)
+    document: Mapped[bytes]
+    decision: Mapped[bytes | None]
+    time: Mapped[str]
+
+
 class PositionRow(Base):
     """The position that a statement hands on, as this node computed it itself from a statement that it matched."""
 

@@ -7,13 +7,17 @@ so that positions alone carry every balance from month to month.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from privacy.ids import Digest, Period
 from revenue_share import periods
-from revenue_share.allocation import AccrualLine, Allocation, allocate
+from revenue_share.allocation import AccrualLine, allocate
+from revenue_share.dispute import Adjustment
+from revenue_share.money import Money, Ratio
+from revenue_share.payout import Payout, payout
 from revenue_share.position import Position
-from revenue_share.referral import Referral, RevenueEvent
+from revenue_share.referral import Referral, RevenueEvent, Verdict
 from revenue_share.statement import Step
 from revenue_share.terms import Terms
 
@@ -25,18 +29,66 @@ class Drawn:
     lines: Sequence[AccrualLine]
     closing: Position
     step: Step
+    adjusted: tuple[Digest, ...] = ()  # the adjustments among the lines, in their order
 
 
 def draw_up(
-    terms: Terms, referrals: Iterable[Referral], events: Iterable[RevenueEvent], period: Period, opening: Position
+    terms: Terms,
+    referrals: Iterable[Referral],
+    events: Iterable[RevenueEvent],
+    period: Period,
+    opening: Position,
+    adjustments: Iterable[Adjustment] = (),
 ) -> Drawn:
-    """The lines and the step of one period. Pure; the same bytes wherever it runs."""
-    return settled(terms, period, opening, allocate(terms, referrals, events, period, opening))
+    """The lines and the step of one period. Pure; the same bytes wherever it runs.
+
+    Adjustments that both parties approved are lines of their own after the others, by their documents' digests.
+    """
+    allocation = allocate(terms, referrals, events, period, opening)
+    adjusted = sorted(adjustments, key=lambda item: item.digest)
+    if not adjusted:
+        return _settled(terms, period, opening, allocation.lines, allocation.closing, allocation.payout)
+    first = len(allocation.lines)
+    added = [_line(first + i, item, terms.closing(period).version) for i, item in enumerate(adjusted)]
+    currency = terms.root.currency
+    total = allocation.lines.total(currency) + sum(item.amount_minor for item in adjusted)
+    paid = payout(terms.closing(period), total, brought_forward(terms, opening))
+    carried = {name: minor for name, minor in allocation.closing.carried.items() if name != currency}
+    if paid.carried_forward_minor:
+        carried[currency] = paid.carried_forward_minor
+    closing = replace(allocation.closing, carried=dict(sorted(carried.items())))
+    drawn = _settled(terms, period, opening, [*allocation.lines, *added], closing, paid)
+    return replace(drawn, adjusted=tuple(item.digest for item in adjusted))
 
 
-def settled(terms: Terms, period: Period, opening: Position, allocation: Allocation) -> Drawn:
-    """What becomes of the balance of allocated lines: what is paid out, and what goes into the closing position."""
-    paid, closing = allocation.payout, allocation.closing
+def _line(index: int, item: Adjustment, version: int) -> AccrualLine:
+    amount = Money(currency=item.currency, minor=item.amount_minor).to_text()
+    en = f"Agreed by both parties for line {item.line} of statement {item.statement[:16]}: {item.currency} {amount}"
+    zh = f"双方就结算单 {item.statement[:16]} 第 {item.line} 行达成的调整：{item.currency} {amount}"
+    return AccrualLine(
+        index=index,
+        token=item.token,
+        event=item.digest,
+        kind="adjustment",
+        time="",
+        referred="",
+        rule="",
+        rule_version=version,
+        base_minor=item.amount_minor,
+        rate="0/1",
+        share=Ratio.of(Fraction(item.amount_minor)),
+        amount_minor=item.amount_minor,
+        inputs=item.digest,
+        verdict=Verdict.ADJUSTMENT,
+        reason_en=f"{en} ({item.reason}).",
+        reason_zh=f"{zh}（{item.reason}）。",
+    )
+
+
+def _settled(
+    terms: Terms, period: Period, opening: Position, lines: Sequence[AccrualLine], closing: Position, paid: Payout
+) -> Drawn:
+    """What becomes of the balance: what is paid out, and what goes into the closing position."""
     step = Step(
         terms=in_force(terms, period),
         opening=opening.digest,
@@ -47,7 +99,7 @@ def settled(terms: Terms, period: Period, opening: Position, allocation: Allocat
         paid_minor=paid.paid_minor,
         carried_forward_minor=paid.carried_forward_minor,
     )
-    return Drawn(lines=allocation.lines, closing=closing, step=step)
+    return Drawn(lines=lines, closing=closing, step=step)
 
 
 def brought_forward(terms: Terms, opening: Position) -> int:

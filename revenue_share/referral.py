@@ -54,6 +54,7 @@ class Verdict(Enum):
     REASON_NOT_AGREED = "REASON_NOT_AGREED"
     REDEEMED = "REDEEMED"
     POINTS_SHORT = "POINTS_SHORT"
+    ADJUSTMENT = "ADJUSTMENT"  # agreed by both parties for a line of an earlier statement
     POINTS_EXPIRED = "POINTS_EXPIRED"
 
     @property

@@ -18,7 +18,7 @@ from privacy.ids import Digest, PartnerId
 from revenue_share import statement
 from revenue_share.statement import Salts, Statement
 
-_FIELDS = {"statement", "lines", "salts", "total_salt", "events", "referrals", "opening"}
+_FIELDS = {"statement", "lines", "salts", "total_salt", "events", "referrals", "opening", "adjustments"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,7 @@ class Disclosure:
     salts: Salts
     events: tuple[Signed, ...]
     referrals: tuple[Signed, ...]
+    adjustments: tuple[Signed, ...] = ()  # of each the payer's document and the referrer's approval
     opening: Body = field(default_factory=dict)  # the value of the opening position; empty for version 1
 
     @property
@@ -48,6 +49,7 @@ class Disclosure:
                 "events": canonical.encode([document.to_value() for document in self.events]),
                 "referrals": canonical.encode([document.to_value() for document in self.referrals]),
                 "opening": canonical.encode(self.opening),
+                "adjustments": canonical.encode([document.to_value() for document in self.adjustments]),
             }
         )
 
@@ -73,6 +75,7 @@ def decode(data: bytes) -> Disclosure:
         events=tuple(documents.parse(item, kind="events") for item in _objects(parts["events"])),
         referrals=tuple(documents.parse(item, kind="referrals") for item in _objects(parts["referrals"])),
         opening=opening,
+        adjustments=tuple(documents.parse(item) for item in _objects(parts["adjustments"])),
     )
 
 

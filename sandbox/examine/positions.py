@@ -7,6 +7,7 @@ is looked at; a void statement hands on what it opened with.
 from dataclasses import dataclass, field
 
 from revenue_share.agreement import Agreement
+from revenue_share.dispute import Adjustment
 from revenue_share.drawing import after_version_1
 from revenue_share.position import Position
 from revenue_share.statement import Statement
@@ -21,6 +22,7 @@ class Handed:
     """By a statement's anchor (hex): the position after it."""
 
     after: dict[str, Position] = field(default_factory=dict)
+    adjusted: set[str] = field(default_factory=set)  # adjustments that stand in a statement which is not void
 
     def opening(self, claimed: Statement) -> Position:
         """The position a statement opens with; empty where the one it names as previous is not there (`places`)."""
@@ -28,6 +30,21 @@ class Handed:
 
     def keep(self, anchor: bytes, state: str, opening: Position, closing: Position) -> None:
         self.after[anchor.hex()] = opening if state == "VOID" else closing
+
+
+def adjustments_of(case: Case, stored: Stored, root: Agreement, handed: Handed) -> tuple[Adjustment, ...]:
+    """What both parties had approved before the statement and no other one holds. Raises DisputeInvalid."""
+    drawn_up = case.leaf_place(stored.id)
+    approved = {
+        str(signed.body.get("adjustment"))
+        for _, signed in case.of_kind("adjustment-decision")
+        if signed.signer == root.referrer.partner
+        and signed.body.get("decision") == "approve"
+        and (drawn_up is None or (case.leaf_place(signed.digest) or 0) < drawn_up)
+    }
+    documents = (signed for _, signed in case.of_kind("adjustment") if signed.signer == root.payer.partner)
+    made = (Adjustment.from_body(signed.body, signed.digest) for signed in documents if signed.digest in approved)
+    return tuple(one for one in made if one.agreement == root.digest and one.digest not in handed.adjusted)
 
 
 def in_order(found: list[Stored]) -> list[Stored]:

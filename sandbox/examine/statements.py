@@ -24,7 +24,7 @@ from revenue_share.referral import EventReport, Referral, ReferralReport, Revenu
 from revenue_share.statement import Statement
 from sandbox.examine.case import Case, Object
 from sandbox.examine.findings import Facts
-from sandbox.examine.positions import Handed, closing_version_1, in_order, terms_of
+from sandbox.examine.positions import Handed, adjustments_of, closing_version_1, in_order, terms_of
 from sandbox.examine.signatures import PAST_APPROVAL
 from sandbox.examine.stored import Stored, read
 
@@ -96,7 +96,7 @@ def _check_one(case: Case, stored: Stored, handed: Handed) -> Recomputed | None:
     period = parse_period(stored.body.get("period"))
     claimed = statement.from_body(stored.body)
     opening = handed.opening(claimed)
-    drawn = _drawn_up(case, stored, agreement, claimed, opening)
+    drawn = _drawn_up(case, stored, agreement, claimed, handed)
     _compare_lines(case, stored, drawn.lines)
     salts = statement.Salts(lines=stored.salts, total=stored.total_salt)
     step = drawn.step if claimed.step is not None else None
@@ -105,10 +105,12 @@ def _check_one(case: Case, stored: Stored, handed: Handed) -> Recomputed | None:
         _compare_body(case, stored, built.body)
     anchor = codec_settlement.anchor(claimed)
     _check_signatures(case, stored, agreement, anchor)
-    total = sum(line.amount_minor for line in drawn.lines)
+    total = sum(line.amount_minor for line in drawn.lines if not line.asset)
     digest = settlement.digest(anchor, case.trust.chain_id, case.trust.contract)
     closing = drawn.closing if step is not None else closing_version_1(claimed, total)
     handed.keep(digest, stored.state, opening, closing)
+    if stored.state != "VOID":
+        handed.adjusted.update(drawn.adjusted)
     return Recomputed(
         id=stored.id,
         where=stored.where,
@@ -124,11 +126,14 @@ def _check_one(case: Case, stored: Stored, handed: Handed) -> Recomputed | None:
     )
 
 
-def _drawn_up(case: Case, stored: Stored, agreement: Agreement, claimed: Statement, opening: Position) -> Drawn:
+def _drawn_up(case: Case, stored: Stored, agreement: Agreement, claimed: Statement, handed: Handed) -> Drawn:
     """The statement as its reports, its terms and the position before it give it."""
     referrals, events = _reports(case, agreement, claimed.period, stored)
     terms = terms_of(case, stored, agreement, claimed)
-    return draw_up(terms, referrals, events, claimed.period, opening if claimed.step is not None else Position.empty())
+    if claimed.step is None:
+        return draw_up(terms, referrals, events, claimed.period, Position.empty())
+    adjusted = adjustments_of(case, stored, agreement, handed)
+    return draw_up(terms, referrals, events, claimed.period, handed.opening(claimed), adjusted)
 
 
 def _reports(

@@ -112,7 +112,7 @@ class Settling:
         body: Head = {
             "statement": record.id,
             "reason": reason,
-            "lines": [0],
+            "lines": [],
             "person": "somebody",
             "time": "2026-11-02T08:00:00+00:00",
         }

@@ -1,4 +1,4 @@
-"""After payment: the referrer's person says that the money came, its node signs it for the contract, the hub hands in."""
+"""After payment: the referrer's person says that the money came, its node signs that, the hub hands it in."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -12,6 +12,7 @@ from ecowire import codec_settlement, documents
 from ecowire.codec_settlement import Disclosure
 from ecowire.stream import FAILURE, Message
 from hub import settlement_release
+from hub.settlement_errors import DisputeNotAnswered
 from partner_node.errors import CommandInvalid
 from partner_node.settlement_errors import (
     AgreementNotHere,
@@ -19,6 +20,7 @@ from partner_node.settlement_errors import (
     DisputeOnChain,
     EventChanged,
     EventIdRepeated,
+    LineNotThere,
     NoReferrals,
     OtherContract,
     OtherRole,
@@ -104,6 +106,11 @@ def test_a_dispute_leads_to_a_new_version(month: Month) -> None:
     )
     month.deliver()
     assert month.state(PAYER, old)["state"] == "DISPUTED"
+    with pytest.raises(DisputeNotAnswered, match=f"people of {PAYER}"):
+        month.close()
+    lines = [{"line": 2, "accepted": True, "reason": "the file was late"}]
+    month.nodes[PAYER].command("statement.answer", statement=old, lines=lines, person=PERSON)
+    month.deliver()
     month.earn("3,2026-10-07T14:00:00+08:00,commission,10.00,e3")
     new = month.close()
     assert new != old
@@ -468,7 +475,7 @@ def test_a_dispute_needs_a_reason_and_line_numbers(month: Month) -> None:
     identifier = month.october()
     node = month.nodes[REFERRER]
     for arguments in ({"reason": ""}, {"reason": "x", "lines": "0"}, {"reason": "x", "lines": [-1]}):
-        with pytest.raises(CommandInvalid):
+        with pytest.raises((CommandInvalid, LineNotThere)):
             node.command("statement.dispute", statement=identifier, person=PERSON, **arguments)
 
 
