@@ -168,6 +168,32 @@ def test_people_see_the_weights_and_that_they_hold(found: Any, monkeypatch: pyte
     assert "伙伴" in chinese and "留出客户" in chinese and "verified" not in chinese
 
 
+GROWN = {
+    "trees": 3, "depth": 2, "rate_milli": 300, "leaf_rows": 20, "sample_ppm": 1_000_000, "columns_ppm": 1_000_000,
+    "patience": 0, "variants": "partners",
+}  # fmt: skip
+ROUNDS = {"rounds": 2, "plateau_ppm": 0, "beyond_cap": True, "variants": "partners"}
+BY_SCORES: dict[str, dict[str, Any]] = {
+    "trees": {"model": "trees", "bins": 8, "trees": GROWN},
+    "logistic": {"model": "logistic", "logistic": ROUNDS},
+}
+
+
+@pytest.mark.parametrize("model", BY_SCORES)
+def test_contribution_by_scores_is_shown_and_verified_likewise(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
+    done = run(hub, contribution=True, **BY_SCORES[model])
+    assert (done.state, done.reason) == ("COMPLETED", {})
+    kept = [document.to_value() for document in trained.results(hub, done).values()]
+    body = {"digest": done.digest, "kind": "train", "state": done.state, "body": done.body, "documents": kept}
+    told = json.loads(shown(body, monkeypatch, "--verify", "--json").output)
+    assert told["verified"] and told["receipt"]["body"]["contribution"]["method"] == contribution.BY_SCORES
+    assert told["weights_ppm"] is None or sum(told["weights_ppm"].values()) == 1_000_000
+    for lang, said in (("en", f"a model {model} of its own"), ("zh", f"{model} 模型")):
+        assert said in shown(body, monkeypatch, "--verify", "--lang", lang).output.replace("\n", " ")
+
+
 def _body(found: Any) -> None:
     found["body"]["purpose"] = "another"
 
