@@ -125,6 +125,42 @@ def test_no_cap_is_ever_exceeded(rows, caps, rate):
         assert all(abs(amount) <= caps.get("client", 10**9) for amount in of_client.values())
 
 
+BOUNDS = st.dictionaries(
+    st.sampled_from(["event", "client", "period", "lifetime"]),
+    st.tuples(st.integers(1, 400), st.integers(0, 3_000)),
+    min_size=1,
+)
+
+
+@given(EVENTS, BOUNDS, st.lists(st.tuples(st.integers(0, 24), st.integers(1, 3)), max_size=12))
+def test_floors_and_clawbacks_break_no_cap_either(rows, bounds, backs):
+    """A floor is at most its cap. What is taken back lowers a sum, and is free again only in the next month."""
+    caps = {scope: floor + more for scope, (floor, more) in bounds.items()}
+    clawback = {"window_days": 90, "mode": "full"}
+    books = months("1/7", cap=caps, floor={scope: floor for scope, (floor, _) in bounds.items()}, clawback=clawback)
+    of_client, whole = {}, 0
+    for month in (10, 11, 12):
+        events = [
+            event(f"e{place}", number, abs(base), f"2026-{month}-05T06:00:{second:02}Z")
+            for place, (number, base, second, at) in enumerate(rows)
+            if int(at) == month
+        ]
+        events += [
+            event(f"r{place}", rows[original][0], 0, f"2026-{month}-25T06:00:00Z", reverses=f"e{original}")
+            for place, (original, later) in enumerate(backs)
+            if original < len(rows) and 9 + later == month
+        ]
+        lines = [line for line in books.close(f"2026-{month}", *events) if line.event]
+        paid = [line.amount_minor for line in lines if line.verdict.value == "COUNTED"]
+        assert sum(paid) <= caps.get("period", 10**9)
+        assert all(0 <= amount <= caps.get("event", 10**9) for amount in paid)
+        for line in lines:
+            of_client[line.token] = of_client.get(line.token, 0) + line.amount_minor
+        whole += sum(line.amount_minor for line in lines)
+        assert 0 <= whole <= caps.get("lifetime", 10**9)
+        assert all(0 <= amount <= caps.get("client", 10**9) for amount in of_client.values())
+
+
 @given(EVENTS, st.sampled_from(["1/3", "1/7", "2/11"]))
 def test_a_cap_beyond_reach_changes_no_total(rows, rate):
     events = [event(f"e{i}", n, base, f"2026-10-05T06:00:{second:02}Z") for i, (n, base, second, _) in enumerate(rows)]
