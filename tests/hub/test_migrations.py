@@ -103,3 +103,39 @@ def test_entries_of_before_get_the_period_of_their_statement_and_the_account_of_
         assert raw.execute("SELECT count(*) FROM journal_transfer").fetchone() == (3,)
         assert raw.execute("SELECT state FROM journal_entry ORDER BY number").fetchall()[1] == ("VOIDED",)
     store.close()
+
+
+def test_payments_of_before_are_the_first_orders_of_their_statements(tmp_path: Path) -> None:
+    path = tmp_path / "hub.db"
+    store = Store(f"sqlite:///{path}")
+    with store.engine.begin() as connection:
+        command.upgrade(_alembic(connection), "0007")
+    body = '{"currency":"HKD","referrer":"platform-a"}'
+    with closing(sqlite3.connect(path)) as raw, raw:
+        raw.execute("INSERT INTO partner VALUES ('platform-a', 'A', '', '', '', '', 'ACTIVE', '2026-10-01')")
+        raw.execute("INSERT INTO payment_file VALUES ('f', '2026-10', 1, x'00', '2026-11-05 08:00:00')")
+        for number, state in enumerate(("FINAL", "PAID")):
+            raw.execute(
+                "INSERT INTO statement (id, number, agreement, period, state, body, total_salt, anchor, created_at, "
+                f"changed_at) VALUES ('s{number}', {number}, 'a{number}', '2026-10', '{state}', '{body}', '', "
+                f"'x{number}', '2026-11-01', '2026-11-01')"
+            )
+            raw.execute(f"INSERT INTO payment VALUES ('s{number}', 'f', 'e{number}', {number + 5})")
+    with store.engine.begin() as connection:
+        command.upgrade(_alembic(connection), "0008")
+        rows = connection.execute(
+            text(
+                "SELECT end_to_end_id, statement, attempt, creditor, currency, amount_minor, due, state "
+                "FROM payment_order"
+            )
+        ).all()
+        files = connection.execute(text("SELECT digest, format FROM payment_file")).all()
+    assert [tuple(row) for row in rows] == [
+        ("e0", "s0", 1, "platform-a", "HKD", 5, "2026-11-05", "ORDERED"),
+        ("e1", "s1", 1, "platform-a", "HKD", 6, "2026-11-05", "SETTLED"),
+    ]
+    assert [tuple(row) for row in files] == [("f", "csv")]
+    with store.engine.begin() as connection:
+        command.downgrade(_alembic(connection), "0007")
+        assert connection.execute(text("SELECT count(*) FROM payment")).scalar() == 2
+    store.close()
