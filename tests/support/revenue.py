@@ -134,7 +134,11 @@ class Months:
         self.payout = made.payout
         self.position = Position.from_value(canonical.decode(canonical.encode(made.closing.to_value())))
         assert self.position == made.closing and self.position.digest == made.closing.digest
-        return tuple(made.lines)
+        lines = tuple(made.lines)
+        for line in lines:  # both sentences are complete, whatever the verdict
+            assert not set("{}") & set(line.reason_en + line.reason_zh), line
+            assert any("一" <= letter <= "鿿" for letter in line.reason_zh), line
+        return lines
 
     def amounts(self, period: str, *events: RevenueEvent) -> dict[str, int]:
         """Amount by event id."""
