@@ -51,7 +51,9 @@ def run(services: Services, tx: Transaction, caller: Caller, now: datetime, head
         made.append(record)
     for back in found.returns:
         record = record_of(tx, MONEY_BACK, "REFERENCE", (back.order,), (back.movement,), caller.name, now)
-        take_back(services, tx, record, orders[back.order], [by_id[back.movement]], now)
+        paid = PaymentStore(tx.session).order(back.order)  # as it is now: this run may have settled it
+        assert paid is not None, "an order that came back is there"
+        take_back(services, tx, record, paid, [by_id[back.movement]], now)
         made.append(record)
     return Reply(head={"matched": [value(one) for one in made], **told(tx, found, entries)})
 

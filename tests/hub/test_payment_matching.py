@@ -172,6 +172,16 @@ def test_a_returned_payment_is_owed_again_and_ordered_under_a_new_name(books: Pa
     assert books.do("pay", period=OCTOBER)["new"] is False
 
 
+def test_a_payment_and_its_return_may_come_in_one_file(books: Paying) -> None:
+    order = books.ordered()
+    books.bank(booked(order), booked(order, side="CRDT", reversal=True, bank_reference="BANKREF-9"))
+    found: Any = books.do("reconcile")
+    assert [one["kind"] for one in found["matched"]] == ["PAID", "RETURNED"]
+    assert found["totals"]["CNY"] == {"entries": 0, "matched": -PAYABLE, "returned": PAYABLE, "exceptions": 0}
+    assert (books.owed(), books.at_bank()) == (PAYABLE, 0)
+    assert books.do("pay", period=OCTOBER)["new"] is True
+
+
 def test_money_for_an_order_that_was_returned_pays_nothing(books: Paying) -> None:
     order = returned(books)
     books.bank(booked(order, bank_reference="BANKREF-11"), opening=3_000_000)
