@@ -10,7 +10,7 @@ import click
 
 from contracts import keys
 from ecowire import outputs
-from sandbox.chain import cli_contracts, cli_governor, cli_ledger, genesis
+from sandbox.chain import cli_anchor, cli_contracts, cli_governor, cli_ledger, genesis
 from sandbox.chain.cli_options import Endpoint, endpoint
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -97,6 +97,7 @@ for command in (
     cli_contracts.accept_signer,
     cli_contracts.partner_entry,
     cli_governor.governor,
+    cli_anchor.anchor,
 ):
     chain.add_command(command)
 
