@@ -77,9 +77,9 @@ class Pricing:
         seen: set[str] = set()
         windows = Windows()
         for event in _ordered(events):
-            referral = first.get(event.token)
             version = self.terms.at(event.time)
             rule = self._kinds[version.digest].get(event.kind)
+            referral = first.get(event.token) if rule is None or rule.referred else None
             if event.id in seen or event.id in known:
                 verdict = Verdict.DUPLICATE_EVENT
             elif event.facts and _reverses(event):

@@ -143,7 +143,8 @@ class Rule:
             return _faults(given, {"reverses"}, {"reason"})
         needs = {"points"} if event.kind != self.event else self.kind.needs
         takes = self.kind.takes | ({"currency", "scale"} if self.kind.BASED else set())
-        return _faults(given, needs, takes | ({"rivals"} if self.referred else set()))
+        claimed = self.referred and self.asset is None  # points can't be divided among referrers
+        return _faults(given, needs, takes | ({"rivals"} if claimed else set()))
 
 
 def _faults(given: set[str], needs: set[str] | frozenset[str], takes: set[str] | frozenset[str]) -> str:

@@ -155,12 +155,20 @@ def test_facts_come_back_in_their_order():
         ("share_of_increment", {"rate": "1/2", "start": "zero"}, {}, "-level_minor"),
         ("share_of_increment", {"rate": "1/2", "start": "zero"}, {"level_minor": 1, "scale": 1}, "+scale"),
         ("percent_on_milestone", {"rate": "1/2"}, {"item": "x"}, "-completion_ppm"),
+        ("points", {"points": 1, "redeem_event": "y", "expires_months": 1}, {"rivals": BEFORE}, "+rivals"),
+        ("fixed_per_event", {"amount_minor": 1, "referred": False}, {"rivals": BEFORE, "count": 1}, "+rivals"),
     ],
 )
 def test_facts_that_a_rule_does_not_ask_for_or_lacks_are_named(kind, fields, facts, faults):
     line = Months(terms(rule(kind, "x", **fields)), [referral(1)]).close(OCT, event("a", 1, 5, kind="x", **facts))[0]
     assert (line.verdict.value, line.amount_minor) == ("FACTS_WRONG", 0)
     assert line.reason_en.endswith(f"{faults}.")
+
+
+def test_an_event_of_no_client_has_no_referral_even_under_a_clients_token():
+    visits = rule("fixed_per_event", "visits", amount_minor=5, referred=False)
+    (line,) = Months(terms(visits), [referral(1, "2026-10-20T00:00:00Z")]).close(OCT, event("a", 1, 0, kind="visits"))
+    assert (line.verdict.value, line.amount_minor, line.referred) == ("COUNTED", 5, "")
 
 
 def test_a_negative_base_is_refused_where_it_mirrors_nothing():
