@@ -94,6 +94,19 @@ class TooFewRows(Failure):
     zh = "{what} 行数为 {count}，方案要求至少 {minimum}"
 
 
+class SumsTellRows(TooFewRows):
+    code = "SUMS_TELL_ROWS"
+    kind = Kind.REFUSED
+    en = (
+        "{count} train rows are too few for the sums that {trees} trees of depth {depth} in {variants} variants ask of "
+        "{partner}: {minimum} are needed, or fewer trees, less depth or fewer variants"
+    )
+    zh = (
+        "训练行数为 {count}，不足以支持 {variants} 组各 {trees} 棵深度 {depth} 的树向 {partner} 查询的求和："
+        "至少需要 {minimum} 行，或减少树的数量、深度或组数"
+    )
+
+
 class TooManyRows(Failure):
     code = "TOO_MANY_ROWS"
     kind = Kind.REFUSED

@@ -21,6 +21,7 @@ from federation.errors import (
     SplitRefused,
     StepMalformed,
     StepUnexpected,
+    SumsTellRows,
     TooFewRows,
     TooManyColumns,
 )
@@ -312,7 +313,7 @@ def test_sums_stay_too_few_to_solve_for_who_is_in_a_bin() -> None:
     options = {"trees": 50, "depth": 4}  # 400 vectors, 800 sums: 3,200 train rows
     plan = TrainingPlan.from_body(tree_body(COLUMNS, trees=options))
     for partner in PAIR:
-        with pytest.raises(TooFewRows, match="3200"):
+        with pytest.raises(SumsTellRows, match="3200"):
             open_session(plan, partner, TABLES[partner], SeededEntropy(b"x"))
 
 

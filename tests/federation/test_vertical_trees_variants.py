@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from federation.errors import PlanInvalid, ScoreBudgetExceeded, TooFewRows
+from federation.errors import PlanInvalid, ScoreBudgetExceeded, SumsTellRows
 from federation.plan import TrainingPlan
 from federation.vertical import Role, TreeHolder, TreeLabelHolder, open_session
 from federation.vertical.trees import party
@@ -85,7 +85,7 @@ def test_sums_and_score_vectors_of_all_variants_count_together() -> None:
     open_session(TrainingPlan.from_body(tree_body(columns, trees=sixteen)), "bank", tables["bank"], SeededEntropy(b"x"))
     doubled = TrainingPlan.from_body(tree_body(columns, trees={**sixteen, "variants": "partners"}))
     for partner in ("broker", "bank"):
-        with pytest.raises(TooFewRows, match="1024"):
+        with pytest.raises(SumsTellRows, match="1024 are needed"):
             open_session(doubled, partner, tables[partner], SeededEntropy(b"x"))
     plan = TrainingPlan.from_body(tree_body(columns, trees=OPTIONS, score_budget=9))
     assert party.vectors_of(plan, "bank") == 32

@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 
-from federation.errors import TooFewRows
+from federation.errors import SumsTellRows
 from federation.features import Integers
 from federation.plan import TrainingPlan
 from federation.plan_fields import PARTNERS_MAX
@@ -56,9 +56,16 @@ class TreeParty(Party):
         return len(self._ensembles) * self._trees.trees * self._trees.depth
 
     def _check_rows(self, holder: str) -> None:
-        """Raises TooFewRows where a holder is asked for so many sums that a bin's rows follow (rule of sums)."""
+        """Raises SumsTellRows where a holder is asked for so many sums that a bin's rows follow (rule of sums)."""
         if self._rows < (needed := SUMS_PER_VECTOR * ROWS_PER_SUM * vectors_of(self._plan, holder)):
-            raise TooFewRows(count=self._rows, what="train", minimum=needed)
+            raise SumsTellRows(
+                count=self._rows,
+                minimum=needed,
+                partner=holder,
+                trees=self._trees.trees,
+                depth=self._trees.depth,
+                variants=self._plan.variants_with(holder),
+            )
 
     def _first_of(self, tree: int) -> int:
         """The number of a tree's first level."""
