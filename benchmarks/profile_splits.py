@@ -93,7 +93,12 @@ def same(plan: TrainingPlan, tables: Tables) -> Floats:
         return np.asarray(values @ solved.weights)
     rounds, plateau = plan.logistic.rounds, plan.logistic.plateau_ppm
     kept, _, _ = refined.pooled(
-        [part[train] for part in parts], label[train], ridge=ridge, rounds=rounds, plateau_ppm=plateau
+        [part[train] for part in parts],
+        label[train],
+        ridge=ridge,
+        rounds=rounds,
+        plateau_ppm=plateau,
+        calibrated=plan.logistic.calibrated,
     )
     return np.asarray(values @ np.concatenate([kept[0][1:], *kept[1:]]))
 
@@ -158,16 +163,18 @@ def campaign_cases() -> list[Case]:
     """Few raw columns a holder: rounds inside the default cap, and by the owners' larger approval."""
     tables, columns, binned = campaign.read(ROOT / "uci_bank_marketing")
 
-    def planner(rounds: int, beyond: bool) -> Callable[[str], TrainingPlan]:
+    def planner(rounds: int, beyond: bool, calibrated: bool = False) -> Callable[[str], TrainingPlan]:
         def plan(salt: str) -> TrainingPlan:
             changes = {"bootstrap": 100, "coding": BY_MEDIAN, "split_salt": salt}
-            return campaign.plan_of(columns, binned, changes=changes, rounds=rounds, beyond_cap=beyond)
+            options = {"rounds": rounds, "beyond_cap": beyond, "calibrated": calibrated}
+            return campaign.plan_of(columns, binned, changes=changes, **options)
 
         return plan
 
-    capped, approved = planner(2, False), planner(ROUNDS, True)
+    capped, begun, approved = planner(2, False), planner(2, False, True), planner(ROUNDS, True)
     names = (
         ("bank campaign, 2 rounds, within the cap", capped),
+        ("bank campaign, 2 rounds, within the cap, calibrated start", begun),
         ("bank campaign, 6 rounds, by larger approval", approved),
     )
     return [Case(name=name, model=LOGISTIC, tables=tables, plan=plan, peers=(SAME, REGRESSION)) for name, plan in names]

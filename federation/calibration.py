@@ -6,7 +6,7 @@ scorecard itself was solved from, for variants of which nobody holds a train row
 with one variance (Fisher's discriminant; Efron, JASA 70, 1975).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +70,15 @@ def from_moments(moments: Moments, solution: Solution) -> Calibration:
     slope = apart / within
     middle = solution.intercept + mean + (0.5 - share) * apart
     return Calibration(method=MOMENTS, slope=slope, offset=prior - slope * middle, rows=rows)
+
+
+def applied(line: Calibration, solution: Solution) -> Solution:
+    """The scorecard whose scores are the calibrated ones; the same where they rise with nothing."""
+    if line.slope <= 0.0:
+        return solution
+    return replace(
+        solution, weights=line.slope * solution.weights, intercept=line.slope * solution.intercept + line.offset
+    )
 
 
 def _fit(design: Floats, target: Floats, start: Floats) -> Floats:

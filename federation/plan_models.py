@@ -56,6 +56,7 @@ class Logistic:
     rounds: int  # score vectors at most, the first at the scorecard of moments
     plateau_ppm: int  # rounds end once the train log-loss falls by less than this share
     beyond_cap: bool = False  # the owners approve more rounds than half of a holder's columns
+    calibrated: bool = False  # rounds begin at the scorecard of moments times its calibration's slope
     variants: str | None = None  # which are refined, each by rounds of its own; None: the full one, and no contribution
 
     def check(self, partner: str, columns: int, variants: int) -> None:
@@ -116,10 +117,11 @@ def read_validation(value: Any) -> Validation:
 
 
 def read_logistic(value: Any) -> Logistic:
-    found = plan_fields.fields(value, set(_LOGISTIC), {"beyond_cap", "variants"}, LOGISTIC)
+    found = plan_fields.fields(value, set(_LOGISTIC), {"beyond_cap", "calibrated", "variants"}, LOGISTIC)
     return Logistic(
         **plan_fields.integers(found, _LOGISTIC),
         beyond_cap=plan_fields.flag(found, "beyond_cap", LOGISTIC),
+        calibrated=plan_fields.flag(found, "calibrated", LOGISTIC),
         variants=_variants(found, LOGISTIC),
     )
 

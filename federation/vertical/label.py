@@ -127,7 +127,7 @@ class LabelHolder(LabelSide, LabelRounds):
             self.ridge_milli = self._cross_validation().ridge_milli
         rows, lines = [], []
         for variant in self._plan.variants():
-            solution = self._solution(joint, variant)
+            solution = self._begun(joint, variant, self._solution(joint, variant))
             rows.append(np.append(solution.weights, [solution.intercept, solution.lift]))
             line = calibration.from_moments(joint, solution)
             lines.append([line.slope, line.offset])
@@ -151,6 +151,13 @@ class LabelHolder(LabelSide, LabelRounds):
         weights = np.zeros(len(joint.owners))
         weights[self._columns_of(self._me)] = fitted.weights
         return Solution(weights=weights, intercept=fitted.intercept, lift=0.0)
+
+    def _begun(self, joint: Moments, variant: tuple[str, ...], solution: Solution) -> Solution:
+        """Where the rounds of a variant begin; the order of scores is the same."""
+        options = self._plan.logistic
+        if options is None or not options.calibrated or variant not in {track.holders for track in self._tracks}:
+            return solution
+        return calibration.applied(calibration.from_moments(joint, solution), solution)
 
     def _gather(self, given: dict[str, Reader]) -> None:
         """Check and keep the moments of every part."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from federation import calibration
 from federation.metrics import Floats, sigmoid
 from federation.models import moments, refine
 from federation.models.refine import Block, Pace
@@ -19,6 +20,7 @@ def pooled(
     plateau_ppm: int = 1000,
     step: float = 0.0,
     start: Sequence[Floats] | None = None,
+    calibrated: bool = False,
 ) -> tuple[list[Floats], list[float], str]:
     """Every party's weights that are kept, the train log-losses, and why the rounds ended.
 
@@ -29,7 +31,10 @@ def pooled(
     values = [np.column_stack([np.ones(len(label)), parts[0]]), *parts[1:]]
     penalties = [np.append(0.0, np.full(parts[0].shape[1], ridge)), *(np.full(p.shape[1], ridge) for p in parts[1:])]
     if start is None:
-        solved = moments.solve(moments.from_data(np.hstack(parts), label, owners), set(owners), ridge)
+        given = moments.from_data(np.hstack(parts), label, owners)
+        solved = moments.solve(given, set(owners), ridge)
+        if calibrated:
+            solved = calibration.applied(calibration.from_moments(given, solved), solved)
         cut = np.cumsum([part.shape[1] for part in parts])[:-1]
         first, *rest = np.split(solved.weights, cut)
         start = [np.append(solved.intercept, first), *rest]

@@ -88,3 +88,20 @@ def test_moments_without_spread_or_with_none_left_inside_the_classes_give_the_pr
         score, found = solved(values, label)
         assert found.slope == 0.0
         assert metrics.sigmoid(found.log_odds(score)) == pytest.approx(0.25)
+
+
+def test_a_scorecard_times_its_line_scores_in_calibrated_log_odds() -> None:
+    draw = np.random.default_rng(9)
+    values = draw.normal(size=(2000, 4))
+    label = draw.random(2000) < metrics.sigmoid(1.5 * values[:, 0] - values[:, 1] - 2.0)
+    given = moments.from_data(values, label, ("all",) * 4)
+    solved = moments.solve(given, {"all"}, 1.0)
+    line = calibration.from_moments(given, solved)
+    scaled = calibration.applied(line, solved)
+    score = values @ solved.weights + solved.intercept
+    assert line.slope > 1.5, "one Newton step is too flat where the label is rare"
+    assert values @ scaled.weights + scaled.intercept == pytest.approx(line.log_odds(score))
+    again = calibration.from_moments(given, scaled)
+    assert (again.slope, again.offset) == pytest.approx((1.0, 0.0), abs=1e-9)
+    flat = Calibration(method="moments", slope=0.0, offset=-1.0, rows=2000)
+    assert calibration.applied(flat, solved) is solved
