@@ -12,7 +12,7 @@ from tests.support.launch_alliance import Alliance
 pytestmark = [pytest.mark.flow, pytest.mark.slow_flow]
 OPTIONS = {
     "trees": 3, "depth": 2, "rate_milli": 300, "leaf_rows": 20, "sample_ppm": 800_000, "columns_ppm": 1_000_000,
-    "patience": 0,
+    "patience": 0, "variants": "partners",
 }  # fmt: skip
 TREES: dict[str, Any] = {"model": "trees", "bins": 8, "trees": OPTIONS, "minimum_rows": 100, "rare_rows": 30}
 
@@ -38,6 +38,7 @@ def test_trees_go_on_where_hub_and_nodes_died_and_equal_a_calm_run(alliance: All
     (record, before) = (result(run) for run in (job, calm))
     assert record["trees"] == before["trees"] and record["disclosed"] == before["disclosed"]
     assert sum(record["trees"]["splits"][holder] for holder in ("bank", "platform")) > 0, "others' columns split"
+    assert {tuple(one["variant"]) for one in record["disclosed"]} > {("bank", "platform")}, "variants were grown too"
     assert_counted_once(alliance, digest)
     plan = TrainingPlan.from_body(job["body"])
     for holder in plan.holders:
