@@ -4,6 +4,7 @@ from datetime import date
 
 import pytest
 
+from ecowire import limits
 from hub import bank_camt, payment_xml
 from hub.bank_values import FILE_BYTES_MAX, BankEntry
 from hub.payment_errors import BankBalanceDiffers, BankFileInvalid, BankRowsRefused
@@ -172,6 +173,10 @@ def test_every_wrong_row_is_named() -> None:
 def test_what_is_no_statement_of_this_form_is_refused(old: str, new: str) -> None:
     with pytest.raises(Failure):
         bank_camt.read(changed(old, new))
+
+
+def test_the_largest_file_fits_one_call() -> None:
+    assert 4 * (FILE_BYTES_MAX // 3 + 1) + limits.CHUNK_BYTES_MAX // 4 < limits.UNARY_BYTES_MAX
 
 
 LAUGHS = "".join(f'<!ENTITY l{i} "{f"&l{i - 1};" * 10}">' for i in range(1, 10))

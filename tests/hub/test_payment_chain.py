@@ -124,6 +124,34 @@ def test_a_payment_that_came_back_before_it_was_marked_is_not_marked(month: Mont
     assert on_chain(month, identifier).state == "FINAL"
 
 
+def test_a_payment_that_came_back_after_it_was_marked_is_paid_again_in_the_books_alone(month: Month) -> None:
+    identifier = paid(month)
+    with pytest.raises(PayoutNotSigned):
+        settle(month, identifier)
+    month.deliver()
+    assert settle(month, identifier) == "PAID"
+    first = order_of(month, identifier)
+    bank(month, booked(first, side="CRDT", return_reason="AC04", bank_reference="BACK"), opening=2_000_000)
+    assert month.command("pay", period="2026-10").head["new"] is True
+    second = order_of(month, identifier)
+    assert (second.end_to_end_id, second.state) == (first.end_to_end_id + "-2", "ORDERED")
+    bank(month, booked(second, bank_reference="AGAIN"), opening=3_000_000)
+    assert order_of(month, identifier).state == "SETTLED"
+    with pytest.raises(NotAcknowledged):  # the referrer's step, not a second marking
+        settle(month, identifier)
+    assert (found := on_chain(month, identifier)).state == "PAID"
+    assert found.payout.hex() == first.payout != order_of(month, identifier).payout
+    assert month.command("pay", period="2026-10").head["new"] is False
+
+
+def test_one_reference_of_the_bank_for_two_statements_makes_two_commitments() -> None:
+    booked_once = (("e", "BANKREF", "2026-11-12"),)
+    same = {"salt": "ab" * 32, "currency": "CNY", "amount_minor": 5, "booked": booked_once}
+    one, other = (codec_payout.Payout(end_to_end_id=name, **same) for name in ("a" * 32, "b" * 32))  # type: ignore[arg-type]
+    assert one.commitment != other.commitment
+    assert codec_payout.from_value(one.to_value()) == one
+
+
 def test_what_another_key_signed_is_not_sent(month: Month) -> None:
     identifier = paid(month)
     with pytest.raises(PayoutNotSigned):
