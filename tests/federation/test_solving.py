@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from federation import equations
+from federation.equations import Group
 from federation.errors import ColumnsTellRows
 from federation.features import Table
 from federation.plan import TrainingPlan, order_digest
@@ -69,3 +71,49 @@ def test_a_party_looks_at_the_columns_of_the_others_before_anything_is_multiplie
     content: Content = {"commitment": bytes(32), "order": order_digest(table.tokens), "columns": [*NAMES[:100]]}
     with pytest.raises(ColumnsTellRows, match="100 columns and bins of broker"):
         bank.receive("broker", encode(plan.digest, "commit", content))
+
+
+def test_two_runs_that_differ_by_fifty_clients_tell_each_of_them() -> None:
+    """The attack, by a label holder with 62 columns: sums over 50 clients, of which each run alone tells nothing.
+
+    Each keeps the quarter. The two ways in which the bank standardised its column are two unknowns more.
+    """
+    whole, wide = tables(), 62
+    plan = plan_of(wide)
+    left = np.flatnonzero(~plan.test_mask(whole["bank"].tokens))[:50]
+    without = {
+        name: Table(
+            tokens=tuple(np.delete(np.array(table.tokens), left).tolist()),
+            columns={column: np.delete(values, left) for column, values in table.columns.items()},
+            label=None if table.label is None else np.delete(table.label, left),
+        )
+        for name, table in whole.items()
+    }
+    raw = np.column_stack([whole["broker"].columns[name] for name in NAMES[:wide]])
+    sums, told = [], []
+    for found in (whole, without):
+        parties = pump(plan, found)
+        broker, moments = parties["broker"], parties["broker"]._moments_of("train")  # type: ignore[union-attr]
+        train = ~plan.test_mask(found["broker"].tokens)
+        own = np.column_stack([found["broker"].columns[name] for name in NAMES[:wide]])[train]
+        scaled = broker._matrices["train"] / SCALE
+        # own values as they are, times the bank's: by the own scale, which is known
+        told.append(own.std(axis=0) * moments.gram[:wide, wide] + own.mean(axis=0) * moments.sums[wide])
+        assert np.abs(scaled - (own - own.mean(axis=0)) / own.std(axis=0)).max() <= 1 / SCALE
+        sums.append(own.sum(axis=0))
+    unknown = np.column_stack([raw[left].T, told[1], -sums[1]])
+    solved = np.linalg.lstsq(unknown, told[0], rcond=None)[0]
+    column, train = np.asarray(whole["bank"].columns["saving"]), ~plan.test_mask(whole["bank"].tokens)
+    truth = (column[left] - column[train].mean()) / column[train].std()
+    assert np.abs(solved[:50] - truth).max() < 0.2 and np.corrcoef(solved[:50], truth)[0, 1] > 0.99
+
+
+def test_the_rule_of_equations_finds_these_two_runs() -> None:
+    plan, names = plan_of(62), tokens(ROWS)
+    test = plan.test_mask(names)
+    once, again = np.where(test, -1, 0), np.where(test, -1, 0)
+    again[np.flatnonzero(~test)[:50]] = -1
+    each = Group(count=62 + 2, parts=(0,))
+    assert equations.within(equations.cells_of([once]), [each], party.ROWS_PER_COLUMN), "a run alone keeps the quarter"
+    both = [Group(count=62 + 2, parts=(0, 1))]
+    assert not equations.within(equations.cells_of([once, again]), both, party.ROWS_PER_COLUMN)
