@@ -63,9 +63,10 @@ TREES = {
     "bins": 16,
     "trees": {
         "trees": 20, "depth": 4, "rate_milli": 300, "leaf_rows": 20,
-        "sample_ppm": 1_000_000, "columns_ppm": 1_000_000, "patience": 0,
+        "sample_ppm": 1_000_000, "columns_ppm": 1_000_000, "patience": 0, "variants": "full",
     },
 }  # fmt: skip
+COMPARED = {**TREES, "trees": {**TREES["trees"], "variants": "partners"}}  # type: ignore[dict-item]
 CASES = (
     Case(key="scorecard-1", name="scorecard", columns=ONE),
     Case(key="scorecard-2", name="scorecard", columns=TWO, seconds_max={30_000: 10.0, 100_000: 20.0}),
@@ -79,6 +80,7 @@ CASES = (
     ),
     Case(key="trees-1", name="20 trees of depth 4", columns=ONE, plan=TREES),
     Case(key="trees-2", name="20 trees of depth 4", columns=TWO, plan=TREES, seconds_max={30_000: 90.0}),
+    Case(key="trees-partners", name="20 trees of depth 4, each partner too", columns=TWO, plan=COMPARED),
 )
 
 
@@ -96,7 +98,8 @@ def run() -> None:
                     rows += vertical_report.rounds_of(name, clients, runs)
                     if cases[case].shapes():
                         rows += vertical_report.beside(name, clients, by_phe(peer, cases[case], clients), runs)
-                rows += vertical_scores.measure(trainers, clients, TWO)
+                rows += vertical_scores.measure(trainers, clients, TWO, {})
+                rows += vertical_scores.measure(trainers, clients, TWO, TREES, "20 trees of depth 4")
     limits = {case.at(clients): limit for case in CASES for clients, limit in case.seconds_max.items()}
     base = next(case for case in CASES if case.columns == TWO)
     more = {(case.at(clients), base.at(clients)): limit for case in CASES for clients, limit in case.more_max.items()}

@@ -6,6 +6,7 @@ which every node reads its file, is not counted. Everything is on disk before it
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet
@@ -19,12 +20,14 @@ ASKS = 200
 CASE, ENGINE, METRIC = "score one client", "EcoHub, one client", "seconds of an ask"
 SECONDS_MAX = 0.2
 FIRST_SECONDS_MAX = 60.0
-PLAN = {"scoring": {"clients_per_day": ASKS + 1}}
+SCORING = {"scoring": {"clients_per_day": ASKS + 1}}
 
 
-def measure(trainers: Trainers, clients: int, columns: Mapping[str, int]) -> list[Row]:
-    """The row of so many asks of a run over these columns."""
-    alliance, run = trainers.alliance, trainers.completed(columns, PLAN)
+def measure(
+    trainers: Trainers, clients: int, columns: Mapping[str, int], plan: Mapping[str, Any], model: str = ""
+) -> list[Row]:
+    """The row of so many asks of a run over these columns. model: what the case says of it, if anything."""
+    alliance, run = trainers.alliance, trainers.completed(columns, {**plan, **SCORING})
     alliance.call(
         "data",
         "model.release",
@@ -41,7 +44,8 @@ def measure(trainers: Trainers, clients: int, columns: Mapping[str, int]) -> lis
 
     _until_served(ask, first)
     found = [ask(client) for client in drawn]
-    made = row(f"{CASE}, {clients:,}, two feature holders", ENGINE, clients, found, metric=METRIC, unit="s", parties=3)
+    case = f"{CASE}, {clients:,}, two feature holders{', ' * bool(model)}{model}"
+    made = row(case, ENGINE, clients, found, metric=METRIC, unit="s", parties=3)
     millis = " / ".join(f"{1000 * value:.0f}" for value in (made.median, made.min, made.max))
     print(f"{made.case}: {millis} ms, median / least / most of {ASKS} asks", flush=True)
     return [made]

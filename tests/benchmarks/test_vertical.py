@@ -41,7 +41,11 @@ def rows_of(seconds: float, products: float) -> list[Row]:
 
 def test_every_case_is_a_plan_that_can_be_approved() -> None:
     plans = [(case.columns, case.plan) for case in vertical.CASES]
-    for columns, fields in [*plans, (vertical.TWO, vertical_scores.PLAN)]:
+    for columns, fields in [
+        *plans,
+        (vertical.TWO, vertical_scores.SCORING),
+        (vertical.TWO, vertical.TREES | vertical_scores.SCORING),
+    ]:
         body = vertical_alliance.body("ab" * 32, columns, fields)
         keys = {"signing": "00" * 32, "sealing": "00" * 32, "chain": "0x" + "00" * 20}
         body["parties"] = [{**party, **keys} for party in body["parties"]]
