@@ -12,13 +12,14 @@ import pyarrow.parquet
 import pytest
 from sqlalchemy import create_engine, text
 
-from partner_node import errors, sources
+from partner_node import errors, moment_values, sources
 from partner_node.consent import ConsentDesk
 from partner_node.errors import AlignmentTooOld, GrantRefused, NoConsent
 from partner_node.grants import INSPECTION, Grant, authenticate
 from partner_node.settings import Asset
 from partner_node.vault import Vault
 from privacy.errors import Failure
+from privacy.normalise import normalise
 from tests.partner_node import alliance
 from tests.partner_node.alliance import PURPOSE, START, TestNode
 from tests.partner_node.conftest import MakeNode
@@ -326,3 +327,22 @@ def test_a_survey_counts_every_row_under_an_inspection_grant_and_no_other(
         vault.survey(inspection, {"INCOME": len}, START)
     with pytest.raises(GrantRefused, match="grant of its own"):
         vault.survey(grant, {"SPEND": len}, START)
+
+
+def test_tags_say_which_values_are_others_than_before_and_no_more(
+    pair: list[TestNode], vault: Vault, desk: ConsentDesk, grant: Grant
+) -> None:
+    inspection = desk.inspection("clients", START)
+    ids = [normalise("resident_id", alliance.resident_id(number)) for number in (0, 3, 5)]
+    keys = [*desk.gate.row_keys(ids), b"\x07" * 32]
+    before = vault.tags(inspection, ["SPEND"], keys, 0x9E3779B97F4A7C15, START)["SPEND"]
+    assert before.dtype == np.uint32 and (before[:3] > 0).all() and before[3] == moment_values.GONE
+    source = Path(pair[0].parts.node.settings.asset("clients").source)
+    head, *rows = source.read_text().splitlines()
+    client, *cells = rows[3].split(",")
+    source.write_text("\n".join([head, *rows[:3], ",".join([client, *("98765" for _ in cells)]), *rows[4:]]) + "\n")
+    after = vault.tags(inspection, ["SPEND"], keys, 0x9E3779B97F4A7C15, START)["SPEND"]
+    assert (before == after).tolist() == [True, False, True, True]
+    assert 98765 not in after
+    with pytest.raises(GrantRefused, match="grant of its own"):
+        vault.tags(grant, ["SPEND"], keys, 1, START)
