@@ -12,11 +12,12 @@ from datetime import UTC, datetime
 
 from contracts import settlement as chain_settlement
 from contracts.chain import Chain, Receipt
-from contracts.errors import WindowOpen
+from contracts.errors import TransactionReverted, WindowOpen
 from contracts.keys import ZERO_ADDRESS, Address, parse_address
 from ecowire import codec_settlement
 from hub import payment_chain, settlement_acknowledge, times
 from hub import settlement_terms as terms
+from hub.chain_errors import ChainStepUnderWay
 from hub.chain_outbox import ChainOutbox
 from hub.identity import Caller
 from hub.payment_chain import PAY
@@ -105,10 +106,25 @@ def _settle(services: Services, chain: Chain, found: StatementRecord) -> Case:
     case = _follow(services, chain, case)
     agree(chain, case)
     if case.record.state == found.state:
-        _step(services, outbox, chain, case)
+        try:
+            _step(services, outbox, chain, case)
+        except TransactionReverted:
+            _told_of_another(services, case)
+            raise
         case = services.store.read("settle.case", lambda tx: _case(tx, terms.get(tx, found.id)))
         agree(chain, case)
     return case
+
+
+def _told_of_another(services: Services, case: Case) -> None:
+    """Raises ChainStepUnderWay where the contract refused this step because another hub on these books had done it."""
+
+    def done(tx: Transaction) -> bool:
+        moved = terms.get(tx, case.record.id).state != case.record.state
+        return moved or bool(LedgerStore(tx.session).intents(statement=case.record.id, state="OPEN"))
+
+    if services.store.read("settle.other", done):
+        raise ChainStepUnderWay(kind="settle", statement=case.record.id[:16])
 
 
 def _step(services: Services, outbox: ChainOutbox, chain: Chain, case: Case) -> None:

@@ -5,6 +5,7 @@ before or after a commit, after a transaction was sent. Nobody asks a second tim
 that starts goes on by itself.
 """
 
+import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine, text
 
 from contracts import settlement as chain_settlement
 from hub import settlement_chain
@@ -27,9 +29,21 @@ pytestmark = [pytest.mark.flow, pytest.mark.slow_flow]
 COMMIT, SEND = "hub.store:Store.run", "contracts.chain:Chain.send"
 
 
+POSTGRES = os.environ.get("ECOHUB_TEST_POSTGRES", "")
+BOTH = ["", pytest.param(POSTGRES, marks=pytest.mark.skipif(not POSTGRES, reason="ECOHUB_TEST_POSTGRES names none"))]
+
+
 @pytest.fixture
-def month(tmp_path: Path) -> Iterator[Settling]:
-    with settling(tmp_path) as made:
+def month(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Settling]:
+    """A reported October; on SQLite, or in the server's emptied database where a test asks for that."""
+    url = getattr(request, "param", "")
+    if url:
+        engine = create_engine(url, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(text("DROP SCHEMA public CASCADE"))
+            connection.execute(text("CREATE SCHEMA public"))
+        engine.dispose()
+    with settling(tmp_path, **({"database": url} if url else {})) as made:
         made.report_october()
         made.hub.clock.now = AFTER_OCTOBER
         yield made
@@ -142,6 +156,7 @@ def test_a_close_over_fourteen_deaths_settles_once(month: Settling) -> None:
     assert_settled_once(month)
 
 
+@pytest.mark.parametrize("month", BOTH, ids=["sqlite", "postgresql"], indirect=True)
 def test_of_two_hubs_that_close_one_wins_and_the_other_is_told(month: Settling) -> None:
     hubs = Hubs(month)
     answers = hubs.race(*(hubs.call("close", period=OCTOBER) for _ in range(2)))

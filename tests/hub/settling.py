@@ -170,9 +170,9 @@ class Settling:
 
 
 @contextmanager
-def settling(folder: Path) -> Iterator[Settling]:
+def settling(folder: Path, **changes: str) -> Iterator[Settling]:
     """The hub, its chain, and an agreement "5 % of first-month commission" in force since January."""
-    with local() as chain, hub_without_ports(folder) as hub:
+    with local() as chain, hub_without_ports(folder, **changes) as hub:
         contract = chain.deploy_settlement()
         settings = replace(
             hub.settings, chain=ChainSettings(endpoint=chain.server.endpoint, chain_id=CHAIN_ID, contract=contract)
