@@ -219,6 +219,8 @@ def _show_statement(cli: Cli, found: Mapping[str, Any], lines: Sequence[Mapping[
     if len(lines) > LINES_SHOWN_MAX:
         more = len(lines) - LINES_SHOWN_MAX
         cli.say(f"{more} more lines: --json shows all", f"另有 {more} 行：用 --json 查看全部")
+    for item in found["payments"]:
+        click.echo(f"{item['order']} {words.payment(item['state'], cli.lang)} {item['due']}")
     for item in found["transactions"]:
         click.echo(f"{item['kind']} {item['transaction']} {item['state']} block {item['block']}")
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from hub import words
 from hub.bank_values import FILE_BYTES_MAX
 from hub.cli_common import Cli, options
 from hub.cli_payments import DRY, KEY, YES, units
@@ -67,7 +68,7 @@ def reconcile(cli: Cli, dry: bool, key: str) -> None:
 
     def human() -> None:
         rows = [
-            (m["match"][:12], m["rule"], cli.value(m["kind"]), ", ".join(map(_short, m["orders"])))
+            (m["match"][:12], m["rule"], words.payment(m["kind"], cli.lang), ", ".join(map(_short, m["orders"])))
             for m in found["matched"]
         ]
         cli.table(("match", "rule", "kind", "orders"), rows)
@@ -217,7 +218,7 @@ def _show_matches(cli: Cli, found: Sequence[Mapping[str, Any]]) -> None:
     rows = [
         (
             m["match"][:12],
-            cli.value(m["kind"]),
+            words.payment(m["kind"], cli.lang),
             cli.value(m["state"]),
             ", ".join(map(_short, m["orders"])) or "-",
             ", ".join(name[:12] for name in m["entries"]) or "-",

@@ -87,6 +87,22 @@ def write(payments: Sequence[Payment], names: Mapping[PartnerId, str]) -> bytes:
     return payment_sheets.csv_bytes(COLUMNS, rows)
 
 
+def order_value(order: PaymentOrder) -> Head:
+    """An order as it is shown with its statement: no accounts, the digest of the approved details instead."""
+    return {
+        "order": order.end_to_end_id,
+        "attempt": order.attempt,
+        "state": order.state,
+        "amount_minor": order.amount_minor,
+        "due": order.due.isoformat(),
+        "file": order.file,
+        "details": order.details,
+        "settled_by": order.settled_by,
+        "ended_by": order.ended_by,
+        "payout": order.payout,
+    }
+
+
 def end_to_end_id(statement: Digest, attempt: int = 1) -> str:
     """How the payment is named between the parties and their banks; a further attempt has its number behind it."""
     assert 0 < attempt <= ATTEMPTS_MAX, "a statement is not ordered so often"

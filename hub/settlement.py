@@ -16,6 +16,7 @@ from ecowire import codec_settlement
 from ecowire.status import MalformedMessage
 from hub import books as journal
 from hub import (
+    payment_file,
     payments,
     settlement_chain,
     settlement_close,
@@ -71,6 +72,7 @@ def statement(services: Services, tx: Transaction, caller: Caller, now: datetime
         ],
         "entries": [entry.to_value() for entry in LedgerStore(tx.session).entries(record.id)],
         "payment_file": _paid_by(tx, record),
+        "payments": [payment_file.order_value(one) for one in PaymentStore(tx.session).orders(statement=record.id)],
     }
     return Reply(head=shown, body=canonical.encode(lines))
 

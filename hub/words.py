@@ -200,9 +200,7 @@ VALUES = {  # states, kinds, decisions and roles
     "exceptions": "差异",
     "waiting for the bank": "待银行执行",
     "REPLACED": "已被替换",
-    "PAID": "已付款",
     "RETURNED": "已退回",
-    "EXPLAINED": "已说明",
     "MISSING": "缺失",
     "EXTRA": "多出",
     "DUPLICATED": "重复",
@@ -220,6 +218,14 @@ STATEMENTS = {  # a statement's states: PROPOSED is on the chain there
     "ACKED": "已确认收款",
     "VOID": "已作废",
     "REVERSED": "已冲正",
+}
+PAYMENTS = {  # an order's states, a match's kinds
+    "ORDERED": "已下达",
+    "SETTLED": "已结清",
+    "RETURNED": "已退回",
+    "RELEASED": "已撤销",
+    "PAID": "已付款",
+    "EXPLAINED": "已说明",
 }
 PHASES = {  # of a run or a match: what people read in each language
     "deal": ("keys are made", "生成密钥"),
@@ -285,6 +291,11 @@ def value(text: str, lang: str) -> str:
 def statement(state: str, lang: str) -> str:
     """A statement's state."""
     return STATEMENTS.get(state, state) if lang == "zh" else state
+
+
+def payment(text: str, lang: str) -> str:
+    """A payment order's state, or what a match says happened."""
+    return PAYMENTS.get(text, text) if lang == "zh" else text
 
 
 def phase(name: str, lang: str) -> str:

@@ -169,6 +169,7 @@ def test_a_month_from_terms_to_payment_file(finance: Finance, tmp_path: Path) ->
     assert files[0].stat().st_mode & 0o777 == 0o600
     (row,) = list(csv.DictReader(files[0].read_text().splitlines()))
     assert (row["amount"], row["end_to_end_id"]) == ("61.73", identifier[:32])
+    assert f"{identifier[:32]} 已下达" in finance.text("statement", identifier, "--lang", "zh")
     assert finance.refusal("pay", PERIOD, "--out", str(files[0]), "--yes") == "PAYMENT_FILE_EXISTS"
     _accounts(finance)
     _paid_by_the_bank(finance, tmp_path, identifier)

@@ -8,8 +8,11 @@ import pytest
 from hub import cli_plan, profile_report, profile_rounds, proposals, run_report, words
 from hub.cli_common import Cli
 from hub.cli_follow import MARKS
+from hub.payment_manual import KINDS
 from hub.run_status import STATES
 from hub.run_troubles import PartnersRefuse
+from hub.store_payments import ORDERED, SETTLED
+from revenue_share.reconcile import ExceptionClass
 from revenue_share.statement import State
 
 HUB = Path(words.__file__).parent
@@ -44,6 +47,16 @@ def test_every_state_of_a_job_has_its_chinese_word(state: str) -> None:
 @pytest.mark.parametrize("state", [one.value for one in State])
 def test_every_state_of_a_statement_has_its_chinese_word(state: str) -> None:
     assert words.statement(state, "zh") != state == words.statement(state, "en")
+
+
+@pytest.mark.parametrize("name", [ORDERED, SETTLED, *KINDS])
+def test_every_state_of_a_payment_has_its_chinese_word(name: str) -> None:
+    assert words.payment(name, "zh") != name == words.payment(name, "en")
+
+
+@pytest.mark.parametrize("kind", [one.value for one in ExceptionClass])
+def test_every_class_of_exceptions_has_its_chinese_word(kind: str) -> None:
+    assert words.value(kind, "zh") != kind == words.value(kind, "en")
 
 
 def test_what_is_no_word_of_ours_stays_what_it_is() -> None:
