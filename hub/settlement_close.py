@@ -116,7 +116,7 @@ def _drawn(
 ) -> Drawn:
     """What the reports that are there come to."""
     books, agreement = SettlementStore(tx.session), terms_.digest
-    referred, income = books.reports(agreement, "referrals"), books.reports(agreement, "events", period)
+    referred, income = books.each_report(agreement, "referrals"), books.each_report(agreement, "events", period)
     referrals = [r for report in referred for r in ReferralReport.from_body(report.document.body).referrals]
     events = [e for report in income for e in EventReport.from_body(report.document.body).events]
     return draw_up(terms_, referrals, events, period, opening, adjusted)

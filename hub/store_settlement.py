@@ -3,7 +3,7 @@
 Made from a transaction's session: `SettlementStore(tx.session)`. Gives frozen values; ORM rows stay here.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -29,6 +29,7 @@ from privacy.ids import Digest, PartnerId, Period
 
 LIVING = ("DRAFT", "PROPOSED", "DISPUTED", "FINAL", "PAID", "ACKED")
 _BATCH = 500  # values in one IN list
+_REPORTS = 16  # documents read at once: each may have 256 KiB
 ROWS_AT_ONCE = 2_000  # of one INSERT: a statement of a million lines is never all in memory
 LINE = LineRow.metadata.tables[LineRow.__tablename__]
 
@@ -122,10 +123,15 @@ class SettlementStore:
 
     def reports(self, agreement: str, kind: str, period: str | None = None) -> tuple[Report, ...]:
         """Reports in the order they came; events of one period where given."""
+        return tuple(self.each_report(agreement, kind, period))
+
+    def each_report(self, agreement: str, kind: str, period: str | None = None) -> Iterator[Report]:
+        """The same one by one, for whoever needs each of many documents once."""
         query = select(ReportRow).where(ReportRow.agreement == agreement, ReportRow.kind == kind)
         if period is not None:
             query = query.where(ReportRow.period == period)
-        return tuple(_report(row) for row in self._session.scalars(query.order_by(ReportRow.number)))
+        found = self._session.scalars(query.order_by(ReportRow.number).execution_options(yield_per=_REPORTS))
+        return (_report(row) for row in found)
 
     # --- statements
 
