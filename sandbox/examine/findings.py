@@ -183,6 +183,11 @@ CATALOGUE: dict[str, tuple[str, str, str]] = {
         "the agreement has another living statement of {period}: {other}",
         "该协议在 {period} 期间另有有效结算单：{other}",
     ),
+    "STATEMENT_ONE_HAND": (
+        ERROR,
+        "nobody else released what {maker} made (released by {checker}): two people of finance are needed",
+        "{maker} 制作的结算单未经他人复核发出（复核人 {checker}）：须由两名财务人员完成",
+    ),
     "DISPUTE_IGNORED": (
         ERROR,
         "{partner} signed an objection to this statement, yet it is {state}",

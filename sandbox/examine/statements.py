@@ -85,6 +85,20 @@ def _check_confirmed(case: Case, states: Mapping[str, str]) -> None:
                 case.sheet.add("DISPUTE_IGNORED", name, partner=signed.signer, state=states[statement_id])
 
 
+def _check_hands(case: Case, stored: Stored) -> None:
+    """What left the books was made by one person of finance and released by another: the log names both."""
+    named = {"statement": ("maker", ""), "statement.released": ("person", "")}
+    for leaf in case.leaves:
+        kind, facts = leaf.text("kind"), leaf.value.get("facts") if leaf.value is not None else None
+        if kind in named and leaf.text("subject") == stored.id and isinstance(facts, dict):
+            field = named[kind][0]
+            named[kind] = (field, str(facts.get(field, ""))[:64])
+    maker, checker = named["statement"][1], named["statement.released"][1]
+    left = stored.state not in ("DRAFT", "VOID") or bool(stored.signatures)
+    if left and (not maker or not checker or maker == checker):
+        case.sheet.add("STATEMENT_ONE_HAND", stored.where, maker=maker or "-", checker=checker or "-")
+
+
 def _check_one(case: Case, stored: Stored, handed: Handed) -> Recomputed | None:
     proposal = case.proposals.get(Digest(str(stored.body.get("agreement"))))
     if proposal is None or proposal.kind != "agreement":
@@ -100,6 +114,8 @@ def _check_one(case: Case, stored: Stored, handed: Handed) -> Recomputed | None:
     _compare_lines(case, stored, drawn.lines)
     salts = statement.Salts(lines=stored.salts, total=stored.total_salt)
     step = drawn.step if claimed.step is not None else None
+    if step is not None:
+        _check_hands(case, stored)
     if len(salts.lines) == len(drawn.lines):
         built = statement.build(agreement, period, claimed.place, drawn.lines, salts, step)
         _compare_body(case, stored, built.body)

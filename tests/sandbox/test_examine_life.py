@@ -107,6 +107,23 @@ def test_an_amendment_that_is_not_there_changes_what_the_lines_should_be(month: 
     assert "STATEMENT_LINE_DIFFERS" in codes and "STATEMENT_FIELD_DIFFERS" in codes
 
 
+@pytest.mark.parametrize("checker", ["fei", "", None], ids=["the maker", "nobody", "no leaf"])
+def test_a_statement_that_one_person_made_and_sent_is_named(
+    month: Month, entries: Entries, checker: str | None
+) -> None:
+    name, leaves = "audit/leaves.jsonl", []
+    for line in bundles.lines(entries["audit/leaves.jsonl"]):
+        leaf = canonical.decode(line)
+        assert isinstance(leaf, dict) and isinstance(leaf["facts"], dict)
+        if leaf["kind"] == "statement.released":
+            if checker is None:
+                leaf["kind"] = "statement.checked"
+            leaf["facts"] = {**leaf["facts"], "person": checker or ""}
+        leaves.append(leaf)
+    codes = [code for code, _ in found(month, {**entries, name: bundles.jsonl([*leaves])})]
+    assert codes == ["STATEMENT_ONE_HAND"] * 2  # the void draft was signed by nobody
+
+
 @pytest.mark.parametrize("field", ["opening", "closing", "carried_forward_minor", "gross_minor"])
 def test_another_step_than_the_books_give_is_named(month: Month, entries: Entries, field: str) -> None:
     name = of_statement(month, entries, "2026-11", "FINAL") + "/body.json"
