@@ -20,7 +20,6 @@ from hub.records import Head
 from privacy.ids import ClientToken, Period
 from revenue_share.referral import Referral, RevenueEvent
 from sandbox.retail_hub import RetailHub, retail_hub
-from tests.support.entropy import SeededEntropy
 
 LINES = 10_000  # of an agreement's month
 EVENTS_OF_A_CLIENT = 4
@@ -100,7 +99,7 @@ def measure(size: int, database: str) -> dict[str, object]:
     watch = Stopwatch()
     with tempfile.TemporaryDirectory(prefix="ecohub-bench-") as name:
         folder = Path(name) / "hub"
-        with retail_hub(folder, BEGIN, SeededEntropy(b"bench"), database) as hub:
+        with retail_hub(folder, BEGIN, os.urandom, database) as hub:
             total = settle(hub, size, watch)
             posted = {str(line["account"]): int(str(line["closing_minor"])) for line in hub.trial_balance()}
             assert posted["expense:partner_share"] == total, "the books hold what the statements say"
