@@ -221,6 +221,7 @@ def _show_statement(cli: Cli, found: Mapping[str, Any], lines: Sequence[Mapping[
         cli.say(f"{more} more lines: --json shows all", f"另有 {more} 行：用 --json 查看全部")
     for item in found["payments"]:
         click.echo(f"{item['order']} {words.payment(item['state'], cli.lang)} {item['due']}")
+    cli_statements.show_disputes(cli, found["disputes"])
     for item in found["transactions"]:
         click.echo(f"{item['kind']} {item['transaction']} {item['state']} block {item['block']}")
 
