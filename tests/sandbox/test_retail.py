@@ -225,6 +225,7 @@ def test_another_sheet_than_the_one_of_the_control_total_is_refused(small: Sorte
 
 @pytest.mark.slow_flow
 @pytest.mark.real_data
+@pytest.mark.timeout(1200)  # minutes of processor time
 def test_the_real_year_is_settled_to_the_last_thousandth() -> None:
     folder = data_folder("uci_online_retail_2")
     done = CliRunner().invoke(retail.retail, ["--data", str(folder), "--json"])
