@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from revenue_share.ledger import Side
 from revenue_share.reconcile import (
+    PARTS_MAX,
     POOL_MAX,
     ExceptionClass,
     Movement,
@@ -99,6 +100,11 @@ def test_a_batch_without_references_is_told_by_the_number_of_its_payments() -> N
     assert rules(reconcile(orders, [batch], SOON)) == [(Rule.SUM, ("a", "b"), ("m",))]
 
 
+def test_a_creditor_without_an_approved_account_is_told_by_name() -> None:
+    found = reconcile([order("a", counterparty="")], [movement("m", name="平台")], SOON)
+    assert rules(found) == [(Rule.AMOUNT, ("a",), ("m",))]
+
+
 def test_a_return_takes_back_the_payment_it_names_also_of_the_same_day() -> None:
     found = reconcile([order("a")], [movement("m", 6673, "a"), back("r", 6673, "a")], SOON)
     assert [(item.order, item.movement) for item in found.returns] == [("a", "r")]
@@ -137,10 +143,28 @@ def test_what_differs_is_named_and_pays_nothing(movements: list[Movement], kind:
         pytest.param(movement("m", booked=DUE - timedelta(days=2)), id="early"),
         pytest.param(movement("m", booked=DUE + timedelta(days=6)), id="late"),
         pytest.param(back("m", 6673, returned=False), id="credit"),
+        pytest.param(movement("m", 13346, counterparty="STRANGER"), id="sum-to-a-stranger"),
+        pytest.param(movement("m", 20019, counterparty="", count=2), id="sum-of-three-counted-as-two"),
     ],
 )
 def test_what_nobody_ordered_is_extra(stray: Movement) -> None:
-    assert kinds(reconcile([order("a")], [stray], SOON)) == [("EXTRA", "m", ())]
+    orders = [order("a"), order("b"), order("c")] if stray.amount_minor > 6673 else [order("a")]
+    assert kinds(reconcile(orders, [stray], SOON)) == [("EXTRA", "m", ())]
+
+
+def test_a_batch_of_another_sum_pays_none() -> None:
+    orders = [order("a", 100), order("b", 200)]
+    for minor in (299, 301):
+        found = reconcile(orders, [movement("m", minor, "a", "b", counterparty="", count=2)], SOON)
+        assert kinds(found) == [("AMOUNT_DIFFERS", "m", ("a", "b"))] and not found.matches
+
+
+def test_an_order_in_more_parts_than_the_limit_is_left_to_people() -> None:
+    parts = [movement(f"m{i}", 10, "a") for i in range(PARTS_MAX + 1)]
+    found = reconcile([order("a", 10 * len(parts))], parts, SOON)
+    assert {item.kind for item in found.exceptions} == {ExceptionClass.AMOUNT_DIFFERS} and not found.matches
+    fewer = parts[:-1]
+    assert rules(reconcile([order("a", 10 * len(fewer))], fewer, SOON))[0][0] is Rule.PARTS
 
 
 def test_a_payment_made_twice_is_taken_once() -> None:
@@ -194,6 +218,7 @@ def test_a_payment_is_returned_once() -> None:
             [movement("m", 600)],
             id="two-sums",
         ),
+        pytest.param([order("a", 100), order("b", 200)], [movement("m", 300), movement("n", 300)], id="one-sum-twice"),
         pytest.param([order(f"o{i:02}", 100 + i) for i in range(POOL_MAX + 1)], [movement("m", 303)], id="too-many"),
     ],
 )
@@ -279,3 +304,10 @@ def test_totals_always_tie_and_the_order_of_the_input_does_not_matter(world, ran
         assert all(owed[o].state is OrderState.OPEN for o in match.orders)
     paid = [o for match in found.matches for o in match.orders]
     assert len(paid) == len(set(paid))  # nothing is paid twice
+
+
+def test_a_debit_that_names_an_order_two_people_have_pays_no_other_one():
+    """The same amount to the same creditor: by its amount it would be the other order's."""
+    held, other = order("held", state=OrderState.HELD), order("other")
+    found = reconcile([held, other], [movement("m", 6673, "held")], SOON)
+    assert (rules(found), kinds(found), found.waiting) == ([], [("AMBIGUOUS", "m", ("held",))], ("other",))
