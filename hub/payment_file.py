@@ -20,7 +20,7 @@ from hub.records import Head
 from hub.services import HeadInvalid, Reply, Services, only
 from hub.settlement_errors import NothingToPay
 from hub.store import Transaction
-from hub.store_payments import RETURNED, Details, PaymentFile, PaymentOrder, PaymentStore
+from hub.store_payments import Details, PaymentFile, PaymentOrder, PaymentStore
 from hub.store_settlement import SettlementStore, StatementRecord
 from privacy.ids import Digest, PartnerId, Period, parse_period
 from revenue_share.money import Money
@@ -113,8 +113,7 @@ def _is_due(books: PaymentStore, record: StatementRecord) -> bool:
     """Whether a statement is owed: final and never ordered, or ordered before and every order ended."""
     if terms.value_of(record).payable_minor <= 0 or books.living(record.id) is not None:
         return False
-    orders = books.orders(statement=record.id)
-    return record.state == State.FINAL.value or (bool(orders) and orders[-1].state == RETURNED)
+    return record.state == State.FINAL.value or bool(books.orders(statement=record.id))
 
 
 def _payment(tx: Transaction, record: StatementRecord, now: datetime, head: Head) -> Payment:

@@ -49,6 +49,8 @@ def propose(services: Services, tx: Transaction, caller: Caller, now: datetime, 
         if set(other.orders) & set(names) or set(other.entries) & set(ids):
             raise MatchInvalid(why=f"the match {other.id[:16]} of the same waits for its decision")
     _check(kind, orders, entries)
+    if kind == RELEASED:
+        _require_unbooked(tx, orders)
     made = payment_matching.record_of(tx, kind, MANUAL, names, ids, caller.name, now, reason)
     facts: Head = {"kind": kind, "orders": [*names], "entries": [*ids], "state": PROPOSED}
     services.log.append(tx, now, "bank.match", made.id, digest=made.id, facts=facts)
@@ -94,6 +96,7 @@ def _carry_out(services: Services, tx: Transaction, made: MatchRecord, now: date
     elif made.kind == RETURNED:
         payment_matching.take_back(services, tx, made, orders[0], entries, now)
     elif made.kind == RELEASED:
+        _require_unbooked(tx, orders)
         for order in orders:
             PaymentStore(tx.session).end_order(order, RELEASED, made.id)
     else:
@@ -116,6 +119,16 @@ def _check(kind: str, orders: list[PaymentOrder], entries: list[Entry]) -> None:
         _check_sums(kind, orders, entries)
     if kind == RETURNED and (len(orders) != 1 or any(entry.value["debit"] for entry in entries)):
         raise MatchInvalid(why="a return takes one order and credits")
+
+
+def _require_unbooked(tx: Transaction, orders: list[PaymentOrder]) -> None:
+    """An order that an open debit names may have been paid: released, it would be ordered and paid again."""
+    names = {order.end_to_end_id for order in orders}
+    for entry in BankStore(tx.session).entries(unsettled=True):
+        references = entry.value["references"]
+        assert isinstance(references, list), "an entry has its references"
+        if entry.value["debit"] and names & set(references):
+            raise MatchInvalid(why=f"the bank's debit {entry.id[:16]} names an order of these: settle or explain it")
 
 
 def _check_sums(kind: str, orders: list[PaymentOrder], entries: list[Entry]) -> None:

@@ -6,6 +6,7 @@ the amount is payable again, under a new EndToEndId. All of it in one transactio
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -68,15 +69,18 @@ def exceptions(services: Services, tx: Transaction, caller: Caller, now: datetim
 def compute(tx: Transaction, now: datetime) -> tuple[Reconciliation, tuple[Entry, ...]]:
     """The pure rules over what no match settled, with the entries they were given.
 
-    What two people have before them is left out: they decide it.
+    What two people have before them they decide: such entries are left out, such orders are held.
     """
     books = BankStore(tx.session)
     pending = books.matches(states=(PROPOSED,))
     held = {name for match in pending for name in (*match.orders, *match.entries)}
     entries = tuple(entry for entry in books.entries(unsettled=True) if entry.id not in held)
     orders = [_order(one) for one in PaymentStore(tx.session).orders()]
-    free = [order for order in orders if order.id not in held or order.state is not OrderState.OPEN]
-    return reconcile.reconcile(free, [_movement(entry) for entry in entries], _today(now)), entries
+    orders = [
+        replace(one, state=OrderState.HELD) if one.id in held and one.state is OrderState.OPEN else one
+        for one in orders
+    ]
+    return reconcile.reconcile(orders, [_movement(entry) for entry in entries], _today(now)), entries
 
 
 def told(tx: Transaction, found: Reconciliation, entries: Iterable[Entry]) -> Head:

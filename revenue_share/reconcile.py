@@ -48,6 +48,7 @@ class ExceptionClass(Enum):
 
 class OrderState(Enum):
     OPEN = "OPEN"
+    HELD = "HELD"  # open, and two people have it before them: a debit that names it waits for them
     SETTLED = "SETTLED"
     RETURNED = "RETURNED"
 
@@ -218,7 +219,7 @@ def _by_reference(work: _Work, debits: Sequence[Movement]) -> list[Movement]:
 def _batch(work: _Work, movement: Movement, named: Sequence[Order]) -> None:
     """A debit that names several orders."""
     if not all(work.is_open(order) for order in named):
-        work.leave(ExceptionClass.DUPLICATED, movement, named)
+        work.leave(_closed(named), movement, named)
     elif any(order.currency != movement.currency for order in named):
         work.leave(ExceptionClass.CURRENCY_DIFFERS, movement, named)
     elif any(_elsewhere(order, movement) for order in named):
@@ -233,7 +234,7 @@ def _single(work: _Work, order: Order, movements: Sequence[Movement]) -> None:
     """The debits that name one order and no other. The first of the right amount pays it; a second one is twice."""
     if not work.is_open(order):
         for movement in movements:
-            work.leave(ExceptionClass.DUPLICATED, movement, [order])
+            work.leave(_closed([order]), movement, [order])
         return
     right = []
     for movement in movements:
@@ -254,6 +255,12 @@ def _single(work: _Work, order: Order, movements: Sequence[Movement]) -> None:
     else:
         for movement in right:
             work.leave(ExceptionClass.AMOUNT_DIFFERS, movement, [order])
+
+
+def _closed(named: Sequence[Order]) -> ExceptionClass:
+    """Of a debit that names orders of which one is not open: paid before, or for two people to say."""
+    held = any(order.state is OrderState.HELD for order in named)
+    return ExceptionClass.AMBIGUOUS if held else ExceptionClass.DUPLICATED
 
 
 def _credit(work: _Work, movement: Movement) -> None:

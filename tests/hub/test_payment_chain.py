@@ -230,3 +230,20 @@ def test_the_node_marks_nothing_before_it_is_final_and_only_as_the_payer(month: 
 def test_what_is_no_payout_is_refused(value: object) -> None:
     with pytest.raises(MalformedMessage):
         codec_payout.from_value(value)
+
+
+def test_what_came_back_and_was_released_after_it_was_marked_is_still_owed(month: Month) -> None:
+    identifier = paid(month)
+    with pytest.raises(PayoutNotSigned):
+        settle(month, identifier)
+    month.deliver()
+    assert settle(month, identifier) == "PAID"
+    first = order_of(month, identifier)
+    bank(month, booked(first, side="CRDT", return_reason="AC04", bank_reference="BACK"), opening=2_000_000)
+    month.command("pay", period="2026-10", format="pain.001")
+    second = order_of(month, identifier).end_to_end_id
+    told: Head = {"kind": "RELEASED", "orders": [second], "entries": [], "reason": "the bank refused the file"}
+    match = month.command("match.propose", **told).head["match"]
+    month.command("match.decide", by=CAI, match=match, decision="approve")
+    assert month.command("pay", period="2026-10", format="pain.001").head["new"] is True
+    assert order_of(month, identifier).end_to_end_id == first.end_to_end_id + "-3"

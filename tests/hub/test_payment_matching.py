@@ -355,3 +355,17 @@ def test_what_the_bundle_says_of_payments_is_what_the_examiner_expects(books: Pa
             one["postings"] = sorted(one["postings"], key=lambda posting: posting["account"])
         assert kept[name] == expected
     assert len(paid.journal) == 3 and CREDITOR.encode() not in found[payments.NAME]
+
+
+def test_an_order_that_the_bank_booked_is_not_released(books: Paying) -> None:
+    """Else it is ordered again and paid twice: the debit that names it is settled or explained first."""
+    order = books.ordered()
+    match = by_hand(books, "RELEASED", [order.end_to_end_id], [], "the bank is silent")
+    books.bank(booked(order))
+    books.do("reconcile")
+    assert books.kinds() == ["AMBIGUOUS"]  # two people have the order before them
+    with pytest.raises(MatchInvalid, match="names"):
+        books.run(CAI, "match.decide", match=match, decision="approve")
+    books.run(CAI, "match.decide", match=match, decision="refuse")
+    books.do("reconcile")
+    assert (books.owed(), books.kinds()) == (0, [])
