@@ -17,7 +17,14 @@ from hub.identity import Caller
 from hub.line_spool import LineSpool
 from hub.records import Head
 from hub.services import Reply, Services, only
-from hub.settlement_errors import EarlierStatementOpen, LaterPeriodClosed, NothingToClose, PeriodClosed, PeriodNotOver
+from hub.settlement_errors import (
+    EarlierPeriodOpen,
+    EarlierStatementOpen,
+    LaterPeriodClosed,
+    NothingToClose,
+    PeriodClosed,
+    PeriodNotOver,
+)
 from hub.store import Transaction
 from hub.store_ledger import LedgerStore
 from hub.store_settlement import SettlementStore, StatementRecord
@@ -40,7 +47,7 @@ SETTLED = tuple(state.value for state in (State.FINAL, State.PAID, State.ACKED, 
 def close(services: Services, tx: Transaction, caller: Caller, now: datetime, head: Head) -> Reply:
     """Draft the statements of a period, of one agreement where given.
 
-    Raises PeriodNotOver, PeriodClosed, LaterPeriodClosed, EarlierStatementOpen, AgreementUnknown,
+    Raises PeriodNotOver, PeriodClosed, LaterPeriodClosed, EarlierPeriodOpen, EarlierStatementOpen, AgreementUnknown,
     AgreementNotActive, NothingToClose.
     """
     only(head, "period", "agreement")
@@ -77,6 +84,7 @@ def _draft(
     if now < end:
         raise PeriodNotOver(period=period, end=times.iso(end))
     old = check_open(tx, agreement.digest, period)
+    _require_earlier(tx, agreement, period)
     place, opening = next_place(tx, agreement, period, old)
     if old is not None:
         settlement_disputes.require_answered(tx, old)
@@ -109,6 +117,14 @@ def check_open(tx: Transaction, agreement: str, period: Period) -> StatementReco
             if record.period > period and record.state != State.VOID.value:
                 raise LaterPeriodClosed(period=period, later=record.period, statement=record.id[:16])
     return living
+
+
+def _require_earlier(tx: Transaction, agreement: Agreement, period: Period) -> None:
+    """A month with events that never had a statement comes first: it could not be closed after this one."""
+    books = SettlementStore(tx.session)
+    for earlier in books.reported_before(agreement.digest, period):
+        if not books.statements(agreement=agreement.digest, period=earlier):
+            raise EarlierPeriodOpen(earlier=earlier, period=period)
 
 
 def _drawn(

@@ -74,6 +74,14 @@ parties settle what was left out of it outside this agreement, or agree on new t
     zh = "{period} 早于已由结算单 {statement} 关账的 {later}：须按月依次关账。遗漏部分请双方另行结算或另立协议"
 
 
+class EarlierPeriodOpen(Failure):
+    code = "EARLIER_PERIOD_OPEN"
+    kind = Kind.CONFLICT
+    en = "events of {earlier} were reported and no statement of it was ever drawn up: close it before {period}, or \
+what it owes would be passed over"
+    zh = "{earlier} 已有事件上报但从未出具结算单：请先关该月，再关 {period}，否则该月应付将被遗漏"
+
+
 class PeriodNotOver(Failure):
     code = "PERIOD_NOT_OVER"
     kind = Kind.CONFLICT

@@ -133,6 +133,13 @@ class SettlementStore:
         found = self._session.scalars(query.order_by(ReportRow.number).execution_options(yield_per=_REPORTS))
         return (_report(row) for row in found)
 
+    def reported_before(self, agreement: str, period: str) -> tuple[str, ...]:
+        """The earlier periods of which events were reported, ascending."""
+        query = select(ReportRow.period).where(ReportRow.agreement == agreement, ReportRow.kind == "events")
+        return tuple(
+            self._session.scalars(query.where(ReportRow.period < period).distinct().order_by(ReportRow.period))
+        )
+
     # --- statements
 
     def add_statement(self, record: StatementRecord, lines: Iterable[tuple[str, str]]) -> None:

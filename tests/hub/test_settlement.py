@@ -25,6 +25,7 @@ from hub.settlement_errors import (
     AgreementUnknown,
     AlreadyConfirmed,
     ChainDisagrees,
+    EarlierPeriodOpen,
     EarlierStatementOpen,
     LaterPeriodClosed,
     NothingToClose,
@@ -223,6 +224,14 @@ def test_a_month_that_was_passed_over_is_not_closed_any_more(month: Settling) ->
             month.command("close", period=september, **head)
     with pytest.raises(LaterPeriodClosed):  # nothing would ever count it
         month.report_events([event("late", 1, 100, "2026-09-30T00:30:00Z")], period=september)
+
+
+def test_a_month_with_events_is_not_passed_over(month: Settling) -> None:
+    month.report_october()
+    month.hub.clock.now = datetime(2026, 12, 2, tzinfo=UTC)
+    with pytest.raises(EarlierPeriodOpen):
+        month.command("close", period=NOVEMBER)
+    assert len(month.command("close", period=OCTOBER).head["statements"]) == 1
 
 
 def test_the_next_period_waits_for_the_one_before(month: Settling) -> None:
