@@ -5,6 +5,7 @@ not what the standard says. Every statement must tie out: opening balance plus b
 and its own counts and sums (TxsSummry) hold. So one changed digit anywhere in the money is found.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -167,7 +168,7 @@ def _count(source: Element, details: Sequence[Element]) -> int:
     text = source.value("NtryDtls", "Btch", "NbOfTxs")
     if not text:
         return max(1, len(details))
-    if not (text.isascii() and text.isdecimal() and 0 < int(text) <= ENTRIES_MAX):
+    if not re.fullmatch("[0-9]{1,15}", text) or not 0 < int(text) <= ENTRIES_MAX:  # Max15NumericText
         raise RowRefused(f"the number of its payments {text[:15]!r}")
     if details and len(details) != int(text):
         raise RowRefused(f"it counts {text} payments and tells of {len(details)}")

@@ -27,7 +27,7 @@ from hub.bank_values import (
     references,
 )
 from hub.payment_errors import BankAccountDiffers, BankBalanceDiffers, BankFileInvalid, BankProfileInvalid
-from revenue_share.money import DECIMALS
+from revenue_share.money import DECIMALS, decimals
 
 COLUMNS = (
     *("booked", "value", "amount", "side", "debit", "credit", "balance", "currency", "account"),
@@ -216,6 +216,8 @@ def _minor(text: str, currency: str, rules: Profile) -> int:
         if not 1 <= len(first) <= 3 or any(len(group) != 3 for group in groups):
             raise RowRefused(f"{text[:40]!r} is not grouped by threes")
         digits = first + "".join(groups) + digits[len(whole) :]
+    if len(digits.partition(".")[2]) == 3 != decimals(currency):
+        raise RowRefused(f"{text[:40]!r} has three decimals or is grouped by points")
     return sign * bank_values.amount(digits, currency)
 
 

@@ -71,13 +71,24 @@ def _utf8(data: bytes) -> bytes:
     declared = _DECLARED.match(data.removeprefix(b"\xef\xbb\xbf"))
     name = declared[1].decode().lower() if declared else "utf-8"
     if name in ("utf-8", "utf8", "us-ascii"):
-        return data
+        return _plain_utf8(data)
     if name not in _CHINESE:
         raise BankFileInvalid(why=f"the encoding {name}; UTF-8 and GB 18030 are read")
     try:
         return data.decode("gb18030").encode()
     except UnicodeDecodeError:
         raise BankFileInvalid(why=f"it is not the {name} it declares") from None
+
+
+def _plain_utf8(data: bytes) -> bytes:
+    """expat would follow a UTF-16 mark whatever encoding it was given, so these bytes are looked at first."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise BankFileInvalid(why=f"it is not UTF-8 at byte {error.start}") from None
+    if "\0" in text:
+        raise BankFileInvalid(why="it is not UTF-8")
+    return data
 
 
 class _Reader:

@@ -137,6 +137,7 @@ def test_what_does_not_tie_out_is_refused(old: str, new: str) -> None:
         ("<BookgDt><Dt>2026-11-12", "<BookgDt><Dt>12.11.2026", "not a date"),
         ("<CdtDbtInd>DBIT</CdtDbtInd><Sts>", "<CdtDbtInd>DEBT</CdtDbtInd><Sts>", "neither CRDT nor DBIT"),
         ("<Sts><Cd>", "<RvslInd>yes</RvslInd><Sts><Cd>", "reversal"),
+        ("<NtryDtls>", f"<NtryDtls><Btch><NbOfTxs>{'1' * 5000}</NbOfTxs></Btch>", "number of its payments"),
     ],
 )
 def test_a_wrong_row_is_named_with_its_reason_and_nothing_is_taken(old: str, new: str, why: str) -> None:
@@ -197,6 +198,8 @@ LAUGHS = "".join(f'<!ENTITY l{i} "{f"&l{i - 1};" * 10}">' for i in range(1, 10))
         pytest.param(b"\0", id="zero"),
         pytest.param(b'<?xml version="1.0" encoding="GBK"?><d>\xff\xff</d>', id="not-the-declared-encoding"),
         pytest.param(b"<d>\xff</d>", id="not-utf-8"),
+        pytest.param("<d/>".encode("utf-16"), id="utf-16"),
+        pytest.param("<d/>".encode("utf-16-be"), id="utf-16-without-its-mark"),
     ],
 )
 def test_xml_that_would_do_harm_is_refused_where_it_begins(data: bytes) -> None:

@@ -75,7 +75,7 @@ def test_another_encoding_than_the_profiles_is_refused(encoding: str, profile: s
 
 
 @pytest.mark.parametrize(
-    ("amount", "minor"), [("0.01", 1), ("-0.01", -1), ("007.5", 750), ("12", 1200), ("1.000", 100), ("-12.30", -1230)]
+    ("amount", "minor"), [("0.01", 1), ("-0.01", -1), ("007.5", 750), ("12", 1200), ("1.0000", 100), ("-12.30", -1230)]
 )
 def test_plain_amounts_are_read_exactly(amount: str, minor: int) -> None:
     assert signed(amount) == minor
@@ -85,7 +85,18 @@ def test_plain_amounts_are_read_exactly(amount: str, minor: int) -> None:
     "amount",
     [
         *("", "0", "-0.00", "1.005", "1e3", "+1", "--1", "- 1", ".5", "1.", "1_000", "NaN", "inf", "１２", "−1"),
-        *("10000000000000.01", "¥1.00", "1.00CNY", "0x10", "(1.00)", '"1,234.00"', '"1.234,00"'),
+        *(
+            "1.000",
+            "1.500",
+            "-1.500",
+            "10000000000000.01",
+            "¥1.00",
+            "1.00CNY",
+            "0x10",
+            "(1.00)",
+            '"1,234.00"',
+            '"1.234,00"',
+        ),
     ],
 )
 def test_an_amount_that_is_not_plain_is_refused_and_never_guessed(amount: str) -> None:
