@@ -6,7 +6,8 @@ The order of work, which is the order in which it can be checked by hand:
 2. price   what counts, by its rule's kind, then credit among referrers, then the rule's limits in the order of time
 3. round   all of it at once (`items.round_amounts`)
 4. take    back, in the order of time, from the amounts that were paid: a whole one mirrors its original to the unit, a
-           part is rounded half to even, and the last part takes what is left
+           part is rounded half to even, and the last part takes what is left; points at their place in 2, so that
+           nobody redeems what was taken back before
 5. close   what the next period needs (`position`)
 
 Points are whole and are kept apart from money in every step.
@@ -32,7 +33,7 @@ from revenue_share.qualification import Windows, booking_start, qualify
 from revenue_share.referral import Referral, RevenueEvent, Verdict
 from revenue_share.rules import Rule
 from revenue_share.rules.base import Case
-from revenue_share.rules.points import Points
+from revenue_share.rules.points import POINTS, Points
 from revenue_share.takeback import TakeBack
 from revenue_share.terms import Terms
 
@@ -54,19 +55,24 @@ class Pricing:
         self._sums = Sums(opening.used)
         self._points = PointsBook(opening.points)
         self._expired: list[Item] = []
+        self._back = TakeBack(terms, opening.open, self._points)
+        self._reversing: dict[ClientToken, list[Item]] = {}  # in the order of time
 
     def run(self, first: dict[ClientToken, Referral], events: Iterable[RevenueEvent]) -> None:
         """Price the events of the period; first: the referral that counts of each client."""
         self._judge(first, events)
         counted = [item for item in self.items if item.verdict.counts]
+        reversing = [item for item in self.items if item.event is not None and _reverses(item.event)]
+        for item in reversing:
+            self._reversing.setdefault(item.token, []).append(item)
         for item in self._in_order(counted):
             self._price(item)
         self._sums.raise_to_floors()
         self._expire_all(first)
         paid = [item for item in counted if item.verdict.counts and item.rule is not None]
         round_amounts((item for item in paid if item.rule is not None and item.rule.asset is None), self._tie_key)
-        self._back = TakeBack(self.terms, self.opening.open, paid, self._points)
-        self._back.run(item for item in self.items if item.event is not None and _reverses(item.event))
+        self._back.add(item for item in paid if item.asset != POINTS)
+        self._back.run(reversing)
         self._paid = paid
         self._answer(first)
 
@@ -140,6 +146,7 @@ class Pricing:
 
     def _price_points(self, item: Item, rule: Rule, kind: Points, event: RevenueEvent) -> None:
         name = f"{rule.id}/{event.token}"
+        self._take_points_back(name, event.time, item, rule)
         self._expire(name, event.time, item)
         if event.kind == kind.redeem_event:
             points = event.fact("points")
@@ -161,7 +168,15 @@ class Pricing:
             item.amount = int(share)
             expires = periods.add_months(event.time, kind.expires_months, item.version.zone)
             self._points.earn(name, event.id, item.amount, expires)
+            self._back.add([item])
         item.share = Fraction(item.amount)
+
+    def _take_points_back(self, name: str, until: datetime, like: Item, rule: Rule) -> None:
+        """What the client's events up to an instant take back of the points of a rule, each after what expired."""
+        for item in self._reversing.get(like.token, ()):
+            if item.time is not None and item.time <= until and self._back.of_points(item, rule.id):
+                self._expire(name, item.time, like)
+                self._back.run([item])
 
     def _expire(self, name: str, until: datetime, like: Item) -> None:
         for lot in self._points.expire(name, until):
@@ -189,6 +204,7 @@ class Pricing:
                 version=version,
                 rule=rule,
             )
+            self._take_points_back(name, last, like, rule)
             self._expire(name, last, like)
 
     # --- 5. close

@@ -25,10 +25,13 @@ from revenue_share.terms import Terms
 class TakeBack:
     """What can be taken back: counted events of earlier periods and of this one, by event id."""
 
-    def __init__(self, terms: Terms, opening: Mapping[str, Open], paid: Iterable[Item], points: PointsBook) -> None:
+    def __init__(self, terms: Terms, opening: Mapping[str, Open], points: PointsBook) -> None:
         self._terms, self._points = terms, points
         self._open = dict(opening)
         self.taken: list[Item] = []
+
+    def add(self, paid: Iterable[Item]) -> None:
+        """What was paid for, where its rule lets it be taken back."""
         for item in paid:
             if item.rule is not None and item.rule.clawback is not None and item.verdict is not Verdict.REDEEMED:
                 self._put(item, item.rule, item.rule.clawback)
@@ -74,6 +77,12 @@ class TakeBack:
         rest = 0 if entry.asset == POINTS else entry.amount_minor - amount
         self._open[name] = replace(entry, base_minor=left, amount_minor=rest)
         self.taken.append(item)
+
+    def of_points(self, item: Item, rule: str) -> bool:
+        """Whether an item that waits names points earned under this rule."""
+        entry = self._open.get(str(item.event.fact("reverses"))) if item.event else None
+        waits = item.verdict is Verdict.ORIGINAL_UNKNOWN
+        return waits and entry is not None and (entry.asset, entry.rule) == (POINTS, rule)
 
     def closing(self, keep: datetime) -> dict[str, Open]:
         """What can still be taken back by an event that is booked from the instant `keep` on."""

@@ -72,3 +72,24 @@ def test_a_clawback_takes_what_is_left_of_its_own_lot():
     backs = [event(f"x{name}", 1, 0, "2026-11-05T06:00:00Z", "friend", reverses=name) for name in "ab"]
     assert books.amounts(NOV, *backs) == {"xa": -40, "xb": -100}
     assert books.position.points == {}
+
+
+def test_points_taken_back_before_are_not_redeemed():
+    """Earned on the 5th, taken back on the 6th: on the 7th there is nothing to redeem. The other way round there is."""
+    fields = {"clawback": {"window_days": 90, "mode": "full"}, "expires_months": 12}
+    earned = event("a", 1, 0, "2026-10-05T06:00:00Z", "friend")
+    back = [event("x", 1, 0, f"2026-10-0{day}T06:00:00Z", "friend", reverses="a") for day in (6, 8)]
+    redeemed = event("r", 1, 0, "2026-10-07T06:00:00Z", "redeem", points=100)
+    before, after = months(**fields), months(**fields)
+    assert before.amounts(OCT, earned, back[0], redeemed) == {"a": 100, "x": -100, "r": 0}
+    assert after.amounts(OCT, earned, back[1], redeemed) == {"a": 100, "x": 0, "r": -100}
+    assert before.position.points == after.position.points == {}
+
+
+def test_points_that_expired_before_are_not_taken_back():
+    """Earned on 5 October for a month: gone on 5 November 14:00 +08:00, a minute before they are taken back."""
+    books = months(clawback={"window_days": 90, "mode": "full"})
+    books.close(OCT, event("a", 1, 0, kind="friend"))
+    lines = books.close(NOV, event("x", 1, 0, "2026-11-05T06:01:00Z", "friend", reverses="a"))
+    told = {line.verdict.value: line.amount_minor for line in lines if line.token == token(1)}
+    assert told == {"POINTS_EXPIRED": -100, "TAKEN_BACK": 0}
