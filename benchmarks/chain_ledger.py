@@ -54,7 +54,10 @@ def measure() -> tuple[list[Row], list[Target]]:
     """Rows and targets of two ledgers: small calls of few accounts, and settlements."""
     rows: list[Row] = []
     targets: list[Target] = []
-    for case, make in ((f"small calls, {BLOCK} a block", _small), (f"settlements, {PARTNERS} a block", settled)):
+    for case, make in (
+        (f"small calls, {BLOCK} a block", _small),
+        (f"settlements, {PARTNERS} a block", lambda folder: settled(folder, ROUNDS)),
+    ):
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             making = seconds(lambda folder=folder, make=make: make(folder / "made"))  # type: ignore[misc]
@@ -108,7 +111,7 @@ def _small(folder: Path) -> None:
                 month.block("submitter", words, contract, gas=GAS // 10)
 
 
-def settled(folder: Path, rounds: int = ROUNDS) -> None:
+def settled(folder: Path, rounds: int) -> None:
     """Statements of every partner, one after another."""
     folder.mkdir()
     genesis.write(GENESIS, folder / GENESIS_FILE)

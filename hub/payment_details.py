@@ -10,12 +10,12 @@ from datetime import datetime
 from hub import bank_values, times
 from hub.identity import Caller
 from hub.payment_errors import (
-    AlreadyDecided,
     BankFileInvalid,
     FourEyes,
     PaymentDetailsInvalid,
     PaymentDetailsMissing,
     PaymentDetailsUnknown,
+    ReviewOver,
 )
 from hub.records import Head
 from hub.services import Reply, Services, only, text
@@ -56,7 +56,7 @@ def propose(services: Services, tx: Transaction, caller: Caller, now: datetime, 
 def decide(services: Services, tx: Transaction, caller: Caller, now: datetime, head: Head) -> Reply:
     """Another person approves exactly this digest, or refuses it; approved, it replaces the one before.
 
-    Raises PaymentDetailsUnknown, AlreadyDecided, FourEyes.
+    Raises PaymentDetailsUnknown, ReviewOver, FourEyes.
     """
     only(head, "digest", "decision")
     books = PaymentStore(tx.session)
@@ -66,7 +66,7 @@ def decide(services: Services, tx: Transaction, caller: Caller, now: datetime, h
         raise PaymentDetailsUnknown(digest=prefix)
     (made,) = found
     if made.state != PROPOSED:
-        raise AlreadyDecided(what=made.digest[:16], state=made.state)
+        raise ReviewOver(what=made.digest[:16], state=made.state)
     if caller.name == made.proposed_by:
         raise FourEyes(person=caller.name)
     if decision not in ("approve", "refuse"):

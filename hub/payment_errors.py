@@ -76,8 +76,8 @@ class FourEyes(Failure):
     zh = "该项由 {person} 提出，须由另一名财务人员复核"
 
 
-class AlreadyDecided(Failure):
-    code = "ALREADY_DECIDED"
+class ReviewOver(Failure):
+    code = "REVIEW_OVER"
     kind = Kind.CONFLICT
     en = "{what} is {state} already"
     zh = "{what} 已为 {state}"

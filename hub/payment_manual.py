@@ -12,7 +12,7 @@ from datetime import datetime
 
 from hub import payment_matching
 from hub.identity import Caller
-from hub.payment_errors import AlreadyDecided, FourEyes, MatchInvalid, MatchUnknown
+from hub.payment_errors import FourEyes, MatchInvalid, MatchUnknown, ReviewOver
 from hub.records import Head
 from hub.services import Reply, Services, only, text
 from hub.store import Transaction
@@ -58,7 +58,7 @@ def propose(services: Services, tx: Transaction, caller: Caller, now: datetime, 
 
 
 def decide(services: Services, tx: Transaction, caller: Caller, now: datetime, head: Head) -> Reply:
-    """Another person's word: approved, the match is carried out here. Raises MatchUnknown, AlreadyDecided, FourEyes."""
+    """Another person's word: approved, the match is carried out here. Raises MatchUnknown, ReviewOver, FourEyes."""
     only(head, "match", "decision")
     books, name = BankStore(tx.session), text(head, "match", longest=64)
     decision = text(head, "decision", longest=10)
@@ -66,7 +66,7 @@ def decide(services: Services, tx: Transaction, caller: Caller, now: datetime, h
     if made is None:
         raise MatchUnknown(match=name)
     if made.state != PROPOSED:
-        raise AlreadyDecided(what=made.id[:16], state=made.state)
+        raise ReviewOver(what=made.id[:16], state=made.state)
     if caller.name == made.proposed_by:
         raise FourEyes(person=caller.name)
     if decision not in ("approve", "refuse"):

@@ -31,8 +31,8 @@ GAS_PRICE_MAX = 200 * 10**9  # wei: the fee of a million gas stays below a fifth
 _NAMED = 32  # digits of the statement that its orders begin with
 
 
-class PayoutRefused(Failure):
-    code = "PAYOUT_REFUSED"
+class PaidMarkRefused(Failure):
+    code = "PAID_MARK_REFUSED"
     kind = Kind.REFUSED
     en = "this node does not mark the statement {statement} as paid: {why}"
     zh = "本节点不将结算单 {statement} 标记为已付：{why}"
@@ -41,7 +41,7 @@ class PayoutRefused(Failure):
 def sign(node: Node, request: Message) -> Answer:
     """The signed transaction markPaid, as hex in the answer's `raw`.
 
-    Raises StatementNotHere, AgreementNotHere, OtherRole, OtherContract, PayoutRefused, MalformedMessage.
+    Raises StatementNotHere, AgreementNotHere, OtherRole, OtherContract, PaidMarkRefused, MalformedMessage.
     """
     head = request.head
     name, payout = parse_digest(head.get("statement")), codec_payout.from_value(head.get("payout"))
@@ -64,10 +64,10 @@ def sign(node: Node, request: Message) -> Answer:
 
 
 def fee(head: Body, statement_id: str) -> tuple[int, int, int]:
-    """(number, gas, price of gas) that a request names. Raises MalformedMessage, PayoutRefused over the limits."""
+    """(number, gas, price of gas) that a request names. Raises MalformedMessage, PaidMarkRefused over the limits."""
     nonce, gas, price = (_whole(head.get(field)) for field in ("nonce", "gas", "gas_price"))
     if gas > GAS or price > GAS_PRICE_MAX:
-        raise PayoutRefused(statement=statement_id[:16], why="its fee is beyond this node's limit")
+        raise PaidMarkRefused(statement=statement_id[:16], why="its fee is beyond this node's limit")
     return nonce, gas, price
 
 
@@ -80,7 +80,7 @@ def check_role(node: Node, agreement: Agreement, role: str) -> None:
 
 
 def _check(record: StatementRecord, payout: Payout) -> None:
-    """Raises PayoutRefused unless this payment is the statement's."""
+    """Raises PaidMarkRefused unless this payment is the statement's."""
     made = statement.from_body(record.body)
     refusals = (
         (record.decision != CONFIRMED, "its people have not confirmed it"),
@@ -92,7 +92,7 @@ def _check(record: StatementRecord, payout: Payout) -> None:
     )
     for refused, why in refusals:
         if refused:
-            raise PayoutRefused(statement=record.id[:16], why=why)
+            raise PaidMarkRefused(statement=record.id[:16], why=why)
 
 
 def _whole(value: object) -> int:

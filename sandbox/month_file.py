@@ -34,8 +34,8 @@ _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 class MonthFileInvalid(Failure):
     code = "MONTH_FILE_INVALID"
     kind = Kind.INVALID
-    en = "{path}: {why}"
-    zh = "{path}：{why}"
+    en = "the file {path} can't be used: {why}"
+    zh = "文件 {path} 不可用：{why}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

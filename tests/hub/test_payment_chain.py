@@ -21,7 +21,7 @@ from hub.store_ledger import LedgerStore
 from hub.store_payments import PaymentStore
 from partner_node import settlement_payout
 from partner_node.settlement_errors import OtherRole
-from partner_node.settlement_payout import GAS_PRICE_MAX, PayoutRefused
+from partner_node.settlement_payout import GAS_PRICE_MAX, PaidMarkRefused
 from tests.hub.paying import OURS, THEIRS, booked
 from tests.hub.settling import CAI, FEI, PAYER, REFERRER
 from tests.support.bank_files import IBAN, Booked, camt
@@ -191,7 +191,7 @@ def test_the_node_marks_only_what_it_can_check(month: Month, change: str) -> Non
         "salt": {"salt": ""},
     }.get(change, {})
     head |= {"payout": payout} | {"price": {"gas_price": GAS_PRICE_MAX + 1}, "gas": {"gas": 10**9}}.get(change, {})
-    with pytest.raises(PayoutRefused):
+    with pytest.raises(PaidMarkRefused):
         settlement_payout.sign(month.nodes[PAYER].parts.node, Message(id="lie", kind=TASK, head=head))
 
 
@@ -201,10 +201,10 @@ def test_the_node_marks_nothing_before_it_is_final_and_only_as_the_payer(month: 
     booked_once = [{"entry": "e", "reference": "r", "booked": "2026-11-12"}]
     head = {"statement": identifier, "payout": {**payout, "booked": booked_once}, "nonce": 0, "gas": 0, "gas_price": 0}
     request = Message(id="early", kind=TASK, head=head)
-    with pytest.raises(PayoutRefused):
+    with pytest.raises(PaidMarkRefused):
         settlement_payout.sign(month.nodes[PAYER].parts.node, request)
     month.confirm(identifier)
-    with pytest.raises(PayoutRefused):
+    with pytest.raises(PaidMarkRefused):
         settlement_payout.sign(month.nodes[PAYER].parts.node, request)
     with pytest.raises(OtherRole):
         settlement_payout.sign(month.nodes[REFERRER].parts.node, request)

@@ -9,7 +9,7 @@ import pytest
 
 from ecowire import codec_payout, evidence
 from hub import settlement_evidence
-from hub.payment_errors import AlreadyDecided, BankAccountDiffers, FourEyes, MatchInvalid, MatchUnknown
+from hub.payment_errors import BankAccountDiffers, FourEyes, MatchInvalid, MatchUnknown, ReviewOver
 from hub.settlement_errors import NothingToPay
 from hub.store_bank import BankStore
 from hub.store_ledger import LedgerStore
@@ -226,7 +226,7 @@ def test_the_proposer_does_not_approve(books: Paying) -> None:
             books.do("match.decide", match=match, decision=decision)
     books.run(CAI, "match.decide", match=match[:12], decision="refuse")
     assert books.kinds() == ["ACCOUNT_DIFFERS"]  # open again
-    with pytest.raises(AlreadyDecided):
+    with pytest.raises(ReviewOver):
         books.run(CAI, "match.decide", match=match, decision="approve")
     assert books.owed() == PAYABLE
 

@@ -10,7 +10,6 @@ import pytest
 
 from hub import payment_file, payment_pain, payment_schema
 from hub.payment_errors import (
-    AlreadyDecided,
     FourEyes,
     PaymentDateInvalid,
     PaymentDetailsInvalid,
@@ -18,6 +17,7 @@ from hub.payment_errors import (
     PaymentDetailsUnknown,
     PaymentFileInvalid,
     PaymentFormatDiffers,
+    ReviewOver,
 )
 from hub.records import Head
 from hub.services import HeadInvalid
@@ -217,7 +217,7 @@ def test_details_are_entered_by_one_and_approved_by_another(books: Paying) -> No
     assert (
         books.run(CAI, "details.decide", digest=str(made["digest"])[:12], decision="approve").head["state"] == "ACTIVE"
     )
-    with pytest.raises(AlreadyDecided):
+    with pytest.raises(ReviewOver):
         books.run(CAI, "details.decide", digest=made["digest"], decision="refuse")
     with pytest.raises(PaymentDetailsUnknown):
         books.run(CAI, "details.decide", digest="0" * 64, decision="approve")

@@ -15,7 +15,7 @@ from privacy import merkle
 from revenue_share import accounts, ledger, statement
 from revenue_share.agreement import Agreement
 from revenue_share.allocation import Allocation, allocate, replay
-from revenue_share.drawing import settled
+from revenue_share.drawing import draw_up
 from revenue_share.ledger import EntryState, JournalEntry
 from revenue_share.money import Money
 from revenue_share.periods import parse_time
@@ -94,7 +94,7 @@ def settle(terms: Terms, months: list[list[RevenueEvent]]) -> list[Month]:
     found: list[Month] = []
     for period, events in zip(PERIODS, months, strict=True):
         allocation = allocate(terms, REFERRALS, events, period, opening)
-        drawn = settled(terms, period, opening, allocation)
+        drawn = draw_up(terms, REFERRALS, events, period, opening)
         own = salts(len(drawn.lines), period.encode())
         previous = found[-1].made.id if found else statement.NO_DIGEST  # stands for its digest on the chain
         brought = opening.carried.get("CNY", 0)
