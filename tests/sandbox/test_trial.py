@@ -100,4 +100,4 @@ def test_a_wrong_agreement_file_is_told_by_its_name(tmp_path, monkeypatch, capsy
     with pytest.raises(SystemExit) as caught:
         main()
     assert caught.value.code != 0
-    assert "MONTH_FILE_INVALID: half.toml: " in capsys.readouterr().err
+    assert "MONTH_FILE_INVALID: the file half.toml " in capsys.readouterr().err
