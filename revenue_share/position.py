@@ -19,6 +19,7 @@ goes on no chain but by its digest.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 from privacy import canonical
 from privacy.errors import Failure
@@ -57,7 +58,7 @@ class Lot:
         return [self.event, periods.time_text(self.expires), self.left]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: the digest is kept with it
 class Position:
     """The state between two periods of one agreement. Made by `empty`, `from_value` and `allocate`; never changed."""
 
@@ -86,9 +87,9 @@ class Position:
             "seen": {name: periods.time_text(time) for name, time in self.seen.items()},
         }
 
-    @property
+    @cached_property
     def digest(self) -> Digest:
-        """The digest of the value; computed on each call."""
+        """The digest of the value; of a large position it takes seconds, so it is computed once."""
         return Digest(canonical.digest("ecohub/position/v1", self.to_value()).hex())
 
     @classmethod

@@ -223,7 +223,7 @@ def test_another_sheet_than_the_one_of_the_control_total_is_refused(small: Sorte
         retail.check(small)
 
 
-@pytest.mark.slow_flow
+@pytest.mark.full
 @pytest.mark.real_data
 @pytest.mark.timeout(1200)  # minutes of processor time
 def test_the_real_year_is_settled_to_the_last_thousandth() -> None:
