@@ -201,7 +201,10 @@ class ScoreShares:
         spent = sessions.spent(session, own.asset, own.columns, plan.label_holder, other_than="")
         if spent + count > plan.score_budget:
             raise ScoreBudgetExceeded(needed=count, spent=spent, budget=plan.score_budget)
-        sessions.spend_more(session, run.job, count)
+        more = sessions.Spent(
+            run=run.job, asset=own.asset, columns=frozenset(own.columns), label_holder=plan.label_holder, count=count
+        )
+        sessions.spend_more(session, more, times.to_text(self._node.clock()))
 
     def _day(self) -> str:
         return self._node.clock().astimezone(UTC).date().isoformat()

@@ -177,9 +177,13 @@ def spend(session: Session, value: Spent, now: str) -> None:
         session.add(row)
 
 
-def spend_more(session: Session, run: str, count: int) -> None:
-    """Book more vectors of a run that is over."""
-    session.get_one(ScoreVectorRow, run).count += count
+def spend_more(session: Session, value: Spent, now: str) -> None:
+    """Book more vectors of a run that is over; one that had shown none, and stands in no booking, begins one."""
+    row = session.get(ScoreVectorRow, value.run)
+    if row is None:
+        spend(session, value, now)
+    else:
+        row.count += value.count
 
 
 def settle(session: Session, run: str, count: int) -> None:

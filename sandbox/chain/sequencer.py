@@ -46,6 +46,7 @@ class Sequencer:
         self.error: BaseException | None = None
         self._clock, self._batch_seconds, self._on_error = clock, batch_seconds, on_error
         self._queue: list[_Waiting] = []
+        self._sealing: list[_Waiting] = []  # the block in work
         self._changed = threading.Condition()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sequencer", daemon=True)
@@ -59,17 +60,22 @@ class Sequencer:
         self._thread.join()
 
     def submit(self, raw: bytes) -> str:
-        """Admit, seal, and return the transaction's hash. Raises what admission raises, AlreadyKnown, ChainStopping."""
+        """Admit, seal, and return the transaction's hash; who sends one that waits here waits for it too.
+
+        Raises what admission raises, AlreadyKnown for one that is sealed, ChainStopping.
+        """
         found = admission.admit(raw, self.ledger.genesis)
-        waiting = _Waiting(raw, found)
         with self._changed:
             if self._stopping.is_set():
                 raise ChainStopping
-            known = self.ledger.store.tx(bytes.fromhex(found.hash[2:])) is not None
-            if known or any(other.found.hash == found.hash for other in self._queue):
-                raise AlreadyKnown(transaction=found.hash)
-            self._queue.append(waiting)
-            self._changed.notify_all()
+            same = (one for one in (*self._sealing, *self._queue) if one.found.hash == found.hash)
+            if (waiting := next(same, None)) is None:
+                # after a look at what waits: what has left the block in work stands in the store
+                if self.ledger.store.tx(bytes.fromhex(found.hash[2:])) is not None:
+                    raise AlreadyKnown(transaction=found.hash)
+                waiting = _Waiting(raw, found)
+                self._queue.append(waiting)
+                self._changed.notify_all()
         waiting.done.wait()
         if waiting.failure is not None:
             raise waiting.failure
@@ -112,6 +118,8 @@ class Sequencer:
                 self._settle(batch, None)
                 break
             self._settle(batch, outcome)
+            with self._changed:
+                self._sealing = []
         self._settle(self._take_all(), None)
         if self.error is not None:
             self._on_error()
@@ -135,6 +143,7 @@ class Sequencer:
                     break
                 batch.append(one)
             del self._queue[: len(batch)]
+            self._sealing = batch
             return batch
 
     def _take_all(self) -> list[_Waiting]:

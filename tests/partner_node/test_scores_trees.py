@@ -1,5 +1,6 @@
 """One client's score by trees through the nodes: that of the label matrix, by consent and budgets of every side."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,7 @@ def test_a_changed_value_takes_other_ways(made: Alliance) -> None:
             scores.append(float(made.scored(client)["score"]))
         if scores[0] != scores[1]:
             return
+        made.clock.now += timedelta(days=1)  # another answer for a client counts in the day as another client's
     raise AssertionError("the column moves nobody's score")
 
 
@@ -206,6 +208,15 @@ def test_nothing_more_leaves_a_holder_for_a_split_and_it_is_one_vector(with_spli
         sent = [plain for kind, plain in with_split[name].seen if kind == "envelope/score"]
         assert len(sent) == 2 and sent[0] == sent[1]
         assert vectors(with_split, name) == before[name] + 1
+
+
+def test_a_holder_whose_columns_split_nothing_books_what_it_shows_later(with_split: Alliance) -> None:
+    for name in with_split.holders():  # as a run leaves it that had shown nothing of this holder
+        with_split.database(name).write("test", lambda session: sessions.settle(session, with_split.job, 0))
+    with_split.scored(CLIENT, split=True)
+    for name in with_split.holders():
+        trees = {tree for tree, _, _ in part_of(with_split, name).cuts.tolist()}
+        assert vectors(with_split, name) == len(trees) + 1
 
 
 def test_without_the_file_of_explanations_there_is_no_split(with_split: Alliance) -> None:

@@ -70,10 +70,24 @@ def test_many_senders_share_blocks_and_all_are_sealed_once(one: Sequencer) -> No
 
 
 def test_one_transaction_from_many_threads_is_sealed_once(one: Sequencer) -> None:
-    answers = together(one, [wishes(1)[0]] * 8)
-    assert sum(isinstance(answer, str) for answer in answers) == 1
-    assert {type(answer) for answer in answers if not isinstance(answer, str)} == {errors.AlreadyKnown}
+    raw = wishes(1)[0]
+    answers = together(one, [raw] * 8)
+    # who sent it while it waited for its block waited with it; who came later is told that it is sealed
+    assert len({answer for answer in answers if isinstance(answer, str)}) == 1
+    assert {type(answer) for answer in answers if not isinstance(answer, str)} <= {errors.AlreadyKnown}
     assert one.ledger.head().number == 1
+    with pytest.raises(errors.AlreadyKnown):
+        one.submit(raw)
+
+
+def test_who_sends_what_waits_for_its_block_waits_with_it(clock: Clock) -> None:
+    slow = Sequencer(Ledger(Store(None), GENESIS), clock, batch_seconds=1.0)
+    try:
+        (answer,) = set(together(slow, [wishes(1)[0]] * 8))
+        assert isinstance(answer, str) and slow.ledger.head().number == 1
+    finally:
+        slow.stop()
+        slow.ledger.store.close()
 
 
 def test_two_transactions_with_one_nonce_race_and_one_is_sealed(one: Sequencer) -> None:
