@@ -45,8 +45,8 @@ from partner_node.tables_settlement import AdjustmentRow, DisputeRow, PositionRo
 T = TypeVar("T")
 BUSY_MILLISECONDS = 10_000
 CACHE_KIBIBYTES = 32 << 10
-LOG_PAGES = 16_384
-PAGE_BYTES = 4096  # what `tables.RoundKeyRow` relies on
+LOG_PAGES = 4_096
+PAGE_BYTES = 16 << 10  # what `tables.RoundKeyRow` relies on; a match's bodies of megabytes are written in fewer steps
 FORGET, RAW = "forget", "raw"
 PRAGMAS = (
     f"page_size={PAGE_BYTES}",  # of a new file

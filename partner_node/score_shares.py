@@ -42,7 +42,7 @@ from partner_node.score_errors import (
 from partner_node.score_rows import ScoreRows
 from partner_node.score_run import KIND, ScoredRun, ScoredRuns, header
 from partner_node.store_scores import Given
-from privacy.ids import parse_digest
+from privacy.ids import Digest, parse_digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,7 +202,11 @@ class ScoreShares:
         if spent + count > plan.score_budget:
             raise ScoreBudgetExceeded(needed=count, spent=spent, budget=plan.score_budget)
         more = sessions.Spent(
-            run=run.job, asset=own.asset, columns=frozenset(own.columns), label_holder=plan.label_holder, count=count
+            run=Digest(run.job),
+            asset=own.asset,
+            columns=frozenset(own.columns),
+            label_holder=plan.label_holder,
+            count=count,
         )
         sessions.spend_more(session, more, times.to_text(self._node.clock()))
 

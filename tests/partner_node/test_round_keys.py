@@ -99,7 +99,7 @@ def traces(path: Path, room: bytes, monkeypatch: pytest.MonkeyPatch) -> int:
         keys = RoundKeys(database, JOB)
         for number in range(draw.randint(1, 12)):
             name = f"share/{draw.randint(0, 30)}.0/{step}-{number}"
-            keys[name] = live[name] = draw.randbytes(draw.choice([64, 96, 200, 500, 900, 1400]))
+            keys[name] = live[name] = draw.randbytes(draw.choice([256, 384, 800, 2000, 3600, 5600]))
         for name in draw.sample(sorted(live), draw.randint(0, min(len(live), 10))):
             del keys[name]
             dead.append(live.pop(name))

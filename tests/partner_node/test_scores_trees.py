@@ -1,11 +1,13 @@
 """One client's score by trees through the nodes: that of the label matrix, by consent and budgets of every side."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from sqlalchemy.orm import Session
 
 from ecowire.status import code_of
 from ecowire.stream import Message
@@ -15,7 +17,7 @@ from partner_node import disclosure, explain_basis, sessions
 from privacy.errors import Failure
 from tests.partner_node import alliance, scoring
 from tests.partner_node.scoring import Alliance
-from tests.partner_node.test_training_trees import OPTIONS, TREES
+from tests.partner_node.test_training_trees import TREES
 
 pytestmark = pytest.mark.slow_flow
 BUDGET = 6
@@ -92,14 +94,16 @@ def test_the_first_answer_books_a_vector_for_each_tree_once(made: Alliance) -> N
     assert [made.booked(name) for name in made.holders()] == [2, 2]
 
 
-def test_without_vectors_left_nobody_is_scored(tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder, job, released = scoring.finished(tmp_path_factory.mktemp("spent"), **TREES, score_budget=OPTIONS["trees"])
-    made = scoring.opened(folder, tmp_path_factory.mktemp("again"), job, released)
-    used = {name: vectors(made, name) for name in made.holders()}
-    assert max(used.values()) == OPTIONS["trees"], "a holder showed all of its trees"
+def test_without_vectors_left_nobody_is_scored(made: Alliance) -> None:
+    name, used = split_by(made)[0], vectors(made, split_by(made)[0])
+
+    def spend(session: Session) -> None:
+        line = next(line for line in sessions.ledger(session) if line.run == made.job)
+        sessions.spend_more(session, replace(line, count=BUDGET - used), "2026-10-01T00:00:00Z")
+
+    made.database(name).write("test", spend)
     assert refused(made) == "SCORE_BUDGET_EXCEEDED"
-    name = max(used, key=lambda holder: used[holder])
-    assert (made.booked(name), vectors(made, name)) == (0, OPTIONS["trees"]), "what is not booked has not left"
+    assert (made.booked(name), vectors(made, name)) == (0, BUDGET), "what is not booked has not left"
 
 
 def test_a_days_clients_are_counted_at_each_holder(made: Alliance) -> None:
