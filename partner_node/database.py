@@ -45,7 +45,7 @@ from partner_node.tables_settlement import AdjustmentRow, DisputeRow, PositionRo
 T = TypeVar("T")
 BUSY_MILLISECONDS = 10_000
 CACHE_KIBIBYTES = 32 << 10
-LOG_PAGES = 4_096
+LOG_BYTES = 64 << 20
 PAGE_BYTES = 16 << 10  # what `tables.RoundKeyRow` relies on; a match's bodies of megabytes are written in fewer steps
 FORGET, RAW = "forget", "raw"
 PRAGMAS = (
@@ -58,7 +58,6 @@ PRAGMAS = (
     # an answer of a match may have 13 MB: its pages must not spill, and those that are free again before the log is
     # moved into the file are never moved
     f"cache_size=-{CACHE_KIBIBYTES}",
-    f"wal_autocheckpoint={LOG_PAGES}",
 )
 ADDED = {
     2: (RoundKeyRow, ReleaseRow),
@@ -193,6 +192,8 @@ def _pragmas(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
     connection.isolation_level = None  # the driver must not begin transactions of its own
     for pragma in PRAGMAS:
         connection.execute(f"PRAGMA {pragma}").close()
+    (page,) = connection.execute("PRAGMA page_size").fetchone()  # an older file keeps its own
+    connection.execute(f"PRAGMA wal_autocheckpoint={LOG_BYTES // page}").close()
 
 
 def _driver(connection: Connection) -> sqlite3.Connection:
