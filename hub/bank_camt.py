@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from typing import NoReturn
 
 from hub import payment_xml
 from hub.bank_values import (
@@ -20,6 +21,7 @@ from hub.bank_values import (
     account,
     amount,
     day,
+    once,
     plain,
     references,
 )
@@ -203,17 +205,14 @@ def _tied(statement: BankStatement, source: Element) -> BankStatement:
     opening, closing = statement.opening_minor, statement.closing_minor
     assert opening is not None and closing is not None, "camt.053 has both balances"
     _check_summary(statement, source)
-    told: dict[str, BankEntry] = {}
-    for entry in statement.entries:
-        known = repr(entry.to_value()) if entry.bank_reference else f"row {entry.row}"
-        told.setdefault(known, entry)
-    sums = {}
-    for entries in (statement.entries, tuple(told.values())):
-        sums[entries] = opening + sum(entry.signed_minor for entry in entries)
-        if sums[entries] == closing:
+    for entries in (statement.entries, once(statement.entries)):
+        if _total(opening, entries) == closing:
             return replace(statement, entries=entries)
-    _differs(statement, "CLBD", sums[statement.entries], closing)
-    raise AssertionError("unreachable")
+    _differs(statement, "CLBD", _total(opening, statement.entries), closing)
+
+
+def _total(opening: int, entries: Sequence[BankEntry]) -> int:
+    return opening + sum(entry.signed_minor for entry in entries)
 
 
 def _check_summary(statement: BankStatement, source: Element) -> None:
@@ -235,7 +234,7 @@ def _check_summary(statement: BankStatement, source: Element) -> None:
             _differs(statement, f"{name}/Sum", total, stated)
 
 
-def _differs(statement: BankStatement, what: str, found: int, stated: int | str) -> None:
+def _differs(statement: BankStatement, what: str, found: int, stated: int | str) -> NoReturn:
     unit = "entries" if what.endswith("NbOfNtries") else f"{statement.currency} minor units"
     raise BankBalanceDiffers(
         statement=statement.id, what=what, found=f"{found} {unit}", stated=f"{plain(str(stated), 20)} {unit}"

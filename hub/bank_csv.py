@@ -23,6 +23,7 @@ from hub.bank_values import (
     BankStatement,
     RowRefused,
     Rows,
+    once,
     plain,
     references,
 )
@@ -127,13 +128,14 @@ def read(data: bytes, rules: Profile, account: str) -> BankStatement:
     if len(currencies) != 1:
         raise BankFileInvalid(why="rows of several currencies: one file is of one account")
     opening, closing = _balances(made)
+    entries = tuple(entry for entry, _ in made)
     return BankStatement(
         id=rules.name,
         account=account,
         currency=currencies.pop(),
         opening_minor=opening,
         closing_minor=closing,
-        entries=_once([entry for entry, _ in made], proven=opening is not None),
+        entries=once(entries) if opening is None else entries,  # balances that follow prove each row
     )
 
 
@@ -244,16 +246,6 @@ def _balances(made: Sequence[tuple[BankEntry, int | None]]) -> tuple[int | None,
             found, told = (f"{entry.currency} {minor} minor units" for minor in (running, stated))
             raise BankBalanceDiffers(statement=f"row {entry.row}", what="balance", found=found, stated=told)
     return opening, running
-
-
-def _once(entries: Sequence[BankEntry], *, proven: bool) -> tuple[BankEntry, ...]:
-    """Entries once. Balances that follow prove each row; without them a row with the bank's reference counts once."""
-    if proven:
-        return tuple(entries)
-    told: dict[str, BankEntry] = {}
-    for entry in entries:
-        told.setdefault(repr(entry.to_value()) if entry.bank_reference else f"row {entry.row}", entry)
-    return tuple(told.values())
 
 
 def _texts(value: object) -> bool:

@@ -5,7 +5,7 @@ not at all: `Rows` collects what is wrong, by row, and refuses at the end.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TypeVar
@@ -166,6 +166,14 @@ def references(given: str, *texts: str) -> tuple[str, ...]:
     for text in (given, *texts):
         found.update(_TOKEN.findall(text.lower()))
     return tuple(sorted(name for name in found if len(name) <= REFERENCE_MAX))
+
+
+def once(entries: Sequence[BankEntry]) -> tuple[BankEntry, ...]:
+    """Entries without what a file repeats. Those without the bank's reference are several even where they are alike."""
+    told: dict[str, BankEntry] = {}
+    for entry in entries:
+        told.setdefault(repr(entry.to_value()) if entry.bank_reference else f"row {entry.row}", entry)
+    return tuple(told.values())
 
 
 def plain(text: str, longest: int = TEXT_MAX) -> str:
