@@ -8,6 +8,7 @@ import hashlib
 import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from benchmarks.harness import Row, Target, row, seconds
@@ -25,6 +26,7 @@ from tests.support.sandbox_chain import CHAIN_ID, GENESIS, KEEPER, KEYS, WINDOW,
 
 PARTNERS, ROUNDS, RUNS = 25, 134, 3
 COUNT, BLOCK = 10_000, 50
+LINES = 1_000  # of a statement
 GAS, GAS_DEPLOY = 1_000_000, 6_000_000
 BYTES_MAX, REVM_SECONDS_MAX = 2_000.0, 5.0
 
@@ -43,8 +45,10 @@ class Month:
         raws = []
         for data in calls:
             nonce = self.nonces[role] = self.nonces.get(role, -1) + 1
-            fields = {"nonce": nonce, "chain_id": CHAIN_ID, "gas": gas, "gas_price": 0, "key": KEYS[role]}
-            raws.append(transactions.sign(to=to, data=data, **fields)[0])  # type: ignore[arg-type]
+            raw, _ = transactions.sign(
+                to=to, data=data, nonce=nonce, chain_id=CHAIN_ID, gas=gas, gas_price=0, key=KEYS[role]
+            )
+            raws.append(raw)
         batch = [(raw, admission.admit(raw, GENESIS)) for raw in raws]
         assert not any(self.ledger.seal(batch, self.ledger.head().timestamp + after))
         assert all(tx.status for tx in self.ledger.store.txs(self.ledger.head().number)), "a step failed"
@@ -56,11 +60,11 @@ def measure() -> tuple[list[Row], list[Target]]:
     targets: list[Target] = []
     for case, make in (
         (f"small calls, {BLOCK} a block", _small),
-        (f"settlements, {PARTNERS} a block", lambda folder: settled(folder, ROUNDS)),
+        (f"settlements, {PARTNERS} a block", partial(settled, rounds=ROUNDS)),
     ):
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            making = seconds(lambda folder=folder, make=make: make(folder / "made"))  # type: ignore[misc]
+            making = seconds(partial(make, folder / "made"))
             found, judged = _measure(case, folder, making)
         rows += found
         targets += judged
@@ -132,12 +136,10 @@ def settled(folder: Path, rounds: int) -> None:
 
 def _round(month: Month, signers: dict[bytes, Key], number: int) -> None:
     anchors = [_anchor(partner, number, month.newest[partner]) for partner in signers]
-    keys = [KEYS["broker"].secret]
     proposals = []
     for anchor in anchors:
-        both = [
-            settlement.sign(anchor, CHAIN_ID, month.contract, key) for key in (*keys, signers[anchor.partner].secret)
-        ]
+        parties = KEYS["broker"], signers[anchor.partner]
+        both = [settlement.sign(anchor, CHAIN_ID, month.contract, key.secret) for key in parties]
         proposals.append(settlement.propose_data(anchor, *both))
         month.newest[anchor.partner] = settlement.digest(anchor, CHAIN_ID, month.contract)
     statements = [month.newest[partner] for partner in signers]
@@ -152,7 +154,7 @@ def _anchor(partner: bytes, number: int, previous: bytes) -> Anchor:
         return _word(f"{what} {partner.hex()} {number}")
 
     return Anchor(
-        partner=partner, sequence=number, period=202610, previous=previous, root=word("root"), lines=1_000,
+        partner=partner, sequence=number, period=202610, previous=previous, root=word("root"), lines=LINES,
         total=word("total"), terms=word("terms"),
     )  # fmt: skip
 

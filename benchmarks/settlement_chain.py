@@ -3,12 +3,11 @@
 import tempfile
 from pathlib import Path
 
-from benchmarks.chain_ledger import BYTES_MAX, PARTNERS, settled
+from benchmarks.chain_ledger import BYTES_MAX, LINES, PARTNERS, settled
 from benchmarks.harness import Row, Target, row, seconds
 from sandbox.chain.serve import LEDGER, opened
 
 ROUNDS = 12  # of statements of every partner
-LINES = 1_000  # of each of these statements
 CALLS = ("propose", "finalise", "markPaid")
 GAS_A_LINE_MAX = 260.0
 
