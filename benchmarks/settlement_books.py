@@ -12,7 +12,9 @@ import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
 from sqlalchemy import create_engine, text
 
@@ -21,6 +23,7 @@ from privacy.ids import ClientToken, Period
 from revenue_share.referral import Referral, RevenueEvent
 from sandbox.retail_hub import RetailHub, retail_hub
 
+Made = TypeVar("Made")
 LINES = 10_000  # of an agreement's month
 EVENTS_OF_A_CLIENT = 4
 PERIOD = Period("2026-10")
@@ -41,7 +44,7 @@ class Stopwatch:
         self.wall: dict[str, float] = {}
         self.cpu: dict[str, float] = {}
 
-    def run(self, name: str, step: Callable[[], object]) -> object:
+    def run(self, name: str, step: Callable[[], Made]) -> Made:
         wall, cpu = time.perf_counter(), time.process_time()
         made = step()
         self.wall[name] = self.wall.get(name, 0.0) + time.perf_counter() - wall
@@ -79,16 +82,16 @@ def settle(hub: RetailHub, size: int, watch: Stopwatch) -> int:
         hub.agree({**TERMS, "title": f"agreement {number}"})
         referred, reported = referrals(number, lines), events(number, lines)
         hub.clock.now = AFTER
-        watch.run("ingest", lambda given=referred: hub.report_referrals(given))  # type: ignore[misc]
-        watch.run("ingest", lambda given=reported: hub.report_events(PERIOD, given))  # type: ignore[misc]
+        watch.run("ingest", partial(hub.report_referrals, referred))
+        watch.run("ingest", partial(hub.report_events, PERIOD, reported))
         del reported
-        record = watch.run("close", lambda: hub.close(PERIOD))
-        final = watch.run("post", lambda made=record: hub.post(made))  # type: ignore[misc]
-        total += int(str(final.body["total_minor"]))  # type: ignore[attr-defined]
+        record = watch.run("close", partial(hub.close, PERIOD))
+        final = watch.run("post", partial(hub.post, record))
+        total += int(str(final.body["total_minor"]))
     return total
 
 
-def measure(size: int, database: str) -> dict[str, object]:
+def measure(size: int, database: str) -> dict[str, Any]:
     """Figures of one run. database: a URL that is emptied first, or empty for SQLite."""
     if database:
         engine = create_engine(database, isolation_level="AUTOCOMMIT")
