@@ -58,15 +58,12 @@ class Case:
 
 ROUNDS = 6  # of refinement; the first score vector is the scorecard's own
 LOGISTIC = {"model": "logistic", "logistic": {"rounds": ROUNDS + 1, "plateau_ppm": 0}}
-TREES = {
-    "model": "trees",
-    "bins": 16,
-    "trees": {
-        "trees": 20, "depth": 4, "rate_milli": 300, "leaf_rows": 20,
-        "sample_ppm": 1_000_000, "columns_ppm": 1_000_000, "patience": 0, "variants": "full",
-    },
+GROWN = {
+    "trees": 20, "depth": 4, "rate_milli": 300, "leaf_rows": 20,
+    "sample_ppm": 1_000_000, "columns_ppm": 1_000_000, "patience": 0,
 }  # fmt: skip
-COMPARED = {**TREES, "trees": {**TREES["trees"], "variants": "partners"}}  # type: ignore[dict-item]
+TREES = {"model": "trees", "bins": 16, "trees": GROWN | {"variants": "full"}}
+COMPARED = {**TREES, "trees": GROWN | {"variants": "partners"}}
 CASES = (
     Case(key="scorecard-1", name="scorecard", columns=ONE),
     Case(key="scorecard-2", name="scorecard", columns=TWO, seconds_max={30_000: 10.0, 100_000: 20.0}),
