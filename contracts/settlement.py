@@ -111,51 +111,51 @@ def constructor_data(
 
 def set_signer_data(partner: bytes, signer: Address, until: int = PERIOD_MAX) -> bytes:
     """The registrar says who signs for a partner, and the last period (yyyymm) it may settle. Zero address: nobody."""
-    return abi.selector("setPartner(bytes32,address,uint256)") + abi.encode([partner, abi.address_word(signer), until])
+    return abi.calldata("setPartner(bytes32,address,uint256)", [partner, abi.address_word(signer), until])
 
 
 def set_successor_data(successor: Address) -> bytes:
     """The governor names the contract that takes new statements from now on."""
-    return abi.selector("setSuccessor(address)") + abi.encode([abi.address_word(successor)])
+    return abi.calldata("setSuccessor(address)", [abi.address_word(successor)])
 
 
 def pause_data() -> bytes:
-    return abi.selector("pause()")
+    return abi.calldata("pause()")
 
 
 def unpause_data() -> bytes:
-    return abi.selector("unpause()")
+    return abi.calldata("unpause()")
 
 
 def propose_data(anchor: Anchor, broker_signature: bytes, partner_signature: bytes) -> bytes:
     """Anybody submits a statement both parties signed."""
     tails = [abi.byte_string(broker_signature), abi.byte_string(partner_signature)]
-    return abi.selector(f"propose({_TUPLE},bytes,bytes)") + abi.encode(anchor.words(), tails)
+    return abi.calldata(f"propose({_TUPLE},bytes,bytes)", anchor.words(), tails)
 
 
 def dispute_data(statement: bytes, reason: bytes) -> bytes:
     """A party objects. reason: the 32-byte digest of its signed dispute document."""
-    return abi.selector("dispute(bytes32,bytes32)") + abi.encode([statement, reason])
+    return abi.calldata("dispute(bytes32,bytes32)", [statement, reason])
 
 
 def resolve_data(statement: bytes, upheld: bool, reason: bytes) -> bytes:
     """The arbiter decides. upheld: the statement becomes void."""
-    return abi.selector("resolve(bytes32,bool,bytes32)") + abi.encode([statement, upheld, reason])
+    return abi.calldata("resolve(bytes32,bool,bytes32)", [statement, upheld, reason])
 
 
 def finalise_data(statement: bytes) -> bytes:
     """Anybody makes a statement final after its window."""
-    return abi.selector("finalise(bytes32)") + abi.encode([statement])
+    return abi.calldata("finalise(bytes32)", [statement])
 
 
 def mark_paid_data(statement: bytes, payout: bytes) -> bytes:
     """The broker records a payment. payout: 32-byte salted commitment to the bank's reference."""
-    return abi.selector("markPaid(bytes32,bytes32)") + abi.encode([statement, payout])
+    return abi.calldata("markPaid(bytes32,bytes32)", [statement, payout])
 
 
 def acknowledge_paid_data(statement: bytes) -> bytes:
     """The partner says that the payment arrived."""
-    return abi.selector("ackPaid(bytes32)") + abi.encode([statement])
+    return abi.calldata("ackPaid(bytes32)", [statement])
 
 
 # --- events -----------------------------------------------------------------------------------------------------------
@@ -210,49 +210,49 @@ def deployment(chain: "Chain", contract: Address) -> Deployment:
 
 def state(chain: "Chain", contract: Address, statement: bytes, block: "int | str" = "latest") -> Record:
     """The record of a statement by its digest, now or as of an earlier block (number or tag)."""
-    data = abi.selector("record(bytes32)") + abi.encode([statement])
+    data = abi.calldata("record(bytes32)", [statement])
     partner, flag, _, payout = abi.words(chain.call(contract, data, block), RECORD_WORDS)
     if (number := abi.integer(flag)) not in STATES:
         raise MalformedChainAnswer(why="a statement state that does not exist")
     end = 0
     if number:
-        data = abi.selector("closes(bytes32)") + abi.encode([statement])
+        data = abi.calldata("closes(bytes32)", [statement])
         end = abi.integer(abi.words(chain.call(contract, data, block), 1)[0])
     return Record(partner=partner, state=STATES[number], closes=end, payout=payout)
 
 
 def last(chain: "Chain", contract: Address, partner: bytes) -> tuple[int, bytes]:
     """(number of a partner's statements, digest of its newest); (0, zero) before the first."""
-    count = chain.call(contract, abi.selector("sequence(bytes32)") + abi.encode([partner]))
-    newest = chain.call(contract, abi.selector("last(bytes32)") + abi.encode([partner]))
+    count = chain.call(contract, abi.calldata("sequence(bytes32)", [partner]))
+    newest = chain.call(contract, abi.calldata("last(bytes32)", [partner]))
     return abi.integer(abi.words(count, 1)[0]), abi.words(newest, 1)[0]
 
 
 def signer(chain: "Chain", contract: Address, partner: bytes) -> Address:
     """The account that signs for a partner; the zero address where none does."""
-    answer = chain.call(contract, abi.selector("signer(bytes32)") + abi.encode([partner]))
+    answer = chain.call(contract, abi.calldata("signer(bytes32)", [partner]))
     return abi.address(abi.words(answer, 1)[0])
 
 
 def paused(chain: "Chain", contract: Address) -> bool:
-    return abi.boolean(abi.words(chain.call(contract, abi.selector("paused()")), 1)[0])
+    return abi.boolean(abi.words(chain.call(contract, abi.calldata("paused()")), 1)[0])
 
 
 def until(chain: "Chain", contract: Address, partner: bytes) -> int:
     """The last period (yyyymm) of statements that a partner may enter; 0: none."""
-    answer = chain.call(contract, abi.selector("until(bytes32)") + abi.encode([partner]))
+    answer = chain.call(contract, abi.calldata("until(bytes32)", [partner]))
     return abi.integer(abi.words(answer, 1)[0])
 
 
 def successor(chain: "Chain", contract: Address) -> Address:
     """The contract that takes new statements instead of this one; the zero address while this one does."""
-    return abi.address(abi.words(chain.call(contract, abi.selector("successor()")), 1)[0])
+    return abi.address(abi.words(chain.call(contract, abi.calldata("successor()")), 1)[0])
 
 
 def prove_line_data(anchor: Anchor, leaf: bytes, index: int, path: Sequence[bytes]) -> bytes:
     """The question whether a leaf hash stands at `index` of a statement."""
-    data = abi.selector(f"proveLine({_TUPLE},bytes32,uint256,bytes32[])")
-    return data + abi.encode([*anchor.words(), leaf, index], [abi.array(path)])
+    words = [*anchor.words(), leaf, index]
+    return abi.calldata(f"proveLine({_TUPLE},bytes32,uint256,bytes32[])", words, [abi.array(path)])
 
 
 def proves_line(
