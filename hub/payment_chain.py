@@ -5,6 +5,7 @@ shown what the commitment stands for, checks it against the statement it confirm
 transaction, which goes through the hub's outbox like any other. The hub can hand in, not sign.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from contracts import settlement as chain_settlement
@@ -20,7 +21,7 @@ from hub.records import Head, Task
 from hub.services import Services
 from hub.settlement_errors import SettleDone
 from hub.store import Transaction
-from hub.store_bank import BankStore
+from hub.store_bank import BankStore, Entry
 from hub.store_payments import SETTLED, PaymentOrder, PaymentStore
 from hub.store_settlement import StatementRecord
 from hub.store_tasks import ANSWERED, FAILED
@@ -75,20 +76,19 @@ def payout_of(tx: Transaction, record: StatementRecord) -> Payout | None:
     order = PaymentStore(tx.session).living(record.id)
     if order is None or order.state != SETTLED or order.payout_salt is None:
         return None
-    entries = BankStore(tx.session).entries(match=order.settled_by)
-    made = of_order(order, order.payout_salt, [(e.id, e.value) for e in entries])
+    made = of_order(order, order.payout_salt, BankStore(tx.session).entries(match=order.settled_by))
     assert made.commitment == order.payout, "a payment's commitment is that of its order and entries"
     return made
 
 
-def of_order(order: PaymentOrder, salt: str, entries: list[tuple[str, Head]]) -> Payout:
-    """The payout of an order and the bank entries (id, value) that paid it."""
+def of_order(order: PaymentOrder, salt: str, entries: Iterable[Entry]) -> Payout:
+    """The payout of an order and the bank entries that paid it."""
     return Payout(
         salt=salt,
         end_to_end_id=order.end_to_end_id,
         currency=order.currency,
         amount_minor=order.amount_minor,
-        booked=tuple((name, str(value["bank_reference"]), str(value["booked"])) for name, value in entries),
+        booked=tuple((one.id, str(one.value["bank_reference"]), str(one.value["booked"])) for one in entries),
     )
 
 

@@ -21,7 +21,7 @@ def entries(tx: Transaction) -> dict[str, bytes]:
 
 
 def _payment(order: PaymentOrder, matched: tuple[Entry, ...]) -> canonical.Value:
-    payout = of_order(order, str(order.payout_salt), [(entry.id, entry.value) for entry in matched])
+    payout = of_order(order, str(order.payout_salt), matched)
     booked: list[canonical.Value] = [
         {
             "entry": entry.id,

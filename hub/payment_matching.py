@@ -151,7 +151,7 @@ def settle(
     booked = max(_booked(entry) for entry in entries)
     for order in orders:
         salt = services.entropy(32).hex()
-        commitment = payment_chain.of_order(order, salt, [(entry.id, entry.value) for entry in entries]).commitment
+        commitment = payment_chain.of_order(order, salt, entries).commitment
         PaymentStore(tx.session).settle_order(order, match.id, commitment, salt)
         LedgerStore(tx.session).post(_entry(tx, match, order, booked, now), now)
         facts: Head = {"order": order.end_to_end_id, "match": match.id, "payout": commitment, "rule": match.rule}
