@@ -74,7 +74,7 @@ def measure() -> tuple[list[Row], list[Target]]:
 def _measure(case: str, folder: Path, making: float) -> tuple[list[Row], list[Target]]:
     made, file = folder / "made", folder / "chain.jsonl"
     with opened(made) as ledger:
-        count = ledger.store.counts()["tx"]
+        count = ledger.store.count("tx")
         blocks = [block(ledger, number) for number in range(1, ledger.head().number + 1)]
         first = [seconds(lambda: verify(ledger))]
     second = [seconds(lambda: replay(GENESIS, blocks)) for _ in range(RUNS)]

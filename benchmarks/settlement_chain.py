@@ -18,7 +18,7 @@ def measure() -> tuple[list[Row], list[Target]]:
         folder = Path(name) / "made"
         making = seconds(lambda: settled(folder, ROUNDS))
         with opened(folder) as ledger:
-            count, head = ledger.store.counts()["tx"], ledger.head().number
+            count, head = ledger.store.count("tx"), ledger.head().number
             blocks = [ledger.store.txs(number) for number in range(head - len(CALLS) + 1, head + 1)]
             gas = [max(tx.gas_used for tx in block) for block in blocks]
         size = (folder / LEDGER).stat().st_size / count

@@ -17,7 +17,7 @@ BLOCKS = 128
 def check(ledger: Ledger) -> None:
     """Raises LedgerAltered, which names the block."""
     store, head = ledger.store, ledger.head()
-    if store.counts()["block"] != head.number + 1:
+    if store.count("block") != head.number + 1:
         raise LedgerAltered(what="row (one before it is missing)", number=head.number)
     first, parent = max(0, head.number - BLOCKS + 1), None
     for number in range(first, head.number + 1):

@@ -37,6 +37,7 @@ _PAGE = 1_000
 _ZLIB = b"\x78"
 _UNPACKED_BYTES_MAX = 64 << 20
 TABLES = ("block", "tx", "log")
+_COUNTS = {table: f"select count(*) from {table}" for table in TABLES}  # noqa: S608 - names of our own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,13 +209,10 @@ class Store:
                 page = self._connection.execute(sql, (page[-1][0], _PAGE)).fetchall()
             yield from page
 
-    def counts(self) -> dict[str, int]:
-        """Number of rows of blocks, transactions and logs."""
+    def count(self, table: str) -> int:
+        """Number of rows of one of TABLES."""
         with self.lock:
-            row = self._connection.execute(
-                "select (select count(*) from block), (select count(*) from tx), (select count(*) from log)"
-            ).fetchone()
-        return dict(zip(TABLES, row, strict=True))
+            return int(self._connection.execute(_COUNTS[table]).fetchone()[0])
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:

@@ -16,7 +16,7 @@ from sandbox.chain.evm import Ledger
 from sandbox.chain.sequencer import Sequencer
 from sandbox.chain.serve import GENESIS as GENESIS_FILE
 from sandbox.chain.serve import LEDGER, opened, reading
-from sandbox.chain.store import Store
+from sandbox.chain.store import TABLES, Store
 from sandbox.chain.verify import verify
 from tests.support.sandbox_chain import GENESIS, KEYS, START, keeper_story, local, run, wishes
 
@@ -39,7 +39,7 @@ def one(path: Path) -> Iterator[Sequencer]:
 
 def whole(one: Sequencer) -> object:
     kept = one.ledger.store
-    return kept.head(), list(kept.entries()), kept.counts()
+    return kept.head(), list(kept.entries()), list(map(kept.count, TABLES))
 
 
 @contextmanager
