@@ -34,14 +34,13 @@ from partner_node.node import Answer, Commands, Handlers, Node
 from partner_node.settlement_check import Difference, Held
 from partner_node.settlement_errors import (
     DisputeOnChain,
-    OtherContract,
     PlaceConfirmed,
     StatementDecided,
     StatementDiffersHere,
     StatementTurnedBack,
 )
 from partner_node.settlement_reports import Reports
-from partner_node.settlement_terms import approved, own_party
+from partner_node.settlement_terms import approved, check_contract, own_party
 from partner_node.store_settlement import ACCEPTED, StatementRecord
 from privacy import canonical
 from privacy.errors import Failure
@@ -94,7 +93,7 @@ class Settlement:
         """
         agreement = Agreement.from_body(body)
         own_party(agreement, self._node)
-        self._check_contract(agreement)
+        check_contract(agreement, self._node)
         if agreement.amends is not None:
             self._node.database.read(
                 lambda session: check_amendment(settlement_terms.before(session, agreement), agreement)
@@ -187,7 +186,7 @@ class Settlement:
                 )
             _check_place_free(session, record)
             agreement = approved(session, record.agreement)
-            self._check_contract(agreement)
+            check_contract(agreement, node)
             made = codec_settlement.anchor(statement.from_body(record.body))
             digest = chain_settlement.digest(made, agreement.chain_id, parse_address(agreement.contract))
             signature = "0x" + node.keys.chain.sign_digest(digest).hex()
@@ -230,12 +229,6 @@ class Settlement:
         request = Message(id=f"{kind}/{record.id}", kind=kind, head={name: document.to_value()})
         store.enqueue(session, request, now)
         return document
-
-    def _check_contract(self, agreement: Agreement) -> None:
-        settings = self._node.settings
-        found, expected = (agreement.chain_id, agreement.contract), (settings.chain_id, settings.contract)
-        if (found[0], found[1].lower()) != (expected[0], expected[1].lower()):  # EIP-55 case is a checksum, not a part
-            raise OtherContract(found=f"{found[1]} ({found[0]})", expected=f"{expected[1] or '-'} ({expected[0]})")
 
     def _held(self, session: Session, agreement: Agreement, disclosure: Disclosure) -> Held:
         """What this node knows by itself of the disclosed period. A malformed period leaves nothing to compare with."""

@@ -11,12 +11,10 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from contracts import settlement as chain_settlement
-from contracts import transactions
-from contracts.keys import parse_address
 from ecowire import documents
 from ecowire.documents import Body
 from ecowire.stream import Message
-from partner_node import settlement_payout, store, store_settlement, times
+from partner_node import settlement_transactions, store, store_settlement, times
 from partner_node.arguments import text
 from partner_node.node import Answer, Node
 from partner_node.settlement_errors import NotAcknowledged, NotPaidYet
@@ -38,7 +36,7 @@ def acknowledge(node: Node, arguments: Mapping[str, Any]) -> Body:
 
     def apply(session: Session) -> Body:
         record = store_settlement.statement(session, text(arguments, "statement"))
-        settlement_payout.check_role(node, approved(session, record.agreement), "referrer")
+        settlement_transactions.check_role(node, approved(session, record.agreement), "referrer")
         if record.state not in RECEIVED:
             raise NotPaidYet(statement=record.id[:16], state=record.state)
         known = store_settlement.sent(session, _request_id(record.id))
@@ -61,20 +59,11 @@ def sign(node: Node, request: Message) -> Answer:
     name = parse_digest(request.head.get("statement"))
     record = node.database.read(lambda session: store_settlement.statement(session, name))
     agreement = node.database.read(lambda session: approved(session, record.agreement))
-    settlement_payout.check_role(node, agreement, "referrer")
+    settlement_transactions.check_role(node, agreement, "referrer")
     if node.database.read(lambda session: store_settlement.sent(session, _request_id(name))) is None:
         raise NotAcknowledged(statement=name[:16])
-    nonce, gas, price = settlement_payout.fee(request.head, name)
-    raw, _ = transactions.sign(
-        to=parse_address(agreement.contract),
-        data=chain_settlement.acknowledge_paid_data(bytes.fromhex(record.anchor)),
-        nonce=nonce,
-        chain_id=agreement.chain_id,
-        gas=gas,
-        gas_price=price,
-        key=node.keys.chain,
-    )
-    return Answer(head={"raw": raw.hex()})
+    data = chain_settlement.acknowledge_paid_data(bytes.fromhex(record.anchor))
+    return settlement_transactions.signed(node, agreement, data, request.head, name)
 
 
 def _request_id(statement: str) -> str:

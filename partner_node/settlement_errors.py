@@ -117,6 +117,13 @@ class LineNotThere(Failure):
     zh = "结算单 {statement} 没有第 {line} 行：共 {lines} 行，从 0 起计"
 
 
+class PaidMarkRefused(Failure):
+    code = "PAID_MARK_REFUSED"
+    kind = Kind.REFUSED
+    en = "this node does not mark the statement {statement} as paid: {why}"
+    zh = "本节点不将结算单 {statement} 标记为已付：{why}"
+
+
 class NotPaidYet(Failure):
     code = "STATEMENT_NOT_PAID_HERE"
     kind = Kind.CONFLICT

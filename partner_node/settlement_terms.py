@@ -4,7 +4,7 @@ from sqlalchemy.orm import Session
 
 from partner_node import store
 from partner_node.node import Node
-from partner_node.settlement_errors import AgreementNotHere, OtherRole
+from partner_node.settlement_errors import AgreementNotHere, OtherContract, OtherRole
 from privacy.errors import Failure
 from privacy.ids import parse_digest
 from revenue_share.agreement import Agreement, Party
@@ -50,6 +50,14 @@ def own_party(agreement: Agreement, node: Node, role: str = "") -> Party:
     if party is None or role not in ("", party.role):
         raise OtherRole(partner=node.settings.partner, role=role or "party", agreement=agreement.digest[:16])
     return party
+
+
+def check_contract(agreement: Agreement, node: Node) -> None:
+    """Raises OtherContract unless the agreement settles in the chain and the contract of this node's settings."""
+    settings = node.settings
+    found, expected = (agreement.chain_id, agreement.contract), (settings.chain_id, settings.contract)
+    if (found[0], found[1].lower()) != (expected[0], expected[1].lower()):  # EIP-55 case is a checksum, not a part
+        raise OtherContract(found=f"{found[1]} ({found[0]})", expected=f"{expected[1] or '-'} ({expected[0]})")
 
 
 def terms_of(session: Session, root: Agreement) -> Terms:

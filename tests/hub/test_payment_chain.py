@@ -20,8 +20,8 @@ from hub.settlement_errors import NotAcknowledged, SettleDone
 from hub.store_ledger import LedgerStore
 from hub.store_payments import PaymentStore
 from partner_node import settlement_payout
-from partner_node.settlement_errors import OtherRole
-from partner_node.settlement_payout import GAS_PRICE_MAX, PaidMarkRefused
+from partner_node.settlement_errors import OtherRole, PaidMarkRefused
+from partner_node.settlement_transactions import GAS_PRICE_MAX
 from tests.hub.paying import OURS, THEIRS, booked
 from tests.hub.settling import CAI, FEI, PAYER, REFERRER
 from tests.support.bank_files import IBAN, Booked, camt
