@@ -61,10 +61,9 @@ def decide(services: Services, tx: Transaction, caller: Caller, now: datetime, h
     only(head, "digest", "decision")
     books = PaymentStore(tx.session)
     prefix, decision = text(head, "digest", longest=64), text(head, "decision", longest=10)
-    found = books.find_details(prefix) if len(prefix) >= 8 else ()
-    if len(found) != 1:
+    made = books.find_details(prefix)
+    if made is None:
         raise PaymentDetailsUnknown(digest=prefix)
-    (made,) = found
     if made.state != PROPOSED:
         raise ReviewOver(what=made.digest[:16], state=made.state)
     if caller.name == made.proposed_by:
@@ -74,7 +73,8 @@ def decide(services: Services, tx: Transaction, caller: Caller, now: datetime, h
     state = ACTIVE if decision == "approve" else REFUSED
     books.decide_details(made, state, caller.name, now)
     services.log.append(tx, now, "payment.details", made.digest, digest=made.digest, facts={"state": state})
-    (decided,) = books.find_details(made.digest)
+    decided = books.find_details(made.digest)
+    assert decided is not None, "details that were decided are there"
     return Reply(head=value(decided))
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from hub.records import Head
+from hub.store_unit import begins, next_number, to_head, to_text
 from hub.tables_payments import BankEntryRow, BankFileRow, BankMatchRow
-from privacy import canonical
 
 PROPOSED, APPROVED, REFUSED = "PROPOSED", "APPROVED", "REFUSED"
 PAID, RETURNED, RELEASED, EXPLAINED = "PAID", "RETURNED", "RELEASED", "EXPLAINED"  # kinds of matches
@@ -83,14 +83,14 @@ class BankStore:
             number=file.number,
             format=file.format,
             account=file.account,
-            summary=_text({"statements": list(file.statements)}),
+            summary=to_text({"statements": list(file.statements)}),
             data=data,
             imported_by=file.imported_by,
             imported_at=file.imported_at,
         )
         self._session.add(row)
         self._session.flush()
-        first = self._next(BankEntryRow)
+        first = next_number(self._session, BankEntryRow)
         rows = [
             {
                 "id": entry.id,
@@ -98,7 +98,7 @@ class BankStore:
                 "file": entry.file,
                 "row": entry.row,
                 "account": entry.account,
-                "body": _text(entry.value),
+                "body": to_text(entry.value),
             }
             for place, entry in enumerate(entries)
         ]
@@ -106,7 +106,7 @@ class BankStore:
             self._session.execute(insert(BankEntryRow), rows)
 
     def next_bank_file(self) -> int:
-        return self._next(BankFileRow)
+        return next_number(self._session, BankFileRow)
 
     def known_entries(self, account: str) -> frozenset[str]:
         """The ids of an account's entries."""
@@ -127,9 +127,8 @@ class BankStore:
 
     def entry(self, name: str) -> Entry | None:
         """The entry of an id, or of a beginning of at least 8 digits that only one has."""
-        query = select(BankEntryRow).where(BankEntryRow.id.startswith(name, autoescape=True)).limit(2)
-        found = self._session.scalars(query).all() if len(name) >= 8 else []
-        return _entry(found[0]) if len(found) == 1 else None
+        row = begins(self._session, BankEntryRow.id, name)
+        return _entry(row) if row else None
 
     # --- matches
 
@@ -137,11 +136,11 @@ class BankStore:
         self._session.add(
             BankMatchRow(
                 id=made.id,
-                number=self._next(BankMatchRow),
+                number=next_number(self._session, BankMatchRow),
                 kind=made.kind,
                 rule=made.rule,
                 state=made.state,
-                body=_text({"orders": [*made.orders], "entries": [*made.entries], "reason": made.reason}),
+                body=to_text({"orders": [*made.orders], "entries": [*made.entries], "reason": made.reason}),
                 proposed_by=made.proposed_by,
                 proposed_at=made.proposed_at,
             )
@@ -149,7 +148,7 @@ class BankStore:
         self._session.flush()
 
     def next_match(self) -> int:
-        return self._next(BankMatchRow)
+        return next_number(self._session, BankMatchRow)
 
     def matches(self, *, states: Sequence[str] = ()) -> tuple[MatchRecord, ...]:
         """Matches in the order they were proposed."""
@@ -160,9 +159,8 @@ class BankStore:
 
     def match(self, prefix: str) -> MatchRecord | None:
         """The match of an id, or of a beginning of at least 8 digits that only one has."""
-        query = select(BankMatchRow).where(BankMatchRow.id.startswith(prefix, autoescape=True)).limit(2)
-        found = self._session.scalars(query).all() if len(prefix) >= 8 else []
-        return _match(found[0]) if len(found) == 1 else None
+        row = begins(self._session, BankMatchRow.id, prefix)
+        return _match(row) if row else None
 
     def decide_match(self, made: MatchRecord, state: str, person: str, now: datetime) -> None:
         row = self._session.get_one(BankMatchRow, made.id)
@@ -176,12 +174,9 @@ class BankStore:
             row.settled_by = match
         self._session.flush()
 
-    def _next(self, table: Any) -> int:
-        return int(self._session.scalars(select(func.coalesce(func.max(table.number), 0))).one()) + 1
-
 
 def _bank_file(row: BankFileRow) -> BankFile:
-    statements = _head(row.summary)["statements"]
+    statements = to_head(row.summary)["statements"]
     assert isinstance(statements, list), "a bank file's summary lists its statements"
     return BankFile(
         digest=row.digest,
@@ -200,13 +195,13 @@ def _entry(row: BankEntryRow) -> Entry:
         file=row.file,
         row=row.row,
         account=row.account,
-        value=_head(row.body),
+        value=to_head(row.body),
         settled_by=row.settled_by,
     )
 
 
 def _match(row: BankMatchRow) -> MatchRecord:
-    body: Any = _head(row.body)
+    body: Any = to_head(row.body)
     return MatchRecord(
         id=row.id,
         kind=row.kind,
@@ -220,13 +215,3 @@ def _match(row: BankMatchRow) -> MatchRecord:
         decided_by=row.decided_by,
         decided_at=row.decided_at,
     )
-
-
-def _text(value: canonical.Value) -> str:
-    return canonical.encode(value).decode()
-
-
-def _head(text: str) -> Head:
-    value = canonical.decode(text.encode())
-    assert isinstance(value, dict)
-    return value

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, and_, func, insert, or_, select, union_all
 from sqlalchemy.orm import Session
 
 from hub.ledger_errors import PeriodLocked, PeriodPending
+from hub.store_unit import next_number
 from hub.tables_ledger import AccountRow, EntryRow, PeriodLockRow, TransferRow
 from hub.tables_settlement import IntentRow
 from privacy.ids import Digest, Period
@@ -75,7 +76,7 @@ class LedgerStore:
         if not entries:
             return
         self._check_open(min(entry.period for entry in entries))
-        first = int(self._session.scalars(select(func.coalesce(func.max(EntryRow.number), 0))).one()) + 1
+        first = next_number(self._session, EntryRow)
         rows = [_entry_row(entry, first + place, now) for place, entry in enumerate(entries)]
         moves = [_transfer_row(entry.id, i, m) for entry in entries for i, m in enumerate(ledger.transfers(entry))]
         self._open_accounts({(move[side], move["asset"]) for move in moves for side in ("debit", "credit")})
@@ -196,7 +197,7 @@ class LedgerStore:
         self._session.flush()
 
     def next_intent_number(self) -> int:
-        return int(self._session.scalars(select(func.coalesce(func.max(IntentRow.number), 0))).one()) + 1
+        return next_number(self._session, IntentRow)
 
     def intents(self, *, statement: str | None = None, state: str | None = None) -> tuple[Intent, ...]:
         """Intents in the order they were decided."""

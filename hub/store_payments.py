@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from hub.records import Head
+from hub.store_unit import begins, next_number, to_head, to_text
 from hub.tables_payments import PaymentDetailsRow, PaymentFileRow, PaymentOrderRow
-from privacy import canonical
 from privacy.ids import Digest, PartnerId, Period
 
 PROPOSED, ACTIVE, REPLACED, REFUSED = "PROPOSED", "ACTIVE", "REPLACED", "REFUSED"
@@ -78,10 +78,10 @@ class PaymentStore:
     def add_details(self, made: Details) -> None:
         row = PaymentDetailsRow(
             digest=made.digest,
-            number=self._next(PaymentDetailsRow),
+            number=next_number(self._session, PaymentDetailsRow),
             partner=made.partner,
             currency=made.currency,
-            body=_text(made.body),
+            body=to_text(made.body),
             state=made.state,
             proposed_by=made.proposed_by,
             proposed_at=made.proposed_at,
@@ -98,10 +98,10 @@ class PaymentStore:
             query = query.where(PaymentDetailsRow.state.in_(states))
         return tuple(_details(row) for row in self._session.scalars(query))
 
-    def find_details(self, prefix: str) -> tuple[Details, ...]:
-        """Up to two details whose digest begins so."""
-        query = select(PaymentDetailsRow).where(PaymentDetailsRow.digest.startswith(prefix, autoescape=True)).limit(2)
-        return tuple(_details(row) for row in self._session.scalars(query))
+    def find_details(self, prefix: str) -> Details | None:
+        """The details of a digest, or of a beginning of at least 8 digits that only one has."""
+        row = begins(self._session, PaymentDetailsRow.digest, prefix)
+        return _details(row) if row else None
 
     def active_details(self, partner: str, currency: str) -> Details | None:
         found = [one for one in self.details(partner=partner, states=(ACTIVE,)) if one.currency == currency]
@@ -155,11 +155,8 @@ class PaymentStore:
 
     def order(self, name: str) -> PaymentOrder | None:
         """The order of an EndToEndId, or of a beginning of at least 8 digits that only one has."""
-        if (row := self._session.get(PaymentOrderRow, name)) is not None:
-            return _order(row)
-        begins = PaymentOrderRow.end_to_end_id.startswith(name, autoescape=True)
-        found = self._session.scalars(select(PaymentOrderRow).where(begins).limit(2)).all() if len(name) >= 8 else []
-        return _order(found[0]) if len(found) == 1 else None
+        row = self._session.get(PaymentOrderRow, name) or begins(self._session, PaymentOrderRow.end_to_end_id, name)
+        return _order(row) if row else None
 
     def living(self, statement: str) -> PaymentOrder | None:
         """The order by which a statement is being paid, or was."""
@@ -177,16 +174,13 @@ class PaymentStore:
         row.state, row.ended_by = state, match
         self._session.flush()
 
-    def _next(self, table: Any) -> int:
-        return int(self._session.scalars(select(func.coalesce(func.max(table.number), 0))).one()) + 1
-
 
 def _details(row: PaymentDetailsRow) -> Details:
     return Details(
         digest=row.digest,
         partner=PartnerId(row.partner),
         currency=row.currency,
-        body=_head(row.body),
+        body=to_head(row.body),
         state=row.state,
         proposed_by=row.proposed_by,
         proposed_at=row.proposed_at,
@@ -204,13 +198,3 @@ def _order_row(order: PaymentOrder) -> dict[str, Any]:
 
 def _order(row: PaymentOrderRow) -> PaymentOrder:
     return PaymentOrder(**{name: getattr(row, name) for name in _ORDER} | {"due": date.fromisoformat(row.due)})
-
-
-def _text(value: canonical.Value) -> str:
-    return canonical.encode(value).decode()
-
-
-def _head(text: str) -> Head:
-    value = canonical.decode(text.encode())
-    assert isinstance(value, dict)
-    return value
