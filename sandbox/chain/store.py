@@ -113,12 +113,9 @@ class Store:
         """A value of the EVM's key-value data."""
         if (value := self._cache.get(key)) is not None:
             return value
-        with self.lock:
-            row = self._connection.execute("select value from kv where key=?", (key,)).fetchone()
-        if row is None:
-            return None
-        self._remember(key, row[0])
-        return bytes(row[0])
+        if (value := self.on_disk(key)) is not None:
+            self._remember(key, value)
+        return value
 
     def commit(
         self, entries: Mapping[bytes, bytes | None], block: BlockRow, txs: Sequence[TxRow], logs: Sequence[LogRow]
