@@ -1,20 +1,15 @@
 """`ecohub sandbox chain …`: run the chain's process, check a ledger, deploy and govern the settlement contract."""
 
-import json
 import os
 import time
 from pathlib import Path
-from typing import Any
 
 import click
 
 from contracts import keys
 from ecowire import outputs
 from sandbox.chain import cli_anchor, cli_contracts, cli_governor, cli_ledger, genesis
-from sandbox.chain.cli_options import Endpoint, endpoint
-
-FOLDER = click.Path(path_type=Path, file_okay=False)
-FILE = click.Path(path_type=Path, dir_okay=False)
+from sandbox.chain.cli_options import FILE, FOLDER, Endpoint, endpoint, print_json
 
 
 @click.group()
@@ -33,7 +28,7 @@ def new_key(out: Path) -> None:
     """Make a chain key, for the governor or the arbiter, and print its account."""
     made = keys.generate(os.urandom)  # noqa: TID251 - a command line is a root
     outputs.write_new(out, made.secret.hex().encode() + b"\n")
-    _print({"account": made.address, "file": str(out)})
+    print_json({"account": made.address, "file": str(out)})
 
 
 @chain.command()
@@ -54,7 +49,7 @@ def init(folder: Path, chain_id: int, senders: tuple[str, ...], timestamp: int |
     )
     folder.mkdir(parents=True, exist_ok=True)
     genesis.write(begun, folder / GENESIS)
-    _print({"genesis": begun.digest, "file": str(folder / GENESIS)})
+    print_json({"genesis": begun.digest, "file": str(folder / GENESIS)})
 
 
 @chain.command()
@@ -88,7 +83,7 @@ for command in (cli_ledger.verify, cli_ledger.export, cli_ledger.import_):
 def advance(at: Endpoint, seconds: int) -> None:
     """Move the clock of a chain that was started with --test-clock."""
     with at.open() as client:
-        _print({"time": client.advance_time(seconds).isoformat()})
+        print_json({"time": client.advance_time(seconds).isoformat()})
 
 
 for command in (
@@ -100,7 +95,3 @@ for command in (
     cli_anchor.anchor,
 ):
     chain.add_command(command)
-
-
-def _print(value: dict[str, Any]) -> None:
-    click.echo(json.dumps(value, indent=2, sort_keys=True))

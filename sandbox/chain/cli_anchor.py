@@ -1,6 +1,5 @@
 """`ecohub sandbox chain anchor …`: checkpoints of the audit logs kept in a contract."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from contracts.jsonrpc import loads
 from contracts.keys import Address
 from ecowire import checkpoints as notes
 from ecowire.status import MalformedMessage
-from sandbox.chain.cli_options import FILE, KEY, Endpoint, endpoint
+from sandbox.chain.cli_options import FILE, KEY, Endpoint, endpoint, print_json
 
 ANCHOR = click.option("--anchor", "contract", required=True, help="address of the anchor contract")
 ORIGIN = click.option("--origin", required=True, help="the log's name: the first line of its checkpoints")
@@ -36,7 +35,7 @@ def deploy(at: Endpoint, key: Path) -> None:
     with at.open() as client:
         arguments = checkpoints.constructor_data(caller.address)
         contract = client.deploy(artifacts.load(checkpoints.NAME), arguments, caller.secret)
-        _print({"anchor": contract, "governor": checkpoints.governor(client, contract)})
+        print_json({"anchor": contract, "governor": checkpoints.governor(client, contract)})
 
 
 @anchor.command()
@@ -51,7 +50,7 @@ def submitter(at: Endpoint, key: Path, contract: str, origin: str, account: str)
     data = checkpoints.set_submitter_data(checkpoints.origin_hash(origin), named)
     with at.open() as client:
         receipt = client.execute(_checked(client, contract), data, keys.read(key).secret)
-    _print({"origin": origin, "submitter": named, "transaction": receipt.transaction})
+    print_json({"origin": origin, "submitter": named, "transaction": receipt.transaction})
 
 
 @anchor.command()
@@ -64,7 +63,7 @@ def put(at: Endpoint, key: Path, contract: str, file: Path) -> None:
     caller, found = keys.read(key), _read(file)
     with at.open() as client:
         where = _checked(client, contract)
-        _print({"anchored": [_put(client, where, one, caller) for one in found]})
+        print_json({"anchored": [_put(client, where, one, caller) for one in found]})
 
 
 @anchor.command()
@@ -84,7 +83,7 @@ def show(at: Endpoint, contract: str, origin: str, size: int | None) -> None:
         allowed = checkpoints.submitter(client, where, name)
     if found is None:
         raise TransactionUnknown(what=f"anchored checkpoint of {origin}")
-    _print({"origin": origin, "size": found.size, "root": found.root.hex(), "submitter": allowed})
+    print_json({"origin": origin, "size": found.size, "root": found.root.hex(), "submitter": allowed})
 
 
 def _put(client: Chain, contract: Address, note: notes.Checkpoint, caller: keys.Key) -> dict[str, Any]:
@@ -112,7 +111,3 @@ def _read(file: Path) -> list[notes.Checkpoint]:
         return [notes.parse(one["note"]) for one in value["checkpoints"]]
     except (OSError, ValueError, TypeError, KeyError):
         raise MalformedMessage(why="a file of checkpoints, as `ecohub hub checkpoint --json` writes it") from None
-
-
-def _print(value: dict[str, Any]) -> None:
-    click.echo(json.dumps(value, indent=2, sort_keys=True))

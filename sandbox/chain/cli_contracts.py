@@ -1,6 +1,5 @@
 """`ecohub sandbox chain deploy-settlement | set-signer | accept-signer | partner`: contracts, and who settles there."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from contracts.errors import AnchorInvalid, NotEntitled, reverted
 from contracts.keys import Address
 from ecowire import outputs
 from sandbox.chain.cli_governor import proposed
-from sandbox.chain.cli_options import CONTRACT, FILE, KEY, PARTNER, Endpoint, endpoint
+from sandbox.chain.cli_options import CONTRACT, FILE, KEY, PARTNER, Endpoint, endpoint, print_json
 
 ROTATION_SECONDS = 3 * 86400
 NO_TERMS = "00" * 32
@@ -74,7 +73,7 @@ def deploy_settlement(
         "window_seconds": found.window_seconds,
         "rotation_seconds": rotation_seconds,
     }
-    _print(value | ({"operation": told["operation"]} if "operation" in told else {}), output)
+    print_json(value | ({"operation": told["operation"]} if "operation" in told else {}), output)
 
 
 @click.command("set-signer")
@@ -99,12 +98,12 @@ def set_signer(at: Endpoint, key: Path, contract: str, partner: str, signer: str
         if present.status == "UNKNOWN":
             data = registry.register_data(identifier, account, _word(terms))
         elif present.signer == account:
-            _print(_shown(client, found, identifier) | {"transaction": None})
+            print_json(_shown(client, found, identifier) | {"transaction": None})
             return
         else:
             data = registry.rotate_data(identifier, account)
         told = _send(client, found, data, caller)
-        _print(_shown(client, found, identifier) | told)
+        print_json(_shown(client, found, identifier) | told)
 
 
 @click.command("accept-signer")
@@ -134,7 +133,7 @@ def partner_entry(at: Endpoint, key: Path | None, contract: str, partner: str, c
         if change is not None:
             raise click.UsageError("one change at a time")
         with at.open() as client:
-            _print(_shown(client, settlement.deployment(client, keys.parse_address(contract)), identifier))
+            print_json(_shown(client, settlement.deployment(client, keys.parse_address(contract)), identifier))
         return
     if key is None:
         raise click.UsageError("a change needs --key")
@@ -152,7 +151,7 @@ def _tell(at: Endpoint, key: Path, contract: str, identifier: bytes, data: bytes
     with at.open() as client:
         found = settlement.deployment(client, keys.parse_address(contract))
         told = _send(client, found, data, caller)
-        _print(_shown(client, found, identifier) | told)
+        print_json(_shown(client, found, identifier) | told)
 
 
 def _send(client: Chain, found: settlement.Deployment, data: bytes, caller: keys.Key) -> dict[str, Any]:
@@ -196,10 +195,3 @@ def _word(text: str) -> bytes:
     if len(value) != 32:
         raise AnchorInvalid(why="a partner's identifier and a digest are 64 hex digits")
     return value
-
-
-def _print(value: dict[str, Any], output: Path | None = None) -> None:
-    text = json.dumps(value, indent=2, sort_keys=True)
-    click.echo(text)
-    if output is not None:
-        outputs.write_new(output, text.encode() + b"\n", mode=0o644)

@@ -1,6 +1,5 @@
 """`ecohub sandbox chain governor …`: k of n members govern the contracts together, any one of them pauses."""
 
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +12,7 @@ from contracts import governor as board
 from contracts.chain import Chain
 from contracts.errors import AnchorInvalid
 from contracts.keys import Address
-from sandbox.chain.cli_options import KEY, Endpoint, endpoint
+from sandbox.chain.cli_options import KEY, Endpoint, endpoint, print_json
 
 GOVERNOR = click.option("--governor", "contract", required=True, help="address of the governor contract")
 
@@ -108,7 +107,7 @@ def pause(at: Endpoint, key: Path, contract: str, target: str) -> None:
     paused = keys.parse_address(target)
     with at.open() as client:
         receipt = client.execute(keys.parse_address(contract), board.pause_data(paused), keys.read(key).secret)
-    _print({"paused": paused, "transaction": receipt.transaction})
+    print_json({"paused": paused, "transaction": receipt.transaction})
 
 
 def proposed(client: Chain, contract: Address, target: Address, data: bytes, member: keys.Key) -> int:
@@ -122,7 +121,7 @@ def proposed(client: Chain, contract: Address, target: Address, data: bytes, mem
 def _show_board(client: Chain, contract: Address) -> None:
     delay, found = board.delay_seconds(client, contract), board.membership(client, contract)
     members = list(found.members)
-    _print({"governor": contract, "threshold": found.threshold, "members": members, "delay_seconds": delay})
+    print_json({"governor": contract, "threshold": found.threshold, "members": members, "delay_seconds": delay})
 
 
 def _show(client: Chain, contract: Address, number: int) -> None:
@@ -136,8 +135,4 @@ def _show(client: Chain, contract: Address, number: int) -> None:
         "approvals": found.approvals,
         "ready": datetime.fromtimestamp(found.ready, UTC).isoformat() if found.ready else None,
     }
-    _print(value)
-
-
-def _print(value: dict[str, Any]) -> None:
-    click.echo(json.dumps(value, indent=2, sort_keys=True))
+    print_json(value)

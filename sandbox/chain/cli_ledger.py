@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-FOLDER = click.Path(path_type=Path, file_okay=False)
-FILE = click.Path(path_type=Path, dir_okay=False)
+from sandbox.chain.cli_options import FILE, FOLDER
+
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="one JSON document, no progress")
 PROGRESS_BLOCKS = 1_000
 

@@ -1,6 +1,7 @@
-"""The endpoint and the options that several commands of `ecohub sandbox chain` have."""
+"""The endpoint, the options and the printing that several commands of `ecohub sandbox chain` have."""
 
 import functools
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import Any
 import click
 
 from contracts.chain import Chain
+from ecowire import outputs
 
+FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
 KEY = click.option("--key", type=FILE, required=True, help="the caller's key file: 64 hex digits, mode 0600")
 CONTRACT = click.option("--contract", required=True, help="address of the settlement contract")
@@ -46,3 +49,11 @@ def endpoint(command: Callable[..., Any]) -> Callable[..., Any]:
         command(Endpoint(url=url, chain_id=chain_id, gas_price=gas_price), **arguments)
 
     return wrapped
+
+
+def print_json(value: dict[str, Any], output: Path | None = None) -> None:
+    """Print what a command did as one JSON object, and write it to a new file where one is named."""
+    text = json.dumps(value, indent=2, sort_keys=True)
+    click.echo(text)
+    if output is not None:
+        outputs.write_new(output, text.encode() + b"\n", mode=0o644)
