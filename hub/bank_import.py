@@ -44,7 +44,6 @@ def take(services: Services, tx: Transaction, caller: Caller, now: datetime, hea
     fresh = list({entry.id: entry for entry in entries if entry.id not in seen}.values())
     file = BankFile(
         digest=digest,
-        number=books.next_bank_file(),
         format=str(head["format"]),
         account=account,
         statements=tuple(statement.to_value() for statement in statements),

@@ -23,7 +23,6 @@ MANUAL = "MANUAL"  # the rule of two people
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BankFile:
     digest: str
-    number: int
     format: str
     account: str
     statements: tuple[Head, ...]
@@ -80,7 +79,7 @@ class BankStore:
         """Keep a file with those of its entries that are new."""
         row = BankFileRow(
             digest=file.digest,
-            number=file.number,
+            number=next_number(self._session, BankFileRow),
             format=file.format,
             account=file.account,
             summary=to_text({"statements": list(file.statements)}),
@@ -104,9 +103,6 @@ class BankStore:
         ]
         if rows:
             self._session.execute(insert(BankEntryRow), rows)
-
-    def next_bank_file(self) -> int:
-        return next_number(self._session, BankFileRow)
 
     def known_entries(self, account: str) -> frozenset[str]:
         """The ids of an account's entries."""
@@ -180,7 +176,6 @@ def _bank_file(row: BankFileRow) -> BankFile:
     assert isinstance(statements, list), "a bank file's summary lists its statements"
     return BankFile(
         digest=row.digest,
-        number=row.number,
         format=row.format,
         account=row.account,
         statements=tuple(one for one in statements if isinstance(one, dict)),

@@ -58,7 +58,7 @@ class BankFileRow(Base):
     format: Mapped[str] = mapped_column(STATE)
     account: Mapped[str] = mapped_column(ACCOUNT)
     summary: Mapped[str]  # canonical JSON
-    data: Mapped[bytes]
+    data: Mapped[bytes] = mapped_column(deferred=True)  # of up to 2 MiB: a list of files does not read them
     imported_by: Mapped[str]
     imported_at: Mapped[datetime]
     __table_args__ = (one_of("format", "camt.053", "csv"),)
