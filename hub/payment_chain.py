@@ -6,25 +6,20 @@ transaction, which goes through the hub's outbox like any other. The hub can han
 """
 
 from collections.abc import Iterable
-from datetime import datetime
 
 from contracts import settlement as chain_settlement
-from contracts import transactions
-from contracts.chain import GAS, Chain
-from contracts.errors import MalformedTransaction
-from contracts.keys import parse_address
+from contracts.chain import Chain
 from ecowire.codec_payout import Payout
-from hub import tasks
+from hub import node_signed
 from hub.chain_outbox import ChainOutbox, Check
 from hub.payment_errors import PayoutNotSigned, PayoutSignedOtherwise
-from hub.records import Head, Task
+from hub.records import Head
 from hub.services import Services
 from hub.settlement_errors import SettleDone
 from hub.store import Transaction
 from hub.store_bank import BankStore, Entry
 from hub.store_payments import SETTLED, PaymentOrder, PaymentStore
 from hub.store_settlement import StatementRecord
-from hub.store_tasks import ANSWERED, FAILED
 from revenue_share.agreement import Agreement
 
 PAY = "pay"
@@ -42,32 +37,15 @@ def mark_paid(
     payout = services.store.read("payout", lambda tx: payout_of(tx, record))
     if payout is None:
         raise SettleDone(statement=record.id[:16], state=record.state)
-    account = parse_address(agreement.payer.chain)
-    nonce = chain.nonce(account)
-    commitment = bytes.fromhex(payout.commitment)
-    data = chain_settlement.mark_paid_data(bytes.fromhex(record.anchor), commitment)
-    head: Head = {
-        "statement": record.id,
-        "payout": payout.to_value(),
-        "nonce": nonce,
-        "gas": GAS,
-        "gas_price": services.settings.chain.gas_price,
-    }
-    name = f"payout-{record.id[:32]}-{payout.commitment[:16]}-{nonce}"
-    task = services.store.run("payout.ask", lambda tx: _ask(tx, name, agreement, head, services.clock()))
-    if task.state == FAILED or (task.state == ANSWERED and "raw" not in (task.reply_head or {})):
-        code = str((task.reply_head or {}).get("code", "?"))
-        raise PayoutNotSigned(statement=record.id[:16], payer=agreement.payer.partner, why=code)
-    if task.state != ANSWERED:
-        raise PayoutNotSigned(statement=record.id[:16], payer=agreement.payer.partner, why="no answer yet")
-    raw = _signed(task)
-    try:
-        made = transactions.decode(raw)
-    except MalformedTransaction as failure:
-        raise PayoutSignedOtherwise(statement=record.id[:16], what=str(failure.facts["why"])) from None
-    wanted = (account, chain.chain_id, nonce, parse_address(agreement.contract), data, 0)
-    if (made.sender, made.chain_id, made.nonce, made.to, made.data, made.value) != wanted:
-        raise PayoutSignedOtherwise(statement=record.id[:16], what="another transaction than the one asked for")
+    data = chain_settlement.mark_paid_data(bytes.fromhex(record.anchor), bytes.fromhex(payout.commitment))
+    call = node_signed.next_call(chain, agreement, agreement.payer, data)
+    name = f"payout-{record.id[:32]}-{payout.commitment[:16]}"
+    shown: Head = {"statement": record.id, "payout": payout.to_value()}
+    raw, why = node_signed.ask(services, call, TASK, name, shown)
+    if raw is None:
+        raise PayoutNotSigned(statement=record.id[:16], payer=call.partner, why=why)
+    if what := node_signed.fault(raw, call):
+        raise PayoutSignedOtherwise(statement=record.id[:16], what=what)
     outbox.submit_signed(PAY, record.id, raw, check)
 
 
@@ -90,18 +68,3 @@ def of_order(order: PaymentOrder, salt: str, entries: Iterable[Entry]) -> Payout
         amount_minor=order.amount_minor,
         booked=tuple((one.id, str(one.value["bank_reference"]), str(one.value["booked"])) for one in entries),
     )
-
-
-def _ask(tx: Transaction, name: str, agreement: Agreement, head: Head, now: datetime) -> Task:
-    tasks.post(tx, now, task_id=name, node=agreement.payer.partner, kind=TASK, head=head)
-    task = tx.tasks.get(name)
-    assert task is not None, "a task that was posted is there"
-    return task
-
-
-def _signed(task: Task) -> bytes:
-    given = (task.reply_head or {})["raw"]
-    try:
-        return bytes.fromhex(str(given))
-    except ValueError:
-        return b""

@@ -7,18 +7,15 @@ account's next number, and goes through the outbox like any other: the hub can h
 from datetime import datetime
 
 from contracts import settlement as chain_settlement
-from contracts import transactions
-from contracts.chain import GAS, Chain
-from contracts.errors import MalformedTransaction
-from contracts.keys import parse_address
+from contracts.chain import Chain
 from ecowire import documents
 from ecowire.documents import Signed
 from ecowire.status import MalformedMessage
 from ecowire.stream import Message
+from hub import node_signed
 from hub import settlement_terms as terms
-from hub import tasks
 from hub.chain_outbox import ChainOutbox, Check
-from hub.records import Head, Partner, Task
+from hub.records import Partner
 from hub.services import Reply, Services, only, text
 from hub.settlement_errors import (
     AcknowledgementNotSigned,
@@ -28,7 +25,6 @@ from hub.settlement_errors import (
 )
 from hub.store import Transaction
 from hub.store_settlement import StatementRecord
-from hub.store_tasks import ANSWERED, OPEN
 from revenue_share.agreement import Agreement
 from revenue_share.statement import State
 
@@ -77,37 +73,11 @@ def hand_in(
     referrer = agreement.referrer
     if services.store.read("acknowledged", lambda tx: acknowledgement(tx, record)) is None:
         raise NotAcknowledged(statement=record.id[:16], referrer=referrer.partner)
-    account = parse_address(referrer.chain)
-    nonce = chain.nonce(account)
-    price = services.settings.chain.gas_price
-    head: Head = {"statement": record.id, "nonce": nonce, "gas": GAS, "gas_price": price}
-    task = services.store.run("acknowledge.ask", lambda tx: _ask(tx, record, agreement, head, services.clock()))
-    reply = task.reply_head or {}
-    if task.state != ANSWERED or "raw" not in reply:
-        why = "no answer yet" if task.state == OPEN else str(reply.get("code", "?"))
-        raise AcknowledgementNotSigned(statement=record.id[:16], referrer=referrer.partner, why=why)
     data = chain_settlement.acknowledge_paid_data(bytes.fromhex(record.anchor))
-    raw = _signed(str(reply["raw"]))
-    try:
-        made = transactions.decode(raw)
-    except MalformedTransaction as failure:
-        raise AcknowledgementSignedOtherwise(statement=record.id[:16], what=str(failure.facts["why"])) from None
-    wanted = (account, chain.chain_id, nonce, parse_address(agreement.contract), data, 0)
-    if (made.sender, made.chain_id, made.nonce, made.to, made.data, made.value) != wanted:
-        raise AcknowledgementSignedOtherwise(statement=record.id[:16], what="another transaction than was asked for")
+    call = node_signed.next_call(chain, agreement, referrer, data)
+    raw, why = node_signed.ask(services, call, TASK, f"acknowledge-{record.id[:32]}", {"statement": record.id})
+    if raw is None:
+        raise AcknowledgementNotSigned(statement=record.id[:16], referrer=referrer.partner, why=why)
+    if what := node_signed.fault(raw, call):
+        raise AcknowledgementSignedOtherwise(statement=record.id[:16], what=what)
     outbox.submit_signed(ACKNOWLEDGE, record.id, raw, check)
-
-
-def _ask(tx: Transaction, record: StatementRecord, agreement: Agreement, head: Head, now: datetime) -> Task:
-    name = f"acknowledge-{record.id[:32]}-{head['nonce']}"
-    tasks.post(tx, now, task_id=name, node=agreement.referrer.partner, kind=TASK, head=head)
-    task = tx.tasks.get(name)
-    assert task is not None, "a task that was posted is there"
-    return task
-
-
-def _signed(given: str) -> bytes:
-    try:
-        return bytes.fromhex(given)
-    except ValueError:
-        return b""

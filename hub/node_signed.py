@@ -1,0 +1,84 @@
+"""Transactions of the contract that a party's own account sends: its node signs them, the hub can only hand them in.
+
+The node is asked with the account's next number. What it gives back is handed in if it is exactly the call it was asked
+for.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from contracts import transactions
+from contracts.chain import GAS, Chain
+from contracts.errors import MalformedTransaction
+from contracts.keys import Address, parse_address
+from hub import tasks
+from hub.records import Head, Task
+from hub.services import Services
+from hub.store import Transaction
+from hub.store_tasks import ANSWERED, OPEN
+from privacy.ids import PartnerId
+from revenue_share.agreement import Agreement, Party
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A call of the agreement's contract as the next transaction of a party's account."""
+
+    partner: PartnerId
+    account: Address
+    chain_id: int
+    nonce: int
+    contract: Address
+    data: bytes
+
+
+def next_call(chain: Chain, agreement: Agreement, party: Party, data: bytes) -> Call:
+    """The call as the chain would take it now."""
+    account = parse_address(party.chain)
+    return Call(
+        partner=party.partner,
+        account=account,
+        chain_id=chain.chain_id,
+        nonce=chain.nonce(account),
+        contract=parse_address(agreement.contract),
+        data=data,
+    )
+
+
+def ask(services: Services, call: Call, kind: str, name: str, facts: Head) -> tuple[bytes | None, str]:
+    """What the party's node signed, or None and why there is nothing; it is asked where it has not been yet.
+
+    kind: of the task; name: the task's id but for the account's number; facts: what the node is shown of the call.
+    """
+    head: Head = {**facts, "nonce": call.nonce, "gas": GAS, "gas_price": services.settings.chain.gas_price}
+    task_id = f"{name}-{call.nonce}"
+    task = services.store.run(f"{kind}.ask", lambda tx: _post(tx, task_id, call, kind, head, services.clock()))
+    reply = task.reply_head or {}
+    if task.state == ANSWERED and "raw" in reply:
+        return _bytes(str(reply["raw"])), ""
+    return None, "no answer yet" if task.state == OPEN else str(reply.get("code", "?"))
+
+
+def fault(raw: bytes, call: Call) -> str:
+    """Why these bytes are not the signed call; empty where they are."""
+    try:
+        made = transactions.decode(raw)
+    except MalformedTransaction as failure:
+        return str(failure.facts["why"])
+    wanted = (call.account, call.chain_id, call.nonce, call.contract, call.data, 0)
+    same = (made.sender, made.chain_id, made.nonce, made.to, made.data, made.value) == wanted
+    return "" if same else "another transaction than the one asked for"
+
+
+def _post(tx: Transaction, task_id: str, call: Call, kind: str, head: Head, now: datetime) -> Task:
+    tasks.post(tx, now, task_id=task_id, node=call.partner, kind=kind, head=head)
+    task = tx.tasks.get(task_id)
+    assert task is not None, "a task that was posted is there"
+    return task
+
+
+def _bytes(given: str) -> bytes:
+    try:
+        return bytes.fromhex(given)
+    except ValueError:
+        return b""
