@@ -61,7 +61,7 @@ def deploy_settlement(
         partners = client.deploy(artifacts.load(registry.NAME), arguments, caller.secret)
         arguments = settlement.constructor_data(chosen, *parties, window_seconds, partners)
         contract = client.deploy(artifacts.load("Settlement"), arguments, caller.secret)
-        found = settlement.deployment(client, contract)
+        found = _deployed(client, contract)
         told = _send(client, found, registry.attach_data(contract), caller)
     value = {
         "contract": contract,
@@ -91,10 +91,10 @@ def set_signer(at: Endpoint, key: Path, contract: str, partner: str, signer: str
     """
     caller, identifier, account = keys.read(key), _word(partner), keys.parse_address(signer)
     with at.open() as client:
-        found = settlement.deployment(client, keys.parse_address(contract))
+        found = _deployed(client, keys.parse_address(contract))
         if account in (found.broker, found.arbiter):
             raise reverted("signer is the broker" if account == found.broker else "arbiter is a party")
-        present = registry.partner(client, _registry(client, found), identifier)
+        present = registry.partner(client, found.registrar, identifier)
         if present.status == "UNKNOWN":
             data = registry.register_data(identifier, account, _word(terms))
         elif present.signer == account:
@@ -133,7 +133,7 @@ def partner_entry(at: Endpoint, key: Path | None, contract: str, partner: str, c
         if change is not None:
             raise click.UsageError("one change at a time")
         with at.open() as client:
-            print_json(_shown(client, settlement.deployment(client, keys.parse_address(contract)), identifier))
+            print_json(_shown(client, _deployed(client, keys.parse_address(contract)), identifier))
         return
     if key is None:
         raise click.UsageError("a change needs --key")
@@ -149,32 +149,32 @@ def _tell(at: Endpoint, key: Path, contract: str, identifier: bytes, data: bytes
     """Send a call to the registry of a settlement contract and show the partner's entry after it."""
     caller = keys.read(key)
     with at.open() as client:
-        found = settlement.deployment(client, keys.parse_address(contract))
+        found = _deployed(client, keys.parse_address(contract))
         told = _send(client, found, data, caller)
         print_json(_shown(client, found, identifier) | told)
 
 
 def _send(client: Chain, found: settlement.Deployment, data: bytes, caller: keys.Key) -> dict[str, Any]:
     """Send a call to the registry; what a member of its governor contract may not do alone is proposed there."""
-    where = _registry(client, found)
-    ruler = registry.deployment(client, where).governor
     try:
-        return {"transaction": client.execute(where, data, caller.secret).transaction}
+        return {"transaction": client.execute(found.registrar, data, caller.secret).transaction}
     except NotEntitled:
+        ruler = registry.deployment(client, found.registrar).governor
         if not client.code(ruler) or caller.address not in governor.membership(client, ruler).members:
             raise
-    return {"operation": proposed(client, ruler, where, data, caller)}
+    return {"operation": proposed(client, ruler, found.registrar, data, caller)}
 
 
-def _registry(client: Chain, found: settlement.Deployment) -> Address:
-    """The registry whose word a settlement contract takes. Raises CodeDiffers where its registrar is something else."""
+def _deployed(client: Chain, contract: Address) -> settlement.Deployment:
+    """A settlement contract that takes a registry's word. Raises CodeDiffers where either is something else."""
+    found = settlement.deployment(client, contract)
     registry.deployment(client, found.registrar)
-    return found.registrar
+    return found
 
 
 def _shown(client: Chain, found: settlement.Deployment, identifier: bytes) -> dict[str, Any]:
-    where = _registry(client, found)
-    entry, coming = registry.partner(client, where, identifier), registry.rotation(client, where, identifier)
+    entry = registry.partner(client, found.registrar, identifier)
+    coming = registry.rotation(client, found.registrar, identifier)
     value: dict[str, Any] = {
         "partner": identifier.hex(),
         "status": entry.status,
