@@ -7,7 +7,6 @@ so a changed amount is found, but in the first row: the balance before it is not
 
 import csv
 import io
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -78,17 +77,8 @@ def _columns_fit(columns: Mapping[str, str]) -> bool:
     return not set(columns) - set(COLUMNS) and "booked" in columns and ways.count(True) == 1
 
 
-def profile(text: str) -> Profile:
-    """The profile of a TOML text. Raises BankProfileInvalid; an unknown key is an error."""
-    try:
-        tree = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise BankProfileInvalid(field="file", why=str(error)) from None
-    return of_tree(tree)
-
-
 def of_tree(tree: Mapping[str, Any]) -> Profile:
-    """The profile of a TOML tree. Raises BankProfileInvalid."""
+    """The profile of a TOML tree. Raises BankProfileInvalid; an unknown key is an error."""
     columns, values = tree.get("columns", {}), tree.get("values", {})
     for name in set(tree) - {*TEXTS, "skip", "columns", "values"}:
         raise BankProfileInvalid(field=str(name)[:40], why="it is not known")

@@ -1,12 +1,16 @@
 """A bank's CSV by its profile: encodings, columns, running balance, and what is refused by row and reason."""
 
+import tomllib
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from hub import bank_csv
 from hub.bank_values import FILE_BYTES_MAX, BankEntry
+from hub.cli_reconcile import bank_import
 from hub.payment_errors import BankBalanceDiffers, BankFileInvalid, BankProfileInvalid, BankRowsRefused
 
 OURS = "b646d74f08e36c74965cbc1effc0e0e1"
@@ -37,8 +41,12 @@ BACK = f'20261113,F002,,"1,065.28","10,000.00",6217000010001,消费平台,{OURS}
 SIGNED: dict[str, Any] = {"name": "plain", "currency": "CNY", "columns": {"booked": "date", "amount": "amount"}}
 
 
+def profile_of(text: str) -> bank_csv.Profile:
+    return bank_csv.of_tree(tomllib.loads(text))
+
+
 def entries(text: str, encoding: str = "gbk", profile: str = PROFILE) -> tuple[BankEntry, ...]:
-    return bank_csv.read(text.encode(encoding), bank_csv.profile(profile), ACCOUNT).entries
+    return bank_csv.read(text.encode(encoding), profile_of(profile), ACCOUNT).entries
 
 
 def signed(amount: str, **changes: Any) -> int:
@@ -48,7 +56,7 @@ def signed(amount: str, **changes: Any) -> int:
 
 
 def test_a_chinese_banks_file_is_read_to_the_fen() -> None:
-    statement = bank_csv.read((HEADER + ROW + BACK).encode("gbk"), bank_csv.profile(PROFILE), ACCOUNT)
+    statement = bank_csv.read((HEADER + ROW + BACK).encode("gbk"), profile_of(PROFILE), ACCOUNT)
     assert (statement.opening_minor, statement.closing_minor, statement.currency) == (1_000_000, 1_000_000, "CNY")
     paid, back = statement.entries
     assert (paid.row, paid.signed_minor, paid.booked) == (2, -106528, date(2026, 11, 12))
@@ -216,6 +224,10 @@ def test_a_profile_that_is_not_understood_is_refused(changes: dict[str, Any]) ->
         bank_csv.of_tree(SIGNED | changes)
 
 
-def test_a_profile_that_is_no_toml() -> None:
+def test_a_profile_that_is_no_toml(tmp_path: Path) -> None:
+    statement, profile = tmp_path / "bank.csv", tmp_path / "bank.toml"
+    statement.write_text(HEADER)
+    profile.write_text("name = ")
+    arguments = [str(statement), "--account", ACCOUNT, "--profile", str(profile)]
     with pytest.raises(BankProfileInvalid):
-        bank_csv.profile("name = ")
+        CliRunner().invoke(bank_import, arguments, catch_exceptions=False)
