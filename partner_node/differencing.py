@@ -11,10 +11,11 @@ Over the same clients a column must be cut into bins in the same way: of five bi
 differ by the clients between two edges.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from federation.plan import LABEL_HOLDER, PlanParty, TrainingPlan, read
@@ -22,22 +23,59 @@ from partner_node import sessions, store
 from partner_node.errors import UnknownJob
 from partner_node.training_errors import BinsTooAlike, RunsTooAlike
 
-PartOf: TypeAlias = Mapping[bytes, int]  # the part each client is in, by its keyed hash
+Integers: TypeAlias = NDArray[np.int64]
 
 
-def check(session: Session, plan: TrainingPlan, me: str) -> None:
+class Divisions:
+    """Which client is in which part of a run: each alignment is read once, each division drawn once."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._numbers: dict[bytes, int] = {}  # by the keyed hash (Gate.row_keys), which is the same in every alignment
+        self._aligned: dict[str, tuple[list[str], Integers]] = {}
+        self._parts: dict[tuple[object, ...], Integers] = {}
+
+    def clients(self, alignment: str) -> tuple[list[str], Integers]:
+        """Tokens and numbers of the aligned clients; a client has one number in all alignments."""
+        if alignment not in self._aligned:
+            rows = sessions.alignment(self.session, alignment)
+            numbers = [self._numbers.setdefault(row.row_key, len(self._numbers)) for row in rows]
+            self._aligned[alignment] = [row.token for row in rows], np.array(numbers, np.int64)
+        return self._aligned[alignment]
+
+    def part(self, plan: TrainingPlan) -> Integers:
+        """(aligned,): the part each client is in, −1 in none."""
+        drawn = division(plan)
+        if drawn not in self._parts:
+            tokens, _ = self.clients(plan.alignment)
+            made = np.full(len(tokens), -1, np.int64)
+            for number, mask in enumerate(plan.parts(tokens).values()):
+                made[mask] = number
+            self._parts[drawn] = made
+        return self._parts[drawn]
+
+    def side_by_side(self, *plans: TrainingPlan) -> list[Integers]:
+        """Of every plan (clients,) the part that each client of any of them is in, −1 in none."""
+        parts = [(self.clients(plan.alignment)[1], self.part(plan)) for plan in plans]
+        found = []
+        for numbers, part in parts:
+            made = np.full(len(self._numbers), -1, np.int64)
+            made[numbers] = part
+            found.append(made)
+        return found
+
+
+def check(divisions: Divisions, plan: TrainingPlan, me: str) -> None:
     """Raises RunsTooAlike, naming an earlier run over some of the same columns whose clients differ by too few.
 
     Raises BinsTooAlike for columns that an earlier run over the same clients took in other bins.
     """
     known = {division(plan): {0}}
-    own: PartOf | None = None
-    for earlier in plans_before(session, plan):
+    for earlier in plans_before(divisions.session, plan):
         if not _columns(plan, me) & _columns(earlier, me):
             continue
         if (theirs := division(earlier)) not in known:
-            own = own or _part_of(session, plan)
-            known[theirs] = distances(own, _part_of(session, earlier))
+            known[theirs] = distances(*divisions.side_by_side(plan, earlier))
         apart = known[theirs]
         if 0 < (near := min(apart - {0}, default=plan.rare_rows)) < plan.rare_rows:
             raise RunsTooAlike(run=earlier.digest[:16], count=near, minimum=plan.rare_rows)
@@ -57,18 +95,15 @@ def plans_before(session: Session, plan: TrainingPlan) -> Iterator[TrainingPlan]
             yield earlier
 
 
-def distances(own: PartOf, theirs: PartOf) -> set[int]:
+def distances(own: Integers, theirs: Integers) -> set[int]:
     """By how many clients each union of own parts differs from the nearest union of theirs; 0 where they are equal.
 
     The nearest one is found part by part: theirs is in it where more than half of its clients are in the own union.
+    own, theirs: (clients,) the part each client is in, −1 in none.
     """
-    here, there = (1 + max(parts.values(), default=-1) for parts in (own, theirs))
+    here, there = (1 + int(parts.max(initial=-1)) for parts in (own, theirs))
     shared = np.zeros((here + 1, there + 1), np.int64)  # clients by own part and theirs; last: in no part of the run
-    for client, part in own.items():
-        shared[part, theirs.get(client, there)] += 1
-    for client, part in theirs.items():
-        if client not in own:
-            shared[here, part] += 1
+    np.add.at(shared, (own, theirs), 1)
     unions = np.arange(1, 1 << here)[:, None] >> np.arange(here) & 1
     inside = unions @ shared[:here]
     outside = shared.sum(axis=0) - inside
@@ -79,17 +114,6 @@ def distances(own: PartOf, theirs: PartOf) -> set[int]:
 def division(plan: TrainingPlan) -> tuple[object, ...]:
     """All that decides which client is in which part: equal ones need no look at the clients."""
     return plan.alignment, plan.split_salt, plan.test_ppm, plan.train_parts, plan.held_moments
-
-
-def _part_of(session: Session, plan: TrainingPlan) -> PartOf:
-    """The part each client is in, by its keyed hash (Gate.row_keys), which is the same in every alignment."""
-    rows = sessions.alignment(session, plan.alignment)
-    parts = plan.parts([row.token for row in rows])
-    return {
-        rows[place].row_key: number
-        for number, mask in enumerate(parts.values())
-        for place in np.flatnonzero(mask).tolist()
-    }
 
 
 def _columns(plan: TrainingPlan, me: str) -> frozenset[tuple[str, str]]:

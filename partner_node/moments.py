@@ -14,50 +14,27 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from federation import equations
 from federation.equations import Cells, Group
 from federation.plan import LABEL_HOLDER, TrainingPlan
 from federation.vertical.party import ROWS_PER_COLUMN
-from partner_node import differencing, moment_values, sessions, store
+from partner_node import differencing, moment_values, store
+from partner_node.differencing import Divisions, Integers
 from partner_node.moment_errors import MomentsTellRows, RunsTogetherTell, SmallCellsFollow, ValuesChanged
 from partner_node.moment_values import GONE, Tags
 
-Integers: TypeAlias = NDArray[np.int64]
 Form: TypeAlias = tuple[object, ...]
 SUM, LABEL = "sum", "label"  # what a run tells of a column beside its moments with others' columns
 
 
-class _Book:
+class _Book(Divisions):
     """What the ledger holds, each read once: clients of an alignment, parts of a division, values by their digest."""
 
     def __init__(self, session: Session) -> None:
-        self.session = session
+        super().__init__(session)
         self.values: dict[bytes, Tags] = {}
-        self._numbers: dict[bytes, int] = {}
-        self._aligned: dict[str, tuple[list[str], Integers]] = {}
-        self._parts: dict[tuple[object, ...], Integers] = {}
-
-    def clients(self, alignment: str) -> tuple[list[str], Integers]:
-        """Tokens and numbers of the aligned clients; a client has one number in all alignments."""
-        if alignment not in self._aligned:
-            rows = sessions.alignment(self.session, alignment)
-            numbers = [self._numbers.setdefault(row.row_key, len(self._numbers)) for row in rows]
-            self._aligned[alignment] = [row.token for row in rows], np.array(numbers, np.int64)
-        return self._aligned[alignment]
-
-    def part(self, plan: TrainingPlan) -> Integers:
-        """(aligned,): the part each client is in, −1 in none."""
-        division = differencing.division(plan)
-        if division not in self._parts:
-            tokens, _ = self.clients(plan.alignment)
-            made = np.full(len(tokens), -1, np.int64)
-            for number, mask in enumerate(plan.parts(tokens).values()):
-                made[mask] = number
-            self._parts[division] = made
-        return self._parts[division]
 
     def tags(self, digest: bytes) -> Tags:
         if digest not in self.values:
@@ -117,14 +94,15 @@ def check(session: Session, plan: TrainingPlan, me: str, now: Mapping[str, Tags]
     Raises RunsTooAlike, BinsTooAlike, ValuesChanged, RunsTogetherTell, MomentsTellRows, SmallCellsFollow, each naming
     earlier runs.
     """
-    differencing.check(session, plan, me)
+    book = _Book(session)
+    differencing.check(book, plan, me)
     if plan.trees:
         return []
     own = _forms(plan, me)
     plans = [one for one in _before(session, plan) if own.keys() & _forms(one, me).keys()]
     if not plans:
         return []
-    new, *before = _runs(session, [plan, *plans], now)
+    new, *before = _runs(book, [plan, *plans], now)
     changes: list[Change] = []
     seen: set[tuple[object, ...]] = set()
     for asset, column in own:
@@ -174,14 +152,13 @@ def label_name(plan: TrainingPlan) -> str:
     return plan.label_column if plan.positive is None else f"{plan.label_column}={plan.positive}"
 
 
-def _runs(session: Session, plans: Sequence[TrainingPlan], now: Mapping[str, Tags]) -> list[Run]:
+def _runs(book: _Book, plans: Sequence[TrainingPlan], now: Mapping[str, Tags]) -> list[Run]:
     """The new run and those before it; of earlier ones that tell the same, the first."""
-    book = _Book(session)
     made: dict[tuple[object, ...], Run] = {}
     for plan in plans:
         new = plan is plans[0]
         known = {column: moment_values.digest_of(found) for column, found in now.items()} if new else None
-        digests = moment_values.of_run(session, plan.digest) if known is None else known
+        digests = moment_values.of_run(book.session, plan.digest) if known is None else known
         forms = tuple((partner, tuple(_forms(plan, partner).items())) for partner in plan.partners)
         told = (new, differencing.division(plan), forms, tuple(sorted(digests.items())))
         made.setdefault(told, Run(plan=plan, book=book, digests=digests))
