@@ -15,6 +15,11 @@ from sandbox.chain.cli_options import CONTRACT, FILE, KEY, PARTNER, Endpoint, en
 
 ROTATION_SECONDS = 3 * 86400
 NO_TERMS = "00" * 32
+CHANGES = {
+    "suspend": registry.suspend_data,
+    "resume": registry.resume_data,
+    "cancel": registry.cancel_rotation_data,
+}
 
 
 @click.command("deploy-settlement")
@@ -129,19 +134,18 @@ def accept_signer(at: Endpoint, key: Path, contract: str, partner: str) -> None:
 def partner_entry(at: Endpoint, key: Path | None, contract: str, partner: str, change: str | None, until: Any) -> None:
     """Show a partner's entry in the registry: status, signer, terms, a change of its signer; or change it."""
     identifier = _word(partner)
-    if (change is None) == (until is None):
-        if change is not None:
-            raise click.UsageError("one change at a time")
+    if change is not None and until is not None:
+        raise click.UsageError("one change at a time")
+    if change is not None:
+        data = CHANGES[change](identifier)
+    elif until is not None:
+        data = registry.exit_data(identifier, until.year * 100 + until.month)
+    else:
         with at.open() as client:
             print_json(_shown(client, _deployed(client, keys.parse_address(contract)), identifier))
         return
     if key is None:
         raise click.UsageError("a change needs --key")
-    if until is not None:
-        data = registry.exit_data(identifier, until.year * 100 + until.month)
-    else:
-        made = {"suspend": registry.suspend_data, "resume": registry.resume_data}
-        data = made.get(str(change), registry.cancel_rotation_data)(identifier)
     _tell(at, key, contract, identifier, data)
 
 
