@@ -48,13 +48,11 @@ def deploy(at: Endpoint, key: Path, members: tuple[str, ...], threshold: int, de
 @click.argument("operation", type=click.IntRange(1), required=False)
 def show(at: Endpoint, contract: str, operation: int | None) -> None:
     """The members and k; or an OPERATION with the call it makes, as members read it before they approve."""
-    where = keys.parse_address(contract)
     with at.open() as client:
         if operation is None:
-            _show_board(client, where)
+            _show_board(client, keys.parse_address(contract))
         else:
-            board.delay_seconds(client, where)
-            _show(client, where, operation)
+            _show(client, _checked(client, contract), operation)
 
 
 @governor.command()
@@ -70,8 +68,7 @@ def propose(at: Endpoint, key: Path, contract: str, target: str, data: str) -> N
     except ValueError:
         raise AnchorInvalid(why="a call is hex digits") from None
     with at.open() as client:
-        where = keys.parse_address(contract)
-        board.delay_seconds(client, where)
+        where = _checked(client, contract)
         _show(client, where, proposed(client, where, keys.parse_address(target), call, keys.read(key)))
 
 
@@ -84,9 +81,8 @@ def _step(name: str, does: str, make: Callable[[int], bytes]) -> None:
     @GOVERNOR
     @click.argument("operation", type=click.IntRange(1))
     def step(at: Endpoint, key: Path, contract: str, operation: int) -> None:
-        where = keys.parse_address(contract)
         with at.open() as client:
-            board.delay_seconds(client, where)
+            where = _checked(client, contract)
             client.execute(where, make(operation), keys.read(key).secret)
             _show(client, where, operation)
 
@@ -116,6 +112,13 @@ def proposed(client: Chain, contract: Address, target: Address, data: bytes, mem
     number = board.events(receipt.logs, contract)[0]["operation"]
     assert isinstance(number, int), "the ABI gives numbers as integers"
     return number
+
+
+def _checked(client: Chain, contract: str) -> Address:
+    """The governor's address. Raises CodeDiffers where something else stands there."""
+    where = keys.parse_address(contract)
+    board.delay_seconds(client, where)
+    return where
 
 
 def _show_board(client: Chain, contract: Address) -> None:
