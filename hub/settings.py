@@ -76,18 +76,19 @@ def load(path: Path) -> Settings:
     for name in ("alliance", "listen", "enrol"):
         if not hub.get(name):
             raise SettingsInvalid(file=str(path), why=f"[hub] {name} is missing")
-    if chain.get("kind", "sandbox") not in ("sandbox", "standard"):
+    made = ChainSettings(**chain)
+    if made.kind not in ("sandbox", "standard"):
         raise SettingsInvalid(file=str(path), why="[chain] kind is sandbox or standard")
-    if chain.get("confirmations") and chain.get("kind", "sandbox") == "sandbox":
+    if made.confirmations and made.kind == "sandbox":
         raise SettingsInvalid(
             file=str(path), why="[chain] confirmations: a block of the sandbox chain is final at once"
         )
-    if chain.get("receipt_seconds") == 0:
+    if made.receipt_seconds == 0:
         raise SettingsInvalid(file=str(path), why="[chain] receipt_seconds is at least 1")
     base = path.resolve().parent
     hub["dir"] = base / str(hub.get("dir", "."))
     database = _database(str(hub.get("database", "sqlite:///hub.db")), hub["dir"])
-    return Settings(**{**hub, "database": database, "chain": ChainSettings(**chain), "file": path.resolve()})
+    return Settings(**{**hub, "database": database, "chain": made, "file": path.resolve()})
 
 
 def _check(path: Path, table: str, values: dict[str, Any], form: type, hidden: set[str]) -> None:
