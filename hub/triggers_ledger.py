@@ -18,7 +18,6 @@ KEYS: dict[str, tuple[tuple[str, ...], ...]] = {
     "journal_entry": (("id",), ("number",), ("reverses",)),
     "journal_transfer": (("entry", "transfer_index"),),
 }
-APPEND_ONLY = ("account", "period_lock", "journal_transfer")
 _KEPT = ("id", "number", "subject", "memo", "period", "created_at")
 
 _LOCKED = "EXISTS (SELECT 1 FROM period_lock WHERE period >= NEW.period)"

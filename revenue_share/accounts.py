@@ -50,16 +50,11 @@ CHART = (
 )
 _PATTERN = re.compile("|".join(f"(?:{one.pattern})" for one in CHART))
 
-REVENUE = "revenue:gross"
 PARTNER_SHARE = "expense:partner_share"
-CLAWBACK_RESERVE = "liability:clawback_reserve"
 VAT_IN = "tax:vat_in"
 WITHHOLDING = "tax:withholding"
-SUSPENSE = "suspense:recon"
 POINTS_ISSUED = "points:issued"
 POINTS_LIABILITY = "points:liability"
-POINTS_REDEEMED = "points:redeemed"
-POINTS_EXPIRED = "points:expired"
 
 
 def accrued(partner: PartnerId) -> str:
