@@ -122,11 +122,9 @@ class Reconciliation:
     waiting: tuple[str, ...]
 
 
-def reconcile(
-    orders: Iterable[Order], movements: Iterable[Movement], as_of: date, window_days: int = WINDOW_DAYS
-) -> Reconciliation:
+def reconcile(orders: Iterable[Order], movements: Iterable[Movement], as_of: date) -> Reconciliation:
     """Match movements with orders as of a day. Ids must be unique on each side; settled orders are for repeats."""
-    work = _Work({o.id: o for o in sorted(orders, key=lambda o: o.id)}, as_of, window_days)
+    work = _Work({o.id: o for o in sorted(orders, key=lambda o: o.id)}, as_of)
     given = sorted(movements, key=lambda m: (m.booked, m.id))
     assert len({m.id for m in given}) == len(given), "a movement twice"
     debits = [m for m in given if m.side is Side.DEBIT]
@@ -144,7 +142,6 @@ def reconcile(
 class _Work:
     orders: dict[str, Order]
     as_of: date
-    window_days: int
     matches: list[Match] = field(default_factory=list)
     returns: list[Return] = field(default_factory=list)
     exceptions: list[ExceptionItem] = field(default_factory=list)
@@ -167,6 +164,10 @@ class _Work:
         age = max(0, (self.as_of - since).days)
         self.exceptions.append(ExceptionItem(kind=kind, movement=movement, orders=orders, since=since, age_days=age))
 
+    def named(self, movement: Movement) -> list[Order]:
+        """The orders that a movement names."""
+        return [self.orders[reference] for reference in sorted(movement.references) if reference in self.orders]
+
     def free(self) -> list[Order]:
         """Open orders that no exception concerns: another debit may be theirs already."""
         held = {order for item in self.exceptions for order in item.orders}
@@ -174,7 +175,7 @@ class _Work:
 
     def near(self, movement: Movement, among: Iterable[Order]) -> list[Order]:
         """Those that this debit could pay by account and day, whatever the amount."""
-        early, late = timedelta(days=EARLY_DAYS), timedelta(days=self.window_days)
+        early, late = timedelta(days=EARLY_DAYS), timedelta(days=WINDOW_DAYS)
         return [
             order
             for order in among
@@ -187,7 +188,7 @@ class _Work:
         for order in self.orders.values():
             if not self.is_open(order) or order.id in named:
                 continue
-            if order.due + timedelta(days=self.window_days) < self.as_of:
+            if order.due + timedelta(days=WINDOW_DAYS) < self.as_of:
                 self._add(ExceptionClass.MISSING, "", (order.id,), order.due)
             else:
                 waiting.append(order.id)
@@ -204,7 +205,7 @@ def _by_reference(work: _Work, debits: Sequence[Movement]) -> list[Movement]:
     unnamed: list[Movement] = []
     single: dict[str, list[Movement]] = {}
     for movement in debits:
-        named = [work.orders[ref] for ref in sorted(movement.references) if ref in work.orders]
+        named = work.named(movement)
         if not named:
             unnamed.append(movement)
         elif len(named) == 1:
@@ -265,7 +266,7 @@ def _closed(named: Sequence[Order]) -> ExceptionClass:
 
 def _credit(work: _Work, movement: Movement) -> None:
     """Money that came in: the return of one paid order where the bank says exactly that, else an exception."""
-    named = [work.orders[ref] for ref in sorted(movement.references) if ref in work.orders]
+    named = work.named(movement)
     if not named:
         work.leave(ExceptionClass.RETURNED if movement.returned else ExceptionClass.EXTRA, movement)
         return
