@@ -9,12 +9,13 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from ecowire import documents
 from ecowire.documents import Signed
 from hub.records import Head
+from hub.store_unit import next_number
 from hub.tables_settlement import (
     ConfirmationRow,
     DisputeRow,
@@ -95,7 +96,7 @@ class SettlementStore:
         digest = document.digest
         row = ReportRow(
             digest=digest,
-            number=self._next(ReportRow),
+            number=next_number(self._session, ReportRow),
             kind=document.kind,
             agreement=agreement,
             partner=document.signer,
@@ -168,7 +169,7 @@ class SettlementStore:
             self._session.execute(insert(LINE), batch)
 
     def next_statement_number(self) -> int:
-        return self._next(StatementRow)
+        return next_number(self._session, StatementRow)
 
     def statement(self, statement_id: str) -> StatementRecord | None:
         row = self._session.get(StatementRow, statement_id)
@@ -264,9 +265,6 @@ class SettlementStore:
             )
             for row in self._session.scalars(query.order_by(DisputeRow.received_at, DisputeRow.digest))
         )
-
-    def _next(self, table: Any) -> int:
-        return int(self._session.scalars(select(func.coalesce(func.max(table.number), 0))).one()) + 1
 
 
 def _report(row: ReportRow) -> Report:

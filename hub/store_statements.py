@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ecowire import documents
 from ecowire.documents import Signed
+from hub.store_unit import next_number
 from hub.tables_settlement import DisputeRow, StatementRow
 from hub.tables_statements import (
     AdjustedRow,
@@ -130,11 +131,10 @@ class StatementLife:
     # --- adjustments
 
     def add_adjustment(self, agreement: str, document: Signed, receipt: Signed, now: datetime) -> None:
-        number = int(self._session.scalars(select(func.coalesce(func.max(AdjustmentRow.number), 0))).one()) + 1
         self._session.add(
             AdjustmentRow(
                 digest=document.digest,
-                number=number,
+                number=next_number(self._session, AdjustmentRow),
                 agreement=agreement,
                 document=document.encode().decode(),
                 receipt=receipt.encode().decode(),
