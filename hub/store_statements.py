@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from ecowire import documents
@@ -156,15 +156,11 @@ class StatementLife:
         self._session.flush()
 
     def adjustment(self, digest: str) -> Adjustment | None:
-        row = self._session.get(AdjustmentRow, digest)
-        return self._adjustment(row) if row else None
+        return next(iter(self._adjustments(AdjustmentRow.digest == digest)), None)
 
-    def adjustments(self, agreement: str | None = None) -> tuple[Adjustment, ...]:
-        """Adjustments in the order they came; of one agreement where given."""
-        query = select(AdjustmentRow).order_by(AdjustmentRow.number)
-        if agreement is not None:
-            query = query.where(AdjustmentRow.agreement == agreement)
-        return tuple(self._adjustment(row) for row in self._session.scalars(query))
+    def adjustments(self, agreement: str) -> tuple[Adjustment, ...]:
+        """The adjustments of an agreement in the order they came."""
+        return self._adjustments(AdjustmentRow.agreement == agreement)
 
     def take_adjustments(self, statement: str, digests: Iterable[str]) -> None:
         """Note that these stand in a statement."""
@@ -180,19 +176,15 @@ class StatementLife:
 
     def of_statement(self, statement: str) -> tuple[Adjustment, ...]:
         """The adjustments that stand in a statement, in the order they came."""
-        query = select(AdjustmentRow).join(AdjustedRow, AdjustedRow.adjustment == AdjustmentRow.digest)
-        rows = self._session.scalars(query.where(AdjustedRow.statement == statement).order_by(AdjustmentRow.number))
-        return tuple(self._adjustment(row) for row in rows)
+        inside = select(AdjustedRow.adjustment).where(AdjustedRow.statement == statement)
+        return self._adjustments(AdjustmentRow.digest.in_(inside))
 
-    def _adjustment(self, row: AdjustmentRow) -> Adjustment:
-        decided = self._session.get(AdjustmentDecisionRow, row.digest)
-        return Adjustment(
-            document=documents.decode(row.document.encode()),
-            receipt=documents.decode(row.receipt.encode()),
-            decision=decided.decision if decided else "",
-            decided=documents.decode(decided.document.encode()) if decided else None,
-            decided_receipt=documents.decode(decided.receipt.encode()) if decided else None,
-        )
+    def _adjustments(self, which: ColumnElement[bool]) -> tuple[Adjustment, ...]:
+        """Adjustments with the word on each, in the order they came."""
+        decided = AdjustmentDecisionRow.adjustment == AdjustmentRow.digest
+        query = select(AdjustmentRow, AdjustmentDecisionRow).outerjoin(AdjustmentDecisionRow, decided).where(which)
+        rows = self._session.execute(query.order_by(AdjustmentRow.number))
+        return tuple(_adjustment(row, decision) for row, decision in rows)
 
     # --- positions
 
@@ -205,3 +197,13 @@ class StatementLife:
         """The closing position of a statement; None for one of version 1."""
         row = self._session.get(PositionRow, statement)
         return row.value.encode() if row else None
+
+
+def _adjustment(row: AdjustmentRow, decided: AdjustmentDecisionRow | None) -> Adjustment:
+    return Adjustment(
+        document=documents.decode(row.document.encode()),
+        receipt=documents.decode(row.receipt.encode()),
+        decision=decided.decision if decided else "",
+        decided=documents.decode(decided.document.encode()) if decided else None,
+        decided_receipt=documents.decode(decided.receipt.encode()) if decided else None,
+    )
