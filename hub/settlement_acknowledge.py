@@ -8,7 +8,6 @@ from datetime import datetime
 
 from contracts import settlement as chain_settlement
 from contracts.chain import Chain
-from ecowire import documents
 from ecowire.documents import Signed
 from ecowire.status import MalformedMessage
 from ecowire.stream import Message
@@ -16,7 +15,7 @@ from hub import node_signed
 from hub import settlement_terms as terms
 from hub.chain_outbox import ChainOutbox, Check
 from hub.records import Partner
-from hub.services import Reply, Services, only, text
+from hub.services import Reply, Services
 from hub.settlement_errors import (
     AcknowledgementNotSigned,
     AcknowledgementSignedOtherwise,
@@ -39,17 +38,11 @@ def take(services: Services, tx: Transaction, partner: Partner, now: datetime, m
 
     Raises StatementUnknown, NotInThisRole, BadSignature, StatementNotPaid.
     """
-    only(message.head, KIND)
-    document = documents.parse(message.head.get(KIND), kind=KIND)
+    document = terms.signed_document(message, KIND, KIND, partner)
     if set(document.body) != FIELDS:
         raise MalformedMessage(why=f"an {KIND} has the fields {sorted(FIELDS)}")
-    record = terms.get(tx, document.body["statement"])
-    if document.body["statement"] != record.id:
-        raise MalformedMessage(why="a signed document names a statement in full")
-    agreement = terms.active(tx, record.agreement)
-    document.verify(terms.in_role(agreement, partner, "referrer").signing)
-    for name in ("person", "time"):
-        text(document.body, name, longest=200)
+    record, agreement = terms.signed_statement(tx, document, partner)
+    terms.in_role(agreement, partner, "referrer")
     if record.state not in (State.PAID.value, State.ACKED.value):
         raise StatementNotPaid(statement=record.id[:16], state=record.state)
     receipt = services.log.record(tx, now, document, record.id)

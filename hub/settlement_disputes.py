@@ -10,14 +10,13 @@ Each is a signed document in the log, verified under the key that both parties a
 
 from datetime import datetime
 
-from ecowire import documents
 from ecowire.documents import Signed
 from ecowire.status import MalformedMessage
 from ecowire.stream import Message
 from hub import settlement_terms as terms
 from hub import tasks
 from hub.records import Head, Partner
-from hub.services import NodeHandler, Reply, Services, only, text
+from hub.services import NodeHandler, Reply, Services, text
 from hub.settlement_errors import (
     AdjustmentUnknown,
     AlreadyAnswered,
@@ -50,7 +49,7 @@ def dispute(services: Services, tx: Transaction, partner: Partner, now: datetime
     After the statement is on the chain only the contract takes a dispute, from the party's own account. Raises
     StatementUnknown, NotInThisRole, BadSignature, StatementNotOpen, DisputeInvalid.
     """
-    document = _document(message, "dispute", "dispute", partner, DISPUTE_FIELDS)
+    document = terms.signed_document(message, "dispute", "dispute", partner, DISPUTE_FIELDS)
     record, agreement = terms.signed_statement(tx, document, partner)
     text(document.body, "reason")
     pure.read_lines(document.body["lines"])
@@ -77,7 +76,7 @@ def answer(services: Services, tx: Transaction, partner: Partner, now: datetime,
     Raises StatementUnknown, NotInThisRole, BadSignature, DisputeUnknown, AlreadyAnswered, AnswerNotOfTheseLines,
     DisputeInvalid.
     """
-    document = _document(message, "answer", "answer", partner, ANSWER_FIELDS)
+    document = terms.signed_document(message, "answer", "answer", partner, ANSWER_FIELDS)
     record, agreement = terms.signed_statement(tx, document, partner)
     found = {item.document.digest: item for item in SettlementStore(tx.session).disputes(record.id)}
     disputed = found.get(parse_digest(document.body["dispute"]))
@@ -108,7 +107,7 @@ def adjust(services: Services, tx: Transaction, partner: Partner, now: datetime,
 
     Raises AgreementUnknown, NotInThisRole, BadSignature, StatementUnknown, DisputeInvalid.
     """
-    document = _document(message, "adjustment", "adjustment", partner)
+    document = terms.signed_document(message, "adjustment", "adjustment", partner)
     made = Adjustment.from_body(document.body, document.digest)
     agreement = terms.active(tx, made.agreement)
     document.verify(terms.in_role(agreement, partner, "payer").signing)
@@ -131,7 +130,7 @@ def decide(services: Services, tx: Transaction, partner: Partner, now: datetime,
 
     Raises AdjustmentUnknown, NotInThisRole, BadSignature, AlreadyAnswered.
     """
-    document = _document(message, "decision", "adjustment-decision", partner, DECISION_FIELDS)
+    document = terms.signed_document(message, "decision", "adjustment-decision", partner, DECISION_FIELDS)
     life = StatementLife(tx.session)
     known = life.adjustment(parse_digest(document.body["adjustment"]))
     if known is None:
@@ -186,16 +185,6 @@ def view(tx: Transaction, item: Dispute) -> Head:
     }
 
 
-def _document(message: Message, field: str, kind: str, partner: Partner, fields: set[str] | None = None) -> Signed:
-    only(message.head, field)
-    document = documents.parse(message.head.get(field), kind=kind)
-    if document.signer != partner.id:
-        raise NotInThisRole(partner=partner.id, role=f"signer of this {kind}", agreement="-")
-    if fields is not None and set(document.body) != fields:
-        raise MalformedMessage(why=f"a {kind} has the fields {sorted(fields)}")
-    return document
-
-
 def _keep(
     services: Services, tx: Transaction, agreement: Agreement, document: Signed, subject: str, now: datetime
 ) -> Signed:
@@ -210,8 +199,7 @@ def _other(agreement: Agreement, partner: str) -> str:
 
 def _tell(tx: Transaction, agreement: Agreement, partner: Partner, kind: str, document: Signed, now: datetime) -> None:
     """Show a document to the other party's node."""
-    (node,) = (party.partner for party in agreement.parties if party.partner != partner.id)
-    task_id = f"{document.kind}-{document.digest}"
+    task_id, node = f"{document.kind}-{document.digest}", _other(agreement, partner.id)
     tasks.post(tx, now, task_id=task_id, node=node, kind=kind, head={"document": document.to_value()})
 
 

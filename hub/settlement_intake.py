@@ -9,17 +9,15 @@ from datetime import datetime
 
 from contracts import settlement as chain_settlement
 from contracts.keys import parse_address
-from ecowire import documents
 from ecowire.documents import Signed
 from ecowire.status import MalformedMessage
 from ecowire.stream import Message
 from hub import settlement_acknowledge, settlement_close, settlement_disputes, tasks
 from hub import settlement_terms as terms
 from hub.records import Head, Partner
-from hub.services import NodeHandler, Reply, Services, only
+from hub.services import NodeHandler, Reply, Services
 from hub.settlement_errors import (
     AlreadyConfirmed,
-    NotInThisRole,
     PeriodClosed,
     ReportRepeats,
     StatementNotOpen,
@@ -41,7 +39,7 @@ def referrals(services: Services, tx: Transaction, partner: Partner, now: dateti
 
     Raises AgreementUnknown, AgreementNotActive, NotInThisRole, BadSignature, ReportInvalid, ReportRepeats.
     """
-    document = _document(message, "report", "referrals", partner)
+    document = terms.signed_document(message, "report", "referrals", partner)
     report = ReferralReport.from_body(document.body)
     agreement = terms.active(tx, report.agreement)
     document.verify(terms.in_role(agreement, partner, "referrer").signing)
@@ -63,7 +61,7 @@ def events(services: Services, tx: Transaction, partner: Partner, now: datetime,
 
     Raises as `referrals`, and PeriodClosed, LaterPeriodClosed, TokensNotReferred.
     """
-    document = _document(message, "report", "events", partner)
+    document = terms.signed_document(message, "report", "events", partner)
     report = EventReport.from_body(document.body)
     agreement = terms.active(tx, report.agreement)
     document.verify(terms.in_role(agreement, partner, "payer").signing)
@@ -90,7 +88,7 @@ def confirm(services: Services, tx: Transaction, partner: Partner, now: datetime
 
     Raises StatementUnknown, NotInThisRole, BadSignature, BadChainSignature, StatementNotOpen, AlreadyConfirmed.
     """
-    document = _document(message, "confirmation", "confirmation", partner, CONFIRMATION_FIELDS)
+    document = terms.signed_document(message, "confirmation", "confirmation", partner, CONFIRMATION_FIELDS)
     record, agreement = terms.signed_statement(tx, document, partner)
     books = SettlementStore(tx.session)
     for known in books.confirmations(record.id):
@@ -111,16 +109,6 @@ def confirm(services: Services, tx: Transaction, partner: Partner, now: datetime
     tx.jobs.add_document(agreement.digest, document, now)
     books.add_confirmation(record.id, "0x" + signature.hex(), document, receipt, now)
     return Reply(head={"receipt": receipt.to_value()})
-
-
-def _document(message: Message, field: str, kind: str, partner: Partner, fields: set[str] | None = None) -> Signed:
-    only(message.head, field)
-    document = documents.parse(message.head.get(field), kind=kind)
-    if document.signer != partner.id:
-        raise NotInThisRole(partner=partner.id, role=f"signer of this {kind}", agreement="-")
-    if fields is not None and set(document.body) != fields:
-        raise MalformedMessage(why=f"a {kind} has the fields {sorted(fields)}")
-    return document
 
 
 def _signature(value: object) -> bytes:

@@ -3,9 +3,10 @@
 from datetime import datetime
 
 from contracts.settlement import Anchor
-from ecowire import codec_settlement
+from ecowire import codec_settlement, documents
 from ecowire.documents import Signed
 from ecowire.status import MalformedMessage
+from ecowire.stream import Message
 from hub import proposals, tasks
 from hub.identity import Caller
 from hub.records import Head, Partner
@@ -134,6 +135,22 @@ def get(tx: Transaction, prefix: object) -> StatementRecord:
     record = books.statement(found[0])
     assert record is not None
     return record
+
+
+def signed_document(
+    message: Message, field: str, kind: str, partner: Partner, fields: set[str] | None = None
+) -> Signed:
+    """The document that a partner's request brings under `field`, its own; its signature is not yet verified.
+
+    Raises MalformedMessage, NotInThisRole.
+    """
+    only(message.head, field)
+    document = documents.parse(message.head.get(field), kind=kind)
+    if document.signer != partner.id:
+        raise NotInThisRole(partner=partner.id, role=f"signer of this {kind}", agreement="-")
+    if fields is not None and set(document.body) != fields:
+        raise MalformedMessage(why=f"a {kind} has the fields {sorted(fields)}")
+    return document
 
 
 def signed_statement(tx: Transaction, document: Signed, partner: Partner) -> tuple[StatementRecord, Agreement]:
