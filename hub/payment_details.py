@@ -85,14 +85,14 @@ def show(services: Services, tx: Transaction, caller: Caller, now: datetime, hea
     return Reply(head={"details": [value(one) for one in PaymentStore(tx.session).details(partner=partner)]})
 
 
-def active(tx: Transaction, partners: frozenset[tuple[str, str]]) -> dict[tuple[str, str], Details]:
-    """The approved details by (partner, currency). Raises PaymentDetailsMissing, naming all that are missing."""
+def active(tx: Transaction, wanted: frozenset[tuple[str, str]], *, required: bool) -> dict[tuple[str, str], Details]:
+    """The approved details by (partner, currency). Raises PaymentDetailsMissing, naming all, if required."""
     books = PaymentStore(tx.session)
-    found = {key: books.active_details(*key) for key in sorted(partners)}
-    missing = [f"{partner} ({currency})" for (partner, currency), one in found.items() if one is None]
-    if missing:
+    found = {key: one for key in sorted(wanted) if (one := books.active_details(*key)) is not None}
+    missing = [f"{partner} ({currency})" for partner, currency in sorted(wanted - found.keys())]
+    if required and missing:
         raise PaymentDetailsMissing(missing=", ".join(missing))
-    return {key: one for key, one in found.items() if one is not None}
+    return found
 
 
 def read(head: Head) -> Head:

@@ -61,7 +61,8 @@ def pay(services: Services, tx: Transaction, caller: Caller, now: datetime, head
     if not due:
         return _again(books, period, str(head.get("format") or ""))
     payments = [_payment(tx, record, now, head) for record in due]
-    accounts = _accounts(tx, payments, required=form == PAIN)
+    sides = ((side, p.order.currency) for p in payments for side in (p.made.payer, p.made.referrer))
+    accounts = payment_details.active(tx, frozenset(sides), required=form == PAIN)
     payments = [_with_accounts(payment, accounts) for payment in payments]
     names = {partner.id: partner.name for partner in tx.members.partners()}
     data = write(payments, names) if form == CSV else _pain(payments, accounts, now)
@@ -144,16 +145,6 @@ def _day(head: Head, today: date) -> date:
     if not today <= found <= today + timedelta(days=AHEAD_DAYS_MAX):
         raise PaymentDateInvalid(date=str(given)[:20], first=today.isoformat())
     return found
-
-
-def _accounts(tx: Transaction, payments: Sequence[Payment], *, required: bool) -> dict[tuple[str, str], Details]:
-    """Approved details by (partner, currency) of payers and creditors. Raises PaymentDetailsMissing if required."""
-    wanted = {(side, p.order.currency) for p in payments for side in (p.made.payer, p.made.referrer)}
-    if required:
-        return payment_details.active(tx, frozenset(wanted))
-    books = PaymentStore(tx.session)
-    found = {key: books.active_details(*key) for key in wanted}
-    return {key: one for key, one in found.items() if one is not None}
 
 
 def _with_accounts(payment: Payment, accounts: Mapping[tuple[str, str], Details]) -> Payment:
