@@ -30,6 +30,7 @@ from revenue_share.reconcile import ExceptionItem, Movement, Order, OrderState, 
 MATCH_LABEL = "ecohub/bank-match/v1"
 RAIL = "transfer"
 ZONE = ZoneInfo("Asia/Shanghai")  # of our bank days
+PARTS = ("exceptions", "entries", "matched", "returned")  # of a currency's totals
 # a released order stays known: money that moves for it after all is told, and never taken for the next attempt
 STATES = {
     ORDERED: OrderState.OPEN,
@@ -103,10 +104,10 @@ def totals(found: Reconciliation, by_id: dict[str, Entry]) -> Head:
     returned = {back.movement for back in found.returns}
     for name, entry in by_id.items():
         part = "matched" if name in matched else "returned" if name in returned else "exceptions"
-        row = sums.setdefault(str(entry.value["currency"]), dict.fromkeys(("entries", "matched", "returned"), 0))
-        row[part] = row.get(part, 0) + signed(entry)
+        row = sums.setdefault(str(entry.value["currency"]), dict.fromkeys(PARTS, 0))
+        row[part] += signed(entry)
         row["entries"] += signed(entry)
-    told: Head = {currency: {"exceptions": 0, **row} for currency, row in sorted(sums.items())}
+    told: Head = {currency: {**row} for currency, row in sorted(sums.items())}
     return told
 
 
