@@ -30,7 +30,7 @@ from hub.store import Transaction
 from hub.store_ledger import FAILED, LedgerStore
 from hub.store_settlement import Dispute, SettlementStore, StatementRecord
 from hub.store_statements import Answer, StatementLife
-from privacy.ids import parse_digest
+from privacy.ids import PartnerId, parse_digest
 from revenue_share import dispute as pure
 from revenue_share.agreement import Agreement
 from revenue_share.dispute import Adjustment
@@ -193,7 +193,7 @@ def _keep(
     return receipt
 
 
-def _other(agreement: Agreement, partner: str) -> str:
+def _other(agreement: Agreement, partner: PartnerId) -> PartnerId:
     return next(party.partner for party in agreement.parties if party.partner != partner)
 
 
