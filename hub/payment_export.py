@@ -13,7 +13,6 @@ from hub.services import HeadInvalid, Reply, Services, only
 from hub.store import Transaction
 from hub.store_ledger import LedgerStore
 from hub.store_settlement import SettlementStore
-from revenue_share.accounts import POINTS
 from revenue_share.ledger import Side
 from revenue_share.money import Money
 
@@ -73,15 +72,11 @@ def _exception(item: Mapping[str, Any]) -> Sequence[Cell]:
     else:
         minor = -entry["amount_minor"] if entry["debit"] else entry["amount_minor"]
         told += [entry["entry"], entry["account"], entry["booked"], entry["currency"]]
-        told += [units(entry["currency"], minor), minor, entry["name"], entry["counterparty"]]
+        amount = Money(currency=entry["currency"], minor=minor)
+        told += [Number(amount.to_text()), minor, entry["name"], entry["counterparty"]]
         told += [" ".join(entry["references"]), entry["text"]]
     told += [" ".join(order[name] for order in orders) for name in ("order", "statement")]
     return [*told, sum(order["amount_minor"] for order in orders) if orders else None]
-
-
-def units(asset: str, minor: int) -> Number:
-    """An amount in units; points are whole."""
-    return Number(str(minor) if asset == POINTS else Money(currency=asset, minor=minor).to_text())
 
 
 def _is_cell(value: object) -> bool:
