@@ -23,7 +23,7 @@ from revenue_share.allocation import allocate
 from revenue_share.position import Position
 from revenue_share.referral import Referral, RevenueEvent, Verdict
 from revenue_share.terms import Terms
-from sandbox.retail_hub import RetailHub, retail_hub
+from sandbox.retail_hub import REFERRER, RetailHub, retail_hub
 from sandbox.retail_lines import PRICED, ZONE, Claim, Sorted
 
 BEGIN = datetime(2009, 12, 1, 9, tzinfo=UTC)
@@ -106,7 +106,7 @@ def settle(data: Sorted, folder: Path, entropy: Entropy) -> Year:
             month = _close(hub, period, claims)
             again = allocate(terms, referrals, events, period, position)
             position = again.closing
-            _expect(f"the total of {period} priced apart", again.lines.total("GBP"), month.total_minor)
+            expect(f"the total of {period} priced apart", again.lines.total("GBP"), month.total_minor)
             made.months.append(month)
         made.balances = {str(line["account"]): int(str(line["closing_minor"])) for line in hub.trial_balance()}
     reconcile(data, made)
@@ -119,16 +119,15 @@ def reconcile(data: Sorted, made: Year) -> None:
     Raises RetailUnreconciled.
     """
     priced = sum(data.classes[one].worth for one in PRICED)
-    _expect("the worth of all statement lines", sum(sum(month.worth.values()) for month in made.months), priced)
-    _expect("the number of events", sum(month.events for month in made.months), sum(map(len, data.claims.values())))
-    partner = "shop-platform"
+    expect("the worth of all statement lines", sum(sum(month.worth.values()) for month in made.months), priced)
+    expect("the number of events", sum(month.events for month in made.months), sum(map(len, data.claims.values())))
     share, total = made.balances.get("expense:partner_share", 0), sum(month.total_minor for month in made.months)
-    _expect("the expense in the books", share, total)
-    payable = -made.balances.get(f"liability:payable:{partner}", 0)
-    _expect("the payable in the books", payable, sum(month.payable_minor for month in made.months))
-    carried = -made.balances.get(f"liability:accrued:{partner}", 0)
-    _expect("the balance carried forward", carried, made.months[-1].carried_minor if made.months else 0)
-    _expect("the trial balance", sum(made.balances.values()), 0)
+    expect("the expense in the books", share, total)
+    payable = -made.balances.get(f"liability:payable:{REFERRER}", 0)
+    expect("the payable in the books", payable, sum(month.payable_minor for month in made.months))
+    carried = -made.balances.get(f"liability:accrued:{REFERRER}", 0)
+    expect("the balance carried forward", carried, made.months[-1].carried_minor if made.months else 0)
+    expect("the trial balance", sum(made.balances.values()), 0)
 
 
 def _close(hub: RetailHub, period: Period, claims: Sequence[Claim]) -> Month:
@@ -144,8 +143,8 @@ def _close(hub: RetailHub, period: Period, claims: Sequence[Claim]) -> Month:
         lines[verdict] += 1
         by_verdict[verdict] += worth.pop(event) if event else 0
         total += int(str(line["amount_minor"]))
-    _expect(f"events of {period} without a line", len(worth), 0)
-    _expect(f"the sum of the lines of {period}", total, int(str(record.body["total_minor"])))
+    expect(f"events of {period} without a line", len(worth), 0)
+    expect(f"the sum of the lines of {period}", total, int(str(record.body["total_minor"])))
     return Month(
         period=period,
         statement=record.id,
@@ -158,7 +157,8 @@ def _close(hub: RetailHub, period: Period, claims: Sequence[Claim]) -> Month:
     )
 
 
-def _expect(what: str, found: int, expected: int) -> None:
+def expect(what: str, found: int, expected: int) -> None:
+    """Raises RetailUnreconciled unless a figure is the expected one."""
     if found != expected:
         raise RetailUnreconciled(what=what, found=found, expected=expected)
 
