@@ -12,7 +12,7 @@ differ by the clients between two edges.
 """
 
 from collections.abc import Iterator
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from partner_node import sessions, store
 from partner_node.errors import UnknownJob
 from partner_node.training_errors import BinsTooAlike, RunsTooAlike
 
+T = TypeVar("T", bound=np.integer[Any])
 Integers: TypeAlias = NDArray[np.int64]
 
 
@@ -56,13 +57,14 @@ class Divisions:
 
     def side_by_side(self, *plans: TrainingPlan) -> list[Integers]:
         """Of every plan (clients,) the part that each client of any of them is in, −1 in none."""
-        parts = [(self.clients(plan.alignment)[1], self.part(plan)) for plan in plans]
-        found = []
-        for numbers, part in parts:
-            made = np.full(len(self._numbers), -1, np.int64)
-            made[numbers] = part
-            found.append(made)
-        return found
+        parts = [self.part(plan) for plan in plans]
+        return [self.by_client(plan.alignment, part, -1) for plan, part in zip(plans, parts, strict=True)]
+
+    def by_client(self, alignment: str, values: NDArray[T], missing: int) -> NDArray[T]:
+        """(clients,) of values of an alignment, by the numbers of all clients known so far; others have `missing`."""
+        made = np.full(len(self._numbers), missing, values.dtype)
+        made[self.clients(alignment)[1]] = values
+        return made
 
 
 def check(divisions: Divisions, plan: TrainingPlan, me: str) -> None:

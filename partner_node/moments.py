@@ -108,10 +108,14 @@ def check(session: Session, plan: TrainingPlan, me: str, now: Mapping[str, Tags]
     for asset, column in own:
         runs = [run for run in before if (asset, column) in _forms(run.plan, me)]
         changes += [found for run in runs if (found := _changed(new, run, me, column)) is not None]
-        told = (*(run.name for run in runs), *(run.digests.get(column) for run in (new, *runs)), own[asset, column])
-        if runs and told not in seen:  # columns of the same runs whose values stood still tell alike
+        if not runs:
+            continue
+        tags = _moved([*runs, new], column)
+        # columns of the same runs in the same forms tell alike where their values stood still
+        told = (column if tags else None, *((run.name, _forms(run.plan, me)[asset, column]) for run in (*runs, new)))
+        if told not in seen:
             seen.add(told)
-            _check_column(new, runs, me, (asset, column))
+            _check_column(new, runs, me, (asset, column), tags)
     return changes
 
 
@@ -174,10 +178,10 @@ def _changed(new: Run, run: Run, me: str, column: str) -> Change | None:
     here, there = new.tags(column), run.tags(column)
     if here is None or there is None:
         return None
-    _, at, of = np.intersect1d(new.clients, run.clients, return_indices=True)
-    moved = (here[at] != there[of]) & (here[at] != GONE) & (new.part[at] >= 0) & (run.part[of] >= 0)
-    alike = _same_parts(new, run)
-    counts = np.bincount(new.part[at][moved], minlength=1) if alike else np.array([moved.sum()])
+    part, earlier = new.book.side_by_side(new.plan, run.plan)
+    here, there = (run.book.by_client(run.plan.alignment, found, GONE) for run, found in ((new, here), (run, there)))
+    moved = (here != there) & (here != GONE) & (part >= 0) & (earlier >= 0)
+    counts = np.bincount(part[moved], minlength=1) if _same_parts(new, run) else np.array([moved.sum()])
     shared = [_forms(new.plan, other).keys() & _forms(run.plan, other).keys() for other in _others(new, me)]
     minimum = max(new.plan.rare_rows, ROWS_PER_COLUMN * (max(map(len, shared)) + 2))
     if len(few := counts[(counts > 0) & (counts < minimum)]):
@@ -198,10 +202,12 @@ def _others(run: Run, me: str) -> list[str]:
     return [partner for partner in run.plan.partners if partner != me]
 
 
-def _check_column(new: Run, before: Sequence[Run], me: str, column: tuple[str, str]) -> None:
-    """Of one own column. Raises RunsTogetherTell, MomentsTellRows, SmallCellsFollow."""
+def _check_column(
+    new: Run, before: Sequence[Run], me: str, column: tuple[str, str], tags: Sequence[Tags] | None
+) -> None:
+    """Of one own column; tags: `_moved`. Raises RunsTogetherTell, MomentsTellRows, SmallCellsFollow."""
     runs = [*before, new]
-    cells = equations.cells_of(_values(runs, column[1]))
+    cells = equations.cells_of(_values(runs, tags))
     every = Group(count=1, parts=tuple(range(sum(run.parts for run in runs))))
     names = ", ".join(run.name for run in before)
     if len(before) > 1 and not equations.within(cells, [every], new.plan.rare_rows):
@@ -219,20 +225,31 @@ def _check_column(new: Run, before: Sequence[Run], me: str, column: tuple[str, s
                 raise SmallCellsFollow(runs=", ".join(runs[place].name for place in sorted(places - {len(before)})))
 
 
-def _values(runs: Sequence[Run], column: str) -> list[Integers]:
-    """Of every run (values,) its part of each client's value; a client whose value changed has several."""
+def _moved(runs: Sequence[Run], column: str) -> list[Tags] | None:
+    """Of every run (aligned,) its clients' tags; None where no client has another value in one run than in another.
+
+    Values that are not known count as those of the other runs.
+    """
     if _stands_still(runs, column):
-        codes = [run.clients.astype(np.uint64) for run in runs]
-    else:
-        latest = np.zeros(1 + max(int(run.clients.max()) for run in runs), np.uint32)
-        found_tags = [run.tags(column) for run in runs]
-        for run, own in zip(runs, found_tags, strict=True):  # values that are not known count as those of the others
-            latest[run.clients] = latest[run.clients] if own is None else own
-        filled = [latest[run.clients] if own is None else own for run, own in zip(runs, found_tags, strict=True)]
-        codes = [
-            (run.clients.astype(np.uint64) << np.uint64(32)) + own.astype(np.uint64)
-            for run, own in zip(runs, filled, strict=True)
-        ]
+        return None
+    latest = np.full(1 + max(int(run.clients.max()) for run in runs), GONE, np.uint32)
+    known = [run.tags(column) for run in runs]
+    for run, own in zip(runs, known, strict=True):
+        if own is not None:
+            latest[run.clients] = own
+    last = [latest[run.clients] for run in runs]
+    tags = [of_last if own is None else own for own, of_last in zip(known, last, strict=True)]
+    return None if all(map(np.array_equal, tags, last)) else tags
+
+
+def _values(runs: Sequence[Run], tags: Sequence[Tags] | None) -> list[Integers]:
+    """Of every run (values,) its part of each client's value; a client whose value changed has several."""
+    if tags is None:
+        return runs[0].book.side_by_side(*(run.plan for run in runs))
+    codes = [
+        (run.clients.astype(np.uint64) << np.uint64(32)) + own.astype(np.uint64)
+        for run, own in zip(runs, tags, strict=True)
+    ]
     values, places = np.unique(np.concatenate(codes), return_inverse=True)
     found, start = [], 0
     for run, code in zip(runs, codes, strict=True):
