@@ -100,8 +100,13 @@ class RetailHub:
             made = proposals.propose(self.services, tx, now, FINANCE.name, proposals.AGREEMENT, body, terms.KIND.check)
             for party in self.parties.values():
                 decision: Head = {
-                    **{"proposal": made.digest, "kind": made.kind, "partner": party.id, "decision": "approve"},
-                    **{"reason": "", "person": f"{party.id} finance", "time": now.isoformat()},
+                    "proposal": made.digest,
+                    "kind": made.kind,
+                    "partner": party.id,
+                    "decision": "approve",
+                    "reason": "",
+                    "person": f"{party.id} finance",
+                    "time": now.isoformat(),
                 }
                 approval = party.sign("approval", decision)
                 proposals.decide(self.services, tx, party.enrolled(now), now, approval)
