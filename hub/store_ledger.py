@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, insert, or_, select, union_all, update
+from sqlalchemy import ColumnElement, and_, func, insert, or_, select, true, union_all, update
 from sqlalchemy.orm import Session
 
 from hub.ledger_errors import PeriodLocked, PeriodPending
@@ -105,7 +105,7 @@ class LedgerStore:
 
     def entries(self, subject: str | None = None) -> tuple[JournalEntry, ...]:
         """The journal in its order; of one subject where given."""
-        where = EntryRow.subject == subject if subject is not None else None
+        where = EntryRow.subject == subject if subject is not None else true()
         return tuple(dated.entry for dated in self._dated(where))
 
     def journal(self, view: View = EVERYTHING, newest: int | None = None) -> tuple[Dated, ...]:
@@ -165,14 +165,14 @@ class LedgerStore:
         if new := sorted(named - known):
             self._session.execute(insert(ACCOUNT), [{"name": name, "asset": asset} for name, asset in new])
 
-    def _dated(self, where: ColumnElement[bool] | None, newest: int | None = None) -> tuple[Dated, ...]:
-        query = select(ENTRY).order_by(ENTRY.c.number.desc()).limit(newest)
-        rows = self._session.execute(query if where is None else query.where(where)).all()[::-1]
+    def _dated(self, where: ColumnElement[bool], newest: int | None = None) -> tuple[Dated, ...]:
+        query = select(ENTRY).where(where).order_by(ENTRY.c.number.desc()).limit(newest)
+        rows = self._session.execute(query).all()[::-1]
         moves: dict[str, list[Transfer]] = {}
-        query = select(TRANSFER).join(ENTRY, ENTRY.c.id == TRANSFER.c.entry).order_by(TRANSFER.c.transfer_index)
+        query = select(TRANSFER).join(ENTRY, ENTRY.c.id == TRANSFER.c.entry).where(where)
         if rows and newest is not None:
             query = query.where(ENTRY.c.number >= rows[0].number)
-        for row in self._session.execute(query if where is None else query.where(where)):
+        for row in self._session.execute(query.order_by(TRANSFER.c.transfer_index)):
             moves.setdefault(row.entry, []).append(
                 Transfer(debit=row.debit, credit=row.credit, asset=row.asset, amount_minor=row.amount_minor)
             )
@@ -272,13 +272,13 @@ def _in_view(view: View) -> ColumnElement[bool]:
     if view.account is not None:
         sides = or_(_named(TRANSFER.c.debit, view.account), _named(TRANSFER.c.credit, view.account))
         wanted.append(ENTRY.c.id.in_(select(TRANSFER.c.entry).where(sides)))
-    return and_(ENTRY.c.number > 0, *wanted)
+    return and_(true(), *wanted)
 
 
 def _named(column: ColumnElement[str], account: str | None) -> ColumnElement[bool]:
     """SQL: whether a column names the account, or one of its class."""
     if account is None:
-        return column == column
+        return true()
     return or_(column == account, func.substr(column, 1, len(account) + 1) == account + ":")
 
 
