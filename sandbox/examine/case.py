@@ -57,6 +57,7 @@ class Case:
     proposals: dict[Digest, Proposal] = field(default_factory=dict)
     signed: dict[str, documents.Signed] = field(default_factory=dict)
     leaves: list[Leaf] = field(default_factory=list)
+    places: dict[str, int] = field(default_factory=dict)  # of the first leaf that records a digest
     settling: set[str] = field(default_factory=set)  # parties of the statements in the bundle
     unverified: dict[str, Counter[str]] = field(default_factory=dict)  # partner -> what of it could not be verified
 
@@ -77,7 +78,7 @@ class Case:
 
     def leaf_place(self, digest: str) -> int | None:
         """The place of the first leaf that records this digest."""
-        return next((i for i, leaf in enumerate(self.leaves) if leaf.text("digest") == digest), None)
+        return self.places.get(digest)
 
 
 def open_case(bundle: evidence.Bundle, trust: Trust, sheet: Sheet) -> Case:
@@ -96,7 +97,9 @@ def open_case(bundle: evidence.Bundle, trust: Trust, sheet: Sheet) -> Case:
             case.proposals[proposal.digest] = proposal
             _check_name(case, name, proposal.digest)
     for where, data, value in records(case, "audit/leaves.jsonl"):
-        case.leaves.append(Leaf(where=where, data=data, value=value))
+        leaf = Leaf(where=where, data=data, value=value)
+        case.places.setdefault(leaf.text("digest"), len(case.leaves))
+        case.leaves.append(leaf)
     case.settling.update(_settling(case))
     return case
 
