@@ -77,12 +77,8 @@ def active(tx: Transaction, digest: object) -> Agreement:
 
 def terms_of(tx: Transaction, root: Agreement) -> Terms:
     """The agreement's first version and those approved later, in their order."""
-    bodies = (p.body for p in tx.jobs.proposals(kind=proposals.AGREEMENT, states=(proposals.APPROVED,)))
-    after = {str(body["amends"]): Agreement.from_body(body) for body in bodies if "amends" in body}
-    versions = [root]
-    while (following := after.get(versions[-1].digest)) is not None:
-        versions.append(following)
-    return Terms.of(*versions)
+    approved = tx.jobs.proposals(kind=proposals.AGREEMENT, states=(proposals.APPROVED,))
+    return Terms.following(root, (proposal.body for proposal in approved))
 
 
 def view(services: Services, tx: Transaction, caller: Caller, now: datetime, head: Head) -> Reply:

@@ -2,6 +2,7 @@
 
 from sqlalchemy.orm import Session
 
+from ecowire.documents import Body
 from partner_node import store
 from partner_node.node import Node
 from partner_node.settlement_errors import AgreementNotHere, OtherContract, OtherRole
@@ -62,17 +63,14 @@ def check_contract(agreement: Agreement, node: Node) -> None:
 
 def terms_of(session: Session, root: Agreement) -> Terms:
     """The versions of an agreement that this node's people have approved and that have not ended, in their order."""
-    after: dict[str, Agreement] = {}
+    standing: list[Body] = []
     for proposal in store.proposals(session):
         if proposal.kind != "agreement" or "amends" not in proposal.body:
             continue
         decision, end = store.decision(session, proposal.digest), store.end(session, proposal.digest)
         if decision is not None and decision.decision == "approve" and (end is None or end[0] not in ENDED):
-            after[str(proposal.body["amends"])] = Agreement.from_body(proposal.body)
-    versions = [root]
-    while (following := after.get(versions[-1].digest)) is not None:
-        versions.append(following)
-    return Terms.of(*versions)
+            standing.append(proposal.body)
+    return Terms.following(root, standing)
 
 
 def before(session: Session, version: Agreement) -> Terms:

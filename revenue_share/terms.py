@@ -84,17 +84,26 @@ class Terms:
 
         Raises AgreementInvalid, RuleKindUnknown, AmendmentInvalid.
         """
-        read = [Agreement.from_body(body) for body in bodies]
-        roots = [version for version in read if version.amends is None]
+        listed = list(bodies)
+        roots = [body for body in listed if "amends" not in body]
         if len(roots) != 1:
             raise AmendmentInvalid(version="-", why=f"{len(roots)} of the documents are a first version, not one")
-        after = {version.amends: version for version in read if version.amends is not None}
-        chain = [roots[0]]
-        while (following := after.get(chain[-1].digest)) is not None:
-            chain.append(following)
-        if len(chain) != len(read):
-            raise AmendmentInvalid(version=roots[0].digest[:16], why="the versions form no single chain")
-        return cls.of(*chain)
+        made = cls.following(Agreement.from_body(roots[0]), listed)
+        if len(made.versions) != len(listed):
+            raise AmendmentInvalid(version=made.digest[:16], why="the versions form no single chain")
+        return made
+
+    @classmethod
+    def following(cls, root: Agreement, bodies: Iterable[Mapping[str, canonical.Value]]) -> "Terms":
+        """The terms of a root and of those among the bodies that amend it, one another in turn; others are not read.
+
+        Raises AgreementInvalid, RuleKindUnknown, AmendmentInvalid.
+        """
+        after = {body["amends"]: body for body in bodies if isinstance(body.get("amends"), str)}
+        versions = [root]
+        while (body := after.get(versions[-1].digest)) is not None:
+            versions.append(Agreement.from_body(body))
+        return cls.of(*versions)
 
 
 def check_amendment(terms: Terms, version: Agreement) -> Terms:

@@ -70,11 +70,8 @@ def terms_of(case: Case, stored: Stored, root: Agreement, claimed: Statement) ->
     if claimed.step is None:
         return Terms.of(root)
     drawn_up = case.leaf_place(stored.id)
-    after = {str(p.body["amends"]): p for p in case.proposals.values() if p.kind == "agreement" and "amends" in p.body}
-    versions = [root]
-    while (proposal := after.get(versions[-1].digest)) is not None and _approved_before(case, proposal, drawn_up):
-        versions.append(Agreement.from_body(proposal.body))
-    return Terms.of(*versions)
+    agreements = (proposal for proposal in case.proposals.values() if proposal.kind == "agreement")
+    return Terms.following(root, (one.body for one in agreements if _approved_before(case, one, drawn_up)))
 
 
 def _approved_before(case: Case, proposal: Proposal, drawn_up: int | None) -> bool:

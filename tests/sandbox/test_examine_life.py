@@ -4,9 +4,11 @@ Only the statements' own checks are run: what the log and the chain hold is exam
 """
 
 from collections.abc import Iterator
+from itertools import count
 
 import pytest
 
+from ecowire import documents
 from ecowire import evidence as bundles
 from hub import evidence
 from privacy import canonical
@@ -105,6 +107,17 @@ def test_an_amendment_that_is_not_there_changes_what_the_lines_should_be(month: 
     assert len(left) == len(entries) - 1
     codes = [code for code, _ in found(month, left)]
     assert "STATEMENT_LINE_DIFFERS" in codes and "STATEMENT_FIELD_DIFFERS" in codes
+
+
+def test_an_amendment_that_was_refused_stands_beside_the_one_that_followed(month: Month, entries: Entries) -> None:
+    ((name, data),) = [(n, d) for n, d in entries.items() if n.startswith("proposals/") and b'"amends"' in d]
+    proposal = canonical.decode(data)
+    assert isinstance(proposal, dict) and isinstance(proposal["body"], dict)
+    bodies = ({**proposal["body"], "title": f"refused {number}"} for number in count())
+    names = ((f"proposals/{documents.digest('agreement', body)}.json", body) for body in bodies)
+    later, body = next((other, body) for other, body in names if other > name)  # it is read after the one that holds
+    refused = {**proposal, "body": body, "state": "REFUSED", "approvals": []}
+    assert found(month, {**entries, later: canonical.encode(refused)}) == []
 
 
 @pytest.mark.parametrize("checker", ["fei", "", None], ids=["the maker", "nobody", "no leaf"])
