@@ -15,6 +15,7 @@ from rich.console import Console
 
 from benchmarks import postgres, settlement_books
 from benchmarks.harness import Row, Target, publish, row, seconds
+from benchmarks.settlement_books import LINES
 from benchmarks.settlement_chain import measure as measure_chain
 from hub.drafts_finance import agreement as draft
 from privacy import canonical, merkle
@@ -98,9 +99,7 @@ def _terms() -> Terms:
 def _priced(size: int) -> Row:
     """The pure engine: from referrals and events to canonical lines with their leaf hashes."""
     terms, salt = _terms(), bytes(32)
-    months = [
-        (settlement_books.referrals(n, 10_000), settlement_books.events(n, 10_000)) for n in range(size // 10_000)
-    ]
+    months = [(settlement_books.referrals(n, LINES), settlement_books.events(n, LINES)) for n in range(size // LINES)]
 
     def price() -> None:
         for referred, reported in months:

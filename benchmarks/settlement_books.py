@@ -20,6 +20,7 @@ from sqlalchemy import create_engine, text
 
 from hub.records import Head
 from privacy.ids import ClientToken, Period
+from revenue_share import accounts
 from revenue_share.referral import Referral, RevenueEvent
 from sandbox.retail_hub import RetailHub, retail_hub
 
@@ -105,7 +106,7 @@ def measure(size: int, database: str) -> dict[str, Any]:
         with retail_hub(folder, BEGIN, os.urandom, database) as hub:
             total = settle(hub, size, watch)
             posted = {str(line["account"]): int(str(line["closing_minor"])) for line in hub.trial_balance()}
-            assert posted["expense:partner_share"] == total, "the books hold what the statements say"
+            assert posted[accounts.PARTNER_SHARE] == total, "the books hold what the statements say"
             stored = _bytes(hub, folder, database)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {"wall": watch.wall, "cpu": watch.cpu, "memory": memory, "bytes": stored}

@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from revenue_share import accounts
 from revenue_share.money import Money
 from sandbox.report import print_tables, table
 from sandbox.retail_lines import PRICED, LineClass, Sorted, sort
@@ -130,7 +131,7 @@ def _controls(data: Sorted, made: Year, lang: str) -> Any:
         (("all lines", "全部"), pounds(data.worth)),
         (("5 % of what was counted, exact", "计入金额的 5%（精确）"), _exact(counted)),
         (("commission of 13 months", "13 个月佣金"), _money(total)),
-        (("expense in the books", "账簿费用"), _money(made.balances.get("expense:partner_share", 0))),
+        (("expense in the books", "账簿费用"), _money(made.balances.get(accounts.PARTNER_SHARE, 0))),
         (("sum of all accounts", "全部账户合计"), _money(sum(made.balances.values()))),
         (("lines equal to an earlier one, numbered apart", "与前行相同、单独编号的行"), pounds(data.repeats.worth)),
     )

@@ -18,7 +18,7 @@ from hub.records import Head
 from hub.services import Entropy
 from privacy.errors import Failure, Kind
 from privacy.ids import ClientToken, Digest, Period
-from revenue_share import facts, periods
+from revenue_share import accounts, facts, periods
 from revenue_share.allocation import allocate
 from revenue_share.position import Position
 from revenue_share.referral import Referral, RevenueEvent, Verdict
@@ -121,11 +121,11 @@ def reconcile(data: Sorted, made: Year) -> None:
     priced = sum(data.classes[one].worth for one in PRICED)
     expect("the worth of all statement lines", sum(sum(month.worth.values()) for month in made.months), priced)
     expect("the number of events", sum(month.events for month in made.months), sum(map(len, data.claims.values())))
-    share, total = made.balances.get("expense:partner_share", 0), sum(month.total_minor for month in made.months)
+    share, total = made.balances.get(accounts.PARTNER_SHARE, 0), sum(month.total_minor for month in made.months)
     expect("the expense in the books", share, total)
-    payable = -made.balances.get(f"liability:payable:{REFERRER}", 0)
+    payable = -made.balances.get(accounts.payable(REFERRER), 0)
     expect("the payable in the books", payable, sum(month.payable_minor for month in made.months))
-    carried = -made.balances.get(f"liability:accrued:{REFERRER}", 0)
+    carried = -made.balances.get(accounts.accrued(REFERRER), 0)
     expect("the balance carried forward", carried, made.months[-1].carried_minor if made.months else 0)
     expect("the trial balance", sum(made.balances.values()), 0)
 
