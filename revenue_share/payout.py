@@ -10,7 +10,7 @@ Each tax is exact first and then rounded by itself, half to even. Nothing of a b
 is the balance.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from privacy import canonical
@@ -102,7 +102,7 @@ def _with_sentences(made: Payout, version: Agreement, net: int) -> Payout:
         paid = Money(currency=made.currency, minor=made.paid_minor).to_text()
         parts = f"{net} + {made.vat_minor} - {made.withheld_minor} = {made.paid_minor}"
         said.append((f"Paid: {parts} ({made.currency} {paid}).", f"实付：{parts}（{made.currency} {paid}）。"))
-    return Payout(**{name: getattr(made, name) for name in _NUMBERS}, sentences=tuple(said))
+    return replace(made, sentences=tuple(said))
 
 
 def _balance(made: Payout) -> Pair:
@@ -119,6 +119,3 @@ def _balance(made: Payout) -> Pair:
         f"Total and balance brought forward: {sum_}: nothing is paid, {balance} is carried forward.",
         f"本期合计与上期结转：{sum_}：本期不付款，{balance} 结转下期。",
     )
-
-
-_NUMBERS = tuple(name for name in Payout.__slots__ if name != "sentences")
