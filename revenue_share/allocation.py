@@ -119,10 +119,10 @@ class Allocation:
         """The position that the next period opens with."""
         return self._pricing.closing()
 
-    @cached_property
+    @property
     def payout(self) -> Payout:
         """What the period's money comes to, with the balance that the opening position carries."""
-        return self._pricing.payout()
+        return self._pricing.payout
 
 
 def allocate(

@@ -16,7 +16,7 @@ from revenue_share.allocation import AccrualLine, allocate
 from revenue_share.dispute import Adjustment
 from revenue_share.money import Money, Ratio
 from revenue_share.payout import Payout, payout
-from revenue_share.position import Position
+from revenue_share.position import Position, balance
 from revenue_share.referral import Referral, RevenueEvent, Verdict
 from revenue_share.statement import Step
 from revenue_share.terms import Terms
@@ -48,15 +48,11 @@ def draw_up(
     adjusted = sorted(adjustments, key=lambda item: item.digest)
     if not adjusted:
         return _settled(terms, period, opening, allocation.lines, allocation.closing, allocation.payout)
-    first = len(allocation.lines)
-    added = [_line(first + i, item, terms.closing(period).version) for i, item in enumerate(adjusted)]
-    currency = terms.root.currency
-    total = allocation.lines.total(currency) + sum(item.amount_minor for item in adjusted)
-    paid = payout(terms.closing(period), total, brought_forward(terms, opening))
-    carried = {name: minor for name, minor in allocation.closing.carried.items() if name != currency}
-    if paid.carried_forward_minor:
-        carried[currency] = paid.carried_forward_minor
-    closing = replace(allocation.closing, carried=dict(sorted(carried.items())))
+    first, version = len(allocation.lines), terms.closing(period)
+    added = [_line(first + i, item, version.version) for i, item in enumerate(adjusted)]
+    total = allocation.payout.total_minor + sum(item.amount_minor for item in adjusted)
+    paid = payout(version, total, allocation.payout.brought_forward_minor)
+    closing = replace(allocation.closing, carried=balance(paid.currency, paid.carried_forward_minor))
     drawn = _settled(terms, period, opening, [*allocation.lines, *added], closing, paid)
     return replace(drawn, adjusted=tuple(item.digest for item in adjusted))
 
@@ -115,4 +111,4 @@ def in_force(terms: Terms, period: Period) -> tuple[Digest, ...]:
 
 def after_version_1(currency: str, carried_forward_minor: int) -> Position:
     """The position after a statement of version 1, which named none: nothing but its balance."""
-    return Position(carried={currency: carried_forward_minor} if carried_forward_minor else {})
+    return Position(carried=balance(currency, carried_forward_minor))

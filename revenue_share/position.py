@@ -101,6 +101,11 @@ class Position:
             raise PositionInvalid(why=type(error).__name__) from None
 
 
+def balance(currency: str, minor: int) -> dict[str, int]:
+    """What a position carries of a balance: nothing of 0."""
+    return {currency: minor} if minor else {}
+
+
 _FIELDS = {"version", "marks", "open", "used", "points", "carried", "seen"}
 
 

@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from functools import cached_property
 from operator import attrgetter
 
 from privacy.ids import ClientToken, Period
@@ -28,7 +29,7 @@ from revenue_share.limits import Sums
 from revenue_share.money import AMOUNT_FEN_MAX
 from revenue_share.payout import Payout
 from revenue_share.points_book import PointsBook
-from revenue_share.position import Position
+from revenue_share.position import Position, balance
 from revenue_share.qualification import Windows, booking_start, qualify
 from revenue_share.referral import Referral, RevenueEvent, Verdict
 from revenue_share.rules import Rule
@@ -220,6 +221,7 @@ class Pricing:
         self.items.sort(key=lambda item: item.time or _EVER)  # stable: ids are in order
         self.items.sort(key=attrgetter("token"))
 
+    @cached_property
     def payout(self) -> Payout:
         """What the money of the period comes to, with the balance of the position it opened with."""
         currency = self.terms.root.currency
@@ -228,19 +230,18 @@ class Pricing:
 
     def closing(self) -> Position:
         """What the next period opens with."""
-        made, end = self.payout(), self.bounds[1]
+        made, end = self.payout, self.bounds[1]
         keep = booking_start(self.closes_by, end)
         seen = {name: time for name, time in self.opening.seen.items() if time >= keep}
         if self.closes_by.late_days:
             seen |= {i.event.id: i.event.time for i in self.items if i.event is not None and keep <= i.event.time < end}
-        carried = made.carried_forward_minor
         used = self._sums.closing([*self._paid, *self._back.taken])
         return Position(
             marks=self._marks,
             open=self._back.closing(keep),
             used=used,
             points=self._points.closing(),
-            carried={made.currency: carried} if carried else {},
+            carried=balance(made.currency, made.carried_forward_minor),
             seen=seen,
         )
 
