@@ -1,4 +1,4 @@
-"""Databases for tests of the books: a fresh one on SQLite, and the server's where ECOHUB_TEST_POSTGRES names one."""
+"""Databases for tests of the store: a fresh one on SQLite, and the server's where ECOHUB_TEST_POSTGRES names one."""
 
 import os
 from collections.abc import Iterator
@@ -13,16 +13,21 @@ POSTGRES = os.environ.get("ECOHUB_TEST_POSTGRES", "")
 DIALECTS = ("sqlite", "postgresql") if POSTGRES else ("sqlite",)
 
 
+def empty(url: str) -> None:
+    """Remove everything from a server's database."""
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    engine.dispose()
+
+
 @contextmanager
 def database(dialect: str, folder: Path) -> Iterator[Store]:
     """An empty database with the hub's schema; the named server's is emptied before."""
     url = POSTGRES if dialect == "postgresql" else f"sqlite:///{folder}/hub.db"
     if dialect == "postgresql":
-        engine = create_engine(url, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.execute(text("DROP SCHEMA public CASCADE"))
-            connection.execute(text("CREATE SCHEMA public"))
-        engine.dispose()
+        empty(url)
     migrate(url)
     store = Store(url)
     try:

@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
 
 from hub.records import Proposal
 from hub.runs import Runs
@@ -19,6 +18,7 @@ from privacy.errors import Failure
 from tests.hub import horizontal, registry
 from tests.hub.alliance import Hub, MovableClock, found_hub, opened, party
 from tests.hub.horizontal import BANKS
+from tests.hub.ledgers import empty
 from tests.hub.relay import Script, approved
 from tests.hub.test_matching import ALIGN
 
@@ -26,11 +26,7 @@ from tests.hub.test_matching import ALIGN
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[Hub]:
     url = os.environ["ECOHUB_TEST_POSTGRES"]
-    engine = create_engine(url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text("DROP SCHEMA public CASCADE"))
-        connection.execute(text("CREATE SCHEMA public"))
-    engine.dispose()
+    empty(url)
     with opened(found_hub(tmp_path / "hub", MovableClock(), database=url), b"postgres") as made:
         for name in ("broker", "insurer", "bank"):
             made.enrol(party(name))

@@ -1,6 +1,5 @@
 """The store: one transaction a use case, retried, all or nothing. The same tests on SQLite and PostgreSQL."""
 
-import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -8,31 +7,20 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 
 from hub.records import Invite
 from hub.store import PAGE_BYTES, Store, StoreBusy, StoreDamaged, StoreFull, StoreOutdated, Transaction, migrate
 from privacy.ids import PartnerId
+from tests.hub.ledgers import DIALECTS, database
 
 NOW = datetime(2026, 10, 1, 8, 0, 0, 123456, tzinfo=UTC)
-POSTGRES = os.environ.get("ECOHUB_TEST_POSTGRES", "")
-ENGINES = ["sqlite", *(["postgresql"] if POSTGRES else [])]  # without a server there is nothing to run on
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=DIALECTS)  # without a server there is nothing to run on
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    url = f"sqlite:///{tmp_path}/hub.db"
-    if request.param == "postgresql":
-        url = POSTGRES
-        engine = create_engine(url, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.execute(text("DROP SCHEMA public CASCADE"))
-            connection.execute(text("CREATE SCHEMA public"))
-        engine.dispose()
-    migrate(url)
-    made = Store(url)
-    yield made
-    made.close()
+    with database(request.param, tmp_path) as made:
+        yield made
 
 
 def invite(name: str) -> Invite:
