@@ -21,7 +21,8 @@ from privacy.errors import Failure
 from privacy.ids import ClientToken
 from privacy.normalise import IdRejected, normalise
 from revenue_share import facts, periods
-from revenue_share.facts import FACTS, Fact, Facts, Number
+from revenue_share.facts import FACTS, Fact, Facts
+from revenue_share.fields import Whole
 from revenue_share.money import Money
 from revenue_share.referral import RevenueEvent
 
@@ -114,7 +115,7 @@ def _facts(row: Mapping[str, str], line: int) -> Facts:
     for name, cell in row.items():
         if name in EVENT_COLUMNS or name == "friend" or not cell:
             continue
-        value: Fact = int(cell) if isinstance(FACTS[name], Number) and _WHOLE.fullmatch(cell) else cell
+        value: Fact = int(cell) if isinstance(FACTS[name], Whole) and _WHOLE.fullmatch(cell) else cell
         if why := FACTS[name].fault(value):
             raise ReportFileInvalid(line=line, why=f"{name}: {why}")
         found[name] = value

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from privacy import canonical
 from revenue_share import periods
+from revenue_share.fields import Form, Whole
 from revenue_share.money import AMOUNT_FEN_MAX, DECIMALS
 
 Fact: TypeAlias = int | str
@@ -18,32 +19,6 @@ Facts: TypeAlias = tuple[tuple[str, Fact], ...]  # ascending by name, none twice
 
 PPM = 1_000_000
 RIVALS_MAX = 16
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Number:
-    """A whole number from `least` to `most`."""
-
-    least: int
-    most: int
-
-    def fault(self, value: object) -> str:
-        """Why a value is none; empty where it is one."""
-        right = type(value) is int and self.least <= value <= self.most
-        return "" if right else f"a whole number from {self.least} to {self.most} is expected"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Word:
-    """A text of this form."""
-
-    pattern: str
-    form: str
-
-    def fault(self, value: object) -> str:
-        """Why a value is none; empty where it is one."""
-        right = isinstance(value, str) and re.fullmatch(self.pattern, value) is not None
-        return "" if right else f"{self.form} is expected"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,22 +41,22 @@ class Instants:
         return "" if len(parts) <= self.most else f"at most {self.most} instants are expected"
 
 
-FACTS: dict[str, Number | Word | Instants] = {
-    "completion_ppm": Number(least=0, most=PPM),  # how much of a course or contract the client has completed
-    "count": Number(least=1, most=10**9),  # how many things of one kind the event stands for; 1 where absent
-    "currency": Word(pattern="|".join(sorted(DECIMALS)), form="a known currency"),  # of the base; else the agreement's
-    "friend": Word(pattern=r"[0-9a-f]{32}", form="a client token"),  # the client whom the event's client introduced
-    "item": Word(pattern=r"[a-z0-9][a-z0-9._-]{0,63}", form="1-64 of a-z 0-9 . _ -"),  # the course or contract
-    "level_minor": Number(least=0, most=AMOUNT_FEN_MAX),  # the client's assets (AUM) at the event, in minor units
-    "points": Number(least=1, most=10**12),  # redeemed by the event
-    "reason": Word(pattern=r"[a-z0-9][a-z0-9._-]{0,63}", form="1-64 of a-z 0-9 . _ -"),  # of taking an event back
-    "receipt": Word(pattern=r"[0-9a-f]{64}", form="64 hex digits"),  # of a run's contributions, by digest
-    "reverses": Word(pattern=r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", form="an event id"),  # the event it takes back
+FACTS: dict[str, Whole | Form | Instants] = {
+    "completion_ppm": Whole(least=0, most=PPM),  # how much of a course or contract the client has completed
+    "count": Whole(least=1, most=10**9),  # how many things of one kind the event stands for; 1 where absent
+    "currency": Form(pattern="|".join(sorted(DECIMALS)), form="a known currency"),  # of the base; else the agreement's
+    "friend": Form(pattern=r"[0-9a-f]{32}", form="a client token"),  # the client whom the event's client introduced
+    "item": Form(pattern=r"[a-z0-9][a-z0-9._-]{0,63}", form="1-64 of a-z 0-9 . _ -"),  # the course or contract
+    "level_minor": Whole(least=0, most=AMOUNT_FEN_MAX),  # the client's assets (AUM) at the event, in minor units
+    "points": Whole(least=1, most=10**12),  # redeemed by the event
+    "reason": Form(pattern=r"[a-z0-9][a-z0-9._-]{0,63}", form="1-64 of a-z 0-9 . _ -"),  # of taking an event back
+    "receipt": Form(pattern=r"[0-9a-f]{64}", form="64 hex digits"),  # of a run's contributions, by digest
+    "reverses": Form(pattern=r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", form="an event id"),  # the event it takes back
     # other referrers' claims on the same client, known to the payer: instants, each with "/priority" where not 0
     "rivals": Instants(most=RIVALS_MAX),
-    "scale": Number(least=0, most=6),  # decimals of the base beyond the minor unit: 12345 with scale 1 is 1234.5
-    "score_ppm": Number(least=0, most=10 * PPM),  # the measured effect of a service
-    "weight_ppm": Number(least=0, most=PPM),  # the partner's part of a pool, from the receipt
+    "scale": Whole(least=0, most=6),  # decimals of the base beyond the minor unit: 12345 with scale 1 is 1234.5
+    "score_ppm": Whole(least=0, most=10 * PPM),  # the measured effect of a service
+    "weight_ppm": Whole(least=0, most=PPM),  # the partner's part of a pool, from the receipt
 }
 
 

@@ -3,6 +3,7 @@
 `read` gives the checked value or raises AgreementInvalid by the field's name; `schema` is draft 2020-12. What a schema
 cannot say (two dates in order, a rate of the table of time zones) is checked where the field is used, and the schema
 says nothing of it: a document that fails the schema fails `Agreement.from_body`, the reverse holds but for those.
+Numbers and forms that an event's facts have too say by `fault` what is wrong, for whoever raises something else.
 """
 
 import re
@@ -39,10 +40,15 @@ class Whole:
     least: int
     most: int
 
+    def fault(self, value: object) -> str:
+        """Why a value is none; empty where it is one."""
+        right = type(value) is int and self.least <= value <= self.most
+        return "" if right else f"a whole number from {self.least} to {self.most} is expected"
+
     def read(self, value: canonical.Value, name: str) -> int:
-        if type(value) is not int or not self.least <= value <= self.most:
-            raise AgreementInvalid(field=name, why=f"a whole number from {self.least} to {self.most} is expected")
-        return value
+        if why := self.fault(value):
+            raise AgreementInvalid(field=name, why=why)
+        return cast(int, value)
 
     def schema(self) -> Schema:
         return {"type": "integer", "minimum": self.least, "maximum": self.most}
@@ -84,10 +90,15 @@ class Form:
     pattern: str
     form: str
 
+    def fault(self, value: object) -> str:
+        """Why a value is none; empty where it is one."""
+        right = isinstance(value, str) and re.fullmatch(self.pattern, value) is not None
+        return "" if right else f"{self.form} is expected"
+
     def read(self, value: canonical.Value, name: str) -> str:
-        if not isinstance(value, str) or not re.fullmatch(self.pattern, value):
-            raise AgreementInvalid(field=name, why=f"{self.form} is expected")
-        return value
+        if why := self.fault(value):
+            raise AgreementInvalid(field=name, why=why)
+        return cast(str, value)
 
     def schema(self) -> Schema:
         return {"type": "string", "pattern": f"^({self.pattern})$"}
