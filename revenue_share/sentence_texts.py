@@ -1,8 +1,7 @@
 """The texts that `sentences` fills: one pair (English, Chinese) for each verdict."""
 
 from revenue_share.referral import Verdict
-
-Pair = tuple[str, str]
+from revenue_share.rules.base import Pair
 
 BETWEEN: dict[Verdict | None, Pair] = {
     Verdict.COUNTED: (
