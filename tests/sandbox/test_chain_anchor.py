@@ -6,44 +6,28 @@ from pathlib import Path
 
 import pytest
 
-from contracts.keys import ZERO_ADDRESS
+from contracts.keys import ZERO_ADDRESS, parse_address
 from ecowire import checkpoints
 from privacy import seal
-from tests.support.sandbox_chain import CHAIN_ID, KEYS, Local, local, run
+from tests.sandbox.chain_desk import Desk
+from tests.support.sandbox_chain import KEYS, Local, local
 
 ORIGIN = "ecohub/audit/test"
 LOG = seal.SigningKey(b"\x05" * 32)
 
 
-class Anchors:
+class Anchors(Desk):
     """An anchor contract that the governor deployed, with the submitter named for one log."""
 
+    group = ("anchor",)
+
     def __init__(self, served: Local, folder: Path) -> None:
-        self.served, self.folder = served, folder
-        for role, key in KEYS.items():
-            key.write(folder / f"{role}.key")
-        self.contract = self.done("deploy", by="governor")["anchor"]
+        super().__init__(served, folder)
+        self.contract = parse_address(self.done("deploy", by="governor")["anchor"])
         self.done("submitter", *self.log(), "--account", KEYS["submitter"].address, by="governor")
 
     def log(self) -> tuple[str, ...]:
         return ("--anchor", self.contract, "--origin", ORIGIN)
-
-    def run(self, command: str, *arguments: str, by: str = "") -> tuple[int, str, str]:
-        place = ("--endpoint", self.served.server.endpoint, "--chain-id", str(CHAIN_ID))
-        key = ("--key", str(self.folder / f"{by}.key")) if by else ()
-        found = run("anchor", command, *place, *key, *arguments)
-        return found.returncode, found.stdout, found.stderr
-
-    def done(self, command: str, *arguments: str, by: str = "") -> dict:
-        status, out, err = self.run(command, *arguments, by=by)
-        assert status == 0, err
-        return json.loads(out)
-
-    def failure(self, command: str, *arguments: str, by: str = "") -> str:
-        """The code of a refused command."""
-        status, _, err = self.run(command, *arguments, by=by)
-        assert status != 0
-        return err.partition(":")[0]
 
     def file(self, *sizes: int, root: bytes = b"\x01" * 32) -> str:
         """A file as `ecohub hub checkpoint --json` writes it."""

@@ -1,6 +1,5 @@
 """The commands of the governor contract, and of the registry under it, over a real socket."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,19 +7,18 @@ import pytest
 
 from contracts import settlement
 from contracts.keys import Address, parse_address
-from tests.support.sandbox_chain import CHAIN_ID, KEYS, PARTNER, WINDOW, Local, local, run
+from tests.sandbox.chain_desk import Desk
+from tests.support.sandbox_chain import KEYS, PARTNER, WINDOW, Local, local
 
 DELAY = 7200
 MEMBERS = ("broker", "referrer", "governor")
 
 
-class Board:
+class Board(Desk):
     """A governor of three members, two together, over a settlement contract and its registry."""
 
     def __init__(self, served: Local, folder: Path) -> None:
-        self.served, self.folder = served, folder
-        for role, key in KEYS.items():
-            key.write(folder / f"{role}.key")
+        super().__init__(served, folder)
         members = [option for role in MEMBERS for option in ("--member", KEYS[role].address)]
         self.made = self.done(
             "governor", "deploy", "--threshold", "2", "--delay-seconds", str(DELAY), *members, by="broker"
@@ -29,25 +27,7 @@ class Board:
         parties = ("--broker", KEYS["broker"].address, "--arbiter", KEYS["arbiter"].address)
         options = ("--window-seconds", str(WINDOW), "--governor", self.governor, *parties)
         self.deployed = self.done("deploy-settlement", *options, by="broker")
-        self.contract: Address = parse_address(self.deployed["contract"])
-
-    def run(self, *arguments: str, by: str = "") -> tuple[int, str, str]:
-        depth = 2 if arguments[0] == "governor" else 1
-        place = ("--endpoint", self.served.server.endpoint, "--chain-id", str(CHAIN_ID))
-        key = ("--key", str(self.folder / f"{by}.key")) if by else ()
-        found = run(*arguments[:depth], *place, *key, *arguments[depth:])
-        return found.returncode, found.stdout, found.stderr
-
-    def done(self, *arguments: str, by: str = "") -> dict:
-        status, out, err = self.run(*arguments, by=by)
-        assert status == 0, err
-        return json.loads(out)
-
-    def failure(self, *arguments: str, by: str = "") -> str:
-        """The code of a refused command."""
-        status, _, err = self.run(*arguments, by=by)
-        assert status != 0
-        return err.partition(":")[0]
+        self.contract = parse_address(self.deployed["contract"])
 
     def board(self, command: str, *arguments: str, by: str = "") -> dict:
         return self.done("governor", command, "--governor", self.governor, *arguments, by=by)
@@ -57,9 +37,6 @@ class Board:
         self.board("approve", str(operation), by="referrer")
         self.served.chain.advance_time(DELAY)
         return self.board("execute", str(operation), by="governor")
-
-    def entry(self, command: str, *arguments: str, by: str = "") -> dict:
-        return self.done(command, "--contract", self.contract, "--partner", PARTNER.hex(), *arguments, by=by)
 
 
 @pytest.fixture
@@ -102,9 +79,7 @@ def test_a_signer_does_alone_what_a_signer_may_and_proposes_the_rest(one: Board)
     suspended = one.entry("partner", "--suspend", by="referrer")  # member and signer: at once
     assert (suspended["status"], "operation" in suspended) == ("SUSPENDED", False)
     assert one.entry("partner", "--resume", by="referrer")["operation"] == 3
-    assert one.failure("partner", "--contract", one.contract, "--partner", PARTNER.hex(), "--resume", by="arbiter") == (
-        "CHAIN_CALLER_NOT_ENTITLED"
-    )
+    assert one.failure("partner", *one.partner(), "--resume", by="arbiter") == "CHAIN_CALLER_NOT_ENTITLED"
 
 
 def test_any_member_pauses_and_a_release_is_proposed_as_a_call(one: Board) -> None:
