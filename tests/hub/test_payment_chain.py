@@ -75,6 +75,18 @@ def paid(month: Month) -> str:
     return identifier
 
 
+def marked_and_returned(month: Month) -> tuple[str, Any]:
+    """October, marked paid on the chain, whose payment came back after that; with the order that paid it."""
+    identifier = paid(month)
+    with pytest.raises(PayoutNotSigned):
+        settle(month, identifier)
+    month.deliver()
+    assert settle(month, identifier) == "PAID"
+    first = order_of(month, identifier)
+    bank(month, booked(first, side="CRDT", return_reason="AC04", bank_reference="BACK"), opening=2_000_000)
+    return identifier, first
+
+
 def record(month: Month, identifier: str) -> Any:
     return month.hub.store.read("test", lambda tx: settlement_terms.get(tx, identifier))
 
@@ -125,13 +137,7 @@ def test_a_payment_that_came_back_before_it_was_marked_is_not_marked(month: Mont
 
 
 def test_a_payment_that_came_back_after_it_was_marked_is_paid_again_in_the_books_alone(month: Month) -> None:
-    identifier = paid(month)
-    with pytest.raises(PayoutNotSigned):
-        settle(month, identifier)
-    month.deliver()
-    assert settle(month, identifier) == "PAID"
-    first = order_of(month, identifier)
-    bank(month, booked(first, side="CRDT", return_reason="AC04", bank_reference="BACK"), opening=2_000_000)
+    identifier, first = marked_and_returned(month)
     assert month.command("pay", period="2026-10").head["new"] is True
     second = order_of(month, identifier)
     assert (second.end_to_end_id, second.state) == (first.end_to_end_id + "-2", "ORDERED")
@@ -233,13 +239,7 @@ def test_what_is_no_payout_is_refused(value: object) -> None:
 
 
 def test_what_came_back_and_was_released_after_it_was_marked_is_still_owed(month: Month) -> None:
-    identifier = paid(month)
-    with pytest.raises(PayoutNotSigned):
-        settle(month, identifier)
-    month.deliver()
-    assert settle(month, identifier) == "PAID"
-    first = order_of(month, identifier)
-    bank(month, booked(first, side="CRDT", return_reason="AC04", bank_reference="BACK"), opening=2_000_000)
+    identifier, first = marked_and_returned(month)
     month.command("pay", period="2026-10", format="pain.001")
     second = order_of(month, identifier).end_to_end_id
     told: Head = {"kind": "RELEASED", "orders": [second], "entries": [], "reason": "the bank refused the file"}
