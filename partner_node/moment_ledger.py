@@ -6,11 +6,12 @@ first message that tells of them leaves they are compared again and entered, in 
 that ends before then has told nothing and is in no ledger.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 import numpy as np
+from sqlalchemy.orm import Session
 
 from federation.plan import TrainingPlan
 from federation.vertical import Table
@@ -43,6 +44,7 @@ class Moments:
         self._source: tuple[object, dict[str, Tags]] | None = None  # what was read last for an approval
         self._key = moment_values.key_of(node.keys.consent)
         self._values: dict[str, dict[str, Tags]] = {}  # of the run that was read last
+        self._passed: tuple[object, list[Change]] | None = None  # the last look that refused nothing, and its basis
 
     def changes(self, plan: TrainingPlan) -> list[Change]:
         """What changed since earlier runs; a label of several classes is looked at when it is read.
@@ -56,7 +58,19 @@ class Moments:
         if plan.positive is not None:
             columns = [name for name in columns if name != moments.label_name(plan)]
         tags = self._tags_now(plan, columns, now) if columns else {}
-        return self._node.database.read(lambda session: moments.check(session, plan, me, tags))
+        return self._look(plan, tags)
+
+    def _look(self, plan: TrainingPlan, now: Mapping[str, Tags]) -> list[Change]:
+        """`moments.check`, not once more while all that it rests on is as it was when it refused nothing."""
+        me = self._node.settings.partner
+
+        def look(session: Session) -> list[Change]:
+            basis, passed = moments.basis(session, plan, me, now), self._passed
+            if passed is None or passed[0] != basis:
+                passed = self._passed = basis, moments.check(session, plan, me, now)
+            return passed[1]
+
+        return self._node.database.read(look)
 
     def _tags_now(self, plan: TrainingPlan, columns: Sequence[str], now: datetime) -> dict[str, Tags]:
         """Of these own columns of the aligned clients as the source has them; read once while its file is the same."""
@@ -96,6 +110,6 @@ class Moments:
 
     def check(self, plan: TrainingPlan) -> dict[str, Tags]:
         """The values that a run has read, to be entered where it may tell of them. Raises as `changes`."""
-        me, values = self._node.settings.partner, self._values[plan.digest]
-        self._node.database.read(lambda session: moments.check(session, plan, me, values))
+        values = self._values[plan.digest]
+        self._look(plan, values)
         return values

@@ -119,6 +119,19 @@ def check(session: Session, plan: TrainingPlan, me: str, now: Mapping[str, Tags]
     return changes
 
 
+def basis(session: Session, plan: TrainingPlan, me: str, now: Mapping[str, Tags]) -> tuple[object, ...]:
+    """All that `check` rests on, as values to compare: an alignment is the same for good.
+
+    Of columns whose values no earlier run is known to have had it asks for none.
+    """
+    told, known = {one.digest for one in _before(session, plan)}, known_before(session, plan, me)
+    before = [
+        (one.digest, one.digest in told, moment_values.of_run(session, one.digest))
+        for one in differencing.plans_before(session, plan)
+    ]
+    return plan.digest, before, {name: moment_values.digest_of(tags) for name, tags in now.items() if name in known}
+
+
 def known_before(session: Session, plan: TrainingPlan, me: str) -> set[str]:
     """Own columns of which an earlier run's values are known."""
     if plan.trees:

@@ -281,6 +281,43 @@ def test_values_that_change_between_approval_and_run_end_it_before_anything_is_t
         train(nodes, second, DirectChannel(nodes, approvals))
 
 
+def test_a_look_is_repeated_exactly_where_something_is_other_than_when_it_refused_nothing(
+    aligned: tuple[list[TestNode], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes, match = aligned
+    looks: list[str] = []
+
+    def counted(session: Any, plan: TrainingPlan, me: str, now: Any) -> list[moments.Change]:
+        looks.append(me)
+        return check(session, plan, me, now)
+
+    check = moments.check
+    monkeypatch.setattr(moments, "check", counted)
+    run(nodes, plan_body(nodes, match, **WHOLE))
+    second, folds = plan_body(nodes, match, nonce="66" * 16, **WHOLE), plan_body(nodes, match, **FOLDS)
+    job = alliance.propose(nodes, "train", second)
+    looks.clear()
+    assert [blocked(node, job) for node in nodes] == [None] * 3
+    approvals = alliance.approve(nodes, job)
+    assert sorted(looks) == ["bank", "broker", "platform"], "of the job's page, the approval and the remarks one"
+    refused = alliance.propose(nodes, "train", folds)
+    assert [blocked(nodes[1], refused) for _ in range(2)] == ["SMALL_CELLS_FOLLOW"] * 2
+    assert looks.count("bank") == 5, "what refuses is looked at each time: by the sentences and by the approval"
+    train(nodes, second, DirectChannel(nodes, approvals))
+    assert sorted(looks) == ["bank"] * 5 + ["broker", "platform"], "and none when it begins, or before it tells"
+
+
+def test_a_run_that_another_has_told_before_since_the_approval_ends_before_anything_is_told(
+    aligned: tuple[list[TestNode], str],
+) -> None:
+    nodes, match = aligned
+    bodies = [plan_body(nodes, match, **rules) for rules in (WHOLE, FOLDS)]
+    approvals = [alliance.approve(nodes, alliance.propose(nodes, "train", body)) for body in bodies]
+    train(nodes, bodies[0], DirectChannel(nodes, approvals[0]))
+    with pytest.raises(PartyFailed, match="SMALL_CELLS_FOLLOW"):
+        train(nodes, bodies[1], DirectChannel(nodes, approvals[1]))
+
+
 # --- the ledger itself
 
 
