@@ -16,13 +16,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 
 from hub.records import Head
 from privacy.ids import ClientToken, Period
 from revenue_share import accounts
 from revenue_share.referral import Referral, RevenueEvent
 from sandbox.retail_hub import RetailHub, retail_hub
+from tests.hub.ledgers import empty
 
 Made = TypeVar("Made")
 LINES = 10_000  # of an agreement's month
@@ -95,11 +96,7 @@ def settle(hub: RetailHub, size: int, watch: Stopwatch) -> int:
 def measure(size: int, database: str) -> dict[str, Any]:
     """Figures of one run. database: a URL that is emptied first, or empty for SQLite."""
     if database:
-        engine = create_engine(database, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.execute(text("DROP SCHEMA public CASCADE"))
-            connection.execute(text("CREATE SCHEMA public"))
-        engine.dispose()
+        empty(database)
     watch = Stopwatch()
     with tempfile.TemporaryDirectory(prefix="ecohub-bench-") as name:
         folder = Path(name) / "hub"

@@ -65,7 +65,7 @@ def statement(services: Services, tx: Transaction, caller: Caller, now: datetime
         **_line(tx, record),
         "body": record.body,
         "anchor": codec_settlement.anchor_value(terms.value_of(record)),
-        "disputes": [settlement_disputes.view(tx, item) for item in books.disputes(record.id)],
+        "disputes": settlement_disputes.views(tx, record.id),
         "transactions": [
             {"kind": i.kind, "transaction": i.transaction, "state": i.state, "block": i.block, "error": i.error}
             for i in LedgerStore(tx.session).intents(statement=record.id)

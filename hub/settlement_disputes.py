@@ -15,7 +15,7 @@ from ecowire.status import MalformedMessage
 from ecowire.stream import Message
 from hub import settlement_terms as terms
 from hub import tasks
-from hub.records import Head, Partner
+from hub.records import Partner
 from hub.services import NodeHandler, Reply, Services, text
 from hub.settlement_errors import (
     AdjustmentUnknown,
@@ -28,8 +28,9 @@ from hub.settlement_errors import (
 )
 from hub.store import Transaction
 from hub.store_ledger import FAILED, LedgerStore
-from hub.store_settlement import Dispute, SettlementStore, StatementRecord
+from hub.store_settlement import SettlementStore, StatementRecord
 from hub.store_statements import Answer, StatementLife
+from privacy import canonical
 from privacy.ids import PartnerId, parse_digest
 from revenue_share import dispute as pure
 from revenue_share.agreement import Agreement
@@ -175,14 +176,17 @@ def agreed(tx: Transaction, agreement: Agreement, instead_of: StatementRecord | 
     return tuple(Adjustment.from_body(document.body, document.digest) for document in open_)
 
 
-def view(tx: Transaction, item: Dispute) -> Head:
-    """A dispute with its answer, for people."""
-    found = StatementLife(tx.session).answers(str(item.document.body["statement"])).get(item.document.digest)
-    return {
-        "dispute": item.document.digest,
-        "document": item.document.to_value(),
-        "answer": found.document.to_value() if found else None,
-    }
+def views(tx: Transaction, statement: str) -> list[canonical.Value]:
+    """A statement's disputes with their answers, for people."""
+    answers = StatementLife(tx.session).answers(statement)
+    return [
+        {
+            "dispute": item.document.digest,
+            "document": item.document.to_value(),
+            "answer": found.document.to_value() if (found := answers.get(item.document.digest)) else None,
+        }
+        for item in SettlementStore(tx.session).disputes(statement)
+    ]
 
 
 def _keep(

@@ -108,7 +108,7 @@ def statement_dispute(
 
     The other party answers every disputed line before that.
     """
-    files = dict(_split(item, "=") for item in evidence)
+    files = dict(_split(item) for item in evidence)
     given = [_disputed_line(item, reason, files) for item in lines]
     if files:
         raise click.UsageError(f"--evidence for a line that is not disputed: {', '.join(files)}")
@@ -126,8 +126,8 @@ def statement_answer(cli: Cli, identifier: str, accept: tuple[str, ...], reject:
 
     What is accepted is put right by reports that come in before the next close, or by `statement adjust`.
     """
-    given = [(item, True) for item in accept] + [(item, False) for item in reject]
-    lines = [{"line": _number(n), "accepted": yes, "reason": words} for (n, words), yes in _pairs(given)]
+    given = [(*_split(item), True) for item in accept] + [(*_split(item), False) for item in reject]
+    lines = [{"line": _number(number), "accepted": yes, "reason": words} for number, words, yes in given]
     cli.show(cli.call("statement.answer", statement=identifier, lines=lines, person=person))
 
 
@@ -220,14 +220,11 @@ def _disputed_line(item: str, reason: str, files: dict[str, str]) -> dict[str, A
     return line
 
 
-def _pairs(given: list[tuple[str, bool]]) -> list[tuple[tuple[str, str], bool]]:
-    return [(_split(item, "="), yes) for item, yes in given]
-
-
-def _split(item: str, sign: str) -> tuple[str, str]:
-    number, found, rest = item.partition(sign)
-    if not found or not rest:
-        raise click.UsageError(f"{item}: a line's number, {sign} and words are expected")
+def _split(item: str) -> tuple[str, str]:
+    """Number and words of "N=WORDS"."""
+    number, _, rest = item.partition("=")
+    if not rest:
+        raise click.UsageError(f"{item}: a line's number, = and words are expected")
     return number, rest
 
 

@@ -42,14 +42,18 @@ def lines(arguments: Mapping[str, Any], record: StatementRecord) -> list[canonic
         raise CommandInvalid(command="statement.dispute", what="lines")
     for given in listed:
         item = given if isinstance(given, Mapping) else {"line": given, "reason": arguments.get("reason")}
-        number = item.get("line")
-        if type(number) is not int or not 0 <= number < len(record.lines):
-            raise LineNotThere(statement=record.id[:16], line=str(number)[:20], lines=len(record.lines))
+        number = _number(item.get("line"), record)
         evidence = _evidence(item) if item.get("evidence") else None
         value = {"line": number, "code": item.get("code", "OTHER"), "reason": item.get("reason")}
         value["evidence"] = evidence.to_value() if evidence else None
         found.append(value)
     return [line.to_value() for line in pure.read_lines(found)]  # type: ignore[arg-type]
+
+
+def _number(value: object, record: StatementRecord) -> int:
+    if type(value) is not int or not 0 <= value < len(record.lines):
+        raise LineNotThere(statement=record.id[:16], line=str(value)[:20], lines=len(record.lines))
+    return value
 
 
 def _evidence(item: Mapping[str, Any]) -> Evidence:
@@ -127,9 +131,7 @@ class Disputes:
             record = store_settlement.statement(session, text(arguments, "statement"))
             agreement = approved(session, record.agreement)
             own_party(agreement, self._node, "payer")
-            number = arguments.get("line")
-            if type(number) is not int or not 0 <= number < len(record.lines):
-                raise LineNotThere(statement=record.id[:16], line=str(number)[:20], lines=len(record.lines))
+            number = _number(arguments.get("line"), record)
             body: Body = {
                 "agreement": agreement.digest,
                 "statement": record.id,

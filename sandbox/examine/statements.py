@@ -33,6 +33,7 @@ VALUE_CHARACTERS_MAX = 80
 FIGURES = ("amount_minor", "base_minor", "total_minor", "payable_minor")
 OBJECTED = ("DISPUTED", "VOID")
 UNSIGNED = ("DRAFT", "DISPUTED", "VOID")  # states that a statement may have before both parties signed
+HANDS = {"statement": "maker", "statement.released": "person"}  # the fact that names a hand, by kind of leaf
 Report = TypeVar("Report")
 
 
@@ -59,10 +60,10 @@ def check(case: Case) -> tuple[Recomputed, ...]:
     folders = [name.removesuffix("/body.json") for name in case.bundle.names("statements/", "/body.json")]
     all_stored = [stored for folder in folders if (stored := read(case, folder)) is not None]
     states = {stored.id: stored.state for stored in all_stored}
-    handed = Handed()
+    handed, hands = Handed(), _hands(case)
     for stored in in_order(all_stored):
         try:
-            made = _check_one(case, stored, handed)
+            made = _check_one(case, stored, handed, hands)
         except Failure as failure:
             case.sheet.add("STATEMENT_UNREADABLE", stored.where, why=failure.message())
             continue
@@ -85,21 +86,25 @@ def _check_confirmed(case: Case, states: Mapping[str, str]) -> None:
                 case.sheet.add("DISPUTE_IGNORED", name, partner=signed.signer, state=states[statement_id])
 
 
-def _check_hands(case: Case, stored: Stored) -> None:
-    """What left the books was made by one person of finance and released by another: the log names both."""
-    named = {"statement": ("maker", ""), "statement.released": ("person", "")}
+def _hands(case: Case) -> dict[tuple[str, str], str]:
+    """Whom the log names as maker and as checker, by the leaf's kind and the statement."""
+    found: dict[tuple[str, str], str] = {}
     for leaf in case.leaves:
         kind, facts = leaf.text("kind"), leaf.value.get("facts") if leaf.value is not None else None
-        if kind in named and leaf.text("subject") == stored.id and isinstance(facts, dict):
-            field = named[kind][0]
-            named[kind] = (field, str(facts.get(field, ""))[:64])
-    maker, checker = named["statement"][1], named["statement.released"][1]
+        if kind in HANDS and isinstance(facts, dict):
+            found[kind, leaf.text("subject")] = str(facts.get(HANDS[kind], ""))[:64]
+    return found
+
+
+def _check_hands(case: Case, stored: Stored, hands: Mapping[tuple[str, str], str]) -> None:
+    """What left the books was made by one person of finance and released by another: the log names both."""
+    maker, checker = (hands.get((kind, stored.id), "") for kind in HANDS)
     left = stored.state not in ("DRAFT", "VOID") or bool(stored.signatures)
     if left and (not maker or not checker or maker == checker):
         case.sheet.add("STATEMENT_ONE_HAND", stored.where, maker=maker or "-", checker=checker or "-")
 
 
-def _check_one(case: Case, stored: Stored, handed: Handed) -> Recomputed | None:
+def _check_one(case: Case, stored: Stored, handed: Handed, hands: Mapping[tuple[str, str], str]) -> Recomputed | None:
     proposal = case.proposals.get(Digest(str(stored.body.get("agreement"))))
     if proposal is None or proposal.kind != "agreement":
         case.sheet.add("AGREEMENT_MISSING", stored.where, digest=str(stored.body.get("agreement"))[:64])
@@ -115,7 +120,7 @@ def _check_one(case: Case, stored: Stored, handed: Handed) -> Recomputed | None:
     salts = statement.Salts(lines=stored.salts, total=stored.total_salt)
     step = drawn.step if claimed.step is not None else None
     if step is not None:
-        _check_hands(case, stored)
+        _check_hands(case, stored, hands)
     if len(salts.lines) == len(drawn.lines):
         built = statement.build(agreement, period, claimed.place, drawn.lines, salts, step)
         _compare_body(case, stored, built.body)

@@ -5,7 +5,6 @@ before or after a commit, after a transaction was sent. Nobody asks a second tim
 that starts goes on by itself.
 """
 
-import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
@@ -13,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, text
 
 from contracts import settlement as chain_settlement
 from hub import settlement_chain
 from hub.store_ledger import LedgerStore
 from hub.store_settlement import StatementRecord
 from revenue_share.ledger import EntryState
+from tests.hub.ledgers import POSTGRES, empty
 from tests.hub.settling import AFTER_OCTOBER, OCTOBER, PAYER, REFERRER, Settling, settling
 from tests.support import hub_process
 from tests.support.hub_process import RESUME, Call, Running
@@ -28,8 +27,6 @@ from tests.support.launch import Fault
 pytestmark = [pytest.mark.flow, pytest.mark.slow_flow]
 COMMIT, SEND = "hub.store:Store.run", "contracts.chain:Chain.send"
 
-
-POSTGRES = os.environ.get("ECOHUB_TEST_POSTGRES", "")
 BOTH = ["", pytest.param(POSTGRES, marks=pytest.mark.skipif(not POSTGRES, reason="ECOHUB_TEST_POSTGRES names none"))]
 
 
@@ -38,11 +35,7 @@ def month(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Settling]:
     """A reported October; on SQLite, or in the server's emptied database where a test asks for that."""
     url = getattr(request, "param", "")
     if url:
-        engine = create_engine(url, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.execute(text("DROP SCHEMA public CASCADE"))
-            connection.execute(text("CREATE SCHEMA public"))
-        engine.dispose()
+        empty(url)
     with settling(tmp_path, **({"database": url} if url else {})) as made:
         made.report_october()
         made.hub.clock.now = AFTER_OCTOBER
