@@ -105,13 +105,12 @@ def publish(
     table: Table | None = None,
     plot: Callable[[Any], None] | None = None,
 ) -> None:
-    """Print the table and the targets; write build/bench/<name>.png and build/bench/<name>.json.
+    """Print the table and the targets; write build/bench/<name>.png and build/bench/<name>.json, a list of rows.
 
     table: instead of one line a row; plot: draws on a matplotlib figure instead of bars of the rows in seconds.
     """
     OUT.mkdir(parents=True, exist_ok=True)
-    document = {"rows": [asdict(r) for r in rows], "targets": [{**asdict(t), "met": t.met} for t in targets]}
-    (OUT / f"{name}.json").write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    (OUT / f"{name}.json").write_text(json.dumps([asdict(r) for r in rows], indent=1, ensure_ascii=False) + "\n")
     console = Console(width=WIDTH)
     console.print(table or _table(name, rows))
     if targets:
