@@ -139,7 +139,7 @@ def _step(services: Services, outbox: ChainOutbox, chain: Chain, case: Case) -> 
             _mark_paid(services, outbox, chain, case)
         case State.PAID:
             _acknowledge(services, outbox, chain, case)
-        case State.ACKED | State.REVERSED:
+        case State.ACKED:
             raise SettleDone(statement=case.record.id[:16], state=case.record.state)
 
 

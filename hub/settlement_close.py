@@ -41,7 +41,7 @@ from revenue_share.referral import EventReport, ReferralReport
 from revenue_share.statement import NO_DIGEST, Place, Salts, State, Statement
 from revenue_share.terms import Terms
 
-SETTLED = tuple(state.value for state in (State.FINAL, State.PAID, State.ACKED, State.REVERSED))
+SETTLED = tuple(state.value for state in (State.FINAL, State.PAID, State.ACKED))
 
 
 def close(services: Services, tx: Transaction, caller: Caller, now: datetime, head: Head) -> Reply:

@@ -168,9 +168,9 @@ class StatementLife:
         self._session.flush()
 
     def taken(self, agreement: str, but: str = "") -> frozenset[str]:
-        """Adjustments of an agreement that stand in a statement that is neither void nor reversed, nor `but`."""
+        """Adjustments of an agreement that stand in a statement that is not void, nor `but`."""
         query = select(AdjustedRow.adjustment).join(StatementRow, StatementRow.id == AdjustedRow.statement)
-        living = StatementRow.state.notin_(("VOID", "REVERSED"))
+        living = StatementRow.state != "VOID"
         of_agreement = (StatementRow.agreement == agreement, StatementRow.id != but, living)
         return frozenset(self._session.scalars(query.where(*of_agreement)))
 

@@ -219,7 +219,6 @@ STATEMENTS = {  # a statement's states: PROPOSED is on the chain there
     "PAID": "已付款",
     "ACKED": "已确认收款",
     "VOID": "已作废",
-    "REVERSED": "已冲正",
 }
 PAYMENTS = {  # an order's states, a match's kinds
     "ORDERED": "已下达",

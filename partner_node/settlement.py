@@ -54,7 +54,7 @@ from revenue_share.terms import check_amendment
 MATCHES, DIFFERS = "matches", "differs"
 CONFIRMED, DISPUTED = "confirmed", "disputed"
 DRAFT = State.DRAFT.value
-ENDED = {State.DISPUTED.value, State.VOID.value, State.REVERSED.value}
+ENDED = {State.DISPUTED.value, State.VOID.value}
 TRANSACTIONS_MAX = 16
 
 

@@ -29,7 +29,11 @@ NO_DIGEST = "0" * 64
 
 
 class State(Enum):
-    """The life of a statement. DRAFT exists in the books only; from PROPOSED on the contract knows the same state."""
+    """The life of a statement. DRAFT exists in the books only; from PROPOSED on the contract knows the same state.
+
+    Nothing undoes a final one: what was wrong in it is an adjustment in the next, and a journal's reversing entry takes
+    back one posting (a payment that came back), not a statement.
+    """
 
     DRAFT = "DRAFT"
     PROPOSED = "PROPOSED"
@@ -38,18 +42,16 @@ class State(Enum):
     PAID = "PAID"
     ACKED = "ACKED"
     VOID = "VOID"
-    REVERSED = "REVERSED"
 
 
 TRANSITIONS: dict[State, frozenset[State]] = {
     State.DRAFT: frozenset({State.PROPOSED, State.DISPUTED, State.VOID}),
     State.PROPOSED: frozenset({State.DISPUTED, State.FINAL}),
     State.DISPUTED: frozenset({State.PROPOSED, State.VOID}),
-    State.FINAL: frozenset({State.PAID, State.REVERSED}),
-    State.PAID: frozenset({State.ACKED, State.REVERSED}),
-    State.ACKED: frozenset({State.REVERSED}),
+    State.FINAL: frozenset({State.PAID}),
+    State.PAID: frozenset({State.ACKED}),
+    State.ACKED: frozenset(),
     State.VOID: frozenset(),
-    State.REVERSED: frozenset(),
 }
 
 

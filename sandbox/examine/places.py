@@ -8,8 +8,6 @@ from revenue_share.statement import NO_DIGEST, Place
 from sandbox.examine.case import Case
 from sandbox.examine.statements import Recomputed
 
-ENDED = ("VOID", "REVERSED")
-
 
 def check(case: Case, settled: tuple[Recomputed, ...]) -> None:
     """Each statement's place, as its predecessors in the bundle give it."""
@@ -24,7 +22,7 @@ def check(case: Case, settled: tuple[Recomputed, ...]) -> None:
             stored, place = str(getattr(one.place, field)), str(getattr(expected, field))
             if stored != place:
                 case.sheet.add("STATEMENT_PLACE_DIFFERS", one.where, field=field, stored=stored, place=place)
-        if one.state not in ENDED:
+        if one.state != "VOID":
             first = living.setdefault((one.agreement.digest, one.period), one.id)
             if first != one.id:
                 case.sheet.add("STATEMENT_SECOND", one.where, period=one.period, other=first[:16])

@@ -111,10 +111,6 @@ def _file(books: Books, name: str, change: Callable[[Any], Any]) -> Entries:
     return {f"{folder(books)}/{name}": canonical.encode(change(canonical.decode(data)))}
 
 
-def called_reversed(books: Books) -> Entries:
-    return _file(books, "signatures.json", lambda v: {**v, "state": "REVERSED"}) | no_entry(books)
-
-
 def state_of_no_statement(books: Books) -> Entries:
     return _file(books, "signatures.json", lambda v: {**v, "state": "NONE"})
 
@@ -215,7 +211,6 @@ def report_among_the_cards(books: Books) -> Entries:
         (other_expense, "JOURNAL_ENTRY_DIFFERS"),
         (not_posted, "JOURNAL_ENTRY_DIFFERS"),
         (no_entry, "JOURNAL_DIFFERS"),
-        (called_reversed, "STATEMENT_NOT_ON_CHAIN"),
         (state_of_no_statement, "RECORD_UNREADABLE"),
         (with_a_note, "RECORD_UNREADABLE"),
         (false_for_zero, "STATEMENT_LINE_DIFFERS"),

@@ -164,10 +164,7 @@ LEGAL = {
     ("DISPUTED", "PROPOSED"),
     ("DISPUTED", "VOID"),
     ("FINAL", "PAID"),
-    ("FINAL", "REVERSED"),
     ("PAID", "ACKED"),
-    ("PAID", "REVERSED"),
-    ("ACKED", "REVERSED"),
 }
 
 
