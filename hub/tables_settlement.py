@@ -20,8 +20,8 @@ from hub.tables import DIGEST, PARTNER, STATE, Base, one_of
 from hub.triggers_settlement import GUARDED, guard
 
 PERIOD = String(7)
-STATES = ("DRAFT", "PROPOSED", "DISPUTED", "FINAL", "PAID", "ACKED", "VOID", "REVERSED")
-ENDED = "state IN ('VOID', 'REVERSED')"
+STATES = ("DRAFT", "PROPOSED", "DISPUTED", "FINAL", "PAID", "ACKED", "VOID")
+ENDED = "state = 'VOID'"
 
 
 class ReportRow(Base):

@@ -51,9 +51,9 @@ WHEN {" OR ".join(f"NEW.{name} <> OLD.{name}" for name in _KEPT)} OR OLD.state |
 BEGIN SELECT RAISE(ABORT, 'a statement keeps its content and follows its states'); END
 """,
     """
-CREATE TRIGGER statement_living_once BEFORE INSERT ON statement WHEN NEW.state NOT IN ('VOID', 'REVERSED') AND EXISTS
+CREATE TRIGGER statement_living_once BEFORE INSERT ON statement WHEN NEW.state <> 'VOID' AND EXISTS
   (SELECT 1 FROM statement
-   WHERE agreement = NEW.agreement AND period = NEW.period AND state NOT IN ('VOID', 'REVERSED'))
+   WHERE agreement = NEW.agreement AND period = NEW.period AND state <> 'VOID')
 BEGIN SELECT RAISE(ABORT, 'UNIQUE: a period keeps its living statement'); END
 """,
 )

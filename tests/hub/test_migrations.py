@@ -4,6 +4,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -138,4 +139,26 @@ def test_payments_of_before_are_the_first_orders_of_their_statements(tmp_path: P
     with store.engine.begin() as connection:
         command.downgrade(_alembic(connection), "0007")
         assert connection.execute(text("SELECT count(*) FROM payment")).scalar() == 2
+    store.close()
+
+
+def test_a_state_that_no_command_leads_to_is_refused_by_databases_of_before_too(tmp_path: Path) -> None:
+    path = tmp_path / "hub.db"
+    store = Store(f"sqlite:///{path}")
+    with store.engine.begin() as connection:
+        command.upgrade(_alembic(connection), "0009")
+    insert = (
+        "INSERT INTO statement (id, number, agreement, period, state, body, total_salt, anchor, created_at, "
+        "changed_at) VALUES ('s{0}', {0}, 'a{0}', '2026-10', '{1}', '{{}}', '', 'x{0}', '2026-11-01', '2026-11-01')"
+    )
+    with closing(sqlite3.connect(path)) as raw, raw:
+        raw.execute(insert.format(1, "FINAL"))
+    migrate(store.url)
+    with closing(sqlite3.connect(path)) as raw:
+        assert raw.execute("SELECT id, state FROM statement").fetchall() == [("s1", "FINAL")]
+        with pytest.raises(sqlite3.IntegrityError, match="ck_statement_state"):
+            raw.execute(insert.format(2, "REVERSED"))
+        with pytest.raises(sqlite3.IntegrityError, match="follows its states"):
+            raw.execute("UPDATE statement SET state = 'VOID'")
+        assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     store.close()
