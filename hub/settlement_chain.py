@@ -24,6 +24,7 @@ from hub.payment_chain import PAY
 from hub.records import Head
 from hub.services import Reply, Services, only
 from hub.settlement_acknowledge import ACKNOWLEDGE
+from hub.settlement_close import require_points
 from hub.settlement_errors import (
     ChainDisagrees,
     ContractNotConfigured,
@@ -342,6 +343,7 @@ def _check_entry(tx: Transaction, record: StatementRecord) -> None:
     entry = ledger.of_statement(made)
     if LedgerStore(tx.session).entries(record.id) != ((entry,) if entry else ()):
         raise JournalDiffers(statement=record.id[:16])
+    require_points(tx, made)
 
 
 def _require_confirmed(case: Case) -> None:

@@ -20,6 +20,7 @@ from hub.services import Reply, Services, only
 from hub.settlement_errors import (
     EarlierPeriodOpen,
     EarlierStatementOpen,
+    JournalDiffers,
     LaterPeriodClosed,
     NothingToClose,
     PeriodClosed,
@@ -48,7 +49,7 @@ def close(services: Services, tx: Transaction, caller: Caller, now: datetime, he
     """Draft the statements of a period, of one agreement where given.
 
     Raises PeriodNotOver, PeriodClosed, LaterPeriodClosed, EarlierPeriodOpen, EarlierStatementOpen, AgreementUnknown,
-    AgreementNotActive, NothingToClose.
+    AgreementNotActive, JournalDiffers, NothingToClose.
     """
     only(head, "period", "agreement")
     period = parse_period(head.get("period"))
@@ -172,10 +173,20 @@ def closing_of(tx: Transaction, record: StatementRecord) -> Position:
     if made.step is None:
         return after_version_1(made.currency, made.carried_forward_minor)
     value = StatementLife(tx.session).position(record.id)
-    assert value is not None, "a statement of version 2 was kept with its position"
+    assert value is not None, "a statement with a step was kept with its position"
     position = Position.from_value(canonical.decode(value))
     assert position.digest == made.step.closing, f"the position after {record.id[:16]} is not the one it names"
     return position
+
+
+def require_points(tx: Transaction, made: Statement) -> None:
+    """Raises JournalDiffers unless the journal owes clients the points that a statement brings forward.
+
+    What the statement books then makes them those of its closing position: its body was read or made as such a sum.
+    """
+    points = made.step.points if made.step is not None else None
+    if points is not None and LedgerStore(tx.session).points_owed(made.agreement) != points.brought_forward:
+        raise JournalDiffers(statement=made.id[:16])
 
 
 def _keep(
@@ -189,6 +200,7 @@ def _keep(
     maker: Hand,
 ) -> StatementRecord:
     books, now = SettlementStore(tx.session), maker.at
+    require_points(tx, made)
     anchor = codec_settlement.anchor(made)
     record = StatementRecord(
         id=made.id,

@@ -257,6 +257,7 @@ class Settlement:
             terms=terms,
             opening=settlement_positions.opening(session, terms, taken, disclosure.opening),
             adjusted=_adjusted(session, agreement, taken),
+            version=settlement_check.least_version(item.body for item in taken),
         )
 
 

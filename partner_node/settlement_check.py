@@ -24,6 +24,7 @@ from revenue_share.position import Position
 from revenue_share.referral import EventReport, Referral, ReferralReport, RevenueEvent
 from revenue_share.statement import NO_DIGEST, Place, Step
 from revenue_share.terms import Terms
+from revenue_share.versions import SECOND
 
 DIFFERENCES_MAX = 100
 
@@ -32,6 +33,7 @@ DIFFERENCES_MAX = 100
 class Held:
     """What this node knows by itself.
 
+    `version`: of the last statement on the chain, at least 2: a later one is of no earlier version;
     `accepted`: digests of own reports that the hub has receipted; `known`: digests of all reports it signed or
     received; `tokens`: own referred tokens that must be answered; `place`: where the next statement must stand;
     `terms`: the versions this node's people approved; `opening`: the position after the last statement, None where it
@@ -45,6 +47,7 @@ class Held:
     terms: Terms
     opening: Position | None
     adjusted: frozenset[str]
+    version: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,11 +88,12 @@ def check(agreement: Agreement, me: Party, disclosure: Disclosure, held: Held) -
         adjusted = _agreed(agreement, disclosure.adjustments)
     except Failure as failure:
         return Checked(differences=(Difference(what="UNREADABLE", stated=failure.code, computed=failure.message()),))
-    if claimed.step is None or held.opening is None:
-        why = ("VERSION", "1", "2") if claimed.step is None else ("POSITION", "", "the one before is not known here")
-        return Checked(differences=(Difference(what=why[0], stated=why[1], computed=why[2]),))
+    if claimed.step is None or claimed.version < held.version:
+        return _refused("VERSION", str(claimed.version), str(held.version))
+    if held.opening is None:
+        return _refused("POSITION", "", "the one before is not known here")
     found += _compare_step(claimed.step, held, period)
-    drawn = draw_up(held.terms, referrals, events, period, held.opening, adjusted)
+    drawn = draw_up(held.terms, referrals, events, period, held.opening, adjusted, claimed.version)
     missing = sorted(held.adjusted - {item.digest for item in adjusted})
     found += [Difference(what="ADJUSTMENT_MISSING", stated="", computed=digest) for digest in missing]
     found += _compare_lines(disclosure.lines, drawn.lines)
@@ -105,6 +109,10 @@ def check(agreement: Agreement, me: Party, disclosure: Disclosure, held: Held) -
     except Failure as failure:
         found.append(Difference(what="BODY", stated="", computed=failure.message()))
     return Checked(differences=tuple(found[:DIFFERENCES_MAX]), closing=drawn.closing)
+
+
+def _refused(what: str, stated: str, computed: str) -> Checked:
+    return Checked(differences=(Difference(what=what, stated=stated, computed=computed),))
 
 
 def _compare_step(stated: Step, held: Held, period: Period) -> list[Difference]:
@@ -129,6 +137,11 @@ def next_place(on_chain: Iterable[tuple[Body, str, str]], period: Period) -> Pla
         elif made.period == period:
             replaces = anchor
     return Place(sequence=sequence + 1, previous=previous, replaces=replaces, brought_forward_minor=brought)
+
+
+def least_version(on_chain: Iterable[Body]) -> int:
+    """The version that the next statement has at least. on_chain: bodies of all that the chain has taken."""
+    return max([SECOND, *(statement.from_body(body).version for body in on_chain)])
 
 
 def _agreed(agreement: Agreement, disclosed: tuple[Signed, ...]) -> tuple[Adjustment, ...]:

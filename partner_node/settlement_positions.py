@@ -56,7 +56,7 @@ def _replayed(session: Session, terms: Terms, made: Statement, before: Position)
     income = [EventReport.from_body(d.body) for d in store_settlement.reports(session, terms.digest, "events")]
     referrals = [referral for report in referred for referral in report.referrals]
     events = [event for report in income if report.period == made.period for event in report.events]
-    drawn = draw_up(Terms.of(*versions), referrals, events, parse_period(made.period), before)
+    drawn = draw_up(Terms.of(*versions), referrals, events, parse_period(made.period), before, version=made.version)
     return drawn.closing if drawn.closing.digest == made.step.closing else None
 
 

@@ -24,11 +24,13 @@ from privacy.ids import ClientToken, Period
 from revenue_share import money, periods, sentences
 from revenue_share.items import Item
 from revenue_share.payout import Payout
+from revenue_share.points_book import Moves
 from revenue_share.position import Position
 from revenue_share.pricing import Pricing
 from revenue_share.referral import Referral, RevenueEvent, Verdict, first_referrals
 from revenue_share.rules.base import ratio
 from revenue_share.terms import Terms
+from revenue_share.versions import LATEST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,17 +126,27 @@ class Allocation:
         """What the period's money comes to, with the balance that the opening position carries."""
         return self._pricing.payout
 
+    @property
+    def points(self) -> Moves | None:
+        """What the period does to the points of all clients; None before version 3, which books none."""
+        return self._pricing.points
+
 
 def allocate(
-    terms: Terms, referrals: Iterable[Referral], events: Iterable[RevenueEvent], period: Period, opening: Position
+    terms: Terms,
+    referrals: Iterable[Referral],
+    events: Iterable[RevenueEvent],
+    period: Period,
+    opening: Position,
+    version: int = LATEST,
 ) -> Allocation:
     """The accrual lines of one agreement and period, and the closing position. Pure; the same bytes wherever it runs.
 
     `opening` is the closing position of the period that was settled before, `Position.empty()` for the first one. A
-    period that is drawn up again after a dispute takes the same opening position as before. Raises PositionInvalid for
-    a position of other terms.
+    period that is drawn up again after a dispute takes the same opening position as before; `version` is that of the
+    statement the lines are for (`versions`). Raises PositionInvalid for a position of other terms.
     """
-    pricing = Pricing(terms, period, opening)
+    pricing = Pricing(terms, period, opening, version)
     pricing.run(first_referrals(referrals), events)
     return Allocation(terms, period, pricing)
 

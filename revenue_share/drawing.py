@@ -1,4 +1,4 @@
-"""Drawing up a statement of version 2: the one step from an opening position to a closing one that everybody repeats.
+"""Drawing up a statement: the one step from an opening position to a closing one that everybody repeats.
 
     hub, both nodes and the examiner:   draw_up(terms, referrals, events, period, opening) -> Drawn
 
@@ -10,16 +10,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from privacy import canonical
 from privacy.ids import Digest, Period
 from revenue_share import periods
 from revenue_share.allocation import AccrualLine, allocate
 from revenue_share.dispute import Adjustment
+from revenue_share.ending import end
 from revenue_share.money import Money, Ratio
 from revenue_share.payout import Payout, payout
 from revenue_share.position import Position, balance
-from revenue_share.referral import Referral, RevenueEvent, Verdict
+from revenue_share.referral import NO_CLIENT, Referral, RevenueEvent, Verdict
 from revenue_share.statement import Step
 from revenue_share.terms import Terms
+from revenue_share.versions import LATEST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,22 +42,37 @@ def draw_up(
     period: Period,
     opening: Position,
     adjustments: Iterable[Adjustment] = (),
+    version: int = LATEST,
 ) -> Drawn:
     """The lines and the step of one period. Pure; the same bytes wherever it runs.
 
-    Adjustments that both parties approved are lines of their own after the others, by their documents' digests.
+    Adjustments that both parties approved are lines of their own after the others, by their documents' digests; a last
+    balance below the minimum has the last line. version: of the statement, as its body says it.
     """
-    allocation = allocate(terms, referrals, events, period, opening)
-    adjusted = sorted(adjustments, key=lambda item: item.digest)
-    if not adjusted:
-        return _settled(terms, period, opening, allocation.lines, allocation.closing, allocation.payout)
-    first, version = len(allocation.lines), terms.closing(period)
-    added = [_line(first + i, item, version.version) for i, item in enumerate(adjusted)]
-    total = allocation.payout.total_minor + sum(item.amount_minor for item in adjusted)
-    paid = payout(version, total, allocation.payout.brought_forward_minor)
-    closing = replace(allocation.closing, carried=balance(paid.currency, paid.carried_forward_minor))
-    drawn = _settled(terms, period, opening, [*allocation.lines, *added], closing, paid)
-    return replace(drawn, adjusted=tuple(item.digest for item in adjusted))
+    allocation = allocate(terms, referrals, events, period, opening, version)
+    lines, closing, paid, of = allocation.lines, allocation.closing, allocation.payout, terms.closing(period)
+    adjusted, added = sorted(adjustments, key=lambda item: item.digest), []
+    if adjusted:
+        total = paid.total_minor + sum(item.amount_minor for item in adjusted)
+        paid = payout(of, total, paid.brought_forward_minor, over=paid.over)
+        carried = {asset: minor for asset, minor in closing.carried.items() if asset != paid.currency}
+        closing = replace(closing, carried=carried | balance(paid.currency, paid.carried_forward_minor))
+        added = [_line(len(lines) + i, item, of.version) for i, item in enumerate(adjusted)]
+    if paid.below_minimum:
+        added.append(_last_balance(len(lines) + len(added), terms, period, paid))
+    step = Step(
+        terms=in_force(terms, period),
+        opening=opening.digest,
+        closing=closing.digest,
+        gross_minor=paid.gross_minor,
+        vat_minor=paid.vat_minor,
+        withheld_minor=paid.withheld_minor,
+        paid_minor=paid.paid_minor,
+        carried_forward_minor=paid.carried_forward_minor,
+        points=allocation.points,
+    )
+    digests = tuple(item.digest for item in adjusted)
+    return Drawn(lines=[*lines, *added] if added else lines, closing=closing, step=step, adjusted=digests)
 
 
 def _line(index: int, item: Adjustment, version: int) -> AccrualLine:
@@ -81,21 +99,37 @@ def _line(index: int, item: Adjustment, version: int) -> AccrualLine:
     )
 
 
-def _settled(
-    terms: Terms, period: Period, opening: Position, lines: Sequence[AccrualLine], closing: Position, paid: Payout
-) -> Drawn:
-    """What becomes of the balance: what is paid out, and what goes into the closing position."""
-    step = Step(
-        terms=in_force(terms, period),
-        opening=opening.digest,
-        closing=closing.digest,
-        gross_minor=paid.gross_minor,
-        vat_minor=paid.vat_minor,
-        withheld_minor=paid.withheld_minor,
-        paid_minor=paid.paid_minor,
-        carried_forward_minor=paid.carried_forward_minor,
+def _last_balance(index: int, terms: Terms, period: Period, paid: Payout) -> AccrualLine:
+    """The line that says why a balance below the minimum is paid; it adds nothing to the total."""
+    version, after = terms.closing(period), end(terms, period)
+    assert after is not None, "an agreement that is over has an end"
+    time = periods.local_text(after, terms.zone)
+    en, zh = paid.sentences[0]
+    value: dict[str, canonical.Value] = {
+        "agreement": version.digest,
+        "period": period,
+        "total_minor": paid.total_minor,
+        "brought_forward_minor": paid.brought_forward_minor,
+        "end": periods.time_text(after),
+    }
+    return AccrualLine(
+        index=index,
+        token=NO_CLIENT,
+        event="",
+        kind="last-balance",
+        time="",
+        referred="",
+        rule="",
+        rule_version=version.version,
+        base_minor=paid.gross_minor,
+        rate="0/1",
+        share=Ratio.of(Fraction(0)),
+        amount_minor=0,
+        inputs=canonical.digest("ecohub/accrual-inputs/v1", value).hex(),
+        verdict=Verdict.LAST_BALANCE,
+        reason_en=f"Events counted or were taken back before {time} only. {en}",
+        reason_zh=f"仅 {time} 之前的事件可计入或追回。{zh}",
     )
-    return Drawn(lines=lines, closing=closing, step=step)
 
 
 def brought_forward(terms: Terms, opening: Position) -> int:

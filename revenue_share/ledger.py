@@ -6,7 +6,7 @@ construction; it is PENDING until it is POSTED or VOIDED, once. A mistake in a p
 entry that names it, dated into a period that is still open. A locked period takes no entry any more.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
@@ -16,6 +16,7 @@ from privacy.ids import PartnerId, Period
 from revenue_share import accounts
 from revenue_share.errors import EntryTransition
 from revenue_share.money import AMOUNT_FEN_MAX
+from revenue_share.points_book import Moves
 from revenue_share.statement import Statement
 
 
@@ -149,22 +150,25 @@ def from_transfers(moves: Iterable[Transfer]) -> tuple[Posting, ...]:
     )
 
 
-def entry(entry_id: str, subject: str, memo: str, period: Period, asset: str, signed: dict[str, int]) -> JournalEntry:
-    """The PENDING entry of signed amounts by account, debits positive; zeros are left out. They must sum to zero."""
-    postings = tuple(
-        Posting(account=account, asset=asset, side=side, amount_minor=abs(minor))
-        for side in (Side.DEBIT, Side.CREDIT)
-        for account, minor in signed.items()
-        if minor and (minor > 0) == (side is Side.DEBIT)
-    )
-    return JournalEntry(id=entry_id, subject=subject, memo=memo, period=period, postings=postings)
+def _postings(asset: str, signed: Iterable[tuple[str, int]]) -> Iterator[Posting]:
+    """Postings of signed amounts by account, debits positive; zeros are left out."""
+    for account, minor in signed:
+        if minor:
+            side = Side.DEBIT if minor > 0 else Side.CREDIT
+            yield Posting(account=account, asset=asset, side=side, amount_minor=abs(minor))
+
+
+def entry(entry_id: str, subject: str, memo: str, period: Period, postings: Iterable[Posting]) -> JournalEntry:
+    """The PENDING entry of postings, debits first. They must balance in each asset."""
+    ordered = sorted(postings, key=lambda posting: posting.side is Side.CREDIT)
+    return JournalEntry(id=entry_id, subject=subject, memo=memo, period=period, postings=tuple(ordered))
 
 
 def transfer(
     entry_id: str, subject: str, memo: str, period: Period, debit: str, credit: str, asset: str, minor: int
 ) -> JournalEntry:
     """The entry that debits one account and credits another; a negative amount swaps the sides."""
-    return entry(entry_id, subject, memo, period, asset, {debit: minor, credit: -minor})
+    return entry(entry_id, subject, memo, period, _postings(asset, ((debit, minor), (credit, -minor))))
 
 
 def accrual(
@@ -178,32 +182,54 @@ def accrual(
     vat_minor: int = 0,
     withheld_minor: int = 0,
     paid_minor: int | None = None,
+    points: Moves | None = None,
 ) -> JournalEntry | None:
     """The one entry of a statement, PENDING: its shares are an expense, what is paid is payable, the rest is carried.
 
     `total_minor`: the shares of the period; `gross_minor`: what of the balance is paid out (all of it where not given);
     `paid_minor`: what the bank pays after taxes. VAT is an expense of nobody: where it is contained in the gross amount
     the expense is less by it, where it is paid besides it comes on top. What is not paid out moves the balance carried
-    forward (liability:accrued), up or down. None where nothing moves. Shares in POINTS are neither taxed nor carried.
+    forward (liability:accrued), up or down. `points` move by themselves, neither taxed nor carried (`of_points`). None
+    where nothing moves.
     """
     gross = total_minor if gross_minor is None else gross_minor
     paid = gross - withheld_minor if paid_minor is None else paid_minor
     besides = paid + withheld_minor - gross
-    if asset == accounts.POINTS:
-        assert paid == total_minor and not vat_minor, "points are not taxed and not carried"
-        signed = {accounts.POINTS_ISSUED: total_minor, accounts.POINTS_LIABILITY: -total_minor}
-    else:
-        assert besides in (0, vat_minor), "VAT is contained in the amount or paid besides"
-        signed = {
-            accounts.PARTNER_SHARE: total_minor - vat_minor + besides,
-            accounts.VAT_IN: vat_minor,
-            accounts.WITHHOLDING: -withheld_minor,
-            accounts.payable(partner): -paid,
-            accounts.accrued(partner): gross - total_minor,
-        }
-    if not any(signed.values()):
+    assert besides in (0, vat_minor), "VAT is contained in the amount or paid besides"
+    signed = (
+        (accounts.PARTNER_SHARE, total_minor - vat_minor + besides),
+        (accounts.VAT_IN, vat_minor),
+        (accounts.WITHHOLDING, -withheld_minor),
+        (accounts.payable(partner), -paid),
+        (accounts.accrued(partner), gross - total_minor),
+    )
+    postings = [*_postings(asset, signed), *(of_points(points) if points is not None else ())]
+    if not postings:
         return None
-    return entry(f"accrual-{statement}", statement, f"revenue share {period}", period, asset, signed)
+    memo = f"revenue share {period}"
+    if points is not None and points.opened:
+        memo += f"; {points.opened} points open from earlier months are booked with it"
+    return entry(f"accrual-{statement}", statement, memo, period, postings)
+
+
+def of_points(points: Moves) -> Iterator[Posting]:
+    """What a period's points book: granted ones are owed to clients, until redeemed, taken back or expired.
+
+    What was open of statements that booked no points is granted with the first one that does.
+    """
+    granted = points.opened + points.earned
+    gone = points.redeemed + points.taken_back + points.expired
+    yield from _postings(
+        accounts.POINTS,
+        (
+            (accounts.POINTS_ISSUED, granted),
+            (accounts.POINTS_LIABILITY, gone),
+            (accounts.POINTS_LIABILITY, -granted),
+            (accounts.POINTS_ISSUED, -points.taken_back),
+            (accounts.POINTS_REDEEMED, -points.redeemed),
+            (accounts.POINTS_EXPIRED, -points.expired),
+        ),
+    )
 
 
 def of_statement(made: Statement) -> JournalEntry | None:
@@ -219,7 +245,14 @@ def of_statement(made: Statement) -> JournalEntry | None:
         vat_minor=0 if step is None else step.vat_minor,
         withheld_minor=0 if step is None else step.withheld_minor,
         paid_minor=made.payable_minor,
+        points=None if step is None else step.points,
     )
+
+
+def points_owed(entries: Iterable[JournalEntry]) -> int:
+    """The points that these entries, taken as posted, leave owed to clients."""
+    postings = (posting for entry in entries for posting in entry.postings)
+    return -sum(posting.signed_minor for posting in postings if posting.account == accounts.POINTS_LIABILITY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,8 @@
 """From a statement's total to what the bank pays: balance, minimum, VAT, withholding, each an amount of its own.
 
     balance   total + what was brought forward
-    gross     the balance where it is positive and not below the agreement's minimum; else nothing, and it is carried
+    gross     the balance where it is positive and not below the agreement's minimum; else nothing, and it is carried.
+              Once the agreement is over (`ending`) no minimum applies: nothing would ever be added to the balance
     vat       included: the part gross x r / (1 + r) of it; else gross x r, paid besides
     withheld  of the amount without VAT
     paid      amount without VAT + vat - withheld
@@ -26,7 +27,8 @@ class Payout:
     currency: str
     total_minor: int
     brought_forward_minor: int
-    minimum_minor: int
+    minimum_minor: int  # as agreed
+    over: bool  # whether the agreement is over: then the minimum does not apply
     gross_minor: int
     vat: Ratio
     vat_minor: int
@@ -36,6 +38,11 @@ class Payout:
     carried_forward_minor: int
     sentences: tuple[Pair, ...]
 
+    @property
+    def below_minimum(self) -> bool:
+        """Whether less than the agreed minimum is paid out, because the agreement is over."""
+        return 0 < self.gross_minor < self.minimum_minor
+
     def to_value(self) -> dict[str, canonical.Value]:
         """The canonical value for statements and views."""
         return {
@@ -43,6 +50,7 @@ class Payout:
             "total_minor": self.total_minor,
             "brought_forward_minor": self.brought_forward_minor,
             "minimum_minor": self.minimum_minor,
+            "over": self.over,
             "gross_minor": self.gross_minor,
             "vat": self.vat.to_text(),
             "vat_minor": self.vat_minor,
@@ -55,10 +63,14 @@ class Payout:
         }
 
 
-def payout(version: Agreement, total_minor: int, brought_forward_minor: int) -> Payout:
-    """The payout of a total under the version in force at the period's end. Raises AmountTooLarge over the limit."""
+def payout(version: Agreement, total_minor: int, brought_forward_minor: int, *, over: bool = False) -> Payout:
+    """The payout of a total under the version in force at the period's end. Raises AmountTooLarge over the limit.
+
+    over: whether the agreement is over, so that nothing can be added to the balance any more.
+    """
     balance = Money(currency=version.currency, minor=total_minor + brought_forward_minor).minor
-    gross = balance if balance > 0 and balance >= version.minimum_payout_minor else 0
+    least = 0 if over else version.minimum_payout_minor
+    gross = balance if balance > 0 and balance >= least else 0
     tax = version.tax
     vat = gross * tax.vat / (1 + tax.vat) if tax.vat_included else gross * tax.vat
     net = gross - round(vat) if tax.vat_included else gross
@@ -69,6 +81,7 @@ def payout(version: Agreement, total_minor: int, brought_forward_minor: int) -> 
         total_minor=total_minor,
         brought_forward_minor=brought_forward_minor,
         minimum_minor=version.minimum_payout_minor,
+        over=over,
         gross_minor=gross,
         vat=Ratio.of(Fraction(vat)),
         vat_minor=round(vat),
@@ -108,6 +121,12 @@ def _with_sentences(made: Payout, version: Agreement, net: int) -> Payout:
 def _balance(made: Payout) -> Pair:
     balance = made.total_minor + made.brought_forward_minor
     sum_ = f"{made.total_minor} + {made.brought_forward_minor} = {balance}"
+    if made.below_minimum:
+        return (
+            f"Total and balance brought forward: {sum_}, below the minimum of {made.minimum_minor}; the agreement is "
+            "over, nothing can be added to it: it is paid out.",
+            f"本期合计与上期结转：{sum_}，低于最低付款额 {made.minimum_minor}；协议已结束，余额不会再增加，全部支付。",
+        )
     if made.gross_minor:
         return f"Total and balance brought forward: {sum_}.", f"本期合计与上期结转：{sum_}。"
     if balance > 0:

@@ -1,9 +1,47 @@
-"""Points of clients by lots: earned, redeemed the oldest first, expired on their day; nothing is ever below zero."""
+"""Points of clients by lots: earned, redeemed the oldest first, expired on their day; nothing is ever below zero.
 
-from collections.abc import Mapping
+`Moves` is what a period does to all of them together: what its statement says and the journal books.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
+from privacy import canonical
 from revenue_share.position import Lot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moves:
+    """The points of one agreement over a period; whole points, none below zero.
+
+    `brought_forward`: open before, and in the journal; `opened`: open before, of statements that booked none: they are
+    booked with this one; `carried_forward`: open after, which is the liability that the journal then holds.
+    """
+
+    brought_forward: int
+    opened: int
+    earned: int
+    redeemed: int
+    taken_back: int
+    expired: int
+    carried_forward: int
+
+    @property
+    def hold(self) -> bool:
+        """Whether what is open after is what was open before and what came and went, and nothing is below zero."""
+        came = self.brought_forward + self.opened + self.earned
+        gone = self.redeemed + self.taken_back + self.expired
+        return came - gone == self.carried_forward and min(getattr(self, name) for name in self.__slots__) >= 0
+
+    def to_value(self) -> dict[str, canonical.Value]:
+        """The value that stands in a statement's body."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def held(lots: Mapping[str, Iterable[Lot]]) -> int:
+    """The points of all clients."""
+    return sum(lot.left for own in lots.values() for lot in own)
 
 
 class PointsBook:

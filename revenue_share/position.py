@@ -8,7 +8,8 @@ the step to the next alone, and `replay` from the empty one gives the same chain
     open     by event id: counted events that a later event may still take back, with the amount paid
     used     by "rule/scope": what lines have taken of a cap, in minor units, without what was taken back
     points   by "rule/token": lots of points that are neither redeemed nor expired
-    carried  by asset: the balance that was not paid out: a debt (negative), or less than the minimum (positive)
+    carried  by asset: the balance that was not paid out: a debt (negative), or less than the minimum (positive); of
+             POINTS what the journal holds: all that are open, or none where statements before version 3 left them
     seen     by event id: the time of an event that was answered, kept as long as it could be reported late once more
 
 Names in it are rule ids, so a later version of the terms goes on where a rule of the same id stood. Entries that no
@@ -101,9 +102,9 @@ class Position:
             raise PositionInvalid(why=type(error).__name__) from None
 
 
-def balance(currency: str, minor: int) -> dict[str, int]:
+def balance(asset: str, minor: int) -> dict[str, int]:
     """What a position carries of a balance: nothing of 0."""
-    return {currency: minor} if minor else {}
+    return {asset: minor} if minor else {}
 
 
 _FIELDS = {"version", "marks", "open", "used", "points", "carried", "seen"}

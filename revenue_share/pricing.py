@@ -21,14 +21,14 @@ from functools import cached_property
 from operator import attrgetter
 
 from privacy.ids import ClientToken, Period
-from revenue_share import attribution, currencies, payout, periods
+from revenue_share import attribution, currencies, ending, payout, periods
 from revenue_share.agreement import Agreement
-from revenue_share.errors import PositionInvalid
+from revenue_share.errors import AmountTooLarge, PositionInvalid
 from revenue_share.items import ONE, ZERO, Item, State, round_amounts
 from revenue_share.limits import Sums
 from revenue_share.money import AMOUNT_FEN_MAX
 from revenue_share.payout import Payout
-from revenue_share.points_book import PointsBook
+from revenue_share.points_book import Moves, PointsBook, held
 from revenue_share.position import Position, balance
 from revenue_share.qualification import Windows, booking_start, qualify
 from revenue_share.referral import Referral, RevenueEvent, Verdict
@@ -37,6 +37,7 @@ from revenue_share.rules.base import Case
 from revenue_share.rules.points import POINTS, Points
 from revenue_share.takeback import TakeBack
 from revenue_share.terms import Terms
+from revenue_share.versions import THIRD
 
 _EVER = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -44,12 +45,14 @@ _EVER = datetime(2000, 1, 1, tzinfo=UTC)
 class Pricing:
     """One period of one agreement. Used once: `run`, then what it has found."""
 
-    def __init__(self, terms: Terms, period: Period, opening: Position) -> None:
-        self.terms, self.opening = terms, opening
+    def __init__(self, terms: Terms, period: Period, opening: Position, version: int) -> None:
+        self.terms, self.opening, self.version = terms, opening, version
         self.closes_by = terms.closing(period)  # its taxes, minimum and late days are the period's
+        self._over = version >= THIRD and ending.over(terms, period)
         start, end = periods.period_bounds(period, terms.zone)
         self.bounds = booking_start(self.closes_by, start), end
         self.items: list[Item] = []
+        self._has_points = any(isinstance(rule.kind, Points) for one in terms.versions for rule in one.rules)
         self._tie_key = bytes.fromhex(terms.digest) + period.encode()
         self._kinds = {version.digest: _by_event(version) for version in terms.versions}
         self._marks = dict(opening.marks)
@@ -226,7 +229,34 @@ class Pricing:
         """What the money of the period comes to, with the balance of the position it opened with."""
         currency = self.terms.root.currency
         total = sum(item.amount for item in (*self._paid, *self._back.taken) if item.asset == currency)
-        return payout.payout(self.closes_by, total, self.opening.carried.get(currency, 0))
+        return payout.payout(self.closes_by, total, self.opening.carried.get(currency, 0), over=self._over)
+
+    @cached_property
+    def points(self) -> Moves | None:
+        """What the period does to everybody's points; None before version 3. Raises AmountTooLarge, PositionInvalid."""
+        if self.version < THIRD:
+            return None
+        before, booked = held(self.opening.points), self.opening.carried.get(POINTS, 0)
+        if booked not in (0, before):
+            raise PositionInvalid(why="points in the journal and points of clients")
+        sums = dict.fromkeys((Verdict.COUNTED, Verdict.REDEEMED, Verdict.TAKEN_BACK, Verdict.POINTS_EXPIRED), 0)
+        for item in (*self._paid, *self._back.taken, *self._expired) if self._has_points else ():
+            if item.asset == POINTS:
+                sums[item.verdict] += abs(item.amount)
+        earned, redeemed, taken_back, expired = sums.values()
+        made = Moves(
+            brought_forward=booked,
+            opened=before - booked,
+            earned=earned,
+            redeemed=redeemed,
+            taken_back=taken_back,
+            expired=expired,
+            carried_forward=held(self._points.closing()),
+        )
+        assert made.hold, "the points that are open are those that came and did not go"
+        if before + earned > AMOUNT_FEN_MAX:
+            raise AmountTooLarge(minor=before + earned, limit=AMOUNT_FEN_MAX)
+        return made
 
     def closing(self) -> Position:
         """What the next period opens with."""
@@ -236,12 +266,13 @@ class Pricing:
         if self.closes_by.late_days:
             seen |= {i.event.id: i.event.time for i in self.items if i.event is not None and keep <= i.event.time < end}
         used = self._sums.closing([*self._paid, *self._back.taken])
+        points = balance(POINTS, self.points.carried_forward) if self.points is not None else {}
         return Position(
             marks=self._marks,
             open=self._back.closing(keep),
             used=used,
             points=self._points.closing(),
-            carried=balance(made.currency, made.carried_forward_minor),
+            carried=balance(made.currency, made.carried_forward_minor) | points,
             seen=seen,
         )
 

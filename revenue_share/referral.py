@@ -56,6 +56,7 @@ class Verdict(Enum):
     POINTS_SHORT = "POINTS_SHORT"
     ADJUSTMENT = "ADJUSTMENT"  # agreed by both parties for a line of an earlier statement
     POINTS_EXPIRED = "POINTS_EXPIRED"
+    LAST_BALANCE = "LAST_BALANCE"  # of no event: the agreement is over, what is left is paid below the minimum
 
     @property
     def counts(self) -> bool:

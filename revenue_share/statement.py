@@ -8,10 +8,12 @@ Rounding is the lines' (`allocation`). What is not paid out is carried forward; 
 version 1 payable = max(0, total + brought forward), carried forward = min(0, total + brought forward).
 
 Version 2 has a `Step` besides: the versions of the terms it was drawn up under, the digests of the position it opened
-with and of the one it hands on, and what became of the balance (`drawing`). Its total commitment, root and place are
-those of version 1, so statements of both versions stand in one chain.
+with and of the one it hands on, and what became of the balance (`drawing`). Version 3 says in it what became of points
+(`points_book.Moves`). Total commitment, root and place are those of version 1, so statements of all versions stand in
+one chain; along it versions never go down.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -22,6 +24,9 @@ from revenue_share.agreement import Agreement
 from revenue_share.allocation import AccrualLine
 from revenue_share.errors import EventsTooMany, StatementDiffers, StatementTransition
 from revenue_share.money import Money
+from revenue_share.points_book import Moves
+from revenue_share.referral import Verdict
+from revenue_share.versions import FIRST, SECOND, THIRD
 
 EVENTS_MAX = 1_000_000  # lines of one statement
 SALT_BYTES = 32
@@ -91,11 +96,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What a statement of version 2 says of the step from one position to the next.
+    """What a statement of version 2 or 3 says of the step from one position to the next.
 
     `terms`: digests of the versions in force until the period's end, the root first. The amounts, in minor units of the
     agreement's currency, say what became of total + brought forward = gross + carried forward; `paid_minor` is gross
-    less what is withheld, and VAT where it is paid besides.
+    less what is withheld, and VAT where it is paid besides. `points` are version 3's.
     """
 
     terms: tuple[Digest, ...]
@@ -106,6 +111,7 @@ class Step:
     withheld_minor: int
     paid_minor: int
     carried_forward_minor: int
+    points: Moves | None = None  # None: version 2
 
     def to_value(self) -> dict[str, canonical.Value]:
         """The fields that it adds to a body; what is paid and carried forward has fields in every version."""
@@ -116,6 +122,7 @@ class Step:
             "gross_minor": self.gross_minor,
             "vat_minor": self.vat_minor,
             "withheld_minor": self.withheld_minor,
+            **({"points": self.points.to_value()} if self.points is not None else {}),
         }
 
 
@@ -140,7 +147,9 @@ class Statement:
 
     @property
     def version(self) -> int:
-        return 1 if self.step is None else 2
+        if self.step is None:
+            return FIRST
+        return SECOND if self.step.points is None else THIRD
 
     @property
     def terms_commitment(self) -> str:
@@ -192,11 +201,11 @@ def build(
     step: Step | None = None,
     keep: Callable[[bytes, bytes], None] | None = None,
 ) -> Statement:
-    """The statement of allocated lines under the agreement's first version; with a step one of version 2.
+    """The statement of allocated lines under the agreement's first version; with a step one of version 2 or 3.
 
     The lines are gone through once. `keep`, where given, takes each one's canonical bytes and its salt, in order.
     Raises EventsTooMany over EVENTS_MAX lines, AmountTooLarge where the total leaves the limit, StatementDiffers where
-    there is not one salt a line or the place is impossible.
+    there is not one salt a line, the place is impossible, or the step's points are not those of the lines.
     """
     if len(lines) > EVENTS_MAX:
         raise EventsTooMany(count=len(lines), limit=EVENTS_MAX)
@@ -204,7 +213,9 @@ def build(
         raise StatementDiffers(what="number of salts")
     if place.sequence < 1 or (step is None and place.brought_forward_minor > 0):
         raise StatementDiffers(what="place (sequence, brought forward)")
-    minor, leaves = _hashed(lines, salts, keep)
+    minor, points, leaves = _hashed(lines, salts, keep)
+    if step is not None and step.points is not None and points != _by_verdict(step.points):
+        raise StatementDiffers(what="points")
     total = Money(currency=agreement.currency, minor=minor)
     balance = total.minor + place.brought_forward_minor
     return Statement(
@@ -227,17 +238,31 @@ def build(
 
 def _hashed(
     lines: Iterable[AccrualLine], salts: Salts, keep: Callable[[bytes, bytes], None] | None
-) -> tuple[int, list[bytes]]:
-    """The sum of the lines' money and their leaf hashes."""
-    minor, leaves = 0, []
+) -> tuple[int, Counter[str], list[bytes]]:
+    """The sum of the lines' money, their points by verdict, and their leaf hashes."""
+    minor, points, leaves = 0, Counter[str](), []
     for line, salt in zip(lines, salts.lines, strict=True):
         encoded = canonical.encode(line.to_value())
         leaves.append(merkle.leaf_hash(salt + encoded))
         if not line.asset:
             minor += line.amount_minor
+        else:
+            points[line.verdict.value] += line.amount_minor
         if keep is not None:
             keep(encoded, salt)
-    return minor, leaves
+    return minor, points, leaves
+
+
+def _by_verdict(points: Moves) -> Counter[str]:
+    """What the lines of these points sum up to."""
+    return Counter(
+        {
+            Verdict.COUNTED.value: points.earned,
+            Verdict.REDEEMED.value: -points.redeemed,
+            Verdict.TAKEN_BACK.value: -points.taken_back,
+            Verdict.POINTS_EXPIRED.value: -points.expired,
+        }
+    )
 
 
 def leaf_data(line: AccrualLine, salt: bytes) -> bytes:
@@ -327,7 +352,7 @@ def from_body(body: canonical.Value) -> Statement:
         carried_forward_minor=_int(body, "carried_forward_minor"),
         total_commitment=parse_digest(body.get("total_commitment")),
         partner_commitment=parse_digest(body.get("partner_commitment")),
-        step=_step(body) if body.get("version") != 1 else None,
+        step=_step(body) if body.get("version") != FIRST else None,
     )
     if claimed.body != body or body["version"] is True:
         raise StatementDiffers(what="kind, version, currency or set of fields")
@@ -347,7 +372,17 @@ def _step(body: dict[str, canonical.Value]) -> Step:
         withheld_minor=_int(body, "withheld_minor"),
         paid_minor=_int(body, "payable_minor"),
         carried_forward_minor=_int(body, "carried_forward_minor"),
+        points=_points(body["points"]) if "points" in body else None,
     )
+
+
+def _points(value: canonical.Value) -> Moves:
+    if not isinstance(value, dict):
+        raise StatementDiffers(what="points")
+    made = Moves(**{name: _int(value, name) for name in Moves.__slots__})
+    if not made.hold:
+        raise StatementDiffers(what="points")
+    return made
 
 
 def _int(body: dict[str, canonical.Value], name: str) -> int:

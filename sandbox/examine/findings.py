@@ -246,6 +246,11 @@ CATALOGUE: dict[str, tuple[str, str, str]] = {
         "entry {entry}: {field} is {stored}, the statement gives {recomputed}",
         "分录 {entry}：{field} 为 {stored}，按结算单应为 {recomputed}",
     ),
+    "JOURNAL_POINTS_DIFFER": (
+        ERROR,
+        "the journal owes clients {held} points after statement {statement}, its closing position has {open} open",
+        "结算单 {statement} 之后账簿的积分负债为 {held}，其期末持仓的未兑积分为 {open}",
+    ),
     "PAYMENT_DIFFERS": (ERROR, "payment {order}: {what} does not hold", "付款 {order}：{what} 不成立"),
     "JOURNAL_ENTRY_UNKNOWN": (ERROR, "entry {entry} belongs to no statement", "分录 {entry} 不属于任何结算单"),
     "CHECK_STOPPED": (

@@ -1,6 +1,7 @@
 """The journal: each entry is balanced and exactly what its statement or payment gives, and there is no other entry."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 
 from privacy import canonical
 from revenue_share import accounts, ledger
@@ -24,6 +25,7 @@ def check(case: Case, settled: tuple[Recomputed, ...]) -> Paid:
     statements = {one.id: one for one in settled}
     unread = {name.split("/")[1] for name in case.bundle.names("statements/", "/body.json")} - set(statements)
     seen: set[str] = set()
+    owed: dict[str, int] = defaultdict(int)
     for where, _, entry in records(case, NAME):
         if entry is None or not _check_balance(case, where, entry):
             continue
@@ -33,11 +35,13 @@ def check(case: Case, settled: tuple[Recomputed, ...]) -> Paid:
         elif subject in statements:
             if forms.once(case, seen, where, subject):
                 _check_entry(case, where, entry, statements[subject])
+                owed[subject] += _points_owed(entry)
         elif subject not in unread:
             case.sheet.add("JOURNAL_ENTRY_UNKNOWN", where, entry=str(entry.get("id"))[:80])
     for one in settled:
         if _expected(one) is not None and canonical.encode(one.id).decode() not in seen:
             case.sheet.add("JOURNAL_DIFFERS", NAME, statement=one.id[:16], posted=0, total=one.total_minor)
+    _check_points(case, settled, owed)
     for name in missing:
         case.sheet.add("PAYMENT_DIFFERS", NAME, order=name[:80], what="it is not in the journal")
     return paid
@@ -52,6 +56,31 @@ def _check_payment(case: Case, where: str, entry: Object, made: JournalEntry | N
     )
     if kept != expected:
         case.sheet.add("PAYMENT_DIFFERS", where, order=str(entry.get("id"))[:80], what="its journal entry")
+
+
+def _check_points(case: Case, settled: tuple[Recomputed, ...], owed: Mapping[str, int]) -> None:
+    """The points that the journal owes clients after an agreement's last posted statement are those that are open."""
+    held: dict[str, int] = defaultdict(int)
+    last: dict[str, Recomputed] = {}
+    for one in settled:  # an agreement's in their order
+        if DECIDED.get(one.state) is EntryState.POSTED:
+            held[one.agreement.digest] += owed.get(one.id, 0)
+            last[one.agreement.digest] = one
+    for agreement, one in last.items():
+        points = one.step.points if one.step else None
+        open_ = points.carried_forward if points is not None else 0
+        if held[agreement] != open_:
+            facts: Facts = {"statement": one.id[:16], "held": held[agreement], "open": open_}
+            case.sheet.add("JOURNAL_POINTS_DIFFER", NAME, **facts)
+        elif points is not None:
+            case.sheet.holds("points in the journal")
+
+
+def _points_owed(entry: Object) -> int:
+    """What a posted entry adds to the points owed to clients; 0 of one that is not posted."""
+    if entry.get("state") != EntryState.POSTED.value:
+        return 0
+    return -sum(minor for name, minor in _postings(entry) if name == accounts.POINTS_LIABILITY)
 
 
 def _due(one: Recomputed) -> int:
@@ -92,6 +121,7 @@ def _expected(one: Recomputed) -> JournalEntry | None:
         vat_minor=one.step.vat_minor if one.step else 0,
         withheld_minor=one.step.withheld_minor if one.step else 0,
         paid_minor=one.step.paid_minor if one.step else gross,
+        points=one.step.points if one.step else None,
     )
 
 

@@ -12,6 +12,7 @@ from revenue_share.drawing import after_version_1
 from revenue_share.position import Position
 from revenue_share.statement import Statement
 from revenue_share.terms import Terms
+from revenue_share.versions import FIRST
 from sandbox.examine.case import Case, Proposal
 from sandbox.examine.signatures import PAST_APPROVAL
 from sandbox.examine.stored import Stored
@@ -19,17 +20,23 @@ from sandbox.examine.stored import Stored
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handed:
-    """By a statement's anchor (hex): the position after it."""
+    """By a statement's anchor (hex): the position after it, and the latest version up to it."""
 
     after: dict[str, Position] = field(default_factory=dict)
+    versions: dict[str, int] = field(default_factory=dict)
     adjusted: set[str] = field(default_factory=set)  # adjustments that stand in a statement which is not void
 
     def opening(self, claimed: Statement) -> Position:
         """The position a statement opens with; empty where the one it names as previous is not there (`places`)."""
         return self.after.get(claimed.place.previous, Position.empty())
 
-    def keep(self, anchor: bytes, state: str, opening: Position, closing: Position) -> None:
+    def version(self, claimed: Statement) -> int:
+        """The version that a statement has at least, as those before it have it."""
+        return self.versions.get(claimed.place.previous, FIRST)
+
+    def keep(self, anchor: bytes, claimed: Statement, state: str, opening: Position, closing: Position) -> None:
         self.after[anchor.hex()] = opening if state == "VOID" else closing
+        self.versions[anchor.hex()] = max(claimed.version, self.version(claimed))
 
 
 def adjustments_of(case: Case, stored: Stored, root: Agreement, handed: Handed) -> tuple[Adjustment, ...]:

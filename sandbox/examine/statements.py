@@ -115,6 +115,7 @@ def _check_one(case: Case, stored: Stored, handed: Handed, hands: Mapping[tuple[
     period = parse_period(stored.body.get("period"))
     claimed = statement.from_body(stored.body)
     opening = handed.opening(claimed)
+    _check_version(case, stored, claimed, handed)
     drawn = _drawn_up(case, stored, agreement, claimed, handed)
     _compare_lines(case, stored, drawn.lines)
     salts = statement.Salts(lines=stored.salts, total=stored.total_salt)
@@ -129,7 +130,7 @@ def _check_one(case: Case, stored: Stored, handed: Handed, hands: Mapping[tuple[
     total = sum(line.amount_minor for line in drawn.lines if not line.asset)
     digest = settlement.digest(anchor, case.trust.chain_id, case.trust.contract)
     closing = drawn.closing if step is not None else closing_version_1(claimed, total)
-    handed.keep(digest, stored.state, opening, closing)
+    handed.keep(digest, claimed, stored.state, opening, closing)
     if stored.state != "VOID":
         handed.adjusted.update(drawn.adjusted)
     return Recomputed(
@@ -147,14 +148,22 @@ def _check_one(case: Case, stored: Stored, handed: Handed, hands: Mapping[tuple[
     )
 
 
+def _check_version(case: Case, stored: Stored, claimed: Statement, handed: Handed) -> None:
+    """Along the chain versions never go down: a later one's rules hold for whatever follows."""
+    least = handed.version(claimed)
+    if claimed.version < least:
+        facts: Facts = {"field": "version", "stored": str(claimed.version), "recomputed": str(least)}
+        case.sheet.add("STATEMENT_FIELD_DIFFERS", f"{stored.where}/body.json", **facts)
+
+
 def _drawn_up(case: Case, stored: Stored, agreement: Agreement, claimed: Statement, handed: Handed) -> Drawn:
     """The statement as its reports, its terms and the position before it give it."""
     referrals, events = _reports(case, agreement, claimed.period, stored)
     terms = terms_of(case, stored, agreement, claimed)
     if claimed.step is None:
-        return draw_up(terms, referrals, events, claimed.period, Position.empty())
+        return draw_up(terms, referrals, events, claimed.period, Position.empty(), version=claimed.version)
     adjusted = adjustments_of(case, stored, agreement, handed)
-    return draw_up(terms, referrals, events, claimed.period, handed.opening(claimed), adjusted)
+    return draw_up(terms, referrals, events, claimed.period, handed.opening(claimed), adjusted, claimed.version)
 
 
 def _reports(

@@ -18,6 +18,7 @@ from privacy.ids import PartnerId, Period
 from revenue_share import accounts, ledger
 from revenue_share.errors import EntryTransition
 from revenue_share.ledger import Dated, EntryState, JournalEntry
+from revenue_share.points_book import Moves
 from tests.hub.ledgers import DIALECTS, database
 
 BEGIN = datetime(2026, 9, 1, tzinfo=UTC)
@@ -109,7 +110,9 @@ def made_of(number: int, kind: str, what: object) -> JournalEntry | None:
     """The entry that a step books; None where it moves nothing."""
     if kind == "points":
         period, count = what  # type: ignore[misc]
-        return ledger.accrual(f"{number:064x}", period, PARTNERS[0], accounts.POINTS, count)
+        granted = dict.fromkeys(Moves.__slots__, 0) | {"earned": count, "redeemed": count // 3}
+        points = Moves(**granted | {"carried_forward": count - count // 3})
+        return ledger.accrual(f"{number:064x}", period, PARTNERS[0], "CNY", 0, points=points)
     if kind == "pay":
         partner, period, minor = what  # type: ignore[misc]
         names = (accounts.payable(partner), accounts.bank("transfer"))

@@ -13,6 +13,7 @@ from revenue_share.ledger import (
     Side,
     as_of,
     from_transfers,
+    points_owed,
     transfer,
     transfers,
     trial_balance,
@@ -20,6 +21,7 @@ from revenue_share.ledger import (
 from revenue_share.ledger import accrual as accrual_of
 from revenue_share.money import AMOUNT_FEN_MAX
 from revenue_share.periods import parse_time
+from revenue_share.points_book import Moves
 
 OCTOBER = "2026-10"
 OWED = payable("platform-a")
@@ -138,10 +140,42 @@ def test_what_is_not_due_is_carried_and_taxes_have_their_accounts():
     assert signed(made) == {PARTNER_SHARE: 10000, "tax:vat_in": 600, "tax:withholding": -1000, OWED: -9600}
 
 
-def test_points_have_their_own_accounts_and_nothing_moved_is_no_entry():
-    made = accrual_of("aa" * 32, OCTOBER, "platform-a", "POINTS", 30)
-    assert signed(made) == {"points:issued": 30, "points:liability": -30}
+def moves(**fields):
+    zero = dict.fromkeys(Moves.__slots__, 0)
+    return Moves(**{**zero, **fields})
+
+
+def test_points_have_their_own_accounts_beside_the_money():
+    """100 open before, 300 earned; 50 redeemed, 40 taken back, 30 expired: 280 are owed, 180 more than before."""
+    points = moves(brought_forward=100, earned=300, redeemed=50, taken_back=40, expired=30, carried_forward=280)
+    assert points.hold
+    made = accrual_of("aa" * 32, OCTOBER, "platform-a", "CNY", 6073, points=points)
+    assert [(p.account, p.asset, p.signed_minor) for p in made.postings] == [
+        (PARTNER_SHARE, "CNY", 6073),
+        ("points:issued", "POINTS", 300),
+        ("points:liability", "POINTS", 120),
+        (OWED, "CNY", -6073),
+        ("points:liability", "POINTS", -300),
+        ("points:issued", "POINTS", -40),
+        ("points:redeemed", "POINTS", -50),
+        ("points:expired", "POINTS", -30),
+    ]
+    assert points_owed([made]) == 180
+    assert from_transfers(transfers(made)) == made.postings  # as the database keeps it
+    assert all(move.debit != move.credit for move in transfers(made))
+
+
+def test_points_of_before_are_booked_once_by_an_entry_that_says_so():
+    points = moves(opened=70, earned=5, expired=20, carried_forward=55)
+    made = accrual_of("aa" * 32, OCTOBER, "platform-a", "CNY", 0, points=points)
+    assert made.memo == "revenue share 2026-10; 70 points open from earlier months are booked with it"
+    assert points_owed([made]) == 55 and {p.asset for p in made.postings} == {"POINTS"}
+
+
+def test_nothing_moved_is_no_entry():
     assert accrual_of("aa" * 32, OCTOBER, "platform-a", "CNY", 0) is None
+    still = moves(brought_forward=9, carried_forward=9)
+    assert accrual_of("aa" * 32, OCTOBER, "platform-a", "CNY", 0, points=still) is None
 
 
 def test_an_entry_as_it_stood_before_and_after_it_was_decided():
