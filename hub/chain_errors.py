@@ -44,7 +44,7 @@ class ChainStepUnderWay(Failure):
     code = "CHAIN_STEP_UNDER_WAY"
     kind = Kind.CONFLICT
     en = (
-        "another hub on these books is sending a chain transaction ({kind} of statement {statement}); nothing was done "
-        "here, look at the statement and try again"
+        "another hub on these books is sending a chain transaction ({kind} of {subject}); nothing was done here, look "
+        "at the statement and try again"
     )
-    zh = "同一账簿上的另一枢纽正在发送链上交易（结算单 {statement} 的 {kind}）；本次未执行任何操作，请查看结算单后重试"
+    zh = "同一账簿上的另一枢纽正在发送链上交易（{subject} 的 {kind}）；本次未执行任何操作，请查看结算单后重试"

@@ -25,13 +25,17 @@ from privacy.ids import Digest
 
 Check = Callable[[Transaction], None]
 Outcome = Callable[[Transaction, Intent, Receipt, datetime], None]
+Subject = Digest | tuple[str, int]  # a statement, or a checkpoint by log and size
 
 _one_at_a_time = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChainOutbox:
-    """`key`: the submitter's 32 bytes. `outcome` writes what a sealed transaction means; it runs once for each."""
+    """`key`: the submitter's 32 bytes. `outcome` writes what a sealed step of a statement means; it runs once for each.
+
+    A checkpoint that is handed in means nothing more in the books than that it is.
+    """
 
     store: Store
     chain: Chain
@@ -39,7 +43,7 @@ class ChainOutbox:
     clock: Clock
     outcome: Outcome
 
-    def submit(self, kind: str, statement: Digest, to: Address, data: bytes, check: Check) -> Intent:
+    def submit(self, kind: str, of: Subject, to: Address, data: bytes, check: Check) -> Intent:
         """Carry out one call; gives the intent once it is sealed and its outcome is written.
 
         `check` runs in the transaction that stores the intent and raises where the call is no longer wanted. Raises
@@ -54,7 +58,14 @@ class ChainOutbox:
             nonce = self.chain.nonce(sender)
             raw, transaction = self.chain.sign(to, data, nonce, self.key)
             intent = Intent(
-                number=0, kind=kind, statement=statement, sender=sender, nonce=nonce, raw=raw, transaction=transaction
+                number=0,
+                kind=kind,
+                statement=None if isinstance(of, tuple) else of,
+                checkpoint=of if isinstance(of, tuple) else None,
+                sender=sender,
+                nonce=nonce,
+                raw=raw,
+                transaction=transaction,
             )
             return self._carry_out(self._decide(intent, check))
 
@@ -116,7 +127,7 @@ class ChainOutbox:
             check(tx)
             books = LedgerStore(tx.session)
             if others := books.intents(state=OPEN):  # decided since we looked, by another hub on these books
-                raise ChainStepUnderWay(kind=others[0].kind, statement=others[0].statement[:16])
+                raise ChainStepUnderWay(kind=others[0].kind, subject=others[0].subject)
             newest = books.newest_done(intent.sender)
             if newest is not None and newest.nonce >= intent.nonce:
                 raise ChainSetBack(sender=intent.sender, nonce=newest.nonce, block=str(newest.block))
@@ -128,7 +139,7 @@ class ChainOutbox:
             return self.store.run("chain.intent", body)
         except ChainSetBack:
             self._check_history()  # the chain has it: another hub on these books was faster
-            raise ChainStepUnderWay(kind=intent.kind, statement=intent.statement[:16]) from None
+            raise ChainStepUnderWay(kind=intent.kind, subject=intent.subject) from None
 
     def _carry_out(self, intent: Intent) -> Intent:
         try:
@@ -148,7 +159,8 @@ class ChainOutbox:
         now = self.clock()
 
         def body(tx: Transaction) -> None:
-            if LedgerStore(tx.session).end_intent(intent.number, DONE, now, block=receipt.block):
+            ended = LedgerStore(tx.session).end_intent(intent.number, DONE, now, block=receipt.block)
+            if ended and intent.statement is not None:
                 self.outcome(tx, intent, receipt, now)
 
         self.store.run("chain.outcome", body)

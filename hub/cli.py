@@ -205,8 +205,20 @@ def bundle(cli: Cli, period: str, out: Path) -> None:
 @hub.command()
 @options
 def status(cli: Cli) -> None:
-    """Who I am to the hub, and which nodes are connected."""
-    cli.show(cli.call("whoami")[0])
+    """Who I am to the hub, which nodes are connected, and how far the audit log is anchored on the chain."""
+    found = cli.call("whoami")[0]
+    cli.show(found, lambda: _status(cli, found))
+
+
+def _status(cli: Cli, found: Mapping[str, Any]) -> None:
+    cli.show({name: value for name, value in found.items() if name != "anchor"})
+    if anchor := found.get("anchor"):
+        size, records, why = anchor["size"], anchor["records"], anchor["failure"] or "-"
+        waits = anchor["since"] or "-"
+        cli.say(
+            f"anchored on the chain: {size} of {records} records; the next one waits since {waits}; trouble: {why}",
+            f"链上锚定：{records} 条记录中的 {size} 条；其后首条自 {waits} 起待锚定；故障：{why}",
+        )
 
 
 def _refusals(found: Mapping[str, Any]) -> str:

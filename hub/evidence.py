@@ -67,6 +67,8 @@ def chain_entries(chain: Chain, configured: ChainSettings) -> Entries:
     else:
         sealed, first = export.export_standard(chain, 0, head), {}
     contract: Head = {"address": configured.contract, "chain_id": configured.chain_id}
+    if configured.anchor:
+        first["chain/anchor.json"] = canonical.encode({"address": configured.anchor})
     return {
         **first,
         "chain/blocks.jsonl": evidence.jsonl([_block(block) for block in sealed]),

@@ -347,6 +347,7 @@ def whoami(services: Services, tx: Transaction, caller: Caller, now: datetime, h
     only(head)
     certificate = tx.members.certificate(caller.fingerprint)
     assert certificate is not None, "it was checked at the door"
+    anchor = services.settings.chain.anchor
     return Reply(
         head={
             "alliance": services.settings.alliance,
@@ -354,6 +355,7 @@ def whoami(services: Services, tx: Transaction, caller: Caller, now: datetime, h
             "role": caller.role,
             "expires": times.iso(certificate.not_after),
             "connected": [*sorted(services.connected())],
+            **({"anchor": services.anchoring.view(tx, anchor)} if anchor else {}),
         }
     )
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from contracts.chain import Chain
 from contracts.keys import Key
 from ecowire.stream import Message
+from hub.anchor_watch import AnchorWatch
 from hub.audit import Log
 from hub.authority import Authority
 from hub.handover import Handover
@@ -54,6 +55,7 @@ class Services:
     submitter: Callable[[], Key]  # the key that submits to the chain; it never signs for money
     started: float = field(default_factory=time.monotonic)
     handover: Handover = field(default_factory=Handover)
+    anchoring: AnchorWatch = field(default_factory=AnchorWatch)
 
     def uptime_seconds(self) -> float:
         """How long this hub has been there: its nodes need a moment to find it."""

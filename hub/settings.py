@@ -25,6 +25,8 @@ class ChainSettings:
     kind: "sandbox" exports its own blocks and genesis; "standard" is any other endpoint, whose blocks are rebuilt from
     the standard methods. gas_price: wei, 0 on a free-gas chain. confirmations: blocks that must follow a transaction's
     before the books count on it; 0 where a sealed block is final. receipt_seconds: how long a step waits for that.
+    anchor: the contract that keeps the audit log's checkpoints, empty for none; anchor_seconds: how long a record waits
+    at most for the checkpoint that holds it.
     """
 
     endpoint: str = ""
@@ -34,6 +36,8 @@ class ChainSettings:
     gas_price: int = 0
     confirmations: int = 0
     receipt_seconds: int = 60
+    anchor: str = ""
+    anchor_seconds: int = 600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +89,10 @@ def load(path: Path) -> Settings:
         )
     if made.receipt_seconds == 0:
         raise SettingsInvalid(file=str(path), why="[chain] receipt_seconds is at least 1")
+    if made.anchor_seconds == 0:
+        raise SettingsInvalid(file=str(path), why="[chain] anchor_seconds is at least 1")
+    if made.anchor and not (made.endpoint and made.chain_id):
+        raise SettingsInvalid(file=str(path), why="[chain] anchor needs endpoint and chain_id")
     base = path.resolve().parent
     hub["dir"] = base / str(hub.get("dir", "."))
     database = _database(str(hub.get("database", "sqlite:///hub.db")), hub["dir"])

@@ -101,7 +101,7 @@ def settle(services: Services, caller: Caller, now: datetime, head: Head) -> Rep
 
 def _settle(services: Services, chain: Chain, found: StatementRecord) -> Case:
     services.store.read("settle.released", lambda tx: terms.require_released(tx, found))
-    outbox = _outbox(services, chain)
+    outbox = outbox_of(services, chain)
     outbox.resume()
     case = services.store.read("settle.case", lambda tx: _case(tx, terms.get(tx, found.id)))
     case = _follow(services, chain, case)
@@ -125,7 +125,7 @@ def _told_of_another(services: Services, case: Case) -> None:
         return moved or bool(LedgerStore(tx.session).intents(statement=case.record.id, state="OPEN"))
 
     if services.store.read("settle.other", done):
-        raise ChainStepUnderWay(kind="settle", statement=case.record.id[:16])
+        raise ChainStepUnderWay(kind="settle", subject=case.record.id[:16])
 
 
 def _step(services: Services, outbox: ChainOutbox, chain: Chain, case: Case) -> None:
@@ -183,7 +183,7 @@ def resume(services: Services) -> int:
     if not unfinished(services):
         return 0
     with closing(services.chain()) as chain:
-        return _outbox(services, chain).resume()
+        return outbox_of(services, chain).resume()
 
 
 def unfinished(services: Services) -> bool:
@@ -363,7 +363,8 @@ def _case(tx: Transaction, record: StatementRecord) -> Case:
     )
 
 
-def _outbox(services: Services, chain: Chain) -> ChainOutbox:
+def outbox_of(services: Services, chain: Chain) -> ChainOutbox:
+    """The one way of this hub's transactions to the chain."""
     return ChainOutbox(
         store=services.store,
         chain=chain,

@@ -45,11 +45,14 @@ EVERYTHING = View()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
-    """A chain transaction that was decided: `raw` are the signed bytes, the same at every sending."""
+    """A chain transaction that was decided: `raw` are the signed bytes, the same at every sending.
+
+    It is a step of a `statement`, or hands in a `checkpoint` (log and size); the other is None.
+    """
 
     number: int
     kind: str
-    statement: Digest
+    statement: Digest | None
     sender: str
     nonce: int
     raw: bytes
@@ -57,6 +60,15 @@ class Intent:
     state: str = OPEN
     error: str = ""
     block: int | None = None
+    checkpoint: tuple[str, int] | None = None
+
+    @property
+    def subject(self) -> str:
+        """What it is about, for people: a statement's first digits, or log/size."""
+        if self.statement is not None:
+            return self.statement[:16]
+        assert self.checkpoint is not None, "the table's check"
+        return "/".join(map(str, self.checkpoint))
 
 
 class LedgerStore:
@@ -194,11 +206,14 @@ class LedgerStore:
     # --- chain intents
 
     def add_intent(self, intent: Intent, now: datetime) -> None:
+        log, size = intent.checkpoint or (None, None)
         self._session.add(
             IntentRow(
                 number=intent.number,
                 kind=intent.kind,
                 statement=intent.statement,
+                log=log,
+                size=size,
                 sender=intent.sender,
                 nonce=intent.nonce,
                 raw=intent.raw,
@@ -225,6 +240,13 @@ class LedgerStore:
         """An account's newest transaction that the books hold as sealed."""
         mine = (IntentRow.sender == sender) & (IntentRow.state == DONE)
         row = self._session.scalars(select(IntentRow).where(mine).order_by(IntentRow.nonce.desc()).limit(1)).first()
+        return None if row is None else _intent(row)
+
+    def newest_anchored(self) -> Intent | None:
+        """The newest transaction that handed in a checkpoint and was sealed, whatever the contract."""
+        anchored = IntentRow.log.is_not(None) & (IntentRow.state == DONE)
+        newest = select(IntentRow).where(anchored).order_by(IntentRow.number.desc()).limit(1)
+        row = self._session.scalars(newest).first()
         return None if row is None else _intent(row)
 
     def end_intent(self, number: int, state: str, now: datetime, *, block: int | None = None, error: str = "") -> bool:
@@ -308,7 +330,7 @@ def _intent(row: IntentRow) -> Intent:
     return Intent(
         number=row.number,
         kind=row.kind,
-        statement=Digest(row.statement),
+        statement=None if row.statement is None else Digest(row.statement),
         sender=row.sender,
         nonce=row.nonce,
         raw=row.raw,
@@ -316,4 +338,5 @@ def _intent(row: IntentRow) -> Intent:
         state=row.state,
         error=row.error,
         block=row.block,
+        checkpoint=None if row.log is None or row.size is None else (row.log, row.size),
     )

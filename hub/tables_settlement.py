@@ -8,7 +8,9 @@ from datetime import datetime
 
 from sqlalchemy import (
     BigInteger,
+    CheckConstraint,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     String,
     event,
@@ -22,6 +24,10 @@ from hub.triggers_settlement import GUARDED, guard
 PERIOD = String(7)
 STATES = ("DRAFT", "PROPOSED", "DISPUTED", "FINAL", "PAID", "ACKED", "VOID")
 ENDED = "state = 'VOID'"
+OF_ONE = (
+    "(kind = 'anchor') = (statement IS NULL) AND (kind = 'anchor') = (log IS NOT NULL) "
+    "AND (log IS NULL) = (size IS NULL)"
+)
 
 
 class ReportRow(Base):
@@ -116,12 +122,17 @@ class DisputeRow(Base):
 
 
 class IntentRow(Base):
-    """A chain transaction: stored signed before it is sent; its outcome stored with its consequences."""
+    """A chain transaction: stored signed before it is sent; its outcome stored with its consequences.
+
+    It is a step of a statement, or hands in a checkpoint, which `log` and `size` name.
+    """
 
     __tablename__ = "chain_intent"
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     kind: Mapped[str] = mapped_column(STATE)
-    statement: Mapped[str] = mapped_column(DIGEST, ForeignKey("statement.id"))
+    statement: Mapped[str | None] = mapped_column(DIGEST, ForeignKey("statement.id"))
+    log: Mapped[str | None] = mapped_column(STATE)
+    size: Mapped[int | None]
     sender: Mapped[str] = mapped_column(String(42))
     nonce: Mapped[int] = mapped_column(BigInteger)
     raw: Mapped[bytes]
@@ -132,8 +143,10 @@ class IntentRow(Base):
     created_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     __table_args__ = (
-        one_of("kind", "propose", "finalise", "dispute", "pay", "acknowledge"),
+        one_of("kind", "propose", "finalise", "dispute", "pay", "acknowledge", "anchor"),
         one_of("state", "OPEN", "DONE", "FAILED"),
+        CheckConstraint(OF_ONE, name="subject"),
+        ForeignKeyConstraint(["log", "size"], ["checkpoint.log", "checkpoint.size"]),
         # a step of a statement is under way or done once; a failed one may be tried again under the same nonce
         Index(
             "uq_chain_intent_step",

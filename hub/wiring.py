@@ -19,6 +19,7 @@ from hub import (
     audit,
     authority,
     certificates,
+    checkpoint_anchor,
     evidence,
     jobs,
     matching,
@@ -30,6 +31,7 @@ from hub import (
     witness,
 )
 from hub.audit import Log
+from hub.checkpoint_anchor import Anchoring
 from hub.dispatch import AnswerHandler
 from hub.engine import Engine
 from hub.proposals import Advance
@@ -38,6 +40,7 @@ from hub.rpc.switch import Switch
 from hub.runs import Runs
 from hub.services import Clock, Command, Entropy, NodeHandler, Services
 from hub.settings import Settings
+from hub.settlement_courier import Courier
 from hub.store import Store
 from hub.waiters import Waiters
 from privacy import seal
@@ -103,8 +106,10 @@ class Running:
     listen: str  # the address it listens on, with the port it got
     enrol: str
     engine: Engine
+    courier: Courier
     switch: Switch
     runs: Runs
+    anchoring: Anchoring
     listeners: tuple[grpc.Server, grpc.Server]
 
     def stop(self) -> None:
@@ -113,6 +118,8 @@ class Running:
         for server in self.listeners:
             server.stop(STOP_SECONDS).wait(STOP_SECONDS)
         self.runs.stop()
+        self.anchoring.stop()
+        self.courier.stop()
         self.engine.stop()
         self.services.store.close()
 
@@ -120,7 +127,8 @@ class Running:
 def start(settings: Settings, clock: Clock = system_clock, entropy: Entropy = system_entropy) -> Running:
     """Check the database, open both ports, resume what was under way.
 
-    Raises SettingsInvalid, KeysMissing, StoreOutdated, StoreDamaged, LogDamaged, PortTaken.
+    Raises SettingsInvalid, KeysMissing, StoreOutdated, StoreDamaged, LogDamaged, PortTaken, and what an anchor that
+    can't be used raises (`checkpoint_anchor.check_at_start`).
     """
     store = Store(settings.database)
     store.check()
@@ -142,18 +150,21 @@ def start(settings: Settings, clock: Clock = system_clock, entropy: Entropy = sy
         chain=lambda: open_chain(settings),
         submitter=lambda: chain_keys.read(settings.keys / "submitter.key"),
     )
+    checkpoint_anchor.check_at_start(services)
     switch = Switch(services, NODE_REQUESTS, ANSWERS)
     runs = Runs(services)
+    anchoring = Anchoring(services)
     kinds: dict[str, Advance] = {"match": matching.advance, "train": runs.advance}
-    engine = Engine(services, kinds)
+    engine, courier = Engine(services, kinds), Courier(services)
     key, certificate = _key(settings, "hub.key"), _key(settings, "hub.pem")
     alliance, listen = servers.alliance(services, switch, COMMANDS, entropy(8).hex(), key, certificate)
     enrolment, enrol = servers.enrolment(services, key, certificate)
     engine.start()
-    threading.Thread(target=settlement.resume_at_start, args=(services,), name="chain-resume", daemon=True).start()
+    courier.start()
+    anchoring.start()
     alliance.start()
     enrolment.start()
-    return Running(services, listen, enrol, engine, switch, runs, (alliance, enrolment))
+    return Running(services, listen, enrol, engine, courier, switch, runs, anchoring, (alliance, enrolment))
 
 
 def serve(settings: Settings) -> None:

@@ -30,16 +30,21 @@ def make(services: Services, caller: Caller, now: datetime, head: Head) -> Reply
     def body(tx: Transaction) -> list[Checkpoint]:
         made = [services.log.chain_checkpoint(tx, now, hashes)] if hashes else []
         made.append(services.log.checkpoint(tx, now))
-        active = [partner.id for partner in tx.members.partners() if partner.state == "ACTIVE"]
         for checkpoint in made:
-            for node in active:
-                _ask(tx, now, checkpoint, node)
+            ask_all(tx, now, checkpoint)
         return made
 
     made = services.store.run("witness.checkpoint", body)
     connected = sorted(services.connected())
     services.waiters.wait([_task_id(c, node) for c in made for node in connected], services.settings.cosign_seconds)
     return Reply(head={"checkpoints": services.store.read("witness.show", lambda tx: [_show(tx, c) for c in made])})
+
+
+def ask_all(tx: Transaction, now: datetime, checkpoint: Checkpoint) -> None:
+    """Ask every partner's node to co-sign a checkpoint, connected or not."""
+    for partner in tx.members.partners():
+        if partner.state == "ACTIVE":
+            _ask(tx, now, checkpoint, partner.id)
 
 
 def cosigned(services: Services, tx: Transaction, now: datetime, task: Task) -> None:
