@@ -101,7 +101,7 @@ def agreement_amend(cli: Cli, file: Path, digest: str, key: str) -> None:
 @finance.command()
 @options
 def contract(cli: Cli) -> None:
-    """The settlement contract this hub uses, as the chain shows it: parties, arbiter, window."""
+    """The settlement contract this hub uses, as the chain shows it: governor, registrar, broker, arbiter, window."""
     cli.show(cli.call("contract")[0])
 
 
@@ -255,5 +255,5 @@ def _on_chain(body: Mapping[str, Any]) -> dict[str, str]:
     terms = Agreement.from_body(body)
     partner, signer = partner_commitment(terms), terms.referrer.chain
     command = f"ecohub sandbox chain set-signer --endpoint URL --chain-id {terms.chain_id} --key governor.key"
-    where = f"--contract {terms.contract} --partner {partner} --signer {signer}"
+    where = f"--contract {terms.contract} --partner {partner} --signer {signer} --terms {terms.digest}"
     return {"partner": partner, "signer": signer, "register": f"{command} {where}"}

@@ -13,7 +13,7 @@ from ecowire.stream import FAILURE, Message
 from hub import tasks
 from hub.identity import Caller, CertificateOfOther, RoleNotAllowed, check, require_role
 from hub.records import Done, Head, Partner, Task
-from hub.services import Command, HeadInvalid, NodeHandler, Reply, Services
+from hub.services import Command, HeadInvalid, Looked, NodeHandler, Reply, Services
 from hub.store import Transaction
 from privacy import canonical
 from privacy.errors import Failure, Kind
@@ -117,9 +117,12 @@ def run_request(services: Services, table: Mapping[str, NodeHandler], caller: Ca
     """Carry out a node's request; gives the reply, a failure too. Repeats get the stored reply."""
     now, actor = services.clock(), f"node/{caller.name}"
 
-    def body(tx: Transaction) -> Reply:
+    def answered(tx: Transaction) -> Reply | None:
         check(tx, caller.fingerprint, now)
-        known = _known(tx, actor, message.id, message.digest.hex())
+        return _known(tx, actor, message.id, message.digest.hex())
+
+    def body(tx: Transaction) -> Reply:
+        known = answered(tx)
         if known is not None:
             return known
         if message.kind not in table:
@@ -130,7 +133,10 @@ def run_request(services: Services, table: Mapping[str, NodeHandler], caller: Ca
         _remember(tx, actor, message.id, message.kind, message.digest.hex(), reply, now)
         return reply
 
+    handler = table.get(message.kind)
     try:
+        if isinstance(handler, Looked) and services.store.read("request.known", answered) is None:
+            handler.look(services, message)
         reply = services.store.run(f"request.{message.kind}"[:80], body)
     except Failure as failure:
         if isinstance(failure, NOTED):

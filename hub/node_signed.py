@@ -4,6 +4,7 @@ The node is asked with the account's next number. What it gives back is handed i
 for.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,6 +17,7 @@ from hub.records import Head, Task
 from hub.services import Services
 from hub.store import Transaction
 from hub.store_tasks import ANSWERED, OPEN
+from privacy.errors import Failure
 from privacy.ids import PartnerId
 from revenue_share.agreement import Agreement, Party
 
@@ -43,6 +45,28 @@ def next_call(chain: Chain, agreement: Agreement, party: Party, data: bytes) -> 
         contract=parse_address(agreement.contract),
         data=data,
     )
+
+
+def obtain(
+    services: Services,
+    call: Call,
+    kind: str,
+    name: str,
+    facts: Head,
+    *,
+    unsigned: Callable[[str], Failure],
+    otherwise: Callable[[str], Failure],
+) -> bytes:
+    """The signed call, ready to be handed in; the node is asked where it has not been yet (see `ask`).
+
+    Raises what `unsigned` makes of why there is nothing, and what `otherwise` makes of what differs.
+    """
+    raw, why = ask(services, call, kind, name, facts)
+    if raw is None:
+        raise unsigned(why)
+    if what := fault(raw, call):
+        raise otherwise(what)
+    return raw
 
 
 def ask(services: Services, call: Call, kind: str, name: str, facts: Head) -> tuple[bytes | None, str]:

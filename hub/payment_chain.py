@@ -41,11 +41,15 @@ def mark_paid(
     call = node_signed.next_call(chain, agreement, agreement.payer, data)
     name = f"payout-{record.id[:32]}-{payout.commitment[:16]}"
     shown: Head = {"statement": record.id, "payout": payout.to_value()}
-    raw, why = node_signed.ask(services, call, TASK, name, shown)
-    if raw is None:
-        raise PayoutNotSigned(statement=record.id[:16], payer=call.partner, why=why)
-    if what := node_signed.fault(raw, call):
-        raise PayoutSignedOtherwise(statement=record.id[:16], what=what)
+    raw = node_signed.obtain(
+        services,
+        call,
+        TASK,
+        name,
+        shown,
+        unsigned=lambda why: PayoutNotSigned(statement=record.id[:16], payer=call.partner, why=why),
+        otherwise=lambda what: PayoutSignedOtherwise(statement=record.id[:16], what=what),
+    )
     outbox.submit_signed(PAY, record.id, raw, check)
 
 

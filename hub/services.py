@@ -77,6 +77,17 @@ NodeHandler = Callable[[Services, Transaction, Partner, datetime, Message], Repl
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """A node's request about which something outside is looked at first, before its transaction: `look` may refuse."""
+
+    look: Callable[[Services, Message], None]
+    run: NodeHandler
+
+    def __call__(self, services: Services, tx: Transaction, partner: Partner, now: datetime, message: Message) -> Reply:
+        return self.run(services, tx, partner, now, message)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
     """A person's command. Exactly one of `run` (one transaction) and `call` (own transactions) is given.
 

@@ -18,8 +18,10 @@ from hub import books as journal
 from hub import (
     payment_file,
     payments,
+    settlement_case,
     settlement_chain,
     settlement_close,
+    settlement_dispute_chain,
     settlement_disputes,
     settlement_intake,
     settlement_release,
@@ -88,12 +90,20 @@ def checked(services: Services, tx: Transaction, now: datetime, task: Task) -> N
 
 
 def resume_at_start(services: Services) -> None:
-    """Go on with chain transactions that a crash interrupted. Where that fails now, the next `settle` goes on."""
+    """Go on with chain transactions that a crash interrupted, and with disputes that wait for the contract.
+
+    Where that fails now, the next `settle` goes on.
+    """
     try:
         if count := settlement_chain.resume(services):
             log.info("resumed %d chain transactions", count)
     except Failure as failure:
         log.warning("chain transactions are still open: %s", failure)
+    for record in services.store.read("disputes.waiting", settlement_dispute_chain.all_waiting):
+        try:
+            settlement_chain.hand_in_dispute(services, record.id)
+        except Failure as failure:
+            log.warning("the dispute of statement %s is not at the contract: %s", record.id[:16], failure)
 
 
 def _line(tx: Transaction, record: StatementRecord) -> Head:
@@ -133,7 +143,7 @@ def _check(tx: Transaction, record: StatementRecord, partner: str) -> canonical.
 
 
 COMMANDS = {
-    "contract": Command(roles=(FINANCE, REGULATOR), call=settlement_chain.contract, changes=False),
+    "contract": Command(roles=(FINANCE, REGULATOR), call=settlement_case.contract, changes=False),
     "terms": Command(roles=(FINANCE, REGULATOR), run=terms.view, changes=False),
     "close": Command(roles=(FINANCE,), run=settlement_close.close),
     "release": Command(roles=(FINANCE,), run=settlement_release.release),
@@ -146,4 +156,7 @@ COMMANDS = {
     "lock": Command(roles=(FINANCE,), run=journal.lock),
 }
 NODE_REQUESTS: dict[str, NodeHandler] = settlement_intake.NODE_REQUESTS
-ANSWERS: dict[str, AnswerHandler] = {settlement_release.STATEMENT_TASK: checked}
+ANSWERS: dict[str, AnswerHandler] = {
+    settlement_release.STATEMENT_TASK: checked,
+    settlement_dispute_chain.TASK: settlement_dispute_chain.answered,
+}

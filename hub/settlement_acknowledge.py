@@ -68,9 +68,13 @@ def hand_in(
         raise NotAcknowledged(statement=record.id[:16], referrer=referrer.partner)
     data = chain_settlement.acknowledge_paid_data(bytes.fromhex(record.anchor))
     call = node_signed.next_call(chain, agreement, referrer, data)
-    raw, why = node_signed.ask(services, call, TASK, f"acknowledge-{record.id[:32]}", {"statement": record.id})
-    if raw is None:
-        raise AcknowledgementNotSigned(statement=record.id[:16], referrer=referrer.partner, why=why)
-    if what := node_signed.fault(raw, call):
-        raise AcknowledgementSignedOtherwise(statement=record.id[:16], what=what)
+    raw = node_signed.obtain(
+        services,
+        call,
+        TASK,
+        f"acknowledge-{record.id[:32]}",
+        {"statement": record.id},
+        unsigned=lambda why: AcknowledgementNotSigned(statement=record.id[:16], referrer=referrer.partner, why=why),
+        otherwise=lambda what: AcknowledgementSignedOtherwise(statement=record.id[:16], what=what),
+    )
     outbox.submit_signed(ACKNOWLEDGE, record.id, raw, check)

@@ -6,16 +6,16 @@ proposed statement (dispute, resolve, finalise, mark paid, acknowledge), which t
 marked paid there gets into no payment file here. The journal entry is posted in the transaction that writes FINAL.
 """
 
+from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from contracts import settlement as chain_settlement
 from contracts.chain import Chain, Receipt
 from contracts.errors import TransactionReverted, WindowOpen
-from contracts.keys import ZERO_ADDRESS, Address, parse_address
+from contracts.keys import parse_address
 from ecowire import codec_settlement
-from hub import payment_chain, settlement_acknowledge, times
+from hub import payment_chain, settlement_acknowledge, settlement_dispute_chain, times
 from hub import settlement_terms as terms
 from hub.chain_errors import ChainStepUnderWay
 from hub.chain_outbox import ChainOutbox
@@ -24,28 +24,37 @@ from hub.payment_chain import PAY
 from hub.records import Head
 from hub.services import Reply, Services, only
 from hub.settlement_acknowledge import ACKNOWLEDGE
+from hub.settlement_case import Case, agree
+from hub.settlement_case import of as case_of
 from hub.settlement_close import require_points
+from hub.settlement_dispute_chain import DISPUTE
 from hub.settlement_errors import (
     ChainDisagrees,
-    ContractNotConfigured,
     JournalDiffers,
     SettleDone,
-    SignerNotRegistered,
     StatementDisputed,
     StatementDisputedOnChain,
     StatementNotConfirmed,
     StatementNotOpen,
     StatementVoid,
 )
+from hub.settlement_terms import PROPOSE
 from hub.store import Transaction
 from hub.store_ledger import Intent, LedgerStore
-from hub.store_settlement import SettlementStore, StatementRecord
+from hub.store_settlement import StatementRecord
 from revenue_share import ledger
-from revenue_share.agreement import Agreement
 from revenue_share.ledger import EntryState
-from revenue_share.statement import State, Statement
+from revenue_share.statement import State
 
-PROPOSE, FINALISE = "propose", "finalise"
+FINALISE = "finalise"
+# what the contract logs when a step is sealed, and the state that the books then have
+SEALED: dict[str, tuple[str, State]] = {
+    PROPOSE: ("Proposed", State.PROPOSED),
+    DISPUTE: ("Disputed", State.DISPUTED),
+    FINALISE: ("Finalised", State.FINAL),
+    PAY: ("Paid", State.PAID),
+    ACKNOWLEDGE: ("Acknowledged", State.ACKED),
+}
 # (books, chain): the arrows by which the books follow what others may do on the chain
 FOLLOWED: dict[tuple[str, str], tuple[State, ...]] = {
     ("PROPOSED", "DISPUTED"): (State.DISPUTED,),
@@ -64,23 +73,7 @@ FOLLOWED: dict[tuple[str, str], tuple[State, ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """One statement with its terms and its confirmations, as read in one transaction."""
-
-    record: StatementRecord
-    made: Statement
-    agreement: Agreement
-    signatures: dict[str, bytes]
-    proposed: bool
-
-    @property
-    def contract(self) -> Address:
-        return parse_address(self.agreement.contract)
-
-    @property
-    def digest(self) -> bytes:
-        return bytes.fromhex(self.record.anchor)
+Step = Callable[[Services, ChainOutbox, Chain, Case], object]
 
 
 def settle(services: Services, caller: Caller, now: datetime, head: Head) -> Reply:
@@ -93,26 +86,36 @@ def settle(services: Services, caller: Caller, now: datetime, head: Head) -> Rep
     only(head, "statement")
     found = services.store.read("settle.find", lambda tx: terms.get(tx, head.get("statement")))
     with closing(services.chain()) as chain:
-        case = _settle(services, chain, found)
+        case = _settle(services, chain, found, _step)
     closes = times.iso(case.record.closes_at) if case.record.closes_at else None
     state: Head = {"statement": found.id, "state": case.record.state, "closes": closes, "anchor": case.record.anchor}
     return Reply(head=state)
 
 
-def _settle(services: Services, chain: Chain, found: StatementRecord) -> Case:
+def hand_in_dispute(services: Services, statement: str) -> None:
+    """Take what a party objects to to the contract, or ask its node for it, and nothing else.
+
+    For the hub's own motor: nobody has to `settle` for a dispute to be in time. Raises what `settle` raises.
+    """
+    found = services.store.read("dispute.find", lambda tx: terms.get(tx, statement))
+    with closing(services.chain()) as chain:
+        _settle(services, chain, found, _dispute)
+
+
+def _settle(services: Services, chain: Chain, found: StatementRecord, step: Step) -> Case:
     services.store.read("settle.released", lambda tx: terms.require_released(tx, found))
     outbox = outbox_of(services, chain)
     outbox.resume()
-    case = services.store.read("settle.case", lambda tx: _case(tx, terms.get(tx, found.id)))
+    case = services.store.read("settle.case", lambda tx: case_of(tx, terms.get(tx, found.id)))
     case = _follow(services, chain, case)
     agree(chain, case)
     if case.record.state == found.state:
         try:
-            _step(services, outbox, chain, case)
+            step(services, outbox, chain, case)
         except TransactionReverted:
             _told_of_another(services, case)
             raise
-        case = services.store.read("settle.case", lambda tx: _case(tx, terms.get(tx, found.id)))
+        case = services.store.read("settle.case", lambda tx: case_of(tx, terms.get(tx, found.id)))
         agree(chain, case)
     return case
 
@@ -133,7 +136,8 @@ def _step(services: Services, outbox: ChainOutbox, chain: Chain, case: Case) -> 
         case State.DRAFT:
             _propose(outbox, case)
         case State.PROPOSED:
-            _finalise(outbox, chain, case)
+            if not _dispute(services, outbox, chain, case):
+                _finalise(outbox, chain, case)
         case State.DISPUTED | State.VOID:
             raise _stopped(case)
         case State.FINAL:
@@ -151,28 +155,8 @@ def _stopped(case: Case) -> StatementNotOpen:
         kind: type[StatementNotOpen] = StatementVoid
     else:
         kind = StatementDisputedOnChain if case.proposed else StatementDisputed
-    return kind(statement=record.id[:16], state=record.state, period=record.period, agreement=record.agreement[:16])
-
-
-def contract(services: Services, caller: Caller, now: datetime, head: Head) -> Reply:
-    """The configured settlement contract, as deployed. Raises ContractNotConfigured, CodeDiffers, ChainUnavailable."""
-    only(head)
-    configured = services.settings.chain
-    if not configured.contract:
-        raise ContractNotConfigured(file=services.settings.file.name)
-    address = parse_address(configured.contract)
-    with closing(services.chain()) as chain:
-        found = chain_settlement.deployment(chain, address)
-    return Reply(
-        head={
-            "chain_id": configured.chain_id,
-            "contract": address,
-            "governor": found.governor,
-            "broker": found.broker,
-            "arbiter": found.arbiter,
-            "window_seconds": found.window_seconds,
-        }
-    )
+    facts = {"period": record.period, "agreement": record.agreement[:16], "anchor": record.anchor}
+    return kind(statement=record.id[:16], state=record.state, **facts)
 
 
 def resume(services: Services) -> int:
@@ -195,7 +179,7 @@ def outcome(services: Services, tx: Transaction, intent: Intent, receipt: Receip
     """Write what a sealed transaction means: state, leaf, journal, announcement. Raises ChainDisagrees."""
     record = terms.get(tx, intent.statement)
     agreement = terms.active(tx, record.agreement)
-    wanted = {PROPOSE: "Proposed", FINALISE: "Finalised", PAY: "Paid", ACKNOWLEDGE: "Acknowledged"}[intent.kind]
+    wanted, target = SEALED[intent.kind]
     found = [
         event
         for event in chain_settlement.events(receipt.logs, parse_address(agreement.contract))
@@ -204,52 +188,22 @@ def outcome(services: Services, tx: Transaction, intent: Intent, receipt: Receip
     if len(found) != 1:
         raise ChainDisagrees(statement=record.id[:16], what="event", chain=str(len(found)), books=f"one {wanted}")
     facts: Head = {"transaction": receipt.transaction, "block": receipt.block, "anchor": record.anchor}
-    if intent.kind == PROPOSE:
+    closes_at = None
+    if target is State.PROPOSED:
         closes = found[0]["closes"]
         assert isinstance(closes, int), "the ABI gives closes as a number"
         closes_at = datetime.fromtimestamp(closes, UTC)
-        terms.move(services, tx, record, State.PROPOSED, now, {**facts, "closes": times.iso(closes_at)}, closes_at)
-    elif intent.kind in (PAY, ACKNOWLEDGE):
-        terms.move(services, tx, record, State.PAID if intent.kind == PAY else State.ACKED, now, facts)
-    else:
-        terms.move(services, tx, record, State.FINAL, now, facts)
-        _decide(tx, record, State.FINAL, now)
+        facts["closes"] = times.iso(closes_at)
+    elif target is State.DISPUTED:
+        facts["dispute"] = _hex(found[0]["reason"])
+    terms.move(services, tx, record, target, now, facts, closes_at)
+    _decide(tx, record, target, now)
     terms.announce(tx, agreement, record, terms.get(tx, record.id).state, now)
 
 
-def agree(chain: Chain, case: Case) -> None:
-    """Raises ChainDisagrees unless contract and statement are on the chain what agreement and books say.
-
-    SignerNotRegistered where the governor has not named the referrer's account yet.
-    """
-    deployment = chain_settlement.deployment(chain, case.contract)
-    partner = bytes.fromhex(case.made.partner_commitment)
-    signer = chain_settlement.signer(chain, case.contract, partner)
-    terms_of = case.agreement
-    _same(case, "broker account", deployment.broker, parse_address(terms_of.payer.chain))
-    _same(case, "window in seconds", str(deployment.window_seconds), str(terms_of.window_seconds))
-    account = parse_address(terms_of.referrer.chain)
-    if signer == ZERO_ADDRESS:
-        facts = {"referrer": terms_of.referrer.partner, "partner": partner.hex(), "account": account}
-        raise SignerNotRegistered(chain_id=terms_of.chain_id, contract=case.contract, **facts)
-    _same(case, "referrer account", signer, account)
-    record = chain_settlement.state(chain, case.contract, case.digest)
-    expected = case.record.state if case.proposed else "NONE"
-    _same(case, "state", record.state, expected)
-    if case.record.state == State.DRAFT.value:
-        count, newest = chain_settlement.last(chain, case.contract, partner)
-        place = case.made.place
-        _same(case, "statements before", str(count), str(place.sequence - 1))
-        _same(case, "last statement", newest.hex(), place.previous)
-    if record.state == "PROPOSED" and case.record.closes_at is not None:
-        closes = datetime.fromtimestamp(record.closes, UTC)
-        if closes < case.record.closes_at:  # a pause makes it later, nothing makes it earlier
-            _same(case, "window's end", times.iso(closes), times.iso(case.record.closes_at))
-
-
-def _same(case: Case, what: str, chain: str, books: str) -> None:
-    if chain != books:
-        raise ChainDisagrees(statement=case.record.id[:16], what=what, chain=chain, books=books)
+def _hex(value: object) -> str:
+    assert isinstance(value, bytes), "the ABI gives digests as bytes"
+    return value.hex()
 
 
 def _follow(services: Services, chain: Chain, case: Case) -> Case:
@@ -275,7 +229,7 @@ def _follow(services: Services, chain: Chain, case: Case) -> Case:
                 record = terms.get(tx, record.id)
                 _decide(tx, record, target, now)
             terms.announce(tx, case.agreement, record, record.state, now)
-        return _case(tx, record)
+        return case_of(tx, record)
 
     return services.store.run("settle.follow", body)
 
@@ -308,6 +262,22 @@ def _finalise(outbox: ChainOutbox, chain: Chain, case: Case) -> None:
         _check_entry(tx, now)
 
     outbox.submit(FINALISE, case.record.id, case.contract, chain_settlement.finalise_data(case.digest), check)
+
+
+def _dispute(services: Services, outbox: ChainOutbox, chain: Chain, case: Case) -> bool:
+    """Hand in a party's dispute; False where none waits, or the contract takes none: its window is over."""
+    waiting = services.store.read("dispute.waiting", lambda tx: settlement_dispute_chain.waiting(tx, case.record))
+    closes = chain_settlement.state(chain, case.contract, case.digest).closes if waiting else 0
+    if not waiting or chain.head_time().timestamp() >= closes:
+        return False
+
+    def check(tx: Transaction) -> None:
+        now = terms.get(tx, case.record.id)
+        if now.state != State.PROPOSED.value:
+            raise StatementNotOpen(statement=now.id[:16], state=now.state)
+
+    settlement_dispute_chain.hand_in(services, outbox, chain, case.record, case.agreement, waiting, check)
+    return True
 
 
 def _mark_paid(services: Services, outbox: ChainOutbox, chain: Chain, case: Case) -> None:
@@ -350,17 +320,6 @@ def _require_confirmed(case: Case) -> None:
     missing = [party.partner for party in case.agreement.parties if party.partner not in case.signatures]
     if missing:
         raise StatementNotConfirmed(statement=case.record.id[:16], missing=", ".join(missing))
-
-
-def _case(tx: Transaction, record: StatementRecord) -> Case:
-    confirmed = SettlementStore(tx.session).confirmations(record.id)
-    return Case(
-        record=record,
-        made=terms.value_of(record),
-        agreement=terms.active(tx, record.agreement),
-        signatures={item.partner: bytes.fromhex(item.signature[2:]) for item in confirmed},
-        proposed=terms.on_chain(tx, record),
-    )
 
 
 def outbox_of(services: Services, chain: Chain) -> ChainOutbox:

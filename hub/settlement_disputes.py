@@ -1,6 +1,7 @@
 """Objections line by line, their answers, and the adjustments that both parties agree on.
 
-    statement.dispute   a party objects to a draft; the other party's node is shown it
+    statement.dispute   a party objects to a draft, or to what is on the chain with its window open; the other party's
+                        node is shown it
     statement.answer    the other party answers every disputed line; until then the period is not closed again
     adjustment          the payer signs an amount for one line of a statement; the referrer's node is shown it
     adjustment.decide   the referrer approves or refuses it; approved, it is a line of the next draft
@@ -13,10 +14,10 @@ from datetime import datetime
 from ecowire.documents import Signed
 from ecowire.status import MalformedMessage
 from ecowire.stream import Message
+from hub import settlement_dispute_chain, tasks
 from hub import settlement_terms as terms
-from hub import tasks
 from hub.records import Partner
-from hub.services import NodeHandler, Reply, Services, text
+from hub.services import Looked, NodeHandler, Reply, Services, text
 from hub.settlement_errors import (
     AdjustmentUnknown,
     AlreadyAnswered,
@@ -47,8 +48,9 @@ ADJUSTMENT_TASK, DECISION_TASK = "settlement.adjustment", "settlement.adjustment
 def dispute(services: Services, tx: Transaction, partner: Partner, now: datetime, message: Message) -> Reply:
     """A party objects to a draft: it becomes DISPUTED, the period opens again for reports, `close` makes a new version.
 
-    After the statement is on the chain only the contract takes a dispute, from the party's own account. Raises
-    StatementUnknown, NotInThisRole, BadSignature, StatementNotOpen, DisputeInvalid.
+    Of a statement on the chain the document is kept as the party's word, for which its node then signs the contract's
+    dispute (`settlement_dispute_chain`); the statement is DISPUTED once the contract has it. Raises StatementUnknown,
+    NotInThisRole, BadSignature, StatementNotOpen, DisputeInvalid.
     """
     document = terms.signed_document(message, "dispute", "dispute", partner, DISPUTE_FIELDS)
     record, agreement = terms.signed_statement(tx, document, partner)
@@ -59,7 +61,8 @@ def dispute(services: Services, tx: Transaction, partner: Partner, now: datetime
         if known.document.digest == document.digest:
             return Reply(head={"receipt": known.receipt.to_value()})
     under_way = [i for i in LedgerStore(tx.session).intents(statement=record.id) if i.state != FAILED]
-    if record.state not in (State.DRAFT.value, State.DISPUTED.value) or under_way:
+    at_contract = settlement_dispute_chain.taken(tx, record)
+    if not at_contract and (record.state not in (State.DRAFT.value, State.DISPUTED.value) or under_way):
         raise StatementNotOpen(statement=record.id[:16], state="on its way to the chain" if under_way else record.state)
     terms.require_released(tx, record)
     receipt = _keep(services, tx, agreement, document, record.id, now)
@@ -68,6 +71,8 @@ def dispute(services: Services, tx: Transaction, partner: Partner, now: datetime
     if record.state == State.DRAFT.value:
         terms.move(services, tx, record, State.DISPUTED, now, {"partner": partner.id})
         terms.announce(tx, agreement, record, State.DISPUTED.value, now)
+    if at_contract:
+        tx.signal(settlement_dispute_chain.SIGNAL, record.id)
     return Reply(head={"receipt": receipt.to_value()})
 
 
@@ -208,7 +213,7 @@ def _tell(tx: Transaction, agreement: Agreement, partner: Partner, kind: str, do
 
 
 NODE_REQUESTS: dict[str, NodeHandler] = {
-    "statement.dispute": dispute,
+    "statement.dispute": Looked(look=settlement_dispute_chain.look, run=dispute),
     "statement.answer": answer,
     "adjustment": adjust,
     "adjustment.decide": decide,

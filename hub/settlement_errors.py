@@ -157,8 +157,9 @@ class StatementNotConfirmed(Failure):
 class StatementNotOpen(Failure):
     code = "STATEMENT_NOT_OPEN"
     kind = Kind.CONFLICT
-    en = "the statement {statement} is {state}; it can be confirmed or disputed only as a draft, before it is settled"
-    zh = "结算单 {statement} 当前为 {state}；仅可在草稿阶段（结算前）确认或提出异议"
+    en = "the statement {statement} is {state}; it can be confirmed as a draft, and disputed as a draft or while its \
+window on the chain is open"
+    zh = "结算单 {statement} 当前为 {state}；仅可在草稿阶段确认，在草稿阶段或链上异议期内提出异议"
 
 
 class StatementDisputed(StatementNotOpen):
@@ -175,8 +176,10 @@ in, `ecohub finance close {period} --agreement {agreement}` puts a new draft in 
 class StatementDisputedOnChain(StatementNotOpen):
     code = "STATEMENT_DISPUTED_ON_CHAIN"
     kind = Kind.CONFLICT
-    en = "the statement {statement} is disputed at the contract: the arbiter decides there, then `settle` takes it over"
-    zh = "结算单 {statement} 在合约中处于争议：由仲裁方在链上裁决，之后再次执行 `settle` 即可同步结果"
+    en = "the statement {statement} is disputed at the contract: the arbiter decides there \
+(`ecohub sandbox chain resolve {anchor}`), then `settle` takes it over"
+    zh = "结算单 {statement} 在合约中处于争议：由仲裁方在链上裁决（`ecohub sandbox chain resolve {anchor}`），\
+之后再次执行 `settle` 即可同步结果"
 
 
 class StatementVoid(StatementNotOpen):
@@ -195,10 +198,10 @@ class SignerNotRegistered(Failure):
     kind = Kind.CONFLICT
     en = "the contract has no signing account for {referrer} under this agreement yet; its governor runs: \
 ecohub sandbox chain set-signer --endpoint URL --chain-id {chain_id} --key governor.key --contract {contract} \
---partner {partner} --signer {account}"
+--partner {partner} --signer {account} --terms {terms}"
     zh = "合约中尚未登记 {referrer} 在本协议下的签名账户；请合约治理方执行：\
 ecohub sandbox chain set-signer --endpoint URL --chain-id {chain_id} --key governor.key --contract {contract} \
---partner {partner} --signer {account}"
+--partner {partner} --signer {account} --terms {terms}"
 
 
 class AlreadyConfirmed(Failure):
@@ -259,6 +262,23 @@ class AdjustmentUnknown(Failure):
     kind = Kind.NOT_FOUND
     en = "there is no adjustment {adjustment}"
     zh = "不存在调整 {adjustment}"
+
+
+class DisputeNotSigned(Failure):
+    code = "DISPUTE_NOT_SIGNED"
+    kind = Kind.CONFLICT
+    en = "{partner} disputes the statement {statement}; its node is asked to sign that for the chain ({why}). Once it \
+has answered the hub hands it in, so does `settle`"
+    zh = "{partner} 已对结算单 {statement} 提出异议；已请其节点签署链上异议（{why}）。应答后由枢纽提交，\
+执行 `settle` 亦可"
+
+
+class DisputeSignedOtherwise(Failure):
+    code = "DISPUTE_SIGNED_OTHERWISE"
+    kind = Kind.INTEGRITY
+    en = "the node of {partner} answered for its dispute of statement {statement} with what was not asked: {what}; \
+nothing was sent"
+    zh = "{partner} 的节点就结算单 {statement} 异议的应答与请求不符：{what}；未发送任何交易"
 
 
 class StatementNotPaid(Failure):

@@ -33,6 +33,7 @@ from revenue_share.agreement import Agreement, Party
 from revenue_share.terms import Terms
 
 FINAL_TASK = "settlement.final"
+PROPOSE = "propose"  # the chain step by which a statement gets its place there
 
 
 def check(services: Services, tx: Transaction, now: datetime, body: Head) -> None:
@@ -211,7 +212,7 @@ def announce(tx: Transaction, agreement: Agreement, record: StatementRecord, sta
 
 def on_chain(tx: Transaction, record: StatementRecord) -> bool:
     """Whether the chain has taken this statement: it then has a place there, whatever became of it."""
-    return any(i.kind == "propose" for i in LedgerStore(tx.session).intents(statement=record.id, state=DONE))
+    return any(i.kind == PROPOSE for i in LedgerStore(tx.session).intents(statement=record.id, state=DONE))
 
 
 def anchor_of(record: StatementRecord) -> Anchor:

@@ -40,6 +40,7 @@ from hub.rpc.switch import Switch
 from hub.runs import Runs
 from hub.services import Clock, Command, Entropy, NodeHandler, Services
 from hub.settings import Settings
+from hub.settlement_courier import Courier
 from hub.store import Store
 from hub.waiters import Waiters
 from privacy import seal
@@ -105,6 +106,7 @@ class Running:
     listen: str  # the address it listens on, with the port it got
     enrol: str
     engine: Engine
+    courier: Courier
     switch: Switch
     runs: Runs
     anchoring: Anchoring
@@ -117,6 +119,7 @@ class Running:
             server.stop(STOP_SECONDS).wait(STOP_SECONDS)
         self.runs.stop()
         self.anchoring.stop()
+        self.courier.stop()
         self.engine.stop()
         self.services.store.close()
 
@@ -152,16 +155,16 @@ def start(settings: Settings, clock: Clock = system_clock, entropy: Entropy = sy
     runs = Runs(services)
     anchoring = Anchoring(services)
     kinds: dict[str, Advance] = {"match": matching.advance, "train": runs.advance}
-    engine = Engine(services, kinds)
+    engine, courier = Engine(services, kinds), Courier(services)
     key, certificate = _key(settings, "hub.key"), _key(settings, "hub.pem")
     alliance, listen = servers.alliance(services, switch, COMMANDS, entropy(8).hex(), key, certificate)
     enrolment, enrol = servers.enrolment(services, key, certificate)
     engine.start()
-    threading.Thread(target=settlement.resume_at_start, args=(services,), name="chain-resume", daemon=True).start()
+    courier.start()
     anchoring.start()
     alliance.start()
     enrolment.start()
-    return Running(services, listen, enrol, engine, switch, runs, anchoring, (alliance, enrolment))
+    return Running(services, listen, enrol, engine, courier, switch, runs, anchoring, (alliance, enrolment))
 
 
 def serve(settings: Settings) -> None:

@@ -1,17 +1,20 @@
 """`ecohub partner referrals | events | statement`: reports and statements of this node."""
 
 import getpass
+import time
 from pathlib import Path
 from typing import Any
 
 import click
 
+from ecowire import status
 from partner_node.cli_common import Cli, options
 from privacy.errors import Failure
 from revenue_share.dispute import Code
 from revenue_share.money import Money
 
 LINES_SHOWN_MAX = 20
+ANSWER_SECONDS, POLL_SECONDS = 15.0, 0.3
 LINE = "N[:CODE[:WORDS]]"
 CODES = ", ".join(code.value for code in Code)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -104,15 +107,31 @@ def statement_confirm(cli: Cli, identifier: str, person: str, yes: bool) -> None
 def statement_dispute(
     cli: Cli, identifier: str, reason: str, lines: tuple[str, ...], evidence: tuple[str, ...], person: str
 ) -> None:
-    """Object to a STATEMENT before it is on the chain. The period opens again and gets a new version.
+    """Object to a STATEMENT: a draft, or one that is PROPOSED on the chain while its dispute window is open.
 
-    The other party answers every disputed line before that.
+    A draft's period opens again and gets a new version, once the other party has answered every disputed line. On the
+    chain this node's account disputes at the contract, and the arbiter decides.
     """
     files = dict(_split(item) for item in evidence)
     given = [_disputed_line(item, reason, files) for item in lines]
     if files:
         raise click.UsageError(f"--evidence for a line that is not disputed: {', '.join(files)}")
-    cli.show(cli.call("statement.dispute", statement=identifier, reason=reason, lines=given, person=person))
+    found = cli.call("statement.dispute", statement=identifier, reason=reason, lines=given, person=person)
+    if found["state"] != "PROPOSED":
+        cli.show(found)
+        return
+    asked = _at_hub(cli, found["statement"])
+    cli.show({**found, "request": asked})
+    if asked == "OPEN":
+        cli.say(
+            "the hub has not answered yet: `ecohub partner statement show` tells when it has",
+            "枢纽尚未应答：可用 `ecohub partner statement show` 查看",
+        )
+    else:
+        cli.say(
+            "the hub has it, this node signs it for the contract: the statement is DISPUTED once it is sealed there",
+            "枢纽已收到，本节点为合约签署：封块后结算单状态为 DISPUTED",
+        )
 
 
 @statement.command("answer")
@@ -185,6 +204,22 @@ def statement_acknowledge(cli: Cli, identifier: str, person: str, yes: bool) -> 
     found = cli.call("statement.show", statement=identifier)
     cli.confirm(yes, found, lambda: _describe(cli, found))
     cli.show(cli.call("statement.acknowledge", statement=found["statement"], person=person))
+
+
+def _at_hub(cli: Cli, identifier: str) -> str:
+    """What became of this node's dispute at the hub, which asks the chain: OPEN or ANSWERED.
+
+    Raises what the hub refused it for, such as a window that is over.
+    """
+    end = time.monotonic() + ANSWER_SECONDS
+    while True:
+        shown = cli.call("statement.show", statement=identifier)["disputes"]
+        newest = [item for item in shown if item["request"]][-1]
+        if newest["failure"]:
+            raise status.from_head(newest["failure"])
+        if newest["request"] != "OPEN" or time.monotonic() >= end:
+            return str(newest["request"])
+        time.sleep(POLL_SECONDS)
 
 
 def _describe(cli: Cli, found: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ from ecowire.stream import Message
 from partner_node import (
     settlement_acknowledge,
     settlement_check,
+    settlement_dispute_chain,
     settlement_disputes,
     settlement_payout,
     settlement_positions,
@@ -33,7 +34,6 @@ from partner_node.grants import Gate
 from partner_node.node import Answer, Commands, Handlers, Node
 from partner_node.settlement_check import Difference, Held
 from partner_node.settlement_errors import (
-    DisputeOnChain,
     PlaceConfirmed,
     StatementDecided,
     StatementDiffersHere,
@@ -72,6 +72,7 @@ class Settlement:
             "settlement.final": self.follow,
             settlement_payout.TASK: self.payout,
             settlement_acknowledge.TASK: lambda request: settlement_acknowledge.sign(self._node, request),
+            settlement_dispute_chain.TASK: lambda request: settlement_dispute_chain.sign(self._node, request),
         }
         return {**own, **self._reports.handlers(), **self._disputes.handlers()}
 
@@ -152,13 +153,10 @@ class Settlement:
         """One statement in full: body, lines, differences line by line, decision."""
         name = text(arguments, "statement")
         record = self._node.database.read(lambda session: store_settlement.statement(session, name))
-        disputes = self._node.database.read(lambda session: store_disputes.disputes(session, record.id))
+        disputes = self._node.database.read(lambda session: settlement_disputes.views(session, record))
         return {
             **_line(record),
-            "disputes": [
-                {"dispute": d.document.to_value(), "answer": d.answer.to_value() if d.answer else None}
-                for d in disputes
-            ],
+            "disputes": disputes,
             "body": record.body,
             "anchor": record.anchor,
             "differences": [*record.differences],
@@ -197,9 +195,11 @@ class Settlement:
         return _line(node.database.write("confirm", apply))
 
     def dispute(self, arguments: Mapping[str, Any]) -> Body:
-        """A person objects to a draft, giving a reason and, where lines are meant, of each one number and code.
+        """A person objects, giving a reason and, where lines are meant, of each one number and code.
 
-        Raises StatementNotHere, DisputeOnChain, StatementDecided, LineNotThere, DisputeInvalid, CommandInvalid.
+        To a draft; or to what is on the chain: this node then signs the contract's dispute when the hub asks for it.
+        Raises StatementNotHere, StatementDecided, LineNotThere, DisputeInvalid, CommandInvalid; on the chain OtherRole,
+        OtherContract.
         """
         node, now = self._node, times.to_text(self._node.clock())
         person, reason = text(arguments, "person"), text(arguments, "reason")
@@ -208,12 +208,16 @@ class Settlement:
             record = store_settlement.statement(session, text(arguments, "statement"))
             if record.decision == DISPUTED:
                 return record
-            if record.state == State.PROPOSED.value:
-                raise DisputeOnChain(statement=record.id[:16])
-            if record.state != DRAFT:
+            on_chain = record.state == State.PROPOSED.value
+            if on_chain and settlement_dispute_chain.said(node, session, record):
+                return record
+            if record.state != DRAFT and not on_chain:
                 raise StatementDecided(statement=record.id[:16], state=record.state, wanted=DISPUTED)
             lines = settlement_disputes.lines(arguments, record)
             body: Body = {"statement": record.id, "reason": reason, "lines": lines, "person": person, "time": now}
+            if on_chain:
+                settlement_dispute_chain.say(node, session, record, body, now)
+                return record
             document = self._decide(session, record, DISPUTED, person, body, "statement.dispute", now)
             store_disputes.keep_dispute(session, document, now)
             return store_settlement.statement(session, record.id)

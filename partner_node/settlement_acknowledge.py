@@ -53,7 +53,7 @@ def acknowledge(node: Node, arguments: Mapping[str, Any]) -> Body:
 def sign(node: Node, request: Message) -> Answer:
     """The signed transaction ackPaid, as hex in the answer's `raw`.
 
-    Raises StatementNotHere, AgreementNotHere, OtherRole, OtherContract, NotAcknowledged, PaidMarkRefused,
+    Raises StatementNotHere, AgreementNotHere, OtherRole, OtherContract, NotAcknowledged, FeeRefused,
     MalformedMessage.
     """
     name = parse_digest(request.head.get("statement"))

@@ -68,6 +68,27 @@ def _evidence(item: Mapping[str, Any]) -> Evidence:
     return Evidence(sha256=digest.hexdigest(), size=size, what=str(item.get("what") or path.name))
 
 
+def views(session: Session, record: StatementRecord) -> list[canonical.Value]:
+    """A statement's disputes with their answers; of this node's own what the hub said to the request, if it was asked.
+
+    `request`: OPEN, ANSWERED or REFUSED with the hub's `failure`.
+    """
+    asked = {name: (state, reply) for name, state, reply in store.request_outcomes(session, "statement.dispute")}
+    shown: list[canonical.Value] = []
+    for item in store_disputes.disputes(session, record.id):
+        names = (f"statement.dispute/{name}" for name in (item.document.digest, record.id))
+        state, reply = next((asked[name] for name in names if name in asked), (None, {}))
+        shown.append(
+            {
+                "dispute": item.document.to_value(),
+                "answer": item.answer.to_value() if item.answer else None,
+                "request": state,
+                "failure": reply if state == store_settlement.REFUSED else None,
+            }
+        )
+    return shown
+
+
 class Disputes:
     """The commands and requests of one node."""
 

@@ -81,14 +81,6 @@ class StatementDiffersHere(Failure):
     zh = "结算单 {statement} 与本节点计算结果有 {count} 处不一致，不予签署；可用 `ecohub partner statement show` 查看"
 
 
-class DisputeOnChain(Failure):
-    code = "DISPUTE_ON_CHAIN"
-    kind = Kind.CONFLICT
-    en = "the statement {statement} is on the chain: inside its window only the contract takes a dispute, by a \
-transaction of this node's chain key; this version does not send it for you"
-    zh = "结算单 {statement} 已上链：异议期内须以本节点链上密钥向合约发送异议交易；本版本节点不代为发送"
-
-
 class StatementDecided(Failure):
     code = "STATEMENT_DECIDED"
     kind = Kind.CONFLICT
@@ -122,6 +114,20 @@ class PaidMarkRefused(Failure):
     kind = Kind.REFUSED
     en = "this node does not mark the statement {statement} as paid: {why}"
     zh = "本节点不将结算单 {statement} 标记为已付：{why}"
+
+
+class FeeRefused(Failure):
+    code = "CHAIN_FEE_REFUSED"
+    kind = Kind.REFUSED
+    en = "this node signs nothing for statement {statement}: the transaction's fee is beyond this node's limit"
+    zh = "本节点不为结算单 {statement} 签署交易：其费用超出本节点上限"
+
+
+class NotDisputed(Failure):
+    code = "NOT_DISPUTED_HERE"
+    kind = Kind.REFUSED
+    en = "nobody here has disputed the statement {statement} by {dispute}: nothing is signed for the chain"
+    zh = "本方人员未以 {dispute} 对结算单 {statement} 提出异议：不签署链上交易"
 
 
 class NotPaidYet(Failure):

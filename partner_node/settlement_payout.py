@@ -26,7 +26,7 @@ _NAMED = 32  # digits of the statement that its orders begin with
 def sign(node: Node, request: Message) -> Answer:
     """The signed transaction markPaid, as hex in the answer's `raw`.
 
-    Raises StatementNotHere, AgreementNotHere, OtherRole, OtherContract, PaidMarkRefused, MalformedMessage.
+    Raises StatementNotHere, AgreementNotHere, OtherRole, OtherContract, PaidMarkRefused, FeeRefused, MalformedMessage.
     """
     head = request.head
     name, payout = parse_digest(head.get("statement")), codec_payout.from_value(head.get("payout"))

@@ -9,24 +9,24 @@ from contracts.keys import parse_address
 from ecowire.documents import Body
 from ecowire.status import MalformedMessage
 from partner_node.node import Answer, Node
-from partner_node.settlement_errors import PaidMarkRefused
+from partner_node.settlement_errors import FeeRefused
 from partner_node.settlement_terms import check_contract, own_party
 from revenue_share.agreement import Agreement
 
 GAS_PRICE_MAX = 200 * 10**9  # wei: the fee of a million gas stays below a fifth of a coin
 
 
-def check_role(node: Node, agreement: Agreement, role: str) -> None:
-    """Raises OtherRole, OtherContract unless this node has the role and the agreement its chain and contract."""
+def check_role(node: Node, agreement: Agreement, role: str = "") -> None:
+    """Raises OtherRole, OtherContract unless this node has the role (any where empty), the agreement its contract."""
     own_party(agreement, node, role)
     check_contract(agreement, node)
 
 
 def signed(node: Node, agreement: Agreement, data: bytes, head: Body, statement_id: str) -> Answer:
-    """The signed transaction, as hex in the answer's `raw`. Raises MalformedMessage, PaidMarkRefused over the limit."""
+    """The signed transaction, as hex in the answer's `raw`. Raises MalformedMessage, FeeRefused over the limit."""
     nonce, gas, price = (_whole(head.get(field)) for field in ("nonce", "gas", "gas_price"))
     if gas > GAS or price > GAS_PRICE_MAX:
-        raise PaidMarkRefused(statement=statement_id[:16], why="its fee is beyond this node's limit")
+        raise FeeRefused(statement=statement_id[:16])
     raw, _ = transactions.sign(
         to=parse_address(agreement.contract),
         data=data,

@@ -270,7 +270,7 @@ def test_a_transaction_that_the_contract_reverts_after_the_rehearsal(month: Sett
     """Between rehearsal and sealing somebody else submits the same statement: ours is reverted and closed as failed."""
     record = month.confirmed()
     behind = month.chain.chain
-    case = month.hub.store.read("test", lambda tx: settlement_chain._case(tx, month.record(record.id)))
+    case = month.hub.store.read("test", lambda tx: settlement_case.of(tx, month.record(record.id)))
     anchor = settlement_chain.codec_settlement.anchor(case.made)
     data = chain_settlement.propose_data(anchor, case.signatures["broker"], case.signatures["platform-a"])
 

@@ -17,7 +17,6 @@ from partner_node.errors import CommandInvalid
 from partner_node.settlement_errors import (
     AgreementNotHere,
     AlignmentUnclear,
-    DisputeOnChain,
     EventChanged,
     EventIdRepeated,
     LineNotThere,
@@ -456,14 +455,12 @@ def test_a_node_whose_settings_name_another_contract_does_not_sign(month: Month)
         month.nodes[PAYER].command("statement.confirm", statement=identifier, person=PERSON)
 
 
-def test_nothing_is_decided_after_the_statement_is_on_the_chain(month: Month) -> None:
+def test_nothing_is_decided_after_the_statement_is_final(month: Month) -> None:
     identifier = month.october()
     month.confirm(identifier)
     month.command("settle", statement=identifier)
     month.deliver()
     node = month.nodes[REFERRER]
-    with pytest.raises(DisputeOnChain):
-        node.command("statement.dispute", statement=identifier, reason="late", person=PERSON)
     month.chain.chain.advance_time(WINDOW)
     month.command("settle", statement=identifier)
     month.deliver()
