@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 NAME = "CheckpointAnchor"
 IMMUTABLES = ("GOVERNOR",)
+ANCHORED = abi.topic("Anchored(bytes32,uint256,bytes32)")  # topic 0 of the event that tells of a checkpoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +58,12 @@ def events(logs: Sequence["Log"], contract: Address) -> tuple[Event, ...]:
 
 def governor(chain: "Chain", contract: Address) -> Address:
     """Who names the submitters. Raises CodeDiffers unless the code is our artifact's."""
-    (found,) = artifacts.load(NAME).check_code(chain.code(contract), len(IMMUTABLES))
+    return governor_of(chain.code(contract))
+
+
+def governor_of(code: bytes) -> Address:
+    """Who names the submitters, by the deployed code. Raises CodeDiffers unless it is our artifact's."""
+    (found,) = artifacts.load(NAME).check_code(code, len(IMMUTABLES))
     return abi.address(found)
 
 

@@ -23,6 +23,7 @@ Files ending in .jsonl hold one canonical JSON value a line ("\\n" after each); 
     chain/genesis.json              the genesis document; its digest is pinned by trust.toml
     chain/blocks.jsonl              blocks from 0: {"number","hash","timestamp","header","transactions","receipts"}
     chain/contract.json             {"address","chain_id"}: must be those of trust.toml
+    chain/anchor.json               {"address"}: the contract in which the hub anchors its logs, where it does
     ledger/entries.jsonl            {"id","subject","memo","state","reverses","postings":[{"account","asset","side",
                                     "amount_minor"}]}: journal entries of the period
     payments/payments.jsonl         {"statement","attempt","state","match","payout","commitment","entries"}: settled

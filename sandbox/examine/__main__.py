@@ -45,6 +45,13 @@ def show(report: Report, lang: str) -> None:
 
     found = [(f.severity, f.code, f.where, f.zh if lang == "zh" else f.en) for f in report.findings]
     print_tables(held_table(report.held, lang), findings_table(found, lang))
+    for log, last in report.anchored.items():
+        size, records, contract = last["size"], last["records"], last["contract"]
+        click.echo(
+            f"链上锚定：{log} 日志 {records} 条记录中的前 {size} 条，合约 {contract}"
+            if lang == "zh"
+            else f"anchored on the chain: the first {size} of {records} records of the {log} log, in {contract}"
+        )
 
 
 def main() -> None:

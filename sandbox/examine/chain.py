@@ -12,9 +12,10 @@ from contracts.keys import Address
 from privacy import canonical, merkle
 from privacy.errors import Failure
 from sandbox.chain import genesis
-from sandbox.chain.replay import Replay, ReplayBlock, replay
+from sandbox.chain.replay import Replay, ReplayBlock, Replayed, replay
+from sandbox.examine import anchors, logs
 from sandbox.examine import blocks as exported
-from sandbox.examine import logs
+from sandbox.examine.anchors import Anchored
 from sandbox.examine.blocks import Block
 from sandbox.examine.case import Case
 from sandbox.examine.statements import Recomputed
@@ -32,27 +33,34 @@ ALLOWED = {
 }
 
 
-def check(case: Case, settled: tuple[Recomputed, ...], paid: Mapping[str, Set[str]]) -> None:
-    """Check the chain of the bundle against trust, the recomputed statements, and the payments' commitments."""
+def check(case: Case, settled: tuple[Recomputed, ...], paid: Mapping[str, Set[str]]) -> dict[str, Anchored]:
+    """Check the chain of the bundle against trust, the recomputed statements, and the payments' commitments.
+
+    Gives the last anchored checkpoint of each log that has one.
+    """
     if GENESIS not in case.bundle.entries and case.bundle.entries.get(exported.NAME):
         case.sheet.add("CHAIN_NOT_EXAMINED", exported.NAME)
-        return
+        return {}
     data = case.bundle.entries.get(GENESIS, b"")
     digest = exported.genesis_digest(data)
     if digest != case.trust.genesis:
         case.sheet.add("CHAIN_OTHER_GENESIS", GENESIS, found=digest or "none")
-        return
+        return {}
     case.sheet.holds("genesis")
     _check_named_contract(case)
     found = exported.read(case)
     hashes = [merkle.leaf_hash(block.header.hash) for block in found]
     logs.check_witnessed(case, CHAIN, hashes)
-    evm = _replay(case, genesis.from_body(json.loads(data)), found)
-    if evm is not None:
-        _check_contract(case, evm, settled)
-        for one in settled:
-            _check_state(case, evm, one, paid.get(one.id, set()))
-        _check_foreign(case, found, settled)
+    replayed = _replay(case, genesis.from_body(json.loads(data)), found)
+    if replayed is None:
+        return {}
+    evm, ran = replayed
+    anchored = anchors.check(case, evm, ran, {CHAIN: merkle.Tree(hashes), logs.AUDIT: logs.tree(case)})
+    _check_contract(case, evm, settled)
+    for one in settled:
+        _check_state(case, evm, one, paid.get(one.id, set()))
+    _check_foreign(case, found, settled)
+    return anchored
 
 
 def _check_named_contract(case: Case) -> None:
@@ -62,8 +70,11 @@ def _check_named_contract(case: Case) -> None:
         case.sheet.add("CHAIN_OTHER_CONTRACT", CONTRACT)
 
 
-def _replay(case: Case, begun: genesis.Genesis, found: list[Block]) -> Replay | None:
-    """The second EVM after all blocks, each transaction's outcome compared with its receipt; None where it stopped."""
+def _replay(case: Case, begun: genesis.Genesis, found: list[Block]) -> tuple[Replay, list[tuple[str, Replayed]]] | None:
+    """The second EVM after all blocks, and what each transaction did there, by its place; None where it stopped.
+
+    Each outcome is compared with its receipt.
+    """
     again = [
         ReplayBlock(number=block.header.number, time=block.header.time, transactions=block.transactions)
         for block in found[1:]
@@ -74,15 +85,15 @@ def _replay(case: Case, begun: genesis.Genesis, found: list[Block]) -> Replay | 
         case.sheet.add("CHAIN_BROKEN", exported.NAME, why=failure.message())
         return None
     stored = [(block, i) for block in found for i in range(len(block.transactions))]
-    for result, (block, i) in zip(done, stored, strict=True):
-        where = f"{block.where} transaction {i}"
+    places = [f"{block.where} transaction {i}" for block, i in stored]
+    for result, where, (block, i) in zip(done, places, stored, strict=True):
         if result.succeeded != block.receipts[i].succeeded:
             case.sheet.add("CHAIN_REPLAY_DIFFERS", where, what="its outcome")
         elif result.logs != block.receipts[i].logs:
             case.sheet.add("CHAIN_REPLAY_DIFFERS", where, what="its events")
         else:
             case.sheet.holds("transactions replayed")
-    return evm
+    return evm, list(zip(places, done, strict=True))
 
 
 def _check_contract(case: Case, evm: Replay, settled: tuple[Recomputed, ...]) -> None:

@@ -231,6 +231,39 @@ CATALOGUE: dict[str, tuple[str, str, str]] = {
         "the bundle names another contract or chain than the parties",
         "证据包所列合约或链与各方所述不同",
     ),
+    "ANCHOR_ROOT_DIFFERS": (
+        ERROR,
+        "the {log} log is not the one that the hub anchored at size {size} in {contract}: a record from {first} to "
+        "{last} was changed, removed or put in afterwards ({count} anchored roots differ)",
+        "{log} 日志与枢纽在规模 {size} 处锚定于 {contract} 的不同：第 {first} 至 {last} 条中有记录被事后更改、"
+        "删除或插入（{count} 个锚定根不符）",
+    ),
+    "ANCHOR_BEYOND_LOG": (
+        ERROR,
+        "the hub anchored {size} records of the {log} log in {contract}; the bundle has {found}",
+        "枢纽在 {contract} 锚定了 {log} 日志的 {size} 条记录，证据包仅有 {found} 条",
+    ),
+    "ANCHOR_SIZES_SHRINK": (
+        ERROR,
+        "the hub anchored the {log} log at size {size} after it had anchored {before}: it was put back or is two",
+        "枢纽锚定 {log} 日志规模 {before} 之后又锚定了 {size}：日志被回退，或存在两份日志",
+    ),
+    "ANCHOR_NOT_FOUND": (
+        ERROR,
+        "the bundle names {contract} as the anchor of the logs; the chain holds no anchor of this version there",
+        "证据包指明日志锚定于 {contract}，链上该地址没有本版本的锚定合约",
+    ),
+    "ANCHOR_OF_OTHER": (
+        WARNING,
+        "{account}, no account of the hub's, handed in checkpoints of the {log} log to {contract}: they say nothing of "
+        "the hub and were not compared",
+        "非枢纽账户 {account} 向 {contract} 提交了 {log} 日志的检查点：与枢纽无关，未作比对",
+    ),
+    "LOG_NOT_ANCHORED": (
+        WARNING,
+        "the hub is set up to anchor the {log} log in {contract}, which holds no checkpoint of it",
+        "枢纽配置为将 {log} 日志锚定于 {contract}，而该合约没有其任何检查点",
+    ),
     "JOURNAL_UNBALANCED": (
         ERROR,
         "entry {entry} does not balance by {minor} minor units",

@@ -21,11 +21,20 @@ STATEMENT_KIND = "statement"
 
 def check(case: Case) -> None:
     """Leaves, checkpoints, co-signatures and receipts of the audit log."""
-    hashes = [merkle.leaf_hash(leaf.data) for leaf in case.leaves]
+    hashes = _hashes(case)
     check_witnessed(case, AUDIT, hashes)
     _check_leaves(case)
     _check_receipts(case, hashes)
     _check_logged(case)
+
+
+def tree(case: Case) -> merkle.Tree:
+    """The audit log's tree over the records of the bundle."""
+    return merkle.Tree(_hashes(case))
+
+
+def _hashes(case: Case) -> list[bytes]:
+    return [merkle.leaf_hash(leaf.data) for leaf in case.leaves]
 
 
 def check_witnessed(case: Case, log: str, hashes: list[bytes]) -> None:

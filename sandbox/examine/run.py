@@ -7,6 +7,7 @@ from ecowire import evidence
 from privacy.errors import Failure
 from privacy.printable import printable
 from sandbox.examine import chain, contributions, forms, ledger, logs, models, places, signatures, statements
+from sandbox.examine.anchors import Anchored
 from sandbox.examine.case import Case, open_case
 from sandbox.examine.findings import Finding, Sheet
 from sandbox.examine.payments import Paid
@@ -17,12 +18,16 @@ DAMAGES = {"altered": "ENTRY_ALTERED", "missing": "ENTRY_MISSING", "unlisted": "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What an examination found. `held` counts what was checked and held, by kind; `statements` how many there are."""
+    """What an examination found. `held` counts what was checked and held, by kind.
+
+    `anchored`: by log, the last checkpoint that the hub anchored on the chain, beside the records of the bundle.
+    """
 
     alliance: str
     period: str
     findings: tuple[Finding, ...]
     held: dict[str, int]
+    anchored: dict[str, dict[str, str | int]]
 
     @property
     def clean(self) -> bool:
@@ -37,6 +42,7 @@ class Report:
             "clean": self.clean,
             "findings": [finding.to_value() for finding in self.findings],
             "held": dict(sorted(self.held.items())),
+            "anchored": self.anchored,
         }
 
 
@@ -63,10 +69,15 @@ def examine(data: bytes, trust: Trust) -> Report:
     paid: list[Paid] = []
     _guard(case, "journal", lambda: paid.append(ledger.check(case, tuple(settled))))
     commitments: dict[str, set[str]] = paid[0].commitments if paid else {}
-    _guard(case, "chain", lambda: chain.check(case, tuple(settled), commitments))
+    last: dict[str, Anchored] = {}
+    _guard(case, "chain", lambda: last.update(chain.check(case, tuple(settled), commitments)))
     signatures.tell_unverified(case)
     alliance, period = printable(bundle.alliance), printable(bundle.period)
-    return Report(alliance=alliance, period=period, findings=tuple(sheet.findings), held=dict(sheet.held))
+    records = {logs.AUDIT: len(case.leaves), chain.CHAIN: sheet.held["blocks"]}
+    anchored = {log: one.to_value(records[log]) for log, one in sorted(last.items())}
+    return Report(
+        alliance=alliance, period=period, findings=tuple(sheet.findings), held=dict(sheet.held), anchored=anchored
+    )
 
 
 def _guard(case: Case, what: str, check: Callable[[], None]) -> None:
