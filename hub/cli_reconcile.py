@@ -100,15 +100,28 @@ def match() -> None:
 )
 @click.option("--order", "orders", multiple=True, help="EndToEndId; may be given several times")
 @click.option("--entry", "entries", multiple=True, help="bank entry, or its first 8 digits; may be given several times")
+@click.option(
+    "--to",
+    type=click.Choice(["charges", "interest", "outside"]),
+    help="of EXPLAINED: what the bank charged, interest, or money that went to or came from outside these books",
+)
 @click.option("--reason", required=True, help="why; it stays on record")
 @DRY
 @KEY
 @options
 def match_propose(
-    cli: Cli, kind: str, orders: Sequence[str], entries: Sequence[str], reason: str, dry: bool, key: str
+    cli: Cli,
+    kind: str,
+    orders: Sequence[str],
+    entries: Sequence[str],
+    to: str | None,
+    reason: str,
+    dry: bool,
+    key: str,
 ) -> None:
     """Propose a match. Sums must be equal to the minor unit."""
     wanted: Head = {"kind": kind, "orders": [*orders], "entries": [*entries], "reason": reason}
+    wanted |= {"to": to} if to else {}
     found, _ = cli.call("match.propose.dry" if dry else "match.propose", wanted, key=key)
     cli.show(found, lambda: _show_matches(cli, [found]))
 
@@ -207,6 +220,9 @@ def _show_exceptions(cli: Cli, found: Mapping[str, Any]) -> None:
             )
         )
     cli.table(("exception", "age in days", "bank entry", "amount", "name", "orders"), rows, cli.value("exceptions"))
+    for currency, minor in found["suspense"].items():
+        amount = units(currency, minor)
+        cli.say(f"in suspense:recon: {amount}", f"待核对款项（suspense:recon）：{amount}")
     if found["waiting"]:
         waiting = [(_short(item["order"]), item["due"]) for item in found["waiting"]]
         cli.table(("order", "due"), waiting, cli.value("waiting for the bank"))
@@ -218,7 +234,7 @@ def _show_matches(cli: Cli, found: Sequence[Mapping[str, Any]]) -> None:
     rows = [
         (
             m["match"][:12],
-            words.payment(m["kind"], cli.lang),
+            words.payment(m["kind"], cli.lang) + (f" ({m['account']})" if m["account"] else ""),
             cli.value(m["state"]),
             ", ".join(map(_short, m["orders"])) or "-",
             ", ".join(name[:12] for name in m["entries"]) or "-",

@@ -3,16 +3,17 @@
     PAID       open orders were paid by these entries; debits less credits are their sum, to the minor unit
     RETURNED   a settled payment came back by these credits; their sum is its amount
     RELEASED   open orders that the bank did not and will not carry out: they may be ordered again
-    EXPLAINED  entries that belong to no payment of ours (fees, other business), with the reason
+    EXPLAINED  entries of no payment of ours: bank charges, interest, or money that went to or came from outside
 
 Neither person can make unequal sums equal; both names and the reason stay on record.
 """
 
 from datetime import datetime
 
-from hub import payment_matching
+from hub import payment_matching, payment_suspense
 from hub.identity import Caller
 from hub.payment_errors import FourEyes, MatchInvalid, MatchUnknown, ReviewOver
+from hub.payment_suspense import PLACES
 from hub.records import Head
 from hub.services import Reply, Services, only, text
 from hub.store import Transaction
@@ -38,7 +39,7 @@ REASON_MAX = 500
 
 def propose(services: Services, tx: Transaction, caller: Caller, now: datetime, head: Head) -> Reply:
     """The first person's word. Raises MatchInvalid where it could not be carried out."""
-    only(head, "kind", "orders", "entries", "reason")
+    only(head, "kind", "orders", "entries", "reason", "to")
     kind, reason = text(head, "kind", longest=20), text(head, "reason", longest=REASON_MAX)
     if kind not in KINDS:
         raise MatchInvalid(why=f"one of {', '.join(KINDS)} is expected")
@@ -48,10 +49,11 @@ def propose(services: Services, tx: Transaction, caller: Caller, now: datetime, 
     for other in BankStore(tx.session).matches(states=(PROPOSED,)):
         if set(other.orders) & set(names) or set(other.entries) & set(ids):
             raise MatchInvalid(why=f"the match {other.id[:16]} of the same waits for its decision")
+    account = _account(kind, head.get("to"))
     _check(kind, orders, entries)
     if kind == RELEASED:
         _require_unbooked(tx, orders)
-    made = payment_matching.record_of(tx, kind, MANUAL, names, ids, caller.name, now, reason)
+    made = payment_matching.record_of(tx, kind, MANUAL, names, ids, caller.name, now, reason, account)
     facts: Head = {"kind": kind, "orders": [*names], "entries": [*ids], "state": PROPOSED}
     services.log.append(tx, now, "bank.match", made.id, digest=made.id, facts=facts)
     return Reply(head=payment_matching.value(made))
@@ -100,7 +102,16 @@ def _carry_out(services: Services, tx: Transaction, made: MatchRecord, now: date
         for order in orders:
             PaymentStore(tx.session).end_order(order, RELEASED, made.id)
     else:
-        BankStore(tx.session).settle_entries(made.entries, made.id)
+        payment_suspense.explain(tx, made, entries, now)
+
+
+def _account(kind: str, place: object) -> str:
+    """The account of the place that explained money goes to; empty for the other kinds."""
+    if kind == EXPLAINED and place in PLACES:
+        return PLACES[str(place)]
+    if kind == EXPLAINED or place is not None:
+        raise MatchInvalid(why=f"EXPLAINED, and no other kind, says where the money belongs: {', '.join(PLACES)}")
+    return ""
 
 
 def _check(kind: str, orders: list[PaymentOrder], entries: list[Entry]) -> None:
@@ -136,7 +147,7 @@ def _check_sums(kind: str, orders: list[PaymentOrder], entries: list[Entry]) -> 
     if len(currencies) != 1:
         raise MatchInvalid(why=f"they are of several currencies: {', '.join(sorted(currencies))}")
     owed = sum(order.amount_minor for order in orders)
-    moved = sum(payment_matching.signed(entry) for entry in entries)
+    moved = sum(map(payment_suspense.signed, entries))
     if moved != (-owed if kind == PAID else owed):
         raise MatchInvalid(why=f"the orders sum to {owed} minor units, the entries to {moved}")
 

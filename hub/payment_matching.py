@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from hub import bank_import, payment_chain, times
+from hub import bank_import, payment_chain, payment_suspense, times
 from hub.identity import Caller
 from hub.payment_errors import JournalEntryMissing
+from hub.payment_suspense import RAIL, booked, signed, today
 from hub.records import Head
 from hub.services import Reply, Services, only
 from hub.store import Transaction
@@ -28,8 +28,6 @@ from revenue_share.ledger import JournalEntry, Side
 from revenue_share.reconcile import ExceptionItem, Movement, Order, OrderState, Reconciliation
 
 MATCH_LABEL = "ecohub/bank-match/v1"
-RAIL = "transfer"
-ZONE = ZoneInfo("Asia/Shanghai")  # of our bank days
 PARTS = ("exceptions", "entries", "matched", "returned")  # of a currency's totals
 # a released order stays known: money that moves for it after all is told, and never taken for the next attempt
 STATES = {
@@ -57,6 +55,7 @@ def run(services: Services, tx: Transaction, caller: Caller, now: datetime, head
         assert paid is not None, "an order that came back is there"
         take_back(services, tx, record, paid, [by_id[back.movement]], now)
         made.append(record)
+    payment_suspense.suspend(tx, now)
     return Reply(head={"matched": [value(one) for one in made], **told(tx, found, entries)})
 
 
@@ -81,11 +80,11 @@ def compute(tx: Transaction, now: datetime) -> tuple[Reconciliation, tuple[Entry
         replace(one, state=OrderState.HELD) if one.id in held and one.state is OrderState.OPEN else one
         for one in orders
     ]
-    return reconcile.reconcile(orders, [_movement(entry) for entry in entries], _today(now)), entries
+    return reconcile.reconcile(orders, [_movement(entry) for entry in entries], today(now)), entries
 
 
 def told(tx: Transaction, found: Reconciliation, entries: Iterable[Entry]) -> Head:
-    """Exceptions, what waits, and totals by currency, which tie: entries = matched + returned + exceptions."""
+    """Exceptions, what waits or stands in suspense, totals by currency: entries = matched + returned + exceptions."""
     by_id = {entry.id: entry for entry in entries}
     orders = {order.end_to_end_id: order for order in PaymentStore(tx.session).orders()}
     pending = BankStore(tx.session).matches(states=(PROPOSED,))
@@ -94,6 +93,7 @@ def told(tx: Transaction, found: Reconciliation, entries: Iterable[Entry]) -> He
         "waiting": [{"order": name, "due": orders[name].due.isoformat()} for name in found.waiting],
         "proposed": [value(match) for match in pending],
         "totals": totals(found, by_id),
+        "suspense": payment_suspense.open_minor(tx),
     }
 
 
@@ -120,10 +120,21 @@ def record_of(
     person: str,
     now: datetime,
     reason: str = "",
+    account: str = "",
 ) -> MatchRecord:
     """A new match, kept: by a rule it is decided at once, by hand it waits for another person."""
     books = BankStore(tx.session)
-    content: canonical.Value = [books.next_match(), kind, rule, [*orders], [*entries], person, times.iso(now), reason]
+    content: list[canonical.Value] = [
+        books.next_match(),
+        kind,
+        rule,
+        [*orders],
+        [*entries],
+        person,
+        times.iso(now),
+        reason,
+    ]
+    content += [account] if account else []
     made = MatchRecord(
         id=canonical.digest(MATCH_LABEL, content).hex(),
         kind=kind,
@@ -134,6 +145,7 @@ def record_of(
         reason=reason,
         proposed_by=person,
         proposed_at=now,
+        account=account,
     )
     books.add_match(made)
     return made
@@ -148,13 +160,13 @@ def settle(
     now: datetime,
 ) -> None:
     """The orders are paid by the entries: journal, states, commitments, a leaf for each."""
-    BankStore(tx.session).settle_entries((entry.id for entry in entries), match.id)
-    booked = max(_booked(entry) for entry in entries)
+    month = payment_suspense.month_of(tx, max(map(booked, entries)), now)
+    payment_suspense.settle(tx, match, entries, month, now)
     for order in orders:
         salt = services.entropy(32).hex()
         commitment = payment_chain.of_order(order, salt, entries).commitment
         PaymentStore(tx.session).settle_order(order, match.id, commitment, salt)
-        LedgerStore(tx.session).post(_entry(tx, match, order, booked, now), now)
+        LedgerStore(tx.session).post(_entry(match, order, month), now)
         facts: Head = {"order": order.end_to_end_id, "match": match.id, "payout": commitment, "rule": match.rule}
         services.log.append(tx, now, "payment.settled", order.statement, facts=facts)
 
@@ -163,16 +175,16 @@ def take_back(
     services: Services, tx: Transaction, match: MatchRecord, order: PaymentOrder, entries: list[Entry], now: datetime
 ) -> None:
     """The bank gave a payment back: the entry is reversed, the order ended, the statement owed again."""
-    BankStore(tx.session).settle_entries((entry.id for entry in entries), match.id)
+    month = payment_suspense.month_of(tx, max(map(booked, entries)), now)
+    payment_suspense.settle(tx, match, entries, month, now)
     PaymentStore(tx.session).end_order(order, RETURNED, match.id)
     books = LedgerStore(tx.session)
     paid = [one for one in books.entries(order.settled_by or order.statement) if one.id == _entry_id(order)]
     if len(paid) != 1:
         raise JournalEntryMissing(order=order.end_to_end_id)
-    period = _period(tx, max(_booked(entry) for entry in entries), now)
     reason = str(entries[0].value["reason"])
     memo = f"returned by the bank {reason}".strip()
-    books.post(paid[0].reversing(f"return-{order.end_to_end_id}", memo, period), now)
+    books.post(paid[0].reversing(f"return-{order.end_to_end_id}", memo, month), now)
     facts: Head = {"order": order.end_to_end_id, "match": match.id, "reason": reason}
     services.log.append(tx, now, "payment.returned", order.statement, facts=facts)
 
@@ -187,16 +199,10 @@ def value(match: MatchRecord) -> Head:
         "orders": [*match.orders],
         "entries": [*match.entries],
         "reason": match.reason,
+        "account": match.account or None,
         "proposed_by": match.proposed_by,
         "decided_by": match.decided_by,
     }
-
-
-def signed(entry: Entry) -> int:
-    """What an entry adds to our balance, in minor units."""
-    minor = entry.value["amount_minor"]
-    assert isinstance(minor, int), "an entry has its amount"
-    return -minor if entry.value["debit"] else minor
 
 
 def _exception(item: ExceptionItem, by_id: dict[str, Entry], orders: dict[str, PaymentOrder]) -> canonical.Value:
@@ -251,12 +257,12 @@ def _movement(entry: Entry) -> Movement:
     )
 
 
-def _entry(tx: Transaction, match: MatchRecord, order: PaymentOrder, booked: date, now: datetime) -> JournalEntry:
+def _entry(match: MatchRecord, order: PaymentOrder, month: Period) -> JournalEntry:
     return ledger.transfer(
         _entry_id(order),
         match.id,
         f"paid to {order.creditor}",
-        _period(tx, booked, now),
+        month,
         accounts.payable(order.creditor),
         accounts.bank(RAIL),
         order.currency,
@@ -266,17 +272,3 @@ def _entry(tx: Transaction, match: MatchRecord, order: PaymentOrder, booked: dat
 
 def _entry_id(order: PaymentOrder) -> str:
     return f"payment-{order.end_to_end_id}"
-
-
-def _period(tx: Transaction, booked: date, now: datetime) -> Period:
-    """The month of the booking; where its books are locked, the current one."""
-    month, locked = Period(f"{booked:%Y-%m}"), LedgerStore(tx.session).locked()
-    return month if locked is None or month > locked else Period(f"{_today(now):%Y-%m}")
-
-
-def _booked(entry: Entry) -> date:
-    return date.fromisoformat(str(entry.value["booked"]))
-
-
-def _today(now: datetime) -> date:
-    return now.astimezone(ZONE).date()

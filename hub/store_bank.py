@@ -3,12 +3,12 @@
 Made from a transaction's session, like `store_settlement`. Gives frozen values; rows stay here.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from hub.records import Head
@@ -18,6 +18,7 @@ from hub.tables_payments import BankEntryRow, BankFileRow, BankMatchRow
 PROPOSED, APPROVED, REFUSED = "PROPOSED", "APPROVED", "REFUSED"
 PAID, RETURNED, RELEASED, EXPLAINED = "PAID", "RETURNED", "RELEASED", "EXPLAINED"  # kinds of matches
 MANUAL = "MANUAL"  # the rule of two people
+ENTRY = BankEntryRow.metadata.tables[BankEntryRow.__tablename__]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +33,10 @@ class BankFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A bank entry as kept; `value` as in `bank_values.BankEntry.to_value`."""
+    """A bank entry as kept; `value` as in `bank_values.BankEntry.to_value`.
+
+    `settled_by`: its match; `suspended_by`, `cleared_by`: the journal entries that put it in suspense and took it out.
+    """
 
     id: str
     file: str
@@ -40,11 +44,13 @@ class Entry:
     account: str
     value: Head
     settled_by: str | None = None
+    suspended_by: str | None = None
+    cleared_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatchRecord:
-    """A decision on orders and entries."""
+    """A decision on orders and entries. `account`: of the chart, where explained money went."""
 
     id: str
     kind: str
@@ -57,6 +63,7 @@ class MatchRecord:
     proposed_at: datetime
     decided_by: str | None = None
     decided_at: datetime | None = None
+    account: str = ""
 
 
 class BankStore:
@@ -136,7 +143,7 @@ class BankStore:
                 kind=made.kind,
                 rule=made.rule,
                 state=made.state,
-                body=to_text({"orders": [*made.orders], "entries": [*made.entries], "reason": made.reason}),
+                body=to_text(_match_body(made)),
                 proposed_by=made.proposed_by,
                 proposed_at=made.proposed_at,
             )
@@ -163,12 +170,22 @@ class BankStore:
         row.state, row.decided_by, row.decided_at = state, person, now
         self._session.flush()
 
-    def settle_entries(self, entries: Iterable[str], match: str) -> None:
+    def settle_entries(self, entries: Iterable[str], match: str, cleared: Mapping[str, str]) -> None:
+        """Entries are a match's. cleared: for each that stood in suspense, the journal entry that took it out."""
         for name in entries:
             row = self._session.get_one(BankEntryRow, name)
             assert row.settled_by is None, "an entry settles in one match"
-            row.settled_by = match
+            row.settled_by, row.cleared_by = match, cleared.get(name)
         self._session.flush()
+
+    def suspend_entries(self, made: Mapping[str, str]) -> None:
+        """The journal entry that put each of these entries in suspense."""
+        if not made:
+            return
+        rows = [{"entry": name, "journal": journal} for name, journal in made.items()]
+        where = ENTRY.c.id == bindparam("entry")
+        self._session.execute(update(ENTRY).where(where).values(suspended_by=bindparam("journal")), rows)
+        self._session.expire_all()
 
 
 def _bank_file(row: BankFileRow) -> BankFile:
@@ -192,6 +209,8 @@ def _entry(row: BankEntryRow) -> Entry:
         account=row.account,
         value=to_head(row.body),
         settled_by=row.settled_by,
+        suspended_by=row.suspended_by,
+        cleared_by=row.cleared_by,
     )
 
 
@@ -209,4 +228,11 @@ def _match(row: BankMatchRow) -> MatchRecord:
         proposed_at=row.proposed_at,
         decided_by=row.decided_by,
         decided_at=row.decided_at,
+        account=body.get("account", ""),
     )
+
+
+def _match_body(made: MatchRecord) -> Head:
+    """What is kept of a match beside its columns; what it does not have is left out."""
+    body: Head = {"orders": [*made.orders], "entries": [*made.entries], "reason": made.reason}
+    return body | ({"account": made.account} if made.account else {})

@@ -2,7 +2,7 @@
 
 An order names a statement's payment by its EndToEndId; a statement has one living order, so it is not paid twice, and
 the next one only once the last was returned by the bank or released by two people. A bank entry is taken once by its
-content, and settles in one match.
+content, and settles in one match; it stands in suspense, by one journal entry, until the match clears that by another.
 """
 
 from datetime import datetime
@@ -17,6 +17,8 @@ CURRENCY = String(3)
 ACCOUNT = String(35)
 DAY = String(10)
 LIVING = "state IN ('ORDERED', 'SETTLED')"
+JOURNAL = String(100)
+CLEARED = "(cleared_by IS NOT NULL) = (suspended_by IS NOT NULL AND settled_by IS NOT NULL)"
 TWO_PEOPLE = "decided_by IS NULL OR decided_by <> proposed_by"
 
 
@@ -99,6 +101,9 @@ class BankEntryRow(Base):
     account: Mapped[str] = mapped_column(ACCOUNT)
     body: Mapped[str]  # canonical JSON
     settled_by: Mapped[str | None] = mapped_column(DIGEST, ForeignKey("bank_match.id"), index=True)
+    suspended_by: Mapped[str | None] = mapped_column(JOURNAL, ForeignKey("journal_entry.id"), unique=True)
+    cleared_by: Mapped[str | None] = mapped_column(JOURNAL, ForeignKey("journal_entry.id"), unique=True)
+    __table_args__ = (CheckConstraint(CLEARED, name="cleared"),)
 
 
 class PaymentFileRow(Base):

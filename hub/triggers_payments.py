@@ -47,7 +47,9 @@ GUARDS: dict[str, Guard] = {
         kept=("digest", "number", "format", "account", "summary", "data", "imported_by", "imported_at"),
     ),
     "bank_entry": Guard(
-        keys=(("id",), ("number",)), kept=("id", "number", "file", "row", "account", "body"), once=("settled_by",)
+        keys=(("id",), ("number",), ("suspended_by",), ("cleared_by",)),
+        kept=("id", "number", "file", "row", "account", "body"),
+        once=("settled_by", "suspended_by", "cleared_by"),
     ),
     "bank_match": Guard(
         keys=(("id",), ("number",)),
@@ -58,9 +60,8 @@ GUARDS: dict[str, Guard] = {
 }
 
 
-def triggers(dialect: str, table: str) -> tuple[str, ...]:
-    """The statements that guard one table. dialect: "sqlite", "postgresql"."""
-    rules = GUARDS[table]
+def triggers(dialect: str, table: str, rules: Guard) -> tuple[str, ...]:
+    """The statements that guard one table by its rules. dialect: "sqlite", "postgresql"."""
     differs = "IS NOT" if dialect == "sqlite" else "IS DISTINCT FROM"
     changed = [f"NEW.{name} {differs} OLD.{name}" for name in rules.kept]
     changed += [f"(OLD.{name} IS NOT NULL AND NEW.{name} {differs} OLD.{name})" for name in rules.once]
@@ -83,5 +84,5 @@ def triggers(dialect: str, table: str) -> tuple[str, ...]:
 
 def guard(table: Table, connection: Any, **_: Any) -> None:
     """The listener that guards a table as it is created."""
-    for statement in triggers(connection.dialect.name, table.name):
+    for statement in triggers(connection.dialect.name, table.name, GUARDS[table.name]):
         connection.exec_driver_sql(statement)

@@ -35,11 +35,14 @@ def _account(name: str, en: str, zh: str, each: str = "") -> AccountClass:
 
 CHART = (
     _account("revenue:gross", "income that shares are computed from", "总收入"),
+    _account("revenue:interest", "interest on money at the bank", "利息收入"),
     _account("expense:partner_share", "what partners' shares cost", "合作伙伴分润费用"),
+    _account("expense:bank_charges", "what the bank charges", "银行手续费"),
     _account("liability:accrued", "earned by a partner, not yet due: carried forward", "应计未付", "partner"),
     _account("liability:payable", "due to a partner by final statements", "应付", "partner"),
     _account("liability:clawback_reserve", "held back for clawbacks", "追回准备金"),
     _account("asset:bank", "money at the bank, by payment rail", "银行存款", "rail"),
+    _account("asset:other", "our money that went to, or came from, outside these books", "账外往来"),
     _account("tax:vat_in", "input VAT on partners' invoices", "进项增值税"),
     _account("tax:withholding", "tax withheld from partners", "代扣代缴税款"),
     _account("suspense:recon", "bank movements not yet matched", "待核对款项"),
@@ -51,6 +54,10 @@ CHART = (
 _PATTERN = re.compile("|".join(f"(?:{one.pattern})" for one in CHART))
 
 PARTNER_SHARE = "expense:partner_share"
+BANK_CHARGES = "expense:bank_charges"
+INTEREST = "revenue:interest"
+OUTSIDE = "asset:other"
+SUSPENSE = "suspense:recon"
 VAT_IN = "tax:vat_in"
 WITHHOLDING = "tax:withholding"
 POINTS_ISSUED = "points:issued"

@@ -28,6 +28,8 @@ Files ending in .jsonl hold one canonical JSON value a line ("\\n" after each); 
                                     "amount_minor"}]}: journal entries of the period
     payments/payments.jsonl         {"statement","attempt","state","match","payout","commitment","entries"}: settled
                                     payments, each with what its commitment stands for (`codec_payout`)
+    payments/bank.jsonl             {"entry","currency","amount_minor","debit","suspended","match","kind","account"}:
+                                    what the bank booked, whether it stood in suspense, where its match put it
 """
 
 import hashlib

@@ -285,6 +285,12 @@ CATALOGUE: dict[str, tuple[str, str, str]] = {
         "结算单 {statement} 之后账簿的积分负债为 {held}，其期末持仓的未兑积分为 {open}",
     ),
     "PAYMENT_DIFFERS": (ERROR, "payment {order}: {what} does not hold", "付款 {order}：{what} 不成立"),
+    "BANK_ENTRY_DIFFERS": (ERROR, "bank entry {entry}: {what} does not hold", "银行流水 {entry}：{what} 不成立"),
+    "BANK_BOOKS_DIFFER": (
+        ERROR,
+        "{account} holds {held} minor units of {asset}, the bank's entries give {given}",
+        "{account} 的 {asset} 余额为 {held}（最小单位），按银行流水应为 {given}",
+    ),
     "JOURNAL_ENTRY_UNKNOWN": (ERROR, "entry {entry} belongs to no statement", "分录 {entry} 不属于任何结算单"),
     "CHECK_STOPPED": (
         ERROR,

@@ -14,7 +14,7 @@ _NAMES = re.compile(
     rf"cards/{_PARTNER}\.json|(proposals|documents|events|referrals)/{_DIGEST}\.json"
     r"|audit/(leaves|checkpoints|cosignatures)\.jsonl"
     rf"|statements/{_DIGEST}/(body\.json|lines\.jsonl|salts\.json|signatures\.json)"
-    r"|chain/(genesis\.json|blocks\.jsonl|contract\.json|anchor\.json)|ledger/entries\.jsonl|payments/payments\.jsonl"
+    r"|chain/(genesis\.json|blocks\.jsonl|contract\.json|anchor\.json)|ledger/entries\.jsonl|payments/(payments|bank)\.jsonl"
 )
 _KINDS = {"cards/": "card", "events/": "events", "referrals/": "referrals"}
 _STATEMENT_PARTS = ("body.json", "lines.jsonl", "salts.json", "signatures.json")

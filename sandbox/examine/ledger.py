@@ -1,4 +1,7 @@
-"""The journal: each entry is balanced and exactly what its statement or payment gives, and there is no other entry."""
+"""The journal: each entry is balanced and exactly what its statement, its payment or the bank's entry gives.
+
+There is no other entry, and the account at the bank holds what the bank's entries sum to.
+"""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -6,7 +9,7 @@ from collections.abc import Mapping
 from privacy import canonical
 from revenue_share import accounts, ledger
 from revenue_share.ledger import EntryState, JournalEntry
-from sandbox.examine import forms, payments
+from sandbox.examine import bank, forms, payments
 from sandbox.examine.case import Case, Object, records
 from sandbox.examine.findings import Facts
 from sandbox.examine.payments import Paid
@@ -21,14 +24,18 @@ DECIDED = {"FINAL": EntryState.POSTED, "PAID": EntryState.POSTED, "ACKED": Entry
 def check(case: Case, settled: tuple[Recomputed, ...]) -> Paid:
     """Every entry against its statement or payment, and every one's entry is there; gives the payments."""
     paid = payments.check(case, settled, {one.id: _due(one) for one in settled})
+    told = bank.check(case, paid)
     missing = dict(paid.journal)
     statements = {one.id: one for one in settled}
     unread = {name.split("/")[1] for name in case.bundle.names("statements/", "/body.json")} - set(statements)
     seen: set[str] = set()
     owed: dict[str, int] = defaultdict(int)
+    stood: dict[tuple[str, str], int] = defaultdict(int)
     for where, _, entry in records(case, NAME):
         if entry is None or not _check_balance(case, where, entry):
             continue
+        for account, asset, minor in _moves(entry) if entry.get("state") == EntryState.POSTED.value else ():
+            stood[account, asset] += minor
         subject, name = str(entry.get("subject")), str(entry.get("id"))
         if name in paid.journal:
             _check_payment(case, where, entry, missing.pop(name, None))
@@ -42,6 +49,7 @@ def check(case: Case, settled: tuple[Recomputed, ...]) -> Paid:
         if _expected(one) is not None and canonical.encode(one.id).decode() not in seen:
             case.sheet.add("JOURNAL_DIFFERS", NAME, statement=one.id[:16], posted=0, total=one.total_minor)
     _check_points(case, settled, owed)
+    bank.compare(case, stood, told)
     for name in missing:
         case.sheet.add("PAYMENT_DIFFERS", NAME, order=name[:80], what="it is not in the journal")
     return paid

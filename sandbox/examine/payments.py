@@ -24,10 +24,14 @@ _ANY = Period("2000-01")  # the month of a booking is the bank's: it is compared
 
 @dataclass
 class Paid:
-    """`journal`: the entries that payments give, by id, of any period; `commitments` by statement."""
+    """`journal`: the entries that payments give, by id, of any period; `commitments` by statement.
+
+    `entries`: of each bank entry that paid, its match and what it adds to the balance, minor units.
+    """
 
     journal: dict[str, JournalEntry] = field(default_factory=dict)
     commitments: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    entries: dict[str, tuple[str, int]] = field(default_factory=dict)
 
 
 def check(case: Case, settled: tuple[Recomputed, ...], due: dict[str, int]) -> Paid:
@@ -56,6 +60,8 @@ def check(case: Case, settled: tuple[Recomputed, ...], due: dict[str, int]) -> P
         found.commitments[statement].add(payout.commitment)
         _journal(found, record, payout, statements[statement].agreement.referrer.partner)
         case.sheet.holds("payments")
+    for match, entries in moved.items():
+        found.entries |= {entry: (match, -minor) for entry, minor in entries.items()}
     for match, minor in owed.items():
         if sum(moved[match].values()) != minor:
             case.sheet.add("PAYMENT_DIFFERS", NAME, order=match[:16], what="its bank entries have another sum")

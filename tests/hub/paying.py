@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from hub.identity import Caller
+from hub.payment_suspense import signed
 from hub.records import Head
 from hub.services import Reply
+from hub.store_bank import BankStore
 from hub.store_ledger import LedgerStore
 from hub.store_payments import PaymentOrder, PaymentStore
 from hub.store_settlement import StatementRecord
@@ -86,6 +88,14 @@ class Paying:
     def at_bank(self) -> int:
         return self.balance(accounts.bank("transfer"))
 
+    def in_suspense(self) -> int:
+        """What stands in suspense: less than zero where more left the account than came in."""
+        return -self.balance(accounts.SUSPENSE)
+
+    def booked_by_bank(self, *, unsettled: bool = False) -> int:
+        """What the bank's entries sum to, all of them or those that no match settled."""
+        return sum(map(signed, self.read(lambda tx: BankStore(tx.session).entries(unsettled=unsettled))))
+
     def days_pass(self, days: int) -> None:
         self.month.hub.clock.now += timedelta(days=days)
 
@@ -106,7 +116,8 @@ def booked(order: PaymentOrder, **changes: Any) -> Booked:
 
 
 @contextmanager
-def paying(folder: Path) -> Iterator[Paying]:
-    with settling(folder) as month:
+def paying(folder: Path, **changes: str) -> Iterator[Paying]:
+    """changes: of the hub's settings, such as its database."""
+    with settling(folder, **changes) as month:
         month.hub.clock.now = datetime(2026, 11, 2, 4, tzinfo=UTC)
         yield Paying(month=month)

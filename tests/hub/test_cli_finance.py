@@ -214,7 +214,10 @@ def _paid_by_the_bank(finance: Finance, folder: Path, identifier: str) -> None:
     assert finance.run("export", "ledger", "--out", str(folder / "ledger.xlsx"))["format"] == "xlsx"
     (item,) = finance.run("exceptions")["exceptions"]
     entry = item["entry"]["entry"]
-    made = finance.run("match", "propose", "--kind", "EXPLAINED", "--entry", entry[:12], "--reason", "bank fee")
+    assert "CNY -2.50" in finance.text("exceptions") and "suspense:recon" in finance.text("exceptions", "--lang", "zh")
+    explained = ("match", "propose", "--kind", "EXPLAINED", "--entry", entry[:12], "--reason", "bank fee")
+    assert finance.refusal(*explained) == "MATCH_INVALID"
+    made = finance.run(*explained, "--to", "charges")
     assert finance.refusal("match", "approve", made["match"], "--yes") == "FOUR_EYES"
     assert replace(finance, config=finance.controller).run("match", "approve", made["match"], "--yes")["kind"]
     assert finance.run("exceptions")["exceptions"] == []

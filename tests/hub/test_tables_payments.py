@@ -23,7 +23,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Paying]:
         books.bank(booked(order), booked(order, bank_reference="AGAIN", minor=5))
         books.do("reconcile")
         (entry,) = [item["entry"] for item in books.do("exceptions")["exceptions"]]  # type: ignore[index, union-attr]
-        made = books.do("match.propose", kind="EXPLAINED", entries=[entry["entry"]], reason="a fee")  # type: ignore[index]
+        made = books.do("match.propose", kind="EXPLAINED", entries=[entry["entry"]], reason="fee", to="charges")  # type: ignore[index]
         books.run(CAI, "match.decide", match=made["match"], decision="approve")
         yield books
 
@@ -67,6 +67,8 @@ def test_every_column_is_kept_or_has_a_rule(filled: Paying) -> None:
         "UPDATE payment_order SET payout = NULL, payout_salt = NULL",
         "UPDATE payment_order SET payout = 'ff', payout_salt = 'ff'",
         "UPDATE bank_entry SET settled_by = NULL",
+        "UPDATE bank_entry SET suspended_by = NULL, cleared_by = NULL WHERE suspended_by IS NOT NULL",
+        "UPDATE bank_entry SET cleared_by = suspended_by WHERE suspended_by IS NOT NULL",
         "UPDATE bank_entry SET settled_by = (SELECT id FROM bank_match WHERE id <> bank_entry.settled_by)",
         "UPDATE bank_match SET state = 'PROPOSED', decided_by = NULL WHERE rule = 'MANUAL'",
         "UPDATE bank_match SET decided_by = 'somebody' WHERE rule = 'MANUAL'",

@@ -9,12 +9,15 @@ from ecowire import codec_payout, evidence
 from privacy.ids import Period
 from revenue_share import accounts, ledger
 from revenue_share.ledger import EntryState
+from sandbox.examine.bank import NAME as BANK
 from sandbox.examine.payments import NAME
 from sandbox.examine.run import Report, examine
 from tests.sandbox import small_alliance as small
 from tests.sandbox.small_alliance import Books
 
 JOURNAL = "ledger/entries.jsonl"
+NOVEMBER = Period("2026-11")
+EXPLAINED: dict[str, Any] = {"match": "cc" * 32, "kind": "EXPLAINED", "account": accounts.BANK_CHARGES}
 MATCH, SECOND = "aa" * 32, "cc" * 32
 
 
@@ -62,8 +65,45 @@ def journal(books: Books, record: dict[str, Any]) -> list[Any]:
     return [made.to_value(), back.become(EntryState.POSTED).to_value()]
 
 
-def examined(books: Books, records: list[Any], entries: list[Any]) -> Report:
-    given = {**books.entries(), NAME: evidence.jsonl(records), JOURNAL: evidence.jsonl([*books.journal, *entries])}
+def at_bank(record: dict[str, Any]) -> list[Any]:
+    """The bank's entries of a payment as the bundle has them: the payment's own, and the credit of its return."""
+    found = [{**one, "suspended": False, "match": record["match"], "kind": "PAID"} for one in record["entries"]]
+    if record["state"] == "RETURNED":
+        (one,) = record["entries"]
+        back = {**one, "entry": "e" + one["entry"][1:], "debit": False, "suspended": False}
+        found.append({**back, "match": "dd" * 32, "kind": "RETURNED"})
+    return [{**one, "account": None} for one in found]
+
+
+def booking(minor: int = 250, **changes: Any) -> dict[str, Any]:
+    """An entry of the bank that is open in suspense."""
+    told = {"entry": "b0" * 32, "currency": "CNY", "amount_minor": minor, "debit": True}
+    return {**told, "suspended": True, "match": None, "kind": None, "account": None, **changes}
+
+
+def booked(record: dict[str, Any]) -> list[Any]:
+    """The journal entries of a booking in suspense, and of what became of it."""
+    name, minor, account = record["entry"], record["amount_minor"], accounts.bank("transfer")
+    held = ledger.transfer(
+        f"suspense-{name}", name, "not matched yet", NOVEMBER, accounts.SUSPENSE, account, "CNY", minor
+    ).become(EntryState.POSTED)
+    if record["match"] is None:
+        return [held.to_value()]
+    back = held.reversing(f"cleared-{name}", "matched by aaaa", NOVEMBER).become(EntryState.POSTED)
+    made = ledger.transfer(
+        f"explained-{name}", record["match"], "bank charges", NOVEMBER, accounts.BANK_CHARGES, account, "CNY", minor
+    ).become(EntryState.POSTED)
+    return [held.to_value(), back.to_value(), made.to_value()]
+
+
+def examined(books: Books, records: list[Any], entries: list[Any], bank: list[Any] | None = None) -> Report:
+    told = [one for record in records for one in at_bank(record)] if bank is None else bank
+    given = {
+        **books.entries(),
+        NAME: evidence.jsonl(records),
+        BANK: evidence.jsonl(told),
+        JOURNAL: evidence.jsonl([*books.journal, *entries]),
+    }
     return examine(evidence.write(given, alliance=small.ALLIANCE, period=small.PERIOD), small.trust(books))
 
 
@@ -195,3 +235,77 @@ def test_the_same_payment_twice_in_the_record_is_told() -> None:
     books = small.settled_month()
     record = payment(books)
     assert "RECORD_REPEATED" in codes(examined(books, [record, record], journal(books, record)))
+
+
+# --- suspense
+
+
+@pytest.mark.parametrize("changes", [{}, EXPLAINED], ids=["open", "explained"])
+def test_what_the_bank_booked_besides_payments_is_in_the_books(changes: dict[str, Any]) -> None:
+    books = small.settled_month()
+    record, fee = payment(books), booking(**changes)
+    report = examined(books, [record], [*journal(books, record), *booked(fee)], [*at_bank(record), fee])
+    assert codes(report) == set()
+    assert report.held["bank entries"] == 2
+
+
+BankLie = Callable[[list[Any], list[Any]], None]
+
+
+def an_entry_left_out_of_suspense(bank: list[Any], entries: list[Any]) -> None:
+    del entries[-1]
+
+
+def an_entry_that_is_not_told(bank: list[Any], entries: list[Any]) -> None:
+    del bank[-1]
+
+
+def suspense_of_another_amount(bank: list[Any], entries: list[Any]) -> None:
+    bank[-1]["amount_minor"] -= 1
+
+
+def suspense_of_the_other_side(bank: list[Any], entries: list[Any]) -> None:
+    bank[-1]["debit"] = False
+
+
+def an_open_entry_said_to_be_explained(bank: list[Any], entries: list[Any]) -> None:
+    bank[-1] |= EXPLAINED
+
+
+def a_payment_that_no_entry_made(bank: list[Any], entries: list[Any]) -> None:
+    del bank[0]
+
+
+def a_payment_said_to_be_explained(bank: list[Any], entries: list[Any]) -> None:
+    bank[0] |= EXPLAINED
+
+
+def an_entry_in_suspense_twice(bank: list[Any], entries: list[Any]) -> None:
+    bank.append({**bank[-1], "entry": "b1" * 32})
+
+
+def an_account_that_is_no_place(bank: list[Any], entries: list[Any]) -> None:
+    bank[-1] |= EXPLAINED | {"account": "expense:partner_share"}
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        an_entry_left_out_of_suspense,
+        an_entry_that_is_not_told,
+        suspense_of_another_amount,
+        suspense_of_the_other_side,
+        an_open_entry_said_to_be_explained,
+        a_payment_that_no_entry_made,
+        a_payment_said_to_be_explained,
+        an_entry_in_suspense_twice,
+        an_account_that_is_no_place,
+    ],
+)
+def test_books_that_are_not_what_the_bank_said_are_found(lie: BankLie) -> None:
+    books = small.settled_month()
+    record, fee = payment(books), booking()
+    bank, entries = [*at_bank(record), fee], [*journal(books, record), *booked(fee)]
+    lie(bank, entries)
+    found = codes(examined(books, [record], entries, bank))
+    assert found & {"BANK_BOOKS_DIFFER", "BANK_ENTRY_DIFFERS", "RECORD_UNREADABLE"}

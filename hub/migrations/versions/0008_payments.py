@@ -195,8 +195,11 @@ def _order(row: Any) -> dict[str, Any]:
 def _guard(bind: Any) -> None:
     from hub import triggers_payments  # with the tables that it names now there
 
-    for table in triggers_payments.GUARDS:
-        for statement in triggers_payments.triggers(bind.dialect.name, table):
+    entry = triggers_payments.Guard(
+        keys=(("id",), ("number",)), kept=("id", "number", "file", "row", "account", "body"), once=("settled_by",)
+    )
+    for table, rules in {**triggers_payments.GUARDS, "bank_entry": entry}.items():
+        for statement in triggers_payments.triggers(bind.dialect.name, table, rules):
             bind.exec_driver_sql(statement)
 
 

@@ -1,0 +1,98 @@
+"""The bank's entries in the books: each in suspense until its match, then where the match says; and what they sum to.
+
+The account at the bank holds what the bank's entries sum to, and suspense what of them is open, by currency. An entry
+that is neither in suspense nor in a match came in after the books were last reconciled: it stands on no account yet.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+from privacy.ids import Period
+from revenue_share import accounts, ledger
+from revenue_share.ledger import EntryState, JournalEntry
+from sandbox.examine import forms
+from sandbox.examine.case import Case, Object, records
+from sandbox.examine.payments import RAIL, Paid
+
+NAME = "payments/bank.jsonl"
+FIELDS = {"entry", "currency", "amount_minor", "debit", "suspended", "match", "kind", "account"}
+KINDS = ("PAID", "RETURNED", "EXPLAINED")
+MEMOS = {
+    accounts.BANK_CHARGES: "bank charges",
+    accounts.INTEREST: "interest",
+    accounts.OUTSIDE: "outside these books",
+}
+_ANY = Period("2000-01")  # the month of a booking is the bank's: it is compared with nothing
+Balances = dict[tuple[str, str], int]  # (account, asset) to debits less credits, minor units
+
+
+def check(case: Case, paid: Paid) -> Balances:
+    """What the entries give on the account at the bank and in suspense; their journal entries join those of `paid`."""
+    balances: Balances = defaultdict(int)
+    seen: set[str] = set()
+    payments = dict(paid.entries)
+    for where, _, record in records(case, NAME):
+        if record is None or not forms.exact(case, where, record, FIELDS):
+            continue
+        if not _reads(record):
+            case.sheet.add("RECORD_UNREADABLE", where, why="an entry of the bank with its place is expected")
+            continue
+        entry, minor = str(record["entry"]), _signed(record)
+        if not forms.once(case, seen, where, entry):
+            continue
+        given = payments.pop(entry, None)
+        if given != ((str(record["match"]), minor) if record["kind"] == "PAID" else None):
+            case.sheet.add("BANK_ENTRY_DIFFERS", where, entry=entry[:16], what="the payment that it made")
+        paid.journal |= {one.id: one for one in _journal(record, minor)}
+        asset = str(record["currency"])
+        if record["suspended"] or record["match"] is not None:
+            balances[accounts.bank(RAIL), asset] += minor
+        if record["suspended"] and record["match"] is None:
+            balances[accounts.SUSPENSE, asset] -= minor
+        case.sheet.holds("bank entries")
+    for entry in payments:
+        case.sheet.add("BANK_ENTRY_DIFFERS", NAME, entry=entry[:16], what="its place among the bank's entries")
+    return balances
+
+
+def compare(case: Case, stood: Mapping[tuple[str, str], int], told: Balances) -> None:
+    """The journal's posted balances of the two accounts are those that the entries give."""
+    for account, asset in sorted(set(stood) | set(told)):
+        if account not in (accounts.bank(RAIL), accounts.SUSPENSE):
+            continue
+        held, given = stood.get((account, asset), 0), told.get((account, asset), 0)
+        if held != given:
+            case.sheet.add("BANK_BOOKS_DIFFER", NAME, account=account, asset=asset, held=held, given=given)
+
+
+def _reads(record: Object) -> bool:
+    minor, match = record["amount_minor"], record["match"]
+    place = isinstance(match, str) and record["kind"] in KINDS if match is not None else record["kind"] is None
+    named = record["account"] in MEMOS if record["kind"] == "EXPLAINED" else record["account"] is None
+    flags = isinstance(record["debit"], bool) and isinstance(record["suspended"], bool)
+    asset = isinstance(record["currency"], str) and accounts.holds(accounts.SUSPENSE, record["currency"])
+    return type(minor) is int and minor > 0 and isinstance(record["entry"], str) and place and named and flags and asset
+
+
+def _signed(record: Object) -> int:
+    minor = record["amount_minor"]
+    assert isinstance(minor, int), "its form was checked"
+    return -minor if record["debit"] else minor
+
+
+def _journal(record: Object, minor: int) -> list[JournalEntry]:
+    """The journal entries of suspense, of its clearing, and of what was explained."""
+    entry, asset, bank = str(record["entry"]), str(record["currency"]), accounts.bank(RAIL)
+    found = []
+    if record["suspended"]:
+        name, memo = f"suspense-{entry}", "not matched yet"
+        made = ledger.transfer(name, entry, memo, _ANY, bank, accounts.SUSPENSE, asset, minor)
+        found.append(made.become(EntryState.POSTED))
+        if record["match"] is not None:
+            found.append(found[0].reversing(f"cleared-{entry}", "", _ANY).become(EntryState.POSTED))
+    if record["kind"] == "EXPLAINED":
+        account = str(record["account"])
+        name, memo = f"explained-{entry}", MEMOS[account]
+        made = ledger.transfer(name, str(record["match"]), memo, _ANY, bank, account, asset, minor)
+        found.append(made.become(EntryState.POSTED))
+    return found
