@@ -8,8 +8,8 @@ from alembic import op
 from hub import triggers_ledger, triggers_payments
 from hub.triggers_payments import Guard
 
-revision = "0011"
-down_revision = "0010"
+revision = "0012"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 
