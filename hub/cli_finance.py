@@ -212,6 +212,7 @@ def _show_statement(cli: Cli, found: Mapping[str, Any], lines: Sequence[Mapping[
     shown = {**{name: found[name] for name in names}, "payable": _money(found)}
     shown["state"] = words.statement(found["state"], cli.lang)
     shown |= {"made by": found["hands"]["made_by"], "released by": found["hands"]["checked_by"]}
+    shown |= cli_ledger.points(cli, found["body"])
     cli.table(("", ""), [(words.head(name, cli.lang), value) for name, value in shown.items()])
     reason = "reason_zh" if cli.lang == "zh" else "reason_en"
     rows = [(n["index"], n["token"][:8], n["amount_minor"], n[reason]) for n in lines[:LINES_SHOWN_MAX]]

@@ -42,6 +42,17 @@ def lock(cli: Cli, period: str, yes: bool, key: str) -> None:
 COMMANDS = (ledger, lock)
 
 
+def points(cli: Cli, body: Mapping[str, Any]) -> dict[str, str]:
+    """What a statement did to clients' points, as a row of its table; none where it has no points."""
+    moves: Mapping[str, int] = body.get("points") or {}
+    if not any(moves.values()):
+        return {}
+    before = moves["brought_forward"] + moves["opened"]
+    en = "{} + {earned} earned - {redeemed} redeemed - {taken_back} taken back - {expired} expired = {carried_forward}"
+    zh = "{} + 获得 {earned} - 兑换 {redeemed} - 追回 {taken_back} - 过期 {expired} = {carried_forward}"
+    return {"points": cli.word(en, zh).format(before, **moves)}
+
+
 def _show(cli: Cli, found: Mapping[str, Any]) -> None:
     columns = ("account", "asset", "opening", "debit", "credit", "closing")
     for name in ("balances", "pending"):

@@ -105,6 +105,7 @@ HEADS = {
     "period": "账期",
     "person": "人员",
     "phase": "阶段",
+    "points": "积分",
     "positives found so far": "累计找到的正例",
     "proposed by": "提出人",
     "published list": "已发布清单",

@@ -29,8 +29,8 @@ def besides(agreement: Agreement) -> list[Pair]:
         least = agreement.minimum_payout_minor
         said.append(
             (
-                f"a balance below {least} minor units is carried forward, not paid",
-                f"余额低于 {least}（最小货币单位）时结转下期，不付款",
+                f"a balance below {least} minor units is carried forward, not paid, until the agreement is over",
+                f"协议结束前，余额低于 {least}（最小货币单位）时结转下期，不付款",
             )
         )
     said += _taxes(agreement)
