@@ -32,6 +32,7 @@ _STATEMENT_TYPE = keccak(
     b"Statement(bytes32 partner,uint256 sequence,uint256 period,bytes32 previous,bytes32 root,uint256 lines,"
     b"bytes32 total,bytes32 terms,bytes32 replaces)"
 )
+_DISPUTED = abi.topic("Disputed(bytes32,address,bytes32)")
 _DOMAIN_TYPE = keccak(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
 
 
@@ -183,6 +184,14 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Dispute:
+    """What a party said at the contract. `reason`: the digest of its signed dispute document, 32 bytes."""
+
+    party: Address
+    reason: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
     """What a settlement contract was deployed with."""
 
@@ -219,6 +228,17 @@ def state(chain: "Chain", contract: Address, statement: bytes, block: "int | str
         data = abi.calldata("closes(bytes32)", [statement])
         end = abi.integer(abi.words(chain.call(contract, data, block), 1)[0])
     return Record(partner=partner, state=STATES[number], closes=end, payout=payout)
+
+
+def dispute(chain: "Chain", contract: Address, statement: bytes) -> Dispute | None:
+    """The dispute of a statement; the contract takes one at most. None where there was none."""
+    logs = chain.logs(contract, 0, chain.head(), _DISPUTED)
+    for event in events(logs, contract):
+        if event["digest"] == statement:
+            party, reason = event["party"], event["reason"]
+            assert isinstance(party, str) and isinstance(reason, bytes), "the ABI gives an address and a digest"
+            return Dispute(party=Address(party), reason=reason)
+    return None
 
 
 def last(chain: "Chain", contract: Address, partner: bytes) -> tuple[int, bytes]:

@@ -8,7 +8,7 @@ import click
 
 from contracts import keys
 from ecowire import outputs
-from sandbox.chain import cli_anchor, cli_contracts, cli_governor, cli_ledger, genesis
+from sandbox.chain import cli_anchor, cli_arbiter, cli_contracts, cli_governor, cli_ledger, genesis
 from sandbox.chain.cli_options import FILE, FOLDER, Endpoint, endpoint, print_json
 
 
@@ -91,6 +91,7 @@ for command in (
     cli_contracts.set_signer,
     cli_contracts.accept_signer,
     cli_contracts.partner_entry,
+    cli_arbiter.resolve,
     cli_governor.governor,
     cli_anchor.anchor,
 ):

@@ -59,6 +59,7 @@ class Case:
     leaves: list[Leaf] = field(default_factory=list)
     places: dict[str, int] = field(default_factory=dict)  # of the first leaf that records a digest
     settling: set[str] = field(default_factory=set)  # parties of the statements in the bundle
+    dismissed: dict[bytes, str] = field(default_factory=dict)  # on the chain: statement's digest -> dispute document's
     unverified: dict[str, Counter[str]] = field(default_factory=dict)  # partner -> what of it could not be verified
 
     def left_unverified(self, partner: str, what: str) -> bool:

@@ -60,6 +60,7 @@ def check(case: Case, settled: tuple[Recomputed, ...], paid: Mapping[str, Set[st
     for one in settled:
         _check_state(case, evm, one, paid.get(one.id, set()))
     _check_foreign(case, found, settled)
+    _note_dismissed(case, found)
     return anchored
 
 
@@ -135,6 +136,20 @@ def _check_foreign(case: Case, found: list[Block], settled: tuple[Recomputed, ..
                 digest = event["digest"] if event.name == "Proposed" else None
                 if isinstance(digest, bytes) and digest not in known:
                     case.sheet.add("CHAIN_EVENT_UNKNOWN", f"{block.where} transaction {i}", digest=digest.hex())
+
+
+def _note_dismissed(case: Case, found: list[Block]) -> None:
+    """Which disputes the arbiter dismissed: the contract takes one of a statement, and decides it once."""
+    disputed: dict[bytes, str] = {}
+    for receipt in (receipt for block in found for receipt in block.receipts):
+        for event in settlement.events(receipt.logs, case.trust.contract):
+            digest, reason = (dict(event.values).get(name) for name in ("digest", "reason"))
+            if not isinstance(digest, bytes) or not isinstance(reason, bytes):
+                continue
+            if event.name == "Disputed":
+                disputed[digest] = reason.hex()
+            elif event.name == "Resolved" and not event["upheld"]:
+                case.dismissed[digest] = disputed.get(digest, "")
 
 
 def _signer(evm: Replay, contract: Address, partner: bytes) -> Address:

@@ -71,6 +71,7 @@ def examine(data: bytes, trust: Trust) -> Report:
     commitments: dict[str, set[str]] = paid[0].commitments if paid else {}
     last: dict[str, Anchored] = {}
     _guard(case, "chain", lambda: last.update(chain.check(case, tuple(settled), commitments)))
+    _guard(case, "disputes", lambda: statements.check_disputes(case, tuple(settled)))
     signatures.tell_unverified(case)
     alliance, period = printable(bundle.alliance), printable(bundle.period)
     records = {logs.AUDIT: len(case.leaves), chain.CHAIN: sheet.held["blocks"]}

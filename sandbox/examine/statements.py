@@ -74,16 +74,26 @@ def check(case: Case) -> tuple[Recomputed, ...]:
 
 
 def _check_confirmed(case: Case, states: Mapping[str, str]) -> None:
-    """What a party confirmed or disputed must be there: a statement drawn anew leaves the old one's name behind.
-
-    A draft that a party objected to with a signed document ends as VOID; nothing takes it back.
-    """
+    """What a party confirmed or disputed must be there: a statement drawn anew leaves the old one's name behind."""
     for kind in ("confirmation", "dispute"):
         for name, signed in case.of_kind(kind):
             if (statement_id := str(signed.body.get("statement"))[:64]) not in states:
                 case.sheet.add("CONFIRMED_BUT_ABSENT", name, partner=signed.signer, statement=statement_id)
-            elif kind == "dispute" and states[statement_id] not in OBJECTED:
-                case.sheet.add("DISPUTE_IGNORED", name, partner=signed.signer, state=states[statement_id])
+
+
+def check_disputes(case: Case, settled: Sequence[Recomputed]) -> None:
+    """A statement that a party objected to with a signed document ends as VOID. One thing takes that back: the arbiter
+    dismissed at the contract the very document that the party's account named there.
+    """
+    found = {one.id: one for one in settled}
+    for name, signed in case.of_kind("dispute"):
+        one = found.get(str(signed.body.get("statement"))[:64])
+        if one is None or one.state in OBJECTED:
+            continue
+        if case.dismissed.get(one.digest) == signed.digest:
+            case.sheet.holds("disputes decided")
+        else:
+            case.sheet.add("DISPUTE_IGNORED", name, partner=signed.signer, state=one.state)
 
 
 def _hands(case: Case) -> dict[tuple[str, str], str]:
