@@ -103,8 +103,8 @@ def _entry(source: Element, row: int, state: str, currency: str) -> BankEntry:
     if own != currency:
         raise RowRefused(f"its currency {own} is not the account's, {currency}")
     details = list(source.all("NtryDtls", "TxDtls"))
-    _check_details(details, own, minor)
-    debit = _sign(source) < 0
+    debit, charge = _sign(source) < 0, _charge(source, details, own)
+    _check_details(details, own, minor, minor - charge if debit else minor + charge)
     party = "Cdtr" if debit else "Dbtr"
     texts = [note.text for detail in details for note in detail.all("RmtInf", "Ustrd")]
     named = [ref for detail in details for ref in references(detail.value("Refs", "EndToEndId"), *texts)]
@@ -127,6 +127,7 @@ def _entry(source: Element, row: int, state: str, currency: str) -> BankEntry:
         count=_count(source, details),
         returned=TRUTH[reversal] or any(detail.one("RtrInf") is not None for detail in details),
         reason=_same([plain(reason, REFERENCE_MAX) for reason in reasons]),
+        charge_minor=charge,
     )
 
 
@@ -149,15 +150,40 @@ def _date(source: Element, name: str) -> str:
     return source.value(name, "Dt") or source.value(name, "DtTm")
 
 
-def _check_details(details: Sequence[Element], currency: str, minor: int) -> None:
-    """Where every payment inside an entry has an amount of its own currency, they are together the entry's."""
+def _charge(source: Element, details: Sequence[Element], currency: str) -> int:
+    """What the bank says that it kept of an entry, minor units; 0 where it does not say exactly one thing."""
+    told = {_kept(holder, currency) for holder in (source, *(details if len(details) == 1 else ()))} - {0}
+    return told.pop() if len(told) == 1 else 0
+
+
+def _kept(holder: Element, currency: str) -> int:
+    """The sum of the charges in an amount (camt.053.001.02 Charges; .08 Charges/Record); 0 where that is unclear."""
+    several = [*holder.all("Chrgs", "Rcrd"), *(one for one in holder.all("Chrgs") if one.one("Amt") is not None)]
+    total = 0
+    for one in several:
+        if one.value("ChrgInclInd") in ("false", "0"):
+            continue  # booked by itself
+        found = one.one("Amt")
+        if found is None or found.attributes.get("Ccy") != currency or one.value("CdtDbtInd") == "CRDT":
+            return 0
+        total += amount(found.text.strip(), currency)
+    sums = [found for chrgs in holder.all("Chrgs") if (found := chrgs.one("TtlChrgsAndTaxAmt")) is not None]
+    same = all(one.attributes.get("Ccy") == currency for one in sums)
+    return total if not sums or (same and sum(amount(one.text.strip(), currency) for one in sums) == total) else 0
+
+
+def _check_details(details: Sequence[Element], currency: str, *allowed: int) -> None:
+    """Where every payment inside an entry has an amount of its own currency, they are together the entry's.
+
+    allowed: the entry's amount, and what it would be without the charge in it.
+    """
     sums = []
     for detail in details:
         found = detail.one("Amt") or detail.one("AmtDtls", "TxAmt", "Amt")  # version 08, version 02
         if found is None or found.attributes.get("Ccy") != currency:
             return
         sums.append(amount(found.text.strip(), currency))
-    if sums and sum(sums) != minor:
+    if sums and sum(sums) not in allowed:
         raise RowRefused(f"its {len(sums)} payments sum to another amount")
 
 

@@ -114,12 +114,12 @@ def _entries(statement: BankStatement, file: str) -> list[Entry]:
     alike: Counter[str] = Counter()
     found = []
     for entry in statement.entries:
-        told = entry.to_value()
+        told = entry.content()
         content = canonical.encode(told).decode()
         alike[content] += 1
         named: canonical.Value = {"account": statement.account, "entry": told, "number": alike[content]}
         name = canonical.digest(LABEL, named).hex()
-        found.append(Entry(id=name, file=file, row=entry.row, account=statement.account, value=told))
+        found.append(Entry(id=name, file=file, row=entry.row, account=statement.account, value=entry.to_value()))
     return found
 
 

@@ -35,7 +35,10 @@ class RowRefused(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BankEntry:
-    """One booked entry. The amount is positive; `debit`: money left the account. `row`: its place in the file."""
+    """One booked entry. The amount is positive; `debit`: money left the account. `row`: its place in the file.
+
+    `charge_minor`: what the bank says that it kept of it (the amount is without it).
+    """
 
     row: int
     currency: str
@@ -51,6 +54,7 @@ class BankEntry:
     count: int = 1
     returned: bool = False
     reason: str = ""
+    charge_minor: int = 0
 
     @property
     def signed_minor(self) -> int:
@@ -58,7 +62,14 @@ class BankEntry:
         return -self.amount_minor if self.debit else self.amount_minor
 
     def to_value(self) -> dict[str, canonical.Value]:
-        """The entry without its place in a file: the same booking in another file has the same value."""
+        """What is kept of the entry: its content, and the charge where the bank states one."""
+        return self.content() | ({"charge_minor": self.charge_minor} if self.charge_minor else {})
+
+    def content(self) -> dict[str, canonical.Value]:
+        """What the entry is named by: without its place in a file, so the same booking in another file is the same.
+
+        Charges are no part of it: files were read without them.
+        """
         return {
             "currency": self.currency,
             "amount_minor": self.amount_minor,
@@ -172,7 +183,7 @@ def once(entries: Sequence[BankEntry]) -> tuple[BankEntry, ...]:
     """Entries without what a file repeats. Those without the bank's reference are several even where they are alike."""
     told: dict[str, BankEntry] = {}
     for entry in entries:
-        told.setdefault(repr(entry.to_value()) if entry.bank_reference else f"row {entry.row}", entry)
+        told.setdefault(repr(entry.content()) if entry.bank_reference else f"row {entry.row}", entry)
     return tuple(told.values())
 
 

@@ -105,6 +105,7 @@ def match() -> None:
     type=click.Choice(["charges", "interest", "outside"]),
     help="of EXPLAINED: what the bank charged, interest, or money that went to or came from outside these books",
 )
+@click.option("--charge", help="of RETURNED: what the bank kept of the money that came back, such as 5.00")
 @click.option("--reason", required=True, help="why; it stays on record")
 @DRY
 @KEY
@@ -115,13 +116,14 @@ def match_propose(
     orders: Sequence[str],
     entries: Sequence[str],
     to: str | None,
+    charge: str | None,
     reason: str,
     dry: bool,
     key: str,
 ) -> None:
     """Propose a match. Sums must be equal to the minor unit."""
     wanted: Head = {"kind": kind, "orders": [*orders], "entries": [*entries], "reason": reason}
-    wanted |= {"to": to} if to else {}
+    wanted |= ({"to": to} if to else {}) | ({"charge": charge} if charge else {})
     found, _ = cli.call("match.propose.dry" if dry else "match.propose", wanted, key=key)
     cli.show(found, lambda: _show_matches(cli, [found]))
 
@@ -234,7 +236,7 @@ def _show_matches(cli: Cli, found: Sequence[Mapping[str, Any]]) -> None:
     rows = [
         (
             m["match"][:12],
-            words.payment(m["kind"], cli.lang) + (f" ({m['account']})" if m["account"] else ""),
+            " ".join([words.payment(m["kind"], cli.lang), *_besides(m)]),
             cli.value(m["state"]),
             ", ".join(map(_short, m["orders"])) or "-",
             ", ".join(name[:12] for name in m["entries"]) or "-",
@@ -245,6 +247,13 @@ def _show_matches(cli: Cli, found: Sequence[Mapping[str, Any]]) -> None:
         for m in found
     ]
     cli.table(("match", "kind", "state", "orders", "entries", "reason", "proposed by", "decided by"), rows)
+
+
+def _besides(match: Mapping[str, Any]) -> list[str]:
+    """What approvers see of a match beside its kind: where explained money goes, what the bank kept."""
+    charge = match["charge"]
+    kept = [f"(expense:bank_charges {units(charge['currency'], charge['minor'])})"] if charge else []
+    return [*([f"({match['account']})"] if match["account"] else []), *kept]
 
 
 def _short(order: str) -> str:

@@ -10,6 +10,7 @@ from hub.store import Transaction
 from hub.store_bank import EXPLAINED, BankStore, Entry, MatchRecord
 from hub.store_payments import PaymentOrder, PaymentStore
 from privacy import canonical
+from revenue_share.money import Money
 
 NAME = "payments/payments.jsonl"
 BANK = "payments/bank.jsonl"
@@ -25,8 +26,13 @@ def _payments(tx: Transaction) -> dict[str, bytes]:
     if not orders:
         return {}
     books = BankStore(tx.session)
+    charges = {match.id: match.charge for match in books.matches()}
     matched = {str(order.settled_by): books.entries(match=str(order.settled_by)) for order in orders}
-    return {NAME: evidence.jsonl([_payment(order, matched[str(order.settled_by)]) for order in orders])}
+    return {
+        NAME: evidence.jsonl(
+            [_payment(order, matched[str(order.settled_by)], charges.get(order.ended_by or "")) for order in orders]
+        )
+    }
 
 
 def _bank(tx: Transaction) -> dict[str, bytes]:
@@ -50,7 +56,7 @@ def _booked(entry: Entry, match: MatchRecord | None) -> canonical.Value:
     }
 
 
-def _payment(order: PaymentOrder, matched: tuple[Entry, ...]) -> canonical.Value:
+def _payment(order: PaymentOrder, matched: tuple[Entry, ...], charge: Money | None) -> canonical.Value:
     payout = of_order(order, str(order.payout_salt), matched)
     booked: list[canonical.Value] = [
         {
@@ -66,6 +72,8 @@ def _payment(order: PaymentOrder, matched: tuple[Entry, ...]) -> canonical.Value
         "attempt": order.attempt,
         "state": order.state,
         "match": order.settled_by,
+        "returned_by": order.ended_by,
+        "charge_minor": charge.minor if charge else 0,
         "payout": payout.to_value(),
         "commitment": order.payout,
         "entries": booked,

@@ -1,7 +1,7 @@
 """Matches by hand: what no rule may decide, one person of finance proposes and another approves.
 
     PAID       open orders were paid by these entries; debits less credits are their sum, to the minor unit
-    RETURNED   a settled payment came back by these credits; their sum is its amount
+    RETURNED   a settled payment came back by these credits; their sum, and the charge that the bank kept, is its amount
     RELEASED   open orders that the bank did not and will not carry out: they may be ordered again
     EXPLAINED  entries of no payment of ours: bank charges, interest, or money that went to or came from outside
 
@@ -31,6 +31,7 @@ from hub.store_bank import (
     MatchRecord,
 )
 from hub.store_payments import ORDERED, SETTLED, PaymentOrder, PaymentStore
+from revenue_share.money import Money
 
 KINDS = (PAID, RETURNED, RELEASED, EXPLAINED)
 NAMED_MAX = 100
@@ -39,7 +40,7 @@ REASON_MAX = 500
 
 def propose(services: Services, tx: Transaction, caller: Caller, now: datetime, head: Head) -> Reply:
     """The first person's word. Raises MatchInvalid where it could not be carried out."""
-    only(head, "kind", "orders", "entries", "reason", "to")
+    only(head, "kind", "orders", "entries", "reason", "to", "charge")
     kind, reason = text(head, "kind", longest=20), text(head, "reason", longest=REASON_MAX)
     if kind not in KINDS:
         raise MatchInvalid(why=f"one of {', '.join(KINDS)} is expected")
@@ -49,11 +50,11 @@ def propose(services: Services, tx: Transaction, caller: Caller, now: datetime, 
     for other in BankStore(tx.session).matches(states=(PROPOSED,)):
         if set(other.orders) & set(names) or set(other.entries) & set(ids):
             raise MatchInvalid(why=f"the match {other.id[:16]} of the same waits for its decision")
-    account = _account(kind, head.get("to"))
-    _check(kind, orders, entries)
+    account, charge = _account(kind, head.get("to")), _charge(kind, orders, head.get("charge"))
+    _check(kind, orders, entries, charge)
     if kind == RELEASED:
         _require_unbooked(tx, orders)
-    made = payment_matching.record_of(tx, kind, MANUAL, names, ids, caller.name, now, reason, account)
+    made = payment_matching.record_of(tx, kind, MANUAL, names, ids, caller.name, now, reason, account, charge)
     facts: Head = {"kind": kind, "orders": [*names], "entries": [*ids], "state": PROPOSED}
     services.log.append(tx, now, "bank.match", made.id, digest=made.id, facts=facts)
     return Reply(head=payment_matching.value(made))
@@ -92,7 +93,7 @@ def show(services: Services, tx: Transaction, caller: Caller, now: datetime, hea
 def _carry_out(services: Services, tx: Transaction, made: MatchRecord, now: datetime) -> None:
     orders = [_order(tx, name) for name in made.orders]
     entries = [_entry(tx, name) for name in made.entries]
-    _check(made.kind, orders, entries)  # as it is now: time has passed since it was proposed
+    _check(made.kind, orders, entries, made.charge)  # as it is now: time has passed since it was proposed
     if made.kind == PAID:
         payment_matching.settle(services, tx, made, orders, entries, now)
     elif made.kind == RETURNED:
@@ -114,7 +115,19 @@ def _account(kind: str, place: object) -> str:
     return ""
 
 
-def _check(kind: str, orders: list[PaymentOrder], entries: list[Entry]) -> None:
+def _charge(kind: str, orders: list[PaymentOrder], given: object) -> Money | None:
+    """What the bank kept of a return, in the order's currency. Raises MatchInvalid, AmountMalformed, AmountTooLarge."""
+    if given is None:
+        return None
+    if kind != RETURNED or not orders or not isinstance(given, str):
+        raise MatchInvalid(why="RETURNED, and no other kind, may name a charge that the bank kept, such as 5.00")
+    charge = Money.from_text(given, orders[0].currency)
+    if charge.minor <= 0:
+        raise MatchInvalid(why="a charge is an amount above zero: what the bank kept of the return")
+    return charge
+
+
+def _check(kind: str, orders: list[PaymentOrder], entries: list[Entry], charge: Money | None) -> None:
     wanted = {PAID: (True, True), RETURNED: (True, True), RELEASED: (True, False), EXPLAINED: (False, True)}[kind]
     if (bool(orders), bool(entries)) != wanted:
         told = {(True, True): "orders and entries", (True, False): "orders alone", (False, True): "entries alone"}
@@ -127,7 +140,7 @@ def _check(kind: str, orders: list[PaymentOrder], entries: list[Entry]) -> None:
         if entry.settled_by is not None:
             raise MatchInvalid(why=f"the entry {entry.id[:16]} is settled by {entry.settled_by[:16]}")
     if kind in (PAID, RETURNED):
-        _check_sums(kind, orders, entries)
+        _check_sums(kind, orders, entries, charge.minor if charge else 0)
     if kind == RETURNED and (len(orders) != 1 or any(entry.value["debit"] for entry in entries)):
         raise MatchInvalid(why="a return takes one order and credits")
 
@@ -142,14 +155,15 @@ def _require_unbooked(tx: Transaction, orders: list[PaymentOrder]) -> None:
             raise MatchInvalid(why=f"the bank's debit {entry.id[:16]} names an order of these: settle or explain it")
 
 
-def _check_sums(kind: str, orders: list[PaymentOrder], entries: list[Entry]) -> None:
+def _check_sums(kind: str, orders: list[PaymentOrder], entries: list[Entry], kept: int) -> None:
     currencies = {order.currency for order in orders} | {str(entry.value["currency"]) for entry in entries}
     if len(currencies) != 1:
         raise MatchInvalid(why=f"they are of several currencies: {', '.join(sorted(currencies))}")
     owed = sum(order.amount_minor for order in orders)
     moved = sum(map(payment_suspense.signed, entries))
-    if moved != (-owed if kind == PAID else owed):
-        raise MatchInvalid(why=f"the orders sum to {owed} minor units, the entries to {moved}")
+    if moved != (-owed if kind == PAID else owed - kept):
+        charged = f" and the charge to {kept}" if kept else ""
+        raise MatchInvalid(why=f"the orders sum to {owed} minor units, the entries to {moved}{charged}")
 
 
 def _orders(tx: Transaction, head: Head) -> list[PaymentOrder]:

@@ -25,7 +25,8 @@ from privacy import canonical
 from privacy.ids import Period
 from revenue_share import accounts, ledger, reconcile
 from revenue_share.ledger import JournalEntry, Side
-from revenue_share.reconcile import ExceptionItem, Movement, Order, OrderState, Reconciliation
+from revenue_share.money import Money
+from revenue_share.movements import ExceptionItem, Movement, Order, OrderState, Reconciliation
 
 MATCH_LABEL = "ecohub/bank-match/v1"
 PARTS = ("exceptions", "entries", "matched", "returned")  # of a currency's totals
@@ -50,9 +51,11 @@ def run(services: Services, tx: Transaction, caller: Caller, now: datetime, head
         settle(services, tx, record, [orders[o] for o in match.orders], [by_id[m] for m in match.movements], now)
         made.append(record)
     for back in found.returns:
-        record = record_of(tx, MONEY_BACK, "REFERENCE", (back.order,), (back.movement,), caller.name, now)
         paid = PaymentStore(tx.session).order(back.order)  # as it is now: this run may have settled it
         assert paid is not None, "an order that came back is there"
+        charge = Money(currency=paid.currency, minor=back.charge_minor) if back.charge_minor else None
+        named = ((back.order,), (back.movement,))
+        record = record_of(tx, MONEY_BACK, "REFERENCE", *named, caller.name, now, charge=charge)
         take_back(services, tx, record, paid, [by_id[back.movement]], now)
         made.append(record)
     payment_suspense.suspend(tx, now)
@@ -121,6 +124,7 @@ def record_of(
     now: datetime,
     reason: str = "",
     account: str = "",
+    charge: Money | None = None,
 ) -> MatchRecord:
     """A new match, kept: by a rule it is decided at once, by hand it waits for another person."""
     books = BankStore(tx.session)
@@ -135,6 +139,7 @@ def record_of(
         reason,
     ]
     content += [account] if account else []
+    content += [charge.currency, charge.minor] if charge else []
     made = MatchRecord(
         id=canonical.digest(MATCH_LABEL, content).hex(),
         kind=kind,
@@ -146,6 +151,7 @@ def record_of(
         proposed_by=person,
         proposed_at=now,
         account=account,
+        charge=charge,
     )
     books.add_match(made)
     return made
@@ -174,7 +180,10 @@ def settle(
 def take_back(
     services: Services, tx: Transaction, match: MatchRecord, order: PaymentOrder, entries: list[Entry], now: datetime
 ) -> None:
-    """The bank gave a payment back: the entry is reversed, the order ended, the statement owed again."""
+    """The bank gave a payment back: the entry is reversed, the order ended, the statement owed again, all of it.
+
+    What the bank kept of it is its charge, an expense of the payer's.
+    """
     month = payment_suspense.month_of(tx, max(map(booked, entries)), now)
     payment_suspense.settle(tx, match, entries, month, now)
     PaymentStore(tx.session).end_order(order, RETURNED, match.id)
@@ -185,7 +194,10 @@ def take_back(
     reason = str(entries[0].value["reason"])
     memo = f"returned by the bank {reason}".strip()
     books.post(paid[0].reversing(f"return-{order.end_to_end_id}", memo, month), now)
+    if match.charge is not None:
+        books.post(_charge(match, match.charge, order, month), now)
     facts: Head = {"order": order.end_to_end_id, "match": match.id, "reason": reason}
+    facts |= {"charge_minor": match.charge.minor} if match.charge else {}
     services.log.append(tx, now, "payment.returned", order.statement, facts=facts)
 
 
@@ -200,6 +212,7 @@ def value(match: MatchRecord) -> Head:
         "entries": [*match.entries],
         "reason": match.reason,
         "account": match.account or None,
+        "charge": {"currency": match.charge.currency, "minor": match.charge.minor} if match.charge else None,
         "proposed_by": match.proposed_by,
         "decided_by": match.decided_by,
     }
@@ -254,6 +267,7 @@ def _movement(entry: Entry) -> Movement:
         name=told["name"],
         count=told["count"],
         returned=told["returned"],
+        charge_minor=told.get("charge_minor", 0),
     )
 
 
@@ -267,6 +281,19 @@ def _entry(match: MatchRecord, order: PaymentOrder, month: Period) -> JournalEnt
         accounts.bank(RAIL),
         order.currency,
         order.amount_minor,
+    )
+
+
+def _charge(match: MatchRecord, charge: Money, order: PaymentOrder, month: Period) -> JournalEntry:
+    return ledger.transfer(
+        f"charge-{order.end_to_end_id}",
+        match.id,
+        "kept by the bank of a return",
+        month,
+        accounts.BANK_CHARGES,
+        accounts.bank(RAIL),
+        charge.currency,
+        charge.minor,
     )
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from hub.records import Head
 from hub.store_unit import begins, next_number, to_head, to_text
 from hub.tables_payments import BankEntryRow, BankFileRow, BankMatchRow
+from revenue_share.money import Money
 
 PROPOSED, APPROVED, REFUSED = "PROPOSED", "APPROVED", "REFUSED"
 PAID, RETURNED, RELEASED, EXPLAINED = "PAID", "RETURNED", "RELEASED", "EXPLAINED"  # kinds of matches
@@ -50,7 +51,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatchRecord:
-    """A decision on orders and entries. `account`: of the chart, where explained money went."""
+    """A decision on orders and entries.
+
+    `account`: of the chart, where explained money went; `charge`: what the bank kept of a return.
+    """
 
     id: str
     kind: str
@@ -64,6 +68,7 @@ class MatchRecord:
     decided_by: str | None = None
     decided_at: datetime | None = None
     account: str = ""
+    charge: Money | None = None
 
 
 class BankStore:
@@ -229,10 +234,13 @@ def _match(row: BankMatchRow) -> MatchRecord:
         decided_by=row.decided_by,
         decided_at=row.decided_at,
         account=body.get("account", ""),
+        charge=Money(**body["charge"]) if "charge" in body else None,
     )
 
 
 def _match_body(made: MatchRecord) -> Head:
     """What is kept of a match beside its columns; what it does not have is left out."""
     body: Head = {"orders": [*made.orders], "entries": [*made.entries], "reason": made.reason}
-    return body | ({"account": made.account} if made.account else {})
+    body |= {"account": made.account} if made.account else {}
+    charge = made.charge
+    return body | ({"charge": {"currency": charge.currency, "minor": charge.minor}} if charge else {})

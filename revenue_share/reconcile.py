@@ -17,109 +17,25 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from enum import Enum
 from itertools import combinations
 
 from revenue_share.ledger import Side
+from revenue_share.movements import (
+    ExceptionClass,
+    ExceptionItem,
+    Match,
+    Movement,
+    Order,
+    OrderState,
+    Reconciliation,
+    Return,
+    Rule,
+)
 
 EARLY_DAYS = 1  # a bank in another time zone books a day before
 WINDOW_DAYS = 5  # a payment is missing after this many calendar days; a weekend and a holiday fit in
 PARTS_MAX = 8  # debits of one order
 POOL_MAX = 12  # orders among which a sum is sought: at most 2^12 sets
-
-
-class Rule(Enum):
-    REFERENCE = "REFERENCE"
-    PARTS = "PARTS"
-    AMOUNT = "AMOUNT"
-    SUM = "SUM"
-
-
-class ExceptionClass(Enum):
-    MISSING = "MISSING"  # ordered, and not booked within the window
-    EXTRA = "EXTRA"  # booked, and nothing was ordered
-    DUPLICATED = "DUPLICATED"  # names an order that was paid, or returned, before
-    AMOUNT_DIFFERS = "AMOUNT_DIFFERS"
-    CURRENCY_DIFFERS = "CURRENCY_DIFFERS"
-    ACCOUNT_DIFFERS = "ACCOUNT_DIFFERS"  # paid from another account of ours, or to another than the creditor's
-    RETURNED = "RETURNED"  # money came back in a way that does not say which payment it takes back
-    AMBIGUOUS = "AMBIGUOUS"  # could be several things
-
-
-class OrderState(Enum):
-    OPEN = "OPEN"
-    HELD = "HELD"  # open, and two people have it before them: a debit that names it waits for them
-    SETTLED = "SETTLED"
-    RETURNED = "RETURNED"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """One ordered payment. `id` is its EndToEndId; accounts are empty where the payment file named none."""
-
-    id: str
-    currency: str
-    amount_minor: int
-    due: date
-    account: str = ""  # ours
-    counterparty: str = ""  # the creditor's account
-    name: str = ""  # the creditor's name
-    state: OrderState = OrderState.OPEN
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Movement:
-    """One booked entry of a bank statement. The amount is positive; DEBIT means money left our account."""
-
-    id: str
-    account: str
-    currency: str
-    amount_minor: int
-    side: Side
-    booked: date
-    references: frozenset[str] = frozenset()
-    counterparty: str = ""
-    name: str = ""
-    count: int = 1  # payments that the bank says are in it
-    returned: bool = False  # the bank says that it takes an earlier payment back
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Match:
-    """Orders and the movements that paid them, with equal sums. One of the two is a single one."""
-
-    rule: Rule
-    orders: tuple[str, ...]
-    movements: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Return:
-    """A payment that the bank gave back: the order is owed again."""
-
-    order: str
-    movement: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExceptionItem:
-    """What no rule may decide. `movement` is empty for a missing payment; `orders` are those it may concern."""
-
-    kind: ExceptionClass
-    movement: str
-    orders: tuple[str, ...]
-    since: date
-    age_days: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reconciliation:
-    """The outcome, each part in a fixed order. `waiting`: orders that the bank may still book in time."""
-
-    matches: tuple[Match, ...]
-    returns: tuple[Return, ...]
-    exceptions: tuple[ExceptionItem, ...]
-    waiting: tuple[str, ...]
 
 
 def reconcile(orders: Iterable[Order], movements: Iterable[Movement], as_of: date) -> Reconciliation:
@@ -265,7 +181,10 @@ def _closed(named: Sequence[Order]) -> ExceptionClass:
 
 
 def _credit(work: _Work, movement: Movement) -> None:
-    """Money that came in: the return of one paid order where the bank says exactly that, else an exception."""
+    """Money that came in: the return of one paid order where the bank says exactly that, else an exception.
+
+    Less than the order's amount came in where the bank itself says that it kept the difference as its charge.
+    """
     named = work.named(movement)
     if not named:
         work.leave(ExceptionClass.RETURNED if movement.returned else ExceptionClass.EXTRA, movement)
@@ -281,12 +200,13 @@ def _credit(work: _Work, movement: Movement) -> None:
         work.leave(ExceptionClass.CURRENCY_DIFFERS, movement, named)
     elif order.account not in ("", movement.account):
         work.leave(ExceptionClass.ACCOUNT_DIFFERS, movement, named)
-    elif movement.amount_minor != order.amount_minor:
+    elif order.amount_minor - movement.amount_minor not in (0, movement.charge_minor):
         work.leave(ExceptionClass.AMOUNT_DIFFERS, movement, named)
     elif not movement.returned:
         work.leave(ExceptionClass.RETURNED, movement, named)
     else:
-        work.returns.append(Return(order=order.id, movement=movement.id))
+        kept = order.amount_minor - movement.amount_minor
+        work.returns.append(Return(order=order.id, movement=movement.id, charge_minor=kept))
 
 
 def _by_amount(work: _Work, movements: Sequence[Movement]) -> list[Movement]:

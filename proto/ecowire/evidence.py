@@ -26,8 +26,9 @@ Files ending in .jsonl hold one canonical JSON value a line ("\\n" after each); 
     chain/anchor.json               {"address"}: the contract in which the hub anchors its logs, where it does
     ledger/entries.jsonl            {"id","subject","memo","state","reverses","postings":[{"account","asset","side",
                                     "amount_minor"}]}: journal entries of the period
-    payments/payments.jsonl         {"statement","attempt","state","match","payout","commitment","entries"}: settled
-                                    payments, each with what its commitment stands for (`codec_payout`)
+    payments/payments.jsonl         {"statement","attempt","state","match","payout","commitment","entries",
+                                    "returned_by","charge_minor"}: settled payments, each with what its commitment
+                                    stands for (`codec_payout`), the match that took it back, what the bank kept of it
     payments/bank.jsonl             {"entry","currency","amount_minor","debit","suspended","match","kind","account"}:
                                     what the bank booked, whether it stood in suspense, where its match put it
 """

@@ -15,7 +15,10 @@ from sandbox.examine.case import Case, Object, records
 from sandbox.examine.statements import Recomputed
 
 NAME = "payments/payments.jsonl"
-FIELDS = {"statement", "attempt", "state", "match", "payout", "commitment", "entries"}
+FIELDS = {
+    *("statement", "attempt", "state", "match", "payout", "commitment", "entries"),
+    *("returned_by", "charge_minor"),
+}
 ENTRY_FIELDS = {"entry", "currency", "amount_minor", "debit"}
 RAIL = "transfer"
 _PREFIX = 32  # digits of the statement that its orders begin with
@@ -87,8 +90,16 @@ def _wrong(record: Object, payout: Payout, statements: dict[str, Recomputed], du
         "its currency": payout.currency != statements[statement].agreement.currency,
         "its name": payout.end_to_end_id[:_PREFIX] != statement[:_PREFIX],
         "its state": record["state"] not in ("SETTLED", "RETURNED"),
+        "the match that took it back": isinstance(record["returned_by"], str) != (record["state"] == "RETURNED"),
+        "the charge of its return": not _charge_holds(record, payout),
     }
     return next((what for what, holds in wrong.items() if holds), "")
+
+
+def _charge_holds(record: Object, payout: Payout) -> bool:
+    """Whether the bank kept less than the payment, and nothing of one that did not come back."""
+    kept = record["charge_minor"]
+    return type(kept) is int and 0 <= kept < (payout.amount_minor if record["state"] == "RETURNED" else 1)
 
 
 def _entries(record: Object, payout: Payout, moved: dict[str, int]) -> bool:
@@ -119,3 +130,10 @@ def _journal(found: Paid, record: Object, payout: Payout, partner: PartnerId) ->
     if record["state"] == "RETURNED":
         back = made.reversing(f"return-{payout.end_to_end_id}", "", _ANY).become(EntryState.POSTED)
         found.journal[back.id] = back
+    if kept := record["charge_minor"]:
+        assert isinstance(kept, int), "its form was checked"
+        name, memo = f"charge-{payout.end_to_end_id}", "kept by the bank of a return"
+        taken = ledger.transfer(
+            name, str(record["returned_by"]), memo, _ANY, accounts.BANK_CHARGES, credit, payout.currency, kept
+        )
+        found.journal[name] = taken.become(EntryState.POSTED)

@@ -22,7 +22,7 @@ from partner_node import settings
 from privacy.errors import all_failures
 from privacy.psi.job import MODES, MatchJob
 from revenue_share.agreement import Agreement
-from revenue_share.reconcile import ExceptionClass
+from revenue_share.movements import ExceptionClass
 from sandbox import party_files
 from sandbox.cli import ecohub
 from sandbox.examine import trust

@@ -85,6 +85,49 @@ def test_two_entries_of_one_reference_are_two_where_the_balance_says_so() -> Non
     assert len(read(PAID, PAID)) == 2
 
 
+@pytest.mark.parametrize("version", ["02", "08"])
+def test_a_charge_that_the_bank_kept_is_read_in_both_versions(version: str) -> None:
+    (statement,) = bank_camt.read(camt([Booked(minor=6173, side="CRDT", charge=500)], version=version))
+    (entry,) = statement.entries
+    assert (entry.amount_minor, entry.charge_minor) == (6173, 500)
+    assert entry.to_value()["charge_minor"] == 500
+    assert "charge_minor" not in entry.content() and "charge_minor" not in read(PAID)[0].to_value()
+
+
+def test_payments_inside_an_entry_may_be_told_before_the_charge() -> None:
+    credit = Booked(minor=6173, side="CRDT", charge=500, parts=((OURS, 6673),))
+    assert read(credit)[0].charge_minor == 500
+    debit = Booked(minor=7173, charge=500, parts=((OURS, 6673),))
+    assert read(debit)[0].charge_minor == 500
+    with pytest.raises(BankRowsRefused):
+        read(Booked(minor=6173, side="CRDT", charge=499, parts=((OURS, 6673),)))
+
+
+def chrgs(*records: str, total: str = "") -> str:
+    return f"<Chrgs>{total}{''.join(f'<Rcrd>{record}</Rcrd>' for record in records)}</Chrgs>"
+
+
+FIVE = '<Amt Ccy="CNY">5.00</Amt>'
+
+
+@pytest.mark.parametrize(
+    ("charges", "found"),
+    [
+        pytest.param(chrgs(FIVE), 500, id="no-side"),
+        pytest.param(chrgs(FIVE, FIVE), 1000, id="two"),
+        pytest.param(chrgs(f"{FIVE}<ChrgInclInd>false</ChrgInclInd>"), 0, id="booked-by-itself"),
+        pytest.param(chrgs(f"{FIVE}<CdtDbtInd>CRDT</CdtDbtInd>"), 0, id="given-to-us"),
+        pytest.param(chrgs('<Amt Ccy="EUR">5.00</Amt>'), 0, id="another-currency"),
+        pytest.param(chrgs(""), 0, id="no-amount"),
+        pytest.param(chrgs(FIVE, total='<TtlChrgsAndTaxAmt Ccy="CNY">5.00</TtlChrgsAndTaxAmt>'), 500, id="total"),
+        pytest.param(chrgs(FIVE, total='<TtlChrgsAndTaxAmt Ccy="CNY">5.30</TtlChrgsAndTaxAmt>'), 0, id="other-total"),
+    ],
+)
+def test_only_a_charge_that_is_plainly_in_the_amount_counts(charges: str, found: int) -> None:
+    (entry,) = read(Booked(minor=6173, side="CRDT", charges=charges))
+    assert entry.charge_minor == found
+
+
 def test_gbk_is_read_where_the_file_declares_it() -> None:
     data = camt([Booked(minor=100, name="消费平台")]).decode().replace('encoding="UTF-8"', 'encoding="GBK"')
     (statement,) = bank_camt.read(data.encode("gbk"))

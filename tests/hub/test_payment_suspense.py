@@ -200,7 +200,9 @@ class Months:
         told = {"bank_reference": f"B{self.number}", "booked": day}
         kind = self.random.choice(["paid", "part", "rest", "back", "fee", "fee", "other"])
         if kind == "back":
-            return booked(order, **told | {"side": "CRDT", "return_reason": "AC04"})
+            kept = self.random.choice([0, 0, 500])
+            back = {"side": "CRDT", "return_reason": "AC04", "minor": PAYABLE - kept, "charge": kept}
+            return booked(order, **told | back)
         if kind in ("paid", "part", "rest"):
             return booked(order, **told | {"minor": {"paid": PAYABLE, "part": 6000, "rest": 673}[kind]})
         minor = self.random.randint(1, 9999)

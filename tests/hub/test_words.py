@@ -12,7 +12,7 @@ from hub.payment_manual import KINDS
 from hub.run_status import STATES
 from hub.run_troubles import PartnersRefuse
 from hub.store_payments import ORDERED, SETTLED
-from revenue_share.reconcile import ExceptionClass
+from revenue_share.movements import ExceptionClass
 from revenue_share.statement import State
 
 HUB = Path(words.__file__).parent

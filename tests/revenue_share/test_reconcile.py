@@ -9,17 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from revenue_share.ledger import Side
-from revenue_share.reconcile import (
-    PARTS_MAX,
-    POOL_MAX,
-    ExceptionClass,
-    Movement,
-    Order,
-    OrderState,
-    Reconciliation,
-    Rule,
-    reconcile,
-)
+from revenue_share.movements import ExceptionClass, Movement, Order, OrderState, Reconciliation, Rule
+from revenue_share.reconcile import PARTS_MAX, POOL_MAX, reconcile
 
 DUE = date(2026, 11, 10)
 SOON = DUE + timedelta(days=2)
@@ -110,6 +101,30 @@ def test_a_return_takes_back_the_payment_it_names_also_of_the_same_day() -> None
     assert [(item.order, item.movement) for item in found.returns] == [("a", "r")]
     later = reconcile([order("a", state=OrderState.SETTLED)], [back("r", 6673, "a")], SOON)
     assert [(item.order, item.movement) for item in later.returns] == [("a", "r")]
+
+
+def test_a_return_less_the_charge_that_the_bank_states_takes_back_the_payment() -> None:
+    paid = order("a", state=OrderState.SETTLED)
+    (item,) = reconcile([paid], [back("r", 6173, "a", charge_minor=500)], SOON).returns
+    assert (item.order, item.movement, item.charge_minor) == ("a", "r", 500)
+    (item,) = reconcile([paid], [back("r", 6673, "a", charge_minor=500)], SOON).returns
+    assert item.charge_minor == 0  # booked by itself: the whole amount came back
+
+
+@pytest.mark.parametrize(
+    ("minor", "changes", "kind"),
+    [
+        pytest.param(6173, {}, "AMOUNT_DIFFERS", id="nothing-stated"),
+        pytest.param(6173, {"charge_minor": 499}, "AMOUNT_DIFFERS", id="less-stated"),
+        pytest.param(6173, {"charge_minor": 501}, "AMOUNT_DIFFERS", id="more-stated"),
+        pytest.param(6174, {"charge_minor": 500}, "AMOUNT_DIFFERS", id="another-credit"),
+        pytest.param(6173, {"charge_minor": 500, "returned": False}, "RETURNED", id="not-said-to-be-a-return"),
+        pytest.param(6173, {"charge_minor": 500, "currency": "HKD"}, "CURRENCY_DIFFERS", id="currency"),
+    ],
+)
+def test_less_came_back_than_the_bank_accounts_for(minor: int, changes: dict, kind: str) -> None:
+    found = reconcile([order("a", state=OrderState.SETTLED)], [back("r", minor, "a", **changes)], SOON)
+    assert (kinds(found), found.returns) == ([(kind, "r", ("a",))], ())
 
 
 # --- exceptions

@@ -43,6 +43,8 @@ def payment(books: Books, attempt: int = 1, state: str = "SETTLED", match: str =
         "payout": payout.to_value(),
         "commitment": payout.commitment,
         "entries": [{"entry": entry, "currency": "CNY", "amount_minor": due(books), "debit": True}],
+        "returned_by": "dd" * 32 if state == "RETURNED" else None,
+        "charge_minor": 0,
     }
 
 
@@ -62,7 +64,20 @@ def journal(books: Books, record: dict[str, Any]) -> list[Any]:
     if record["state"] != "RETURNED":
         return [made.to_value()]
     back = made.reversing(f"return-{name}", "returned by the bank AC04", Period("2026-12"))
-    return [made.to_value(), back.become(EntryState.POSTED).to_value()]
+    found = [made.to_value(), back.become(EntryState.POSTED).to_value()]
+    if kept := record["charge_minor"]:
+        taken = ledger.transfer(
+            f"charge-{name}",
+            record["returned_by"],
+            "kept by the bank of a return",
+            Period("2026-12"),
+            accounts.BANK_CHARGES,
+            accounts.bank("transfer"),
+            "CNY",
+            kept,
+        )
+        found.append(taken.become(EntryState.POSTED).to_value())
+    return found
 
 
 def at_bank(record: dict[str, Any]) -> list[Any]:
@@ -71,7 +86,8 @@ def at_bank(record: dict[str, Any]) -> list[Any]:
     if record["state"] == "RETURNED":
         (one,) = record["entries"]
         back = {**one, "entry": "e" + one["entry"][1:], "debit": False, "suspended": False}
-        found.append({**back, "match": "dd" * 32, "kind": "RETURNED"})
+        back["amount_minor"] -= record["charge_minor"]
+        found.append({**back, "match": record["returned_by"], "kind": "RETURNED"})
     return [{**one, "account": None} for one in found]
 
 
@@ -117,6 +133,12 @@ def test_a_payment_that_came_back_and_was_made_again_holds() -> None:
     report = examined(books, [first, second], [*journal(books, first), *journal(books, second)])
     assert codes(report) == set()
     assert report.held["payments"] == 2
+
+
+def test_a_payment_that_came_back_less_a_charge_holds() -> None:
+    books = small.settled_month()
+    record = {**payment(books, 1, "RETURNED"), "charge_minor": 5}
+    assert codes(examined(books, [record], journal(books, record))) == set()
 
 
 Lie = Callable[[dict[str, Any], list[Any]], None]
@@ -176,9 +198,19 @@ def return_without_a_reversal(record: dict[str, Any], entries: list[Any]) -> Non
     record["state"] = "RETURNED"
 
 
+def a_charge_of_what_did_not_come_back(record: dict[str, Any], entries: list[Any]) -> None:
+    record["charge_minor"] = 5
+
+
+def a_return_by_nothing(record: dict[str, Any], entries: list[Any]) -> None:
+    record["returned_by"] = "dd" * 32
+
+
 @pytest.mark.parametrize(
     "lie",
     [
+        a_charge_of_what_did_not_come_back,
+        a_return_by_nothing,
         another_amount,
         another_commitment,
         another_statement,

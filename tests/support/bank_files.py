@@ -24,6 +24,8 @@ class Booked:
     return_reason: str = ""
     status: str = "BOOK"
     text: str = ""
+    charge: int = 0  # kept by the bank, said to be in the amount
+    charges: str = ""  # elements in place of those of `charge`
     parts: tuple[tuple[str, int], ...] = ()  # (EndToEndId, minor units) of the payments in a batch
 
 
@@ -84,8 +86,17 @@ def entry_of(entry: Booked, version: str) -> str:
         f'<Ntry><Amt Ccy="{entry.currency}">{units(entry.minor)}</Amt><CdtDbtInd>{entry.side}</CdtDbtInd>'
         f"{reversal}{status}"
         f"<BookgDt><Dt>{entry.booked}</Dt></BookgDt><ValDt><Dt>{entry.booked}</Dt></ValDt>"
-        f"<AcctSvcrRef>{entry.bank_reference}</AcctSvcrRef><BkTxCd/><NtryDtls>{batch}{details}</NtryDtls></Ntry>\n"
+        f"<AcctSvcrRef>{entry.bank_reference}</AcctSvcrRef><BkTxCd/>{charged(entry, version)}<NtryDtls>{batch}{details}</NtryDtls></Ntry>\n"
     )
+
+
+def charged(entry: Booked, version: str) -> str:
+    money = f'<Amt Ccy="{entry.currency}">{units(entry.charge)}</Amt><CdtDbtInd>DBIT</CdtDbtInd>'
+    if entry.charges or not entry.charge:
+        return entry.charges
+    if version == "02":
+        return f"<Chrgs>{money}</Chrgs>"
+    return f"<Chrgs><Rcrd>{money}<ChrgInclInd>true</ChrgInclInd></Rcrd></Chrgs>"
 
 
 def detail(entry: Booked, reference: str, minor: int, version: str) -> str:
