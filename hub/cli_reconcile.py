@@ -29,16 +29,29 @@ def bank() -> None:
 @click.option("--account", required=True, help="our account that the file is of")
 @click.option("--format", "form", type=click.Choice(["camt.053", "csv"]), help="default: by the file's first character")
 @click.option("--profile", type=FILE, help="of a CSV: TOML that names the bank's columns")
+@click.option(
+    "--alike",
+    type=click.Choice(["same", "new"]),
+    help="of bookings that another file holds alike, where the balances do not say it: whether they are the same",
+)
 @DRY
 @KEY
 @options
 def bank_import(
-    cli: Cli, file: Path, account: str, form: str | None, profile: Path | None, dry: bool, key: str
+    cli: Cli,
+    file: Path,
+    account: str,
+    form: str | None,
+    profile: Path | None,
+    alike: str | None,
+    dry: bool,
+    key: str,
 ) -> None:
     """Take a FILE of the bank, whole or not at all. The same file or entry again is counted once."""
     data = _bytes(file)
     told = form or ("camt.053" if data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"<" else "csv")
     wanted: Head = {"account": account, "format": told, "data": base64.b64encode(data).decode()}
+    wanted |= {"alike": alike} if alike else {}
     if told == "csv":
         wanted["profile"] = _profile(profile)
     found, _ = cli.call("bank.import.dry" if dry else "bank.import", wanted, key=key)

@@ -25,6 +25,18 @@ nothing of it was taken"
     zh = "银行对账单 {statement} 的 {what} 不平：逐笔合计为 {found}，对账单所载为 {stated}；未导入任何内容"
 
 
+class BankEntriesAlike(Failure):
+    code = "BANK_ENTRIES_ALIKE"
+    kind = Kind.CONFLICT
+    en = "the bank statement {statement} has bookings ({count}, the first in row {row}) that statement {other} of the \
+bank file {file} holds alike in every field, and it can't be told whether they are the same: {why}; nothing of it was \
+taken. Import a file with balances that opens where the other closes, or look at both and say --alike same or \
+--alike new"
+    zh = "银行对账单 {statement} 中有 {count} 笔流水（首笔在第 {row} 行）与银行文件 {file} 的对账单 {other} \
+各项完全相同，无法判断是否为同一笔（{why}）；未导入任何内容。请导入期初余额等于另一份期末余额的文件，\
+或核对两份后指定 --alike same（同一笔）或 --alike new（新流水）"
+
+
 class BankProfileInvalid(Failure):
     code = "BANK_PROFILE_INVALID"
     kind = Kind.INVALID
@@ -72,8 +84,8 @@ class PaymentDetailsUnknown(Failure):
 class FourEyes(Failure):
     code = "FOUR_EYES"
     kind = Kind.REFUSED
-    en = "{person} proposed this: another person of finance must decide it"
-    zh = "该项由 {person} 提出，须由另一名财务人员复核"
+    en = "{person} proposed this: another person of finance must decide it, with a certificate of their own"
+    zh = "该项由 {person} 提出，须由另一名财务人员以其本人证书复核"
 
 
 class ReviewOver(Failure):

@@ -28,6 +28,7 @@ class BankFile:
     format: str
     account: str
     statements: tuple[Head, ...]
+    profile: Head | None  # of a CSV; what came in before profiles were kept has none
     imported_by: str
     imported_at: datetime
 
@@ -53,7 +54,8 @@ class Entry:
 class MatchRecord:
     """A decision on orders and entries.
 
-    `account`: of the chart, where explained money went; `charge`: what the bank kept of a return.
+    `certificate`: the fingerprint of the proposer's, empty in matches of before; `account`: of the chart, where
+    explained money went; `charge`: what the bank kept of a return.
     """
 
     id: str
@@ -67,6 +69,7 @@ class MatchRecord:
     proposed_at: datetime
     decided_by: str | None = None
     decided_at: datetime | None = None
+    certificate: str = ""
     account: str = ""
     charge: Money | None = None
 
@@ -94,7 +97,9 @@ class BankStore:
             number=next_number(self._session, BankFileRow),
             format=file.format,
             account=file.account,
-            summary=to_text({"statements": list(file.statements)}),
+            summary=to_text(
+                {"statements": list(file.statements), **({"profile": file.profile} if file.profile else {})}
+            ),
             data=data,
             imported_by=file.imported_by,
             imported_at=file.imported_at,
@@ -116,9 +121,14 @@ class BankStore:
         if rows:
             self._session.execute(insert(BankEntryRow), rows)
 
-    def known_entries(self, account: str) -> frozenset[str]:
-        """The ids of an account's entries."""
-        return frozenset(self._session.scalars(select(BankEntryRow.id).where(BankEntryRow.account == account)))
+    def bank_data(self, digest: str) -> bytes:
+        """A kept file as it came."""
+        return self._session.scalars(select(BankFileRow.data).where(BankFileRow.digest == digest)).one()
+
+    def known_entries(self, account: str) -> dict[str, str]:
+        """The file that first held each of an account's entries, by the entry's id."""
+        query = select(BankEntryRow.id, BankEntryRow.file).where(BankEntryRow.account == account)
+        return {row.id: row.file for row in self._session.execute(query)}
 
     def entries(
         self, *, file: str | None = None, match: str | None = None, unsettled: bool = False
@@ -194,13 +204,15 @@ class BankStore:
 
 
 def _bank_file(row: BankFileRow) -> BankFile:
-    statements = to_head(row.summary)["statements"]
+    summary = to_head(row.summary)
+    statements, profile = summary["statements"], summary.get("profile")
     assert isinstance(statements, list), "a bank file's summary lists its statements"
     return BankFile(
         digest=row.digest,
         format=row.format,
         account=row.account,
         statements=tuple(one for one in statements if isinstance(one, dict)),
+        profile=profile if isinstance(profile, dict) else None,
         imported_by=row.imported_by,
         imported_at=row.imported_at,
     )
@@ -233,6 +245,7 @@ def _match(row: BankMatchRow) -> MatchRecord:
         proposed_at=row.proposed_at,
         decided_by=row.decided_by,
         decided_at=row.decided_at,
+        certificate=body.get("certificate", ""),
         account=body.get("account", ""),
         charge=Money(**body["charge"]) if "charge" in body else None,
     )
@@ -241,6 +254,7 @@ def _match(row: BankMatchRow) -> MatchRecord:
 def _match_body(made: MatchRecord) -> Head:
     """What is kept of a match beside its columns; what it does not have is left out."""
     body: Head = {"orders": [*made.orders], "entries": [*made.entries], "reason": made.reason}
+    body |= {"certificate": made.certificate} if made.certificate else {}
     body |= {"account": made.account} if made.account else {}
     charge = made.charge
     return body | ({"charge": {"currency": charge.currency, "minor": charge.minor}} if charge else {})

@@ -86,7 +86,8 @@ def entry_of(entry: Booked, version: str) -> str:
         f'<Ntry><Amt Ccy="{entry.currency}">{units(entry.minor)}</Amt><CdtDbtInd>{entry.side}</CdtDbtInd>'
         f"{reversal}{status}"
         f"<BookgDt><Dt>{entry.booked}</Dt></BookgDt><ValDt><Dt>{entry.booked}</Dt></ValDt>"
-        f"<AcctSvcrRef>{entry.bank_reference}</AcctSvcrRef><BkTxCd/>{charged(entry, version)}<NtryDtls>{batch}{details}</NtryDtls></Ntry>\n"
+        f"<AcctSvcrRef>{entry.bank_reference}</AcctSvcrRef><BkTxCd/>{charged(entry, version)}"
+        f"<NtryDtls>{batch}{details}</NtryDtls></Ntry>\n"
     )
 
 
