@@ -28,15 +28,25 @@ from revenue_share.money import DECIMALS
 
 LABEL = "ecohub/payment-details/v1"
 FIELDS = ("partner", "currency", "name", "account", "bic", "clearing")
+CERTIFICATE = "certificate"  # the fingerprint of the proposer's, in what is kept of a proposal
 NAME_MAX = 140  # ISO 20022 Max140Text
 _BIC = re.compile(r"[A-Z0-9]{4}[A-Z]{2}[A-Z0-9]{2}([A-Z0-9]{3})?", re.ASCII)
 _CLEARING = re.compile(r"([A-Z]{3,5}):([A-Z0-9]{1,34})", re.ASCII)  # "CNAPS:102100099996"
 
 
 def propose(services: Services, tx: Transaction, caller: Caller, now: datetime, head: Head) -> Reply:
-    """One person of finance enters details. Raises PaymentDetailsInvalid."""
+    """One person of finance enters details; the same by the same person at the same instant are the same.
+
+    Raises PaymentDetailsInvalid.
+    """
     only(head, *FIELDS)
-    body: Head = {**read(head), "kind": "payment-details", "person": caller.name, "time": times.iso(now)}
+    body: Head = {
+        **read(head),
+        "kind": "payment-details",
+        "person": caller.name,
+        CERTIFICATE: caller.fingerprint,
+        "time": times.iso(now),
+    }
     if tx.members.partner(str(body["partner"])) is None:
         raise PaymentDetailsInvalid(field="partner", why=f"{body['partner']} is no partner of this alliance")
     made = Details(
@@ -48,7 +58,10 @@ def propose(services: Services, tx: Transaction, caller: Caller, now: datetime, 
         proposed_by=caller.name,
         proposed_at=now,
     )
-    PaymentStore(tx.session).add_details(made)
+    books = PaymentStore(tx.session)
+    if (known := books.find_details(made.digest)) is not None:
+        return Reply(head=value(known))
+    books.add_details(made)
     services.log.append(tx, now, "payment.details", made.digest, digest=made.digest, facts={"state": PROPOSED})
     return Reply(head=value(made))
 
@@ -66,13 +79,14 @@ def decide(services: Services, tx: Transaction, caller: Caller, now: datetime, h
         raise PaymentDetailsUnknown(digest=prefix)
     if made.state != PROPOSED:
         raise ReviewOver(what=made.digest[:16], state=made.state)
-    if caller.name == made.proposed_by:
-        raise FourEyes(person=caller.name)
+    require_another(caller, made.proposed_by, made.body.get(CERTIFICATE))
     if decision not in ("approve", "refuse"):
         raise PaymentDetailsInvalid(field="decision", why="approve or refuse is expected")
     state = ACTIVE if decision == "approve" else REFUSED
     books.decide_details(made, state, caller.name, now)
-    services.log.append(tx, now, "payment.details", made.digest, digest=made.digest, facts={"state": state})
+    services.log.append(
+        tx, now, "payment.details", made.digest, digest=made.digest, facts={"state": state, **by(caller)}
+    )
     decided = books.find_details(made.digest)
     assert decided is not None, "details that were decided are there"
     return Reply(head=value(decided))
@@ -83,6 +97,17 @@ def show(services: Services, tx: Transaction, caller: Caller, now: datetime, hea
     only(head, "partner")
     partner = parse_partner_id(head["partner"]) if head.get("partner") else None
     return Reply(head={"details": [value(one) for one in PaymentStore(tx.session).details(partner=partner)]})
+
+
+def require_another(caller: Caller, proposer: str, certificate: object) -> None:
+    """Raises FourEyes where the caller has the proposer's name, or the proposer's certificate under another name."""
+    if caller.name == proposer or caller.fingerprint == certificate:
+        raise FourEyes(person=proposer)
+
+
+def by(caller: Caller) -> Head:
+    """Who decided, as the log keeps it."""
+    return {"person": caller.name, CERTIFICATE: caller.fingerprint}
 
 
 def active(tx: Transaction, wanted: frozenset[tuple[str, str]], *, required: bool) -> dict[tuple[str, str], Details]:

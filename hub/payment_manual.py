@@ -12,7 +12,8 @@ from datetime import datetime
 
 from hub import payment_matching, payment_suspense
 from hub.identity import Caller
-from hub.payment_errors import FourEyes, MatchInvalid, MatchUnknown, ReviewOver
+from hub.payment_details import by, require_another
+from hub.payment_errors import MatchInvalid, MatchUnknown, ReviewOver
 from hub.payment_suspense import PLACES
 from hub.records import Head
 from hub.services import Reply, Services, only, text
@@ -54,7 +55,7 @@ def propose(services: Services, tx: Transaction, caller: Caller, now: datetime, 
     _check(kind, orders, entries, charge)
     if kind == RELEASED:
         _require_unbooked(tx, orders)
-    made = payment_matching.record_of(tx, kind, MANUAL, names, ids, caller.name, now, reason, account, charge)
+    made = payment_matching.record_of(tx, kind, MANUAL, names, ids, caller, now, reason, account, charge)
     facts: Head = {"kind": kind, "orders": [*names], "entries": [*ids], "state": PROPOSED}
     services.log.append(tx, now, "bank.match", made.id, digest=made.id, facts=facts)
     return Reply(head=payment_matching.value(made))
@@ -70,13 +71,14 @@ def decide(services: Services, tx: Transaction, caller: Caller, now: datetime, h
         raise MatchUnknown(match=name)
     if made.state != PROPOSED:
         raise ReviewOver(what=made.id[:16], state=made.state)
-    if caller.name == made.proposed_by:
-        raise FourEyes(person=caller.name)
+    require_another(caller, made.proposed_by, made.certificate)
     if decision not in ("approve", "refuse"):
         raise MatchInvalid(why="approve or refuse is expected")
     state = APPROVED if decision == "approve" else REFUSED
     books.decide_match(made, state, caller.name, now)
-    services.log.append(tx, now, "bank.match", made.id, digest=made.id, facts={"kind": made.kind, "state": state})
+    services.log.append(
+        tx, now, "bank.match", made.id, digest=made.id, facts={"kind": made.kind, "state": state, **by(caller)}
+    )
     if state == APPROVED:
         _carry_out(services, tx, made, now)
     decided = books.match(made.id)

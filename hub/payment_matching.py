@@ -47,7 +47,7 @@ def run(services: Services, tx: Transaction, caller: Caller, now: datetime, head
     orders = {order.end_to_end_id: order for order in PaymentStore(tx.session).orders()}
     made = []
     for match in found.matches:
-        record = record_of(tx, PAID, match.rule.value, match.orders, match.movements, caller.name, now)
+        record = record_of(tx, PAID, match.rule.value, match.orders, match.movements, caller, now)
         settle(services, tx, record, [orders[o] for o in match.orders], [by_id[m] for m in match.movements], now)
         made.append(record)
     for back in found.returns:
@@ -55,7 +55,7 @@ def run(services: Services, tx: Transaction, caller: Caller, now: datetime, head
         assert paid is not None, "an order that came back is there"
         charge = Money(currency=paid.currency, minor=back.charge_minor) if back.charge_minor else None
         named = ((back.order,), (back.movement,))
-        record = record_of(tx, MONEY_BACK, "REFERENCE", *named, caller.name, now, charge=charge)
+        record = record_of(tx, MONEY_BACK, "REFERENCE", *named, caller, now, charge=charge)
         take_back(services, tx, record, paid, [by_id[back.movement]], now)
         made.append(record)
     payment_suspense.suspend(tx, now)
@@ -120,7 +120,7 @@ def record_of(
     rule: str,
     orders: tuple[str, ...],
     entries: tuple[str, ...],
-    person: str,
+    caller: Caller,
     now: datetime,
     reason: str = "",
     account: str = "",
@@ -134,7 +134,7 @@ def record_of(
         rule,
         [*orders],
         [*entries],
-        person,
+        caller.name,
         times.iso(now),
         reason,
     ]
@@ -148,8 +148,9 @@ def record_of(
         orders=orders,
         entries=entries,
         reason=reason,
-        proposed_by=person,
+        proposed_by=caller.name,
         proposed_at=now,
+        certificate=caller.fingerprint,
         account=account,
         charge=charge,
     )

@@ -19,7 +19,7 @@ from revenue_share.errors import AmountMalformed
 from revenue_share.ledger import EntryState
 from sandbox.examine import payments
 from tests.hub.paying import CREDITOR, IBAN, OCTOBER, PAYABLE, Booked, Paying, booked, paying
-from tests.hub.settling import CAI, REFERRER
+from tests.hub.settling import CAI, FEI, REFERRER
 from tests.support.bank_files import camt
 
 
@@ -296,6 +296,16 @@ def test_the_proposer_does_not_approve(books: Paying) -> None:
     with pytest.raises(ReviewOver):
         books.run(CAI, "match.decide", match=match, decision="approve")
     assert books.owed() == PAYABLE
+
+
+def test_one_certificate_under_two_names_approves_no_match_of_its_own(books: Paying) -> None:
+    order = books.ordered()
+    books.bank(booked(order, account=IBAN))
+    match = by_hand(books, "PAID", [order.end_to_end_id], entry_ids(books))
+    for decision in ("approve", "refuse"):
+        with pytest.raises(FourEyes, match="fei proposed"):
+            books.run(replace(CAI, fingerprint=FEI.fingerprint), "match.decide", match=match, decision=decision)
+    assert books.run(CAI, "match.decide", match=match, decision="approve").head["state"] == "APPROVED"
 
 
 @pytest.mark.parametrize(

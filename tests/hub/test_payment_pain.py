@@ -24,7 +24,7 @@ from hub.services import HeadInvalid
 from hub.store_payments import PaymentOrder
 from privacy.ids import Digest, PartnerId
 from tests.hub.paying import OCTOBER, OURS, PAYABLE, THEIRS, Paying, paying
-from tests.hub.settling import CAI, PAYER, REFERRER
+from tests.hub.settling import CAI, FEI, PAYER, REFERRER
 from tests.support.bank_files import CREDITOR, IBAN
 
 NOW = datetime(2026, 11, 2, 4, tzinfo=UTC)
@@ -224,6 +224,26 @@ def test_details_are_entered_by_one_and_approved_by_another(books: Paying) -> No
     books.approve_details({**THEIRS, "account": "6222020200112233445", "clearing": "CNAPS:102100099996", "bic": ""})
     listed = books.do("details", partner=REFERRER)["details"]
     assert [one["state"] for one in listed] == ["REPLACED", "ACTIVE"]  # type: ignore[index, union-attr]
+
+
+def test_one_certificate_under_two_names_is_one_person(books: Paying) -> None:
+    made = books.do("details.propose", **THEIRS)
+    other = replace(CAI, fingerprint=FEI.fingerprint)
+    for decision in ("approve", "refuse"):
+        with pytest.raises(FourEyes, match="fei proposed"):
+            books.run(other, "details.decide", digest=made["digest"], decision=decision)
+    with pytest.raises(FourEyes):  # a new certificate of the same name is the same person as well
+        books.run(replace(FEI, fingerprint="ee" * 32), "details.decide", digest=made["digest"], decision="approve")
+    assert books.run(CAI, "details.decide", digest=made["digest"], decision="approve").head["state"] == "ACTIVE"
+
+
+def test_the_same_details_at_the_same_instant_are_the_same_proposal(books: Paying) -> None:
+    made, again = (books.do("details.propose", **THEIRS) for _ in range(2))
+    assert made == again and len(books.do("details")["details"]) == 1  # type: ignore[arg-type]
+    books.run(CAI, "details.decide", digest=made["digest"], decision="approve")
+    assert books.do("details.propose", **THEIRS)["state"] == "ACTIVE"  # one clear answer: they are in force
+    others = books.run(CAI, "details.propose", **THEIRS).head
+    assert (others["state"], others["proposed_by"]) == ("PROPOSED", "cai")
 
 
 def test_an_account_nobody_approved_is_not_paid(books: Paying) -> None:
