@@ -20,12 +20,13 @@ from hub.bank_values import (
     Rows,
     account,
     amount,
+    check_count,
     day,
     once,
     plain,
     references,
 )
-from hub.payment_errors import BankBalanceDiffers, BankFileInvalid
+from hub.payment_errors import BankBalanceDiffers, BankFileInvalid, BankFormatUnknown
 from hub.payment_xml import Element
 
 NAMESPACE = "urn:iso:std:iso:20022:tech:xsd:camt.053.001."
@@ -38,24 +39,32 @@ REFERENCE_MAX = 35
 
 
 def read(data: bytes) -> tuple[BankStatement, ...]:
-    """The statements of a file. Raises BankFileInvalid, BankRowsRefused, BankBalanceDiffers."""
+    """The statements of a file.
+
+    Raises BankFormatUnknown, BankFileInvalid, BankFileTooLarge, BankRowsRefused, BankBalanceDiffers.
+    """
     root = payment_xml.parse(data)
     version = root.namespace.removeprefix(NAMESPACE)
     if root.name != "Document" or version not in VERSIONS or root.namespace == version:
-        raise BankFileInvalid(why="not a camt.053.001.02 or camt.053.001.08 document")
+        raise BankFormatUnknown(found=_told(root))
     found = list(root.all("BkToCstmrStmt", "Stmt"))
     if not found:
         raise BankFileInvalid(why="it holds no statement")
-    if any(element.namespace != root.namespace for element in found):
-        raise BankFileInvalid(why="elements of several namespaces")
+    for element in found:
+        if element.namespace != root.namespace:
+            raise BankFormatUnknown(found=_told(element))
     rows, made, row = Rows(), [], 0
     for statement in found:
         made.append(_statement(statement, rows, row, coded=version == "08"))
         row += sum(1 for _ in statement.all("Ntry"))
     rows.check()
-    if row > ENTRIES_MAX:
-        raise BankFileInvalid(why=f"more than {ENTRIES_MAX} entries")
+    check_count(row)
     return tuple(_tied(statement, source) for statement, source in zip(made, found, strict=True))
+
+
+def _told(element: Element) -> str:
+    """What a document says that it is: its element and namespace, as the bank wrote them."""
+    return f"<{plain(element.name, 40)}> of {plain(element.namespace, 100) or 'no namespace'}"
 
 
 def _statement(source: Element, rows: Rows, before: int, *, coded: bool) -> BankStatement:

@@ -15,13 +15,13 @@ from typing import Any
 
 from hub import bank_values
 from hub.bank_values import (
-    ENTRIES_MAX,
-    FILE_BYTES_MAX,
     REFERENCE_MAX,
     BankEntry,
     BankStatement,
     RowRefused,
     Rows,
+    check_count,
+    check_size,
     once,
     plain,
     references,
@@ -105,8 +105,7 @@ def read(data: bytes, rules: Profile, account: str) -> BankStatement:
     at = {name: header.index(column) for name, column in rules.columns.items()}
     rows, made = Rows(), []
     body = [(number, cells) for number, cells in enumerate(lines[1:], rules.skip + 2) if any(c.strip() for c in cells)]
-    if len(body) > ENTRIES_MAX:
-        raise BankFileInvalid(why=f"more than {ENTRIES_MAX} rows")
+    check_count(len(body))
     for number, cells in body:
         found = rows.take(number, partial(_row, number, cells, at, len(header), rules, account))
         if found is not None:
@@ -130,8 +129,7 @@ def read(data: bytes, rules: Profile, account: str) -> BankStatement:
 
 
 def _lines(data: bytes, rules: Profile) -> list[list[str]]:
-    if len(data) > FILE_BYTES_MAX:
-        raise BankFileInvalid(why=f"it has {len(data)} bytes, at most {FILE_BYTES_MAX} are read")
+    check_size(len(data))
     encoding = "utf-8-sig" if data.startswith(b"\xef\xbb\xbf") else ENCODINGS[rules.encoding]
     try:
         text = data.decode(encoding)

@@ -15,7 +15,7 @@ from hub import bank_camt, bank_csv, bank_repeats, bank_values, times
 from hub.bank_repeats import Course
 from hub.bank_values import BankStatement
 from hub.identity import Caller
-from hub.payment_errors import BankAccountDiffers, BankFileInvalid
+from hub.payment_errors import BankAccountDiffers
 from hub.records import Head
 from hub.services import HeadInvalid, Reply, Services, only, text
 from hub.store import Transaction
@@ -30,8 +30,8 @@ SAME, NEW = "same", "new"  # what a person says of bookings that two files hold 
 def take(services: Services, tx: Transaction, caller: Caller, now: datetime, head: Head) -> Reply:
     """Import a file (base64) of one of our accounts. The same file again changes nothing and says so (`new`).
 
-    Raises BankFileInvalid, BankRowsRefused, BankBalanceDiffers, BankAccountDiffers, BankProfileInvalid,
-    BankEntriesAlike.
+    Raises BankFileInvalid, BankFileTooLarge, BankFormatUnknown, BankRowsRefused, BankBalanceDiffers,
+    BankAccountDiffers, BankProfileInvalid, BankEntriesAlike.
     """
     only(head, "format", "account", "data", "profile", "alike")
     alike = head.get("alike")
@@ -211,8 +211,7 @@ def _data(head: Head) -> bytes:
         data = base64.b64decode(text(head, "data", longest=4 * bank_values.FILE_BYTES_MAX), validate=True)
     except binascii.Error:
         raise HeadInvalid(field="data", why="base64 is expected") from None
-    if len(data) > bank_values.FILE_BYTES_MAX:
-        raise BankFileInvalid(why=f"it has {len(data)} bytes, at most {bank_values.FILE_BYTES_MAX} are read")
+    bank_values.check_size(len(data))
     return data
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TypeVar
 
-from hub.payment_errors import BankFileInvalid, BankRowsRefused
+from hub.payment_errors import BankFileInvalid, BankFileTooLarge, BankRowsRefused
 from privacy import canonical
 from privacy.errors import Failure
 from privacy.printable import printable
@@ -133,6 +133,18 @@ class Rows:
         if self.wrong:
             named = "; ".join(self.wrong[:ROWS_NAMED_MAX])
             raise BankRowsRefused(count=len(self.wrong), rows=printable(named))
+
+
+def check_size(size: int) -> None:
+    """Raises BankFileTooLarge for more bytes than are read at once."""
+    if size > FILE_BYTES_MAX:
+        raise BankFileTooLarge(found=f"{size:,} bytes", limit=f"{FILE_BYTES_MAX:,}")
+
+
+def check_count(count: int) -> None:
+    """Raises BankFileTooLarge for more entries than are read at once."""
+    if count > ENTRIES_MAX:
+        raise BankFileTooLarge(found=f"{count:,} entries", limit=f"{ENTRIES_MAX:,}")
 
 
 def amount(text: str, currency: str) -> int:

@@ -10,10 +10,10 @@ from typing import Any
 import click
 
 from hub import words
-from hub.bank_values import FILE_BYTES_MAX
+from hub.bank_values import check_size
 from hub.cli_common import Cli, options
 from hub.cli_payments import DRY, KEY, YES, units
-from hub.payment_errors import BankFileInvalid, BankProfileInvalid
+from hub.payment_errors import BankProfileInvalid
 from hub.records import Head
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -175,8 +175,7 @@ def match_show(cli: Cli) -> None:
 
 
 def _bytes(file: Path) -> bytes:
-    if file.stat().st_size > FILE_BYTES_MAX:
-        raise BankFileInvalid(why=f"it has {file.stat().st_size} bytes, at most {FILE_BYTES_MAX} are read")
+    check_size(file.stat().st_size)
     return file.read_bytes()
 
 

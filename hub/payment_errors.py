@@ -10,6 +10,26 @@ class BankFileInvalid(Failure):
     zh = "银行文件不可用：{why}；未导入任何内容"
 
 
+class BankFormatUnknown(Failure):
+    code = "BANK_FORMAT_UNKNOWN"
+    kind = Kind.INVALID
+    en = "the bank file is {found}; camt.053.001.02 and camt.053.001.08 of ISO 20022 are read: ask the bank for one of \
+these, or take its CSV with a profile; nothing of it was taken"
+    zh = "银行文件为 {found}；可读取 ISO 20022 的 camt.053.001.02 与 camt.053.001.08：请向银行索取其中之一，\
+或以映射配置导入其 CSV；未导入任何内容"
+
+
+class BankFileTooLarge(Failure):
+    code = "BANK_FILE_TOO_LARGE"
+    kind = Kind.INVALID
+    en = (
+        "the bank file is too large: it has {found}, at most {limit} are read at once; ask the bank for one file a day \
+(or a shorter part of the day), or cut a CSV between two rows; nothing of it was taken"
+    )
+    zh = "银行文件过大：{found}，每次最多读取 {limit}；请向银行索取按日（或更短时段）的文件，或在两行之间拆分 CSV；\
+未导入任何内容"
+
+
 class BankRowsRefused(Failure):
     code = "BANK_ROWS_REFUSED"
     kind = Kind.INVALID

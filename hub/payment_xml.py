@@ -12,8 +12,8 @@ from typing import NoReturn
 from xml.parsers import expat
 from xml.sax import saxutils
 
-from hub.bank_values import FILE_BYTES_MAX
-from hub.payment_errors import BankFileInvalid
+from hub.bank_values import check_size
+from hub.payment_errors import BankFileInvalid, BankFileTooLarge
 
 DEPTH_MAX = 40
 ELEMENTS_MAX = 400_000
@@ -55,9 +55,8 @@ class Element:
 
 
 def parse(data: bytes) -> Element:
-    """The root of a document. Raises BankFileInvalid for anything that is not plain, bounded XML."""
-    if len(data) > FILE_BYTES_MAX:
-        raise BankFileInvalid(why=f"it has {len(data)} bytes, at most {FILE_BYTES_MAX} are read")
+    """The root of a document. Raises BankFileTooLarge, BankFileInvalid for anything that is not plain, bounded XML."""
+    check_size(len(data))
     reader = _Reader()
     try:
         reader.parser.Parse(_utf8(data), True)
@@ -108,8 +107,10 @@ class _Reader:
 
     def _start(self, qualified: str, attributes: dict[str, str]) -> None:
         self._count += 1
-        if self._count > ELEMENTS_MAX or len(self._open) >= DEPTH_MAX:
-            raise BankFileInvalid(why=f"more than {ELEMENTS_MAX} elements, or nested deeper than {DEPTH_MAX}")
+        if self._count > ELEMENTS_MAX:
+            raise BankFileTooLarge(found=f"more than {ELEMENTS_MAX:,} elements", limit=f"{ELEMENTS_MAX:,}")
+        if len(self._open) >= DEPTH_MAX:
+            raise BankFileInvalid(why=f"elements nested deeper than {DEPTH_MAX}")
         namespace, _, name = qualified.rpartition(" ")
         made = Element(name=name, namespace=namespace, line=self.parser.CurrentLineNumber, attributes=dict(attributes))
         if self._open:

@@ -7,7 +7,13 @@ import pytest
 from ecowire import limits
 from hub import bank_camt, payment_xml
 from hub.bank_values import FILE_BYTES_MAX, BankEntry
-from hub.payment_errors import BankBalanceDiffers, BankFileInvalid, BankRowsRefused
+from hub.payment_errors import (
+    BankBalanceDiffers,
+    BankFileInvalid,
+    BankFileTooLarge,
+    BankFormatUnknown,
+    BankRowsRefused,
+)
 from privacy.errors import Failure
 from tests.support.bank_files import CREDITOR, IBAN, Booked, camt
 
@@ -200,8 +206,6 @@ def test_every_wrong_row_is_named() -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("camt.053.001.08", "camt.053.001.01"),
-        ("camt.053.001.08", "camt.052.001.08"),
         ("BkToCstmrStmt", "BkToCstmrAcctRpt"),
         ("OPBD", "XXXX"),
         ("CLBD", "XXXX"),
@@ -217,6 +221,40 @@ def test_every_wrong_row_is_named() -> None:
 def test_what_is_no_statement_of_this_form_is_refused(old: str, new: str) -> None:
     with pytest.raises(Failure):
         bank_camt.read(changed(old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        pytest.param("camt.053.001.08", "camt.053.001.01", "camt.053.001.01", id="older"),
+        pytest.param("camt.053.001.08", "camt.053.001.13", "camt.053.001.13", id="newer"),
+        pytest.param("camt.053.001.08", "camt.052.001.08", "camt.052.001.08", id="intraday-report"),
+        pytest.param("urn:iso:std:iso:20022:tech:xsd:", "urn:bank:x:", "<Document> of urn:bank:x:", id="foreign"),
+        pytest.param(' xmlns="urn:iso:std:iso:20022:tech:xsd:camt.053.001.08"', "", "no namespace", id="none"),
+        pytest.param("<Stmt>", '<Stmt xmlns="urn:bank:y">', "<Stmt> of urn:bank:y", id="a-foreign-statement"),
+        pytest.param("camt.053.001.08", "x" * 500, "x" * 69, id="long"),
+    ],
+)
+def test_another_format_is_named_with_what_to_ask_the_bank_for(old: str, new: str, told: str) -> None:
+    with pytest.raises(BankFormatUnknown) as caught:
+        bank_camt.read(changed(old, new))
+    for language in ("en", "zh"):
+        message = caught.value.message(language)
+        assert told in message and "camt.053.001.02" in message and len(message) < 400
+
+
+def test_a_page_of_the_web_is_no_bank_file() -> None:
+    with pytest.raises(BankFormatUnknown, match="<html> of no namespace"):
+        bank_camt.read(b"<html><body/></html>")
+
+
+def test_a_file_that_is_too_large_says_the_way_out() -> None:
+    for read_it in (bank_camt.read, payment_xml.parse):
+        with pytest.raises(BankFileTooLarge, match="2,097,152") as caught:
+            read_it(b"<d>" + b" " * FILE_BYTES_MAX + b"</d>")
+        assert "one file a day" in caught.value.message() and "按日" in caught.value.message("zh")
+    with pytest.raises(BankFileTooLarge, match="400,000"):
+        payment_xml.parse(b"<d>" + b"<e/>" * 400_001 + b"</d>")
 
 
 def test_the_largest_file_fits_one_call() -> None:
@@ -235,8 +273,6 @@ LAUGHS = "".join(f'<!ENTITY l{i} "{f"&l{i - 1};" * 10}">' for i in range(1, 10))
         pytest.param(b"<!DOCTYPE d><d/>", id="empty-dtd"),
         pytest.param(b"<d>&unknown;</d>", id="unknown-entity"),
         pytest.param(b"<d>" * 50 + b"</d>" * 50, id="deep"),
-        pytest.param(b"<d>" + b"<e/>" * 400_001 + b"</d>", id="many-elements"),
-        pytest.param(b"<d>" + b" " * FILE_BYTES_MAX + b"</d>", id="too-large"),
         pytest.param(b"", id="empty"),
         pytest.param(b"\0", id="zero"),
         pytest.param(b'<?xml version="1.0" encoding="GBK"?><d>\xff\xff</d>', id="not-the-declared-encoding"),

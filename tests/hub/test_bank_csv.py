@@ -11,7 +11,13 @@ from click.testing import CliRunner
 from hub import bank_csv
 from hub.bank_values import FILE_BYTES_MAX, BankEntry
 from hub.cli_reconcile import bank_import
-from hub.payment_errors import BankBalanceDiffers, BankFileInvalid, BankProfileInvalid, BankRowsRefused
+from hub.payment_errors import (
+    BankBalanceDiffers,
+    BankFileInvalid,
+    BankFileTooLarge,
+    BankProfileInvalid,
+    BankRowsRefused,
+)
 
 OURS = "b646d74f08e36c74965cbc1effc0e0e1"
 ACCOUNT = "6222020200112233445"
@@ -173,14 +179,24 @@ def test_a_wrong_row_is_named_with_its_reason_and_nothing_is_taken(rows: str, wh
 
 @pytest.mark.parametrize(
     "data",
-    [
-        *(b"", b"date\n", b"date,amount,amount\n", b'date,amount\n2026-11-12,"1.00\n', b"date,amount\n\0,1\n"),
-        b"date,amount\n2026-11-12,1.00\n" + b" " * FILE_BYTES_MAX,
-    ],
+    [b"", b"date\n", b"date,amount,amount\n", b'date,amount\n2026-11-12,"1.00\n', b"date,amount\n\0,1\n"],
 )
 def test_what_is_no_table_of_this_form_is_refused(data: bytes) -> None:
     with pytest.raises(BankFileInvalid):
         bank_csv.read(data, bank_csv.of_tree(SIGNED), ACCOUNT)
+
+
+def test_a_csv_that_is_too_large_says_the_way_out(tmp_path: Path) -> None:
+    rows = b"date,amount\n" + b"2026-11-12,1.00\n" * 50_001
+    large = rows + b" " * FILE_BYTES_MAX
+    for data, told in ((rows, "50,001 entries"), (large, "bytes")):
+        with pytest.raises(BankFileTooLarge, match=told) as caught:
+            bank_csv.read(data, bank_csv.of_tree(SIGNED), ACCOUNT)
+        assert "one file a day" in caught.value.message()
+    statement = tmp_path / "bank.csv"
+    statement.write_bytes(large)
+    with pytest.raises(BankFileTooLarge):  # before anything is sent
+        CliRunner().invoke(bank_import, [str(statement), "--account", ACCOUNT], catch_exceptions=False)
 
 
 def test_rows_of_another_account_or_of_several_currencies_are_refused() -> None:
