@@ -3,8 +3,9 @@
 import pytest
 
 from tests.contracts.alliance import Alliance
+from tests.contracts.rig import fresh
 
 
 @pytest.fixture
 def alliance() -> Alliance:
-    return Alliance()
+    return fresh(Alliance)

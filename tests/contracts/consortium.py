@@ -37,3 +37,10 @@ class Consortium(Governed):
         self.wait_until(self.operation(numbers[-1]).ready)
         for number in numbers:
             self.carry_out(number)
+
+
+def opened() -> Consortium:
+    """A consortium whose contracts have been opened."""
+    one = Consortium()
+    one.open()
+    return one

@@ -1,7 +1,11 @@
 """Contracts on an in-process ledger, a key per role: every test step is a real signed transaction."""
 
+import copy
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from typing import Self, TypeVar
 
 import pytest
 
@@ -14,6 +18,7 @@ from sandbox.chain.admission import admit
 from sandbox.chain.evm import Ledger
 from sandbox.chain.genesis import Genesis
 from sandbox.chain.store import Store, TxRow
+from tests.support.sandbox_chain import copied
 
 CHAIN_ID = 20261
 START = 1_790_000_000
@@ -70,6 +75,12 @@ class Rig:
     def __init__(self) -> None:
         self.ledger = Ledger(Store(None), GENESIS)
         self.names: dict[Address, str] = {}
+
+    def copied(self) -> Self:
+        """The same contracts at the same addresses, on a ledger of their own."""
+        other = copy.copy(self)
+        other.ledger, other.names = Ledger(copied(self.ledger), GENESIS), dict(self.names)
+        return other
 
     @property
     def time(self) -> int:
@@ -134,6 +145,19 @@ class Rig:
         target = None if to is None else raw_address(to)
         result = self.ledger.call(target, data, raw_address(key.address), head, GAS, 0)
         return reverted(abi.revert_reason(result.output))
+
+
+Made = TypeVar("Made", bound=Rig)
+
+
+def fresh(make: Callable[[], Made]) -> Made:
+    """A rig of its own as `make` makes it: done once in this process, then copied. All that it does must be fixed."""
+    return _made(make, os.environ.get("ECOHUB_MUTANT", "")).copied()
+
+
+@cache
+def _made(make: Callable[[], Made], mutant: str) -> Made:
+    return make()
 
 
 def refused_by(rig: Rig, role: str, contract: Address, data: bytes, reason: str) -> None:

@@ -7,7 +7,7 @@ from contracts.anchor import Checkpoint
 from contracts.keys import ZERO_ADDRESS, Address
 from contracts.settlement import ZERO
 from privacy import merkle
-from tests.contracts.rig import ACCOUNTS, KEYS, Rig, not_deployed, refused_by
+from tests.contracts.rig import ACCOUNTS, KEYS, Rig, fresh, not_deployed, refused_by
 
 ORIGIN, OTHER = anchor.origin_hash("ecohub/audit/test"), anchor.origin_hash("ecohub/chain/20261")
 ROOT = b"\x01" * 32
@@ -39,7 +39,7 @@ class Anchored(Rig):
 
 @pytest.fixture
 def anchored() -> Anchored:
-    return Anchored()
+    return fresh(Anchored)
 
 
 def call(size: int, root: bytes = ROOT, origin: bytes = ORIGIN) -> bytes:

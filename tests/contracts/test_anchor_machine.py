@@ -9,7 +9,7 @@ from contracts.anchor import Checkpoint
 from contracts.errors import TransactionReverted
 from contracts.keys import ZERO_ADDRESS
 from contracts.settlement import ZERO
-from tests.contracts.rig import ACCOUNTS
+from tests.contracts.rig import ACCOUNTS, fresh
 from tests.contracts.test_anchor import ORIGIN, OTHER, Anchored
 from tests.sandbox.test_chain_replay import assert_equal
 
@@ -20,7 +20,7 @@ ROLES = st.sampled_from(["submitter", "broker", "submitter", "governor"])
 class AnchorMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.anchored = Anchored()
+        self.anchored = fresh(Anchored)
         self.submitters = {ORIGIN: "submitter", OTHER: "broker"}
         self.roots: dict[bytes, dict[int, bytes]] = {ORIGIN: {}, OTHER: {}}
 

@@ -9,6 +9,7 @@ from contracts.errors import TransactionReverted
 from hub.settlement_chain import FOLLOWED
 from revenue_share.statement import TRANSITIONS, State
 from tests.contracts.alliance import PAYOUT, REASON, Alliance
+from tests.contracts.rig import fresh
 
 ON_CHAIN = [state for state in settlement.STATES.values() if state != "NONE"]
 
@@ -47,7 +48,7 @@ def arrows() -> set[tuple[str, str]]:
     found = set()
     for state, way in WAYS.items():
         for action in ACTIONS.values():
-            alliance = Alliance()
+            alliance = fresh(Alliance)
             statement = alliance.propose()
             for step in way:
                 ACTIONS[step](alliance, statement)

@@ -9,17 +9,16 @@ from contracts.anchor import Checkpoint
 from contracts.errors import TransactionReverted
 from contracts.keys import Address
 from tests.contracts.alliance import PAYOUT, REASON, refused
-from tests.contracts.consortium import ROTATION, Consortium
+from tests.contracts.consortium import ROTATION, Consortium, opened
 from tests.contracts.governed import DELAY, MEMBERS
 from tests.contracts.registered import PARTNER, TERMS
-from tests.contracts.rig import ACCOUNTS, KEYS, refused_by
+from tests.contracts.rig import ACCOUNTS, KEYS, fresh, refused_by
 from tests.contracts.test_anchor import ORIGIN
 from tests.sandbox.test_chain_replay import assert_equal
 
 
 def test_a_month_under_the_governor() -> None:
-    one = Consortium()
-    one.open()
+    one = fresh(opened)
     statement = one.propose()
     one.tell("other_partner", governor.pause_data(one.contract))  # an alarm, which proves false
     refused(one, "stranger", settlement.finalise_data(statement), "paused")
@@ -42,8 +41,7 @@ def test_a_month_under_the_governor() -> None:
 
 
 def test_the_whole_alliance_moves_to_a_new_contract_by_one_decision_each() -> None:
-    one = Consortium()
-    one.open()
+    one = fresh(opened)
     old, open_one = one.contract, one.propose()
     parties = ACCOUNTS["broker"], ACCOUNTS["arbiter"]
     heir = one.deploy(settlement.constructor_data(one.governor, *parties, 500, one.registry))
@@ -63,8 +61,7 @@ def test_the_whole_alliance_moves_to_a_new_contract_by_one_decision_each() -> No
 
 @pytest.mark.parametrize("role", list(KEYS))
 def test_no_single_key_changes_anything_but_by_a_pause(role: str) -> None:
-    one = Consortium()
-    one.open()
+    one = fresh(opened)
     for target, data, reason in (
         (one.contract, settlement.pause_data(), "not the governor"),
         (one.contract, settlement.set_successor_data(one.registry), "not the governor"),
@@ -192,8 +189,7 @@ def reads(one: Consortium, entered: list[bytes]) -> list[tuple[Address, bytes]]:
 
 
 def same_in_both(data: st.DataObject, steps: int) -> None:
-    one, entered = Consortium(), list[bytes]()
-    one.open()
+    one, entered = fresh(opened), list[bytes]()
     for _ in range(steps):
         step(one, entered, data)
     other = assert_equal(one.ledger)  # every status and every log

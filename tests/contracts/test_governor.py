@@ -11,7 +11,7 @@ from contracts.governor import EXPIRY_SECONDS, Operation
 from contracts.keys import ZERO_ADDRESS, Address, checksum
 from tests.contracts.alliance import refused
 from tests.contracts.governed import DELAY, MEMBERS, SET_SIGNER, Governed
-from tests.contracts.rig import ACCOUNTS, KEYS, not_deployed, writing
+from tests.contracts.rig import ACCOUNTS, KEYS, fresh, not_deployed, writing
 
 OUTSIDERS = tuple(role for role in KEYS if role not in MEMBERS)
 PAUSE, UNPAUSE = settlement.pause_data(), settlement.unpause_data()
@@ -19,7 +19,7 @@ PAUSE, UNPAUSE = settlement.pause_data(), settlement.unpause_data()
 
 @pytest.fixture
 def one() -> Governed:
-    return Governed()
+    return fresh(Governed)
 
 
 def accounts(*roles: str) -> list[Address]:

@@ -11,7 +11,7 @@ from contracts import governor, settlement
 from contracts.governor import EXPIRY_SECONDS
 from contracts.keys import ZERO_ADDRESS
 from tests.contracts.governed import DELAY, MEMBERS, SET_SIGNER, THRESHOLD, Governed
-from tests.contracts.rig import ACCOUNTS
+from tests.contracts.rig import ACCOUNTS, fresh
 from tests.sandbox.test_chain_replay import assert_equal
 
 OTHERS = ("broker", "other_partner", "submitter", "new_signer")  # the membership that may take over, 3 of 4
@@ -35,7 +35,7 @@ class Operation:
 class GovernorMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.one = Governed()
+        self.one = fresh(Governed)
         self.operations: list[Operation] = []
         self.members, self.threshold, self.epoch = MEMBERS, THRESHOLD, 1
         self.alarms, self.paused, self.named = 0, False, False

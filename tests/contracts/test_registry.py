@@ -10,12 +10,12 @@ from contracts.registry import Partner
 from contracts.settlement import PERIOD_MAX, ZERO
 from tests.contracts.alliance import PAYOUT, REASON, refused
 from tests.contracts.registered import DELAY, OTHER, PARTNER, TERMS, Registered
-from tests.contracts.rig import ACCOUNTS, KEYS, not_deployed, writing
+from tests.contracts.rig import ACCOUNTS, KEYS, fresh, not_deployed, writing
 
 
 @pytest.fixture
 def one() -> Registered:
-    return Registered()
+    return fresh(Registered)
 
 
 def began(one: Registered, by: str = "referrer") -> None:

@@ -12,7 +12,7 @@ from contracts.errors import TransactionReverted
 from contracts.keys import ZERO_ADDRESS, Address
 from contracts.settlement import PERIOD_MAX
 from tests.contracts.registered import DELAY, OTHER, PARTNER, TERMS, Registered
-from tests.contracts.rig import ACCOUNTS
+from tests.contracts.rig import ACCOUNTS, fresh
 from tests.sandbox.test_chain_replay import assert_equal
 
 PARTNERS = st.sampled_from([PARTNER, PARTNER, OTHER])
@@ -49,7 +49,7 @@ class Model:
 class RegistryMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.one = Registered()
+        self.one = fresh(Registered)
         first, second = self.one.contract, self.one.settlement()
         self.model = Model()
         self.model.told = {first: {PARTNER: ("referrer", PERIOD_MAX)}, second: {}}

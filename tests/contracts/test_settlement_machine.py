@@ -12,6 +12,7 @@ from contracts.errors import TransactionReverted
 from contracts.settlement import ZERO
 from revenue_share import statement
 from tests.contracts.alliance import KEYS, PARTNERS, REASON, WINDOW, Alliance
+from tests.contracts.rig import fresh
 from tests.sandbox.test_chain_replay import assert_equal
 
 CALLERS = st.sampled_from(list(KEYS))
@@ -38,7 +39,7 @@ class Model:
 class SettlementMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.alliance = Alliance()
+        self.alliance = fresh(Alliance)
         self.time = self.alliance.time
         self.statements: dict[bytes, Model] = {}
         self.last = {role: [0, ZERO] for role in PARTNERS}

@@ -18,13 +18,14 @@ from contracts import artifacts, settlement, transactions
 from contracts.chain import Chain
 from contracts.keys import Address, Key, checksum, raw_address
 from sandbox import cli
+from sandbox.chain import rpc
 from sandbox.chain.evm import Ledger
 from sandbox.chain.genesis import Genesis
 from sandbox.chain.methods import Methods
-from sandbox.chain.rpc import Server
 from sandbox.chain.sequencer import Sequencer
 from sandbox.chain.store import Store
 
+rpc.STOP_POLL_SECONDS = 0.005  # a server's end waits for it, and every test of a chain ends two
 ROOT = Path(__file__).resolve().parents[2]
 CHAIN_ID = 20261
 START = 1_790_000_000
@@ -69,12 +70,14 @@ class Local:
         batch_seconds: float = 0.0,
         test_clock: bool = True,
         path: Path | None = None,
+        begun: Store | None = None,
     ) -> None:
+        """path: of a ledger on disk. begun: a ledger of this genesis to go on with; by default both begin in memory."""
         self.now = float(genesis.timestamp + 100)
-        self.ledger = Ledger(Store(path), genesis)
+        self.ledger = Ledger(begun or Store(path), genesis)
         self.sequencer = Sequencer(self.ledger, lambda: self.now, batch_seconds)
-        self.server = Server(Methods(self.sequencer, read_only=False, test_clock=test_clock), 0)
-        self.reader = Server(Methods(self.sequencer, read_only=True, test_clock=False), 0)
+        self.server = rpc.Server(Methods(self.sequencer, read_only=False, test_clock=test_clock), 0)
+        self.reader = rpc.Server(Methods(self.sequencer, read_only=True, test_clock=False), 0)
         self.chain = Chain(self.server.endpoint, genesis.chain_id)
 
     def close(self) -> None:
@@ -92,6 +95,14 @@ class Local:
         data = settlement.set_signer_data(PARTNER, KEYS["referrer"].address)
         self.chain.execute(contract, data, KEYS["governor"].secret)
         return contract
+
+
+def copied(ledger: Ledger) -> Store:
+    """All that a ledger holds, in memory and of its own."""
+    made = Store(None)
+    with ledger.store.lock:
+        ledger.store._connection.backup(made._connection)
+    return made
 
 
 @contextmanager
