@@ -1,21 +1,23 @@
 """Amended terms, positions from month to month, events with facts and late ones: hub and both nodes, each by itself."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import delete
 
-from hub import drafts_finance, settlement
+from hub import drafts_finance, settlement, settlement_close
 from hub.drafts import DraftIncomplete
 from hub.settlement_errors import AgreementAmends, AmendmentOpen
 from partner_node import store_settlement
 from partner_node.settlement_errors import ReportFileInvalid
 from partner_node.tables_settlement import PositionRow, ReportRow
 from privacy.ids import Digest
-from revenue_share import statement
+from revenue_share import drawing, statement
 from revenue_share.errors import AmendmentInvalid
+from revenue_share.versions import SECOND
 from tests.hub.settling import PAYER, REFERRER
 from tests.support.entropy import SeededEntropy
 from tests.support.sandbox_chain import WINDOW
@@ -141,6 +143,28 @@ def test_a_node_that_lost_its_position_finds_it_again(month: Month, reports: boo
     second = month.close("2026-11")
     assert month.state(REFERRER, second)["check"] == "matches"
     assert node.database.read(lambda session: store_settlement.position(session, second)) is not None
+
+
+def test_along_an_agreements_statements_versions_never_go_down(month: Month, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hub that draws October up by version 2, then 3, is followed; one that goes back to 2 is not."""
+    with monkeypatch.context() as patched:
+        patched.setattr(settlement_close, "draw_up", partial(drawing.draw_up, version=SECOND))
+        first = month.october()
+        assert [month.state(name, first)["check"] for name in (PAYER, REFERRER)] == ["matches", "matches"]
+        settle(month, first)
+    month.refer(4, time="2026-11-02T09:00:00+08:00")
+    month.hub.clock.now = month.hub.clock.now.replace(month=12, day=1)
+    second = month.close("2026-11")
+    shown = month.state(PAYER, second)
+    assert (shown["check"], shown["body"]["version"]) == ("matches", 3)
+    settle(month, second)
+    month.hub.clock.now = month.hub.clock.now.replace(year=2027, month=1)
+    with monkeypatch.context() as patched:
+        patched.setattr(settlement_close, "draw_up", partial(drawing.draw_up, version=SECOND))
+        third = month.close("2026-12")
+    for name in (PAYER, REFERRER):
+        (told,) = month.state(name, third)["differences"]
+        assert (told["what"], told["stated"], told["computed"]) == ("VERSION", "2", "3")
 
 
 def test_an_event_that_was_reported_too_late_is_priced_by_the_terms_of_its_day(month: Month) -> None:

@@ -14,7 +14,7 @@ def test_points_are_an_asset_of_their_own():
     books = months()
     line = books.close(OCT, event("a", 1, 0, kind="friend"))[0]
     assert (line.amount_minor, line.asset, line.to_value()["asset"]) == (100, "POINTS", "POINTS")
-    assert books.payout.total_minor == 0 and books.position.carried == {}
+    assert books.payout.total_minor == 0 and books.position.carried == {"POINTS": 100}  # money and points apart
     assert "1 x 100 points = 100 points" in line.reason_en and "CNY" not in line.reason_en
 
 

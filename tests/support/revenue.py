@@ -115,9 +115,8 @@ def terms(*rules: dict[str, canonical.Value], **changes: Any) -> Terms:
 def amended(before: Terms, **changes: Any) -> Terms:
     """The terms with one more version, which repeats the root but for the changes; changes names effective_from."""
     number = len(before.versions) + 1
-    body = agreement_body(
-        attribution_days=366, valid_until=None, amends=before.latest.digest, version=number, **changes
-    )
+    given = {"attribution_days": 366, "valid_until": None, "amends": before.latest.digest, "version": number}
+    body = agreement_body(**given | changes)
     return Terms.of(*before.versions, Agreement.from_body(body))
 
 
