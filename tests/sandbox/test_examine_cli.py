@@ -58,7 +58,7 @@ def test_json_is_one_stable_document(folder: Path) -> None:
     first, second = (examine(folder, "rewritten.zip", "--json").stdout for _ in range(2))
     assert first == second
     report = json.loads(first)
-    assert set(report) == {"alliance", "period", "clean", "findings", "held"}
+    assert set(report) == {"alliance", "period", "clean", "findings", "held", "anchored"}
     assert report["clean"] is False
     assert set(report["findings"][0]) == {"code", "severity", "where", "en", "zh"}
 
