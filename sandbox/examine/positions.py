@@ -54,12 +54,16 @@ def adjustments_of(case: Case, stored: Stored, root: Agreement, handed: Handed) 
     return tuple(one for one in made if one.agreement == root.digest and one.digest not in handed.adjusted)
 
 
-def in_order(found: list[Stored]) -> list[Stored]:
-    """Statements of an agreement by their sequence, so that each one's predecessor comes first."""
+def in_order(case: Case, found: list[Stored]) -> list[Stored]:
+    """Statements of an agreement by their sequence, so that each one's predecessor comes first.
 
-    def key(stored: Stored) -> tuple[str, int]:
+    Those of one place as they were drawn up: what a void draft held is free for the one that replaces it.
+    """
+
+    def key(stored: Stored) -> tuple[str, int, int]:
         sequence = stored.body.get("sequence")
-        return str(stored.body.get("agreement")), sequence if type(sequence) is int else 0
+        number = sequence if type(sequence) is int else 0
+        return str(stored.body.get("agreement")), number, case.leaf_place(stored.id) or 0
 
     return sorted(found, key=key)
 

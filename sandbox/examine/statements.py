@@ -61,7 +61,7 @@ def check(case: Case) -> tuple[Recomputed, ...]:
     all_stored = [stored for folder in folders if (stored := read(case, folder)) is not None]
     states = {stored.id: stored.state for stored in all_stored}
     handed, hands = Handed(), _hands(case)
-    for stored in in_order(all_stored):
+    for stored in in_order(case, all_stored):
         try:
             made = _check_one(case, stored, handed, hands)
         except Failure as failure:
