@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.flow, pytest.mark.slow_flow]
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "deploy.md"
 PARTNERS = ("broker", "platform")
 PEOPLE = {"the operator": "operator", "the governor": "governor", "the arbiter": "arbiter"}
-PRINTED = re.compile(r"\b(SUBMITTER|GOVERNOR|ARBITER|BROKER|PLATFORM|GENESIS|CONTRACT|AGREEMENT|ID|ACCOUNT)\b")
+PRINTED = re.compile(r"\b(SUBMITTER|GOVERNOR|ARBITER|BROKER|PLATFORM|GENESIS|CONTRACT|ANCHOR|AGREEMENT|ID|ACCOUNT)\b")
 NODE = """[node]
 partner = "{partner}"
 name = "{partner}"
@@ -114,7 +114,7 @@ class Founders:
         """Remember what the page says a command prints."""
         found = done.json if done.stdout.strip().startswith("{") else {}
         self.told[" ".join(words[:3])] = found
-        names = {"submitter": "SUBMITTER", "contract": "CONTRACT", "genesis": "GENESIS"}
+        names = {"submitter": "SUBMITTER", "contract": "CONTRACT", "genesis": "GENESIS", "anchor": "ANCHOR"}
         self.printed |= {name: found[key] for key, name in names.items() if isinstance(found.get(key), str)}
         if words[2:3] == ["new-key"]:
             self.printed[who.upper()] = found["account"]
@@ -159,6 +159,8 @@ def test_every_command_of_the_page_works_in_its_order(founders: Founders) -> Non
     assert lines >= 30
     told = founders.told
     assert sorted(told["hub status --config"]["connected"]) == ["broker", "platform"]
+    assert told["hub status --config"]["anchor"]["contract"] == founders.printed["ANCHOR"]
+    assert told["hub status --config"]["anchor"]["size"] > 0
     assert told["finance contract --config"]["contract"] == founders.printed["CONTRACT"]
     assert told["finance contract --config"]["broker"] == founders.printed["BROKER"]
     assert [c["cosigned"] for c in told["hub checkpoint --config"]["checkpoints"]] == [["broker", "platform"]] * 2
