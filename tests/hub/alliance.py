@@ -3,9 +3,7 @@
 The clock is a value that tests move; entropy is seeded but for the library's own draws.
 """
 
-import atexit
 import shutil
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,7 +26,9 @@ from hub.store import Store
 from hub.waiters import Waiters
 from privacy import seal
 from privacy.ids import Digest, PartnerId
+from tests.hub.ledgers import lay
 from tests.support.entropy import SeededEntropy
+from tests.support.scratch import scratch
 
 ALLIANCE = "test-alliance"
 START = datetime(2026, 10, 1, 8, 0, tzinfo=UTC)
@@ -180,6 +180,8 @@ def found_hub(folder: Path, clock: MovableClock, **changes: str | int) -> Settin
         operator="oda",
         database=str(changes.pop("database", "")),
     )
+    if not plan.database:
+        lay(folder)
     made = founding.found(plan, clock, SeededEntropy(b"hub"))
     if changes:
         lines = [
@@ -192,7 +194,8 @@ def found_hub(folder: Path, clock: MovableClock, **changes: str | int) -> Settin
 @contextmanager
 def hub_without_ports(folder: Path, *names: str, **changes: str | int) -> Iterator[Hub]:
     """A hub with these parties enrolled: a copy of one that is founded once for all tests that want the same."""
-    template, parties = _template(names, tuple(sorted(changes.items())))
+    begin = _template.__wrapped__ if changes.get("database") else _template  # a server's database is not copied
+    template, parties = begin(names, tuple(sorted(changes.items())))
     shutil.copytree(template, folder / "hub")
     with opened(load(folder / "hub" / "hub.toml"), b"copy") as made:
         made.parties.update(parties)
@@ -201,8 +204,7 @@ def hub_without_ports(folder: Path, *names: str, **changes: str | int) -> Iterat
 
 @cache
 def _template(names: tuple[str, ...], changes: tuple[tuple[str, str | int], ...]) -> tuple[Path, dict[str, Party]]:
-    folder = Path(tempfile.mkdtemp(prefix="hub-template-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder = scratch("hub")
     with opened(found_hub(folder / "hub", MovableClock(), **dict(changes)), b"template") as made:
         for name in names:
             made.enrol(party(name))

@@ -1,9 +1,11 @@
 """An alliance that settles: a hub without ports, a served chain, a payer and a referrer with an active agreement."""
 
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from hub import settlement, settlement_intake, settlement_terms
 from hub.identity import Caller
 from hub.records import Head
 from hub.services import Reply, Services
-from hub.settings import ChainSettings
+from hub.settings import ChainSettings, load
 from hub.store_ledger import LedgerStore
 from hub.store_settlement import SettlementStore, StatementRecord
 from privacy.ids import Digest, PartnerId, Period
@@ -24,9 +26,11 @@ from revenue_share import statement
 from revenue_share.agreement import Agreement
 from revenue_share.ledger import JournalEntry
 from revenue_share.referral import EventReport, Referral, ReferralReport, RevenueEvent
-from tests.hub.alliance import Hub, hub_without_ports, party
+from sandbox.chain.evm import Ledger
+from tests.hub.alliance import Hub, Party, hub_without_ports, opened, party
 from tests.support.revenue import agreement_body, event, referral
-from tests.support.sandbox_chain import CHAIN_ID, KEYS, WINDOW, Local, local
+from tests.support.sandbox_chain import CHAIN_ID, GENESIS, KEYS, WINDOW, Local, copied, local
+from tests.support.scratch import scratch
 
 FEI = Caller(name="fei", role="finance", fingerprint="f1" * 32)
 CAI = Caller(name="cai", role="finance", fingerprint="ca" * 32)
@@ -171,18 +175,65 @@ class Settling:
 
 @contextmanager
 def settling(folder: Path, **changes: str) -> Iterator[Settling]:
-    """The hub, its chain, and an agreement "5 % of first-month commission" in force since January."""
+    """The hub, its chain, and an agreement "5 % of first-month commission" in force since January.
+
+    A copy of one that is begun once for all tests; with `changes` (another database) one that is begun here.
+    """
+    if changes:
+        with begun(folder, **changes) as made:
+            yield made
+        return
+    kept = _template()
+    shutil.copytree(kept.folder / "hub", folder / "hub")
+    with (
+        local(begun=copied(kept.ledger)) as chain,
+        opened(load(folder / "hub" / "hub.toml"), b"settling") as hub,
+    ):
+        hub.parties.update(kept.parties)
+        made = _joined(hub, chain, kept.contract)
+        made.agreement = kept.agreement
+        yield made
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Begun:
+    """What is copied: the hub's folder, which nobody has open, and the chain's ledger."""
+
+    folder: Path
+    ledger: Ledger
+    parties: dict[str, Party]
+    contract: Address
+    agreement: Agreement
+
+
+@cache
+def _template() -> _Begun:
+    folder = scratch("settling")
+    with begun(folder) as made:
+        ledger = Ledger(copied(made.chain.ledger), GENESIS)
+    return _Begun(
+        folder=folder, ledger=ledger, parties=made.hub.parties, contract=made.contract, agreement=made.agreement
+    )
+
+
+def _joined(hub: Hub, chain: Local, contract: Address) -> Settling:
+    """The hub uses this chain and contract."""
+    settings = replace(
+        hub.settings, chain=ChainSettings(endpoint=chain.server.endpoint, chain_id=CHAIN_ID, contract=contract)
+    )
+    hub.services = replace(
+        hub.services, settings=settings, chain=lambda: chain.chain, submitter=lambda: KEYS["submitter"]
+    )
+    return Settling(hub=hub, chain=chain, contract=contract)
+
+
+@contextmanager
+def begun(folder: Path, **changes: str) -> Iterator[Settling]:
+    """A new hub on a new chain, with the contract deployed, three partners enrolled and the agreement active."""
     with local() as chain, hub_without_ports(folder, **changes) as hub:
-        contract = chain.deploy_settlement()
-        settings = replace(
-            hub.settings, chain=ChainSettings(endpoint=chain.server.endpoint, chain_id=CHAIN_ID, contract=contract)
-        )
-        hub.services = replace(
-            hub.services, settings=settings, chain=lambda: chain.chain, submitter=lambda: KEYS["submitter"]
-        )
+        made = _joined(hub, chain, chain.deploy_settlement())
         hub.enrol(replace(party(PAYER), chain=KEYS["broker"]))
         hub.enrol(replace(party(REFERRER), chain=KEYS["referrer"]))
         hub.enrol(party("bank"))
-        made = Settling(hub=hub, chain=chain, contract=contract)
         made.activate()
         yield made

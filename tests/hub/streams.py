@@ -184,7 +184,7 @@ def served_hub(folder: Path, *names: str, **changes: str | int) -> Iterator[Serv
     finally:
         for stream in made.streams:
             stream.close()
-        running.stop()
+        made.running.stop()  # a test may have started it again
 
 
 def publish(hub: ServedHub, who: Party, asset: Any) -> None:

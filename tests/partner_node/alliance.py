@@ -1,9 +1,11 @@
 """Nodes of a small alliance in one process: real settings, keys, certificates, databases and sources; no network."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,11 @@ from ecowire.documents import Body
 from ecowire.stream import FAILURE, Message
 from partner_node import enrolment, keys, store, wiring
 from partner_node import settings as node_settings
+from partner_node.database import Database
 from partner_node.outbound import Tap
 from privacy import canonical, seal
 from tests.support.entropy import SeededEntropy
+from tests.support.scratch import scratch
 
 START = datetime(2026, 10, 1, 8, 0, tzinfo=UTC)
 PURPOSE = "joint profile"
@@ -143,7 +147,15 @@ def make_node(
     (settings.keys / "tls.pem").write_bytes(authority.issue(public, partner, "node"))
     member = {"alliance": ALLIANCE, "log_key": LOG_KEY.public.hex()}
     (settings.keys / "alliance.json").write_bytes(canonical.encode(member))
+    shutil.copy(_empty_database(), settings.database)
     return open_node(partner, home, clock, [])
+
+
+@cache
+def _empty_database() -> Path:
+    made = scratch("node") / "node.db"
+    Database(made).close()
+    return made
 
 
 def open_node(partner: str, home: Path, clock: MovableClock, seen: list[tuple[str, bytes]]) -> TestNode:

@@ -15,6 +15,7 @@ from hub import wiring as hub_wiring
 from partner_node import enrolment, wiring
 from partner_node import settings as node_settings
 from partner_node.settings import Settings
+from tests.hub.ledgers import lay
 from tests.partner_node.alliance import resident_id
 
 ALLIANCE = "harbour"
@@ -90,6 +91,7 @@ def harbour(folder: Path) -> Iterator[Harbour]:
     plan = founding.Plan(
         folder=folder / "hub", alliance=ALLIANCE, listen="127.0.0.1:0", enrol="127.0.0.1:0", operator="oda"
     )
+    lay(plan.folder)
     made = founding.found(plan, hub_wiring.system_clock, hub_wiring.system_entropy)
     hub = Harbour(folder=folder, settings=hub_settings.load(made.settings))
     hub.start()

@@ -1,8 +1,10 @@
 """A hub, two real nodes and a chain that settle a month, without processes: messages are handed over by `deliver`."""
 
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from hub.authority import fingerprint
 from hub.identity import Caller
 from hub.records import Head
 from hub.services import Reply
-from hub.settings import ChainSettings
+from hub.settings import ChainSettings, load
 from partner_node import keys, sessions, store
 from partner_node.audit import Witness
 from partner_node.grants import Gate
@@ -26,11 +28,13 @@ from privacy.ids import ClientToken, Digest
 from privacy.normalise import normalise
 from revenue_share import statement
 from revenue_share.agreement import Agreement
-from tests.hub.alliance import ALLIANCE, Hub, hub_without_ports
+from sandbox.chain.evm import Ledger
+from tests.hub.alliance import ALLIANCE, Hub, hub_without_ports, opened
 from tests.hub.settling import AFTER_OCTOBER, CAI, FEI, PAYER, REFERRER
-from tests.partner_node.alliance import MovableClock, TestAuthority, TestNode, make_node, resident_id
+from tests.partner_node.alliance import MovableClock, TestAuthority, TestNode, make_node, open_node, resident_id
 from tests.support.revenue import agreement_body
-from tests.support.sandbox_chain import CHAIN_ID, GENESIS, KEYS, WINDOW, Local, local
+from tests.support.sandbox_chain import CHAIN_ID, GENESIS, KEYS, WINDOW, Local, copied, local
+from tests.support.scratch import scratch
 
 ALIGNMENT = Digest("ef" * 32)
 CLIENTS = [resident_id(i) for i in range(1, 8)]  # the last two are in no alignment
@@ -150,7 +154,52 @@ class Month:
 
 @contextmanager
 def month_of_nodes(folder: Path) -> Iterator[Month]:
-    """Everything up to an active agreement and a stored alignment of the clients 1 to 5."""
+    """Everything up to an active agreement and a stored alignment of the clients 1 to 5: a copy of one begun once."""
+    kept, clock = _template(), MovableClock()
+    clock.now = AFTER_OCTOBER
+    for name in ("hub", *kept.seen):
+        shutil.copytree(kept.folder / name, folder / name)
+    with (
+        local(kept.ledger.genesis, begun=copied(kept.ledger)) as chain,
+        opened(load(folder / "hub" / "hub.toml"), b"month") as hub,
+        ExitStack() as databases,
+    ):
+        hub.clock.now = AFTER_OCTOBER
+        _configure(hub, chain, kept.contract)
+        nodes = {name: open_node(name, folder / name, clock, [*seen]) for name, seen in kept.seen.items()}
+        made = Month(
+            folder=folder, hub=hub, chain=chain, contract=kept.contract, nodes=nodes, callers=dict(kept.callers),
+            agreement=kept.agreement,
+        )  # fmt: skip
+        databases.callback(lambda: [node.parts.node.database.close() for node in made.nodes.values()])
+        yield made
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Begun:
+    """What is copied: the folders of hub and nodes, which nobody has open, and the chain's ledger."""
+
+    folder: Path
+    ledger: Ledger
+    contract: Address
+    callers: dict[str, Caller]
+    seen: dict[str, list[tuple[str, bytes]]]  # by node
+    agreement: str
+
+
+@cache
+def _template() -> _Begun:
+    folder = scratch("month")
+    with _begun(folder) as made:
+        ledger = Ledger(copied(made.chain.ledger), made.chain.ledger.genesis)
+    seen = {name: node.seen for name, node in made.nodes.items()}
+    return _Begun(
+        folder=folder, ledger=ledger, contract=made.contract, callers=made.callers, seen=seen, agreement=made.agreement
+    )
+
+
+@contextmanager
+def _begun(folder: Path) -> Iterator[Month]:
     clock = MovableClock()
     clock.now = AFTER_OCTOBER
     nodes = {name: _node(folder, name, clock) for name in (PAYER, REFERRER)}
