@@ -1,5 +1,6 @@
 """Tests reach only loopback: any other address is an error, so no test depends on a network."""
 
+import gc
 import os
 import socket
 from typing import Any
@@ -25,6 +26,13 @@ def _only_loopback(self: socket.socket, address: Any) -> None:
     if self.family != socket.AF_UNIX and not str(address[0]).startswith(_LOOPBACK):
         raise AssertionError(f"a test reached for {address}")
     _connect(self, address)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Modules and collected tests stay to the end: the garbage collector need not walk through them at each test."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
