@@ -110,8 +110,8 @@ def _carry_out(services: Services, tx: Transaction, made: MatchRecord, now: date
 
 def _account(kind: str, place: object) -> str:
     """The account of the place that explained money goes to; empty for the other kinds."""
-    if kind == EXPLAINED and place in PLACES:
-        return PLACES[str(place)]
+    if kind == EXPLAINED and isinstance(place, str) and place in PLACES:
+        return PLACES[place]
     if kind == EXPLAINED or place is not None:
         raise MatchInvalid(why=f"EXPLAINED, and no other kind, says where the money belongs: {', '.join(PLACES)}")
     return ""

@@ -68,7 +68,9 @@ def compare(case: Case, stood: Mapping[tuple[str, str], int], told: Balances) ->
 def _reads(record: Object) -> bool:
     minor, match = record["amount_minor"], record["match"]
     place = isinstance(match, str) and record["kind"] in KINDS if match is not None else record["kind"] is None
-    named = record["account"] in MEMOS if record["kind"] == "EXPLAINED" else record["account"] is None
+    account = record["account"]
+    explained = isinstance(account, str) and account in MEMOS
+    named = explained if record["kind"] == "EXPLAINED" else account is None
     flags = isinstance(record["debit"], bool) and isinstance(record["suspended"], bool)
     asset = isinstance(record["currency"], str) and accounts.holds(accounts.SUSPENSE, record["currency"])
     return type(minor) is int and minor > 0 and isinstance(record["entry"], str) and place and named and flags and asset
