@@ -1,7 +1,7 @@
 """Ledgers of full blocks, made without a socket: their bytes, and how long each EVM takes to run them again.
 
 Of settlements each round proposes, finalises and pays a statement of every partner, each of these steps one block.
-Their bytes are mostly state: every block's is kept, and a statement's few words lie scattered over the contract's trie.
+Every block's state is kept, and a statement's few words lie scattered over the contract's trie.
 """
 
 import hashlib

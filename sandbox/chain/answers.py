@@ -7,7 +7,7 @@ import rlp
 from contracts import transactions
 from sandbox.chain.evm import decode_header, receipt_fields
 from sandbox.chain.hexes import data, optional, quantity
-from sandbox.chain.store import BlockRow, LogRow, TxRow
+from sandbox.chain.rows import BlockRow, LogRow, TxRow
 
 
 def block(row: BlockRow, txs: list[TxRow], *, full: bool) -> dict[str, Any]:

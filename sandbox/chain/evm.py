@@ -33,15 +33,14 @@ from contracts.keys import raw_address
 from contracts.transactions import Transaction
 from privacy import canonical
 from privacy.errors import Failure
-from sandbox.chain import admission, genesis
-from sandbox.chain.errors import GenesisDiffers, NotAdmitted
+from sandbox.chain import admission, genesis, nodes
+from sandbox.chain.errors import GenesisDiffers, LedgerAltered, NotAdmitted
 from sandbox.chain.genesis import Genesis
-from sandbox.chain.store import BlockRow, LogRow, Store, TxRow
+from sandbox.chain.rows import BlockRow, LogRow, TxRow
+from sandbox.chain.store import FORM, FORM_WHOLE, Store
 
 CALL_GAS = 10_000_000  # of a call or estimate: under two seconds of this EVM; a deployment takes half of it
 _ZERO_ADDRESS = bytes(20)
-FORM_WHOLE, FORM = "1", "2"
-"""What py-evm's data holds: all that it writes, or without what the tx table has already (transactions, receipts)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,16 +55,24 @@ class Ledger:
     """A chain of blocks on a store."""
 
     def __init__(self, store: Store, begun: Genesis, form: str = FORM) -> None:
-        """Open a ledger; an empty store becomes block 0, in this form. Raises GenesisDiffers for another genesis."""
+        """Open a ledger; an empty store becomes block 0, in this form.
+
+        Raises GenesisDiffers for another genesis, LedgerAltered where the EVM's newest block is not there.
+        """
         self.store, self.genesis = store, begun
-        self.form = form if store.head() is None else store.meta("form") or FORM_WHOLE
         self._db = _Database(store)
         self._rules = _rules(begun.chain_id)
-        if store.head() is None:
+        if new := store.head() is None:
+            store.begin(form)
+        self.form = store.form
+        if new:
             self._chain = self._begin()
         else:
             same_genesis(store, begun)
-            self._chain = self._rules(self._db)
+            try:
+                self._chain = self._rules(self._db)
+            except PyEVMError:
+                raise LedgerAltered(what="row (one after it is missing)", number=self.head().number) from None
         # Calls run beside the sequencer, which writes through `_db`: they read sealed blocks through a view of theirs.
         self._view = self._rules(_Database(store))
 
@@ -178,8 +185,7 @@ class Ledger:
         first = chain.get_canonical_block_header_by_number(0)
         # Before the block: a crash between the two leaves no block, and the next start writes both again.
         self.store.set_meta("genesis", _canonical(self.genesis))
-        self.store.set_meta("form", self.form)
-        self.store.commit(self._db.take(), block_row(first), (), ())
+        self._commit(self._db.take(), first, (), ())
         return self._rules(self._db)
 
     def _in_order(
@@ -215,13 +221,24 @@ class Ledger:
             assert header.base_fee_per_gas == 0, "the base fee stays zero"
             txs, logs = _rows(header.block_number, kept, receipts, computations)
             entries = self._db.take()
-            if self.form == FORM:
+            if self.form != FORM_WHOLE:
                 _leave_out(entries, result.imported_block.transactions, receipts)
-            self.store.commit(entries, block_row(header), txs, logs)
+            self._commit(entries, header, txs, logs)
         except BaseException:
             self._db.drop()
             self._chain = self._rules(self._db)
             raise
+
+    def _commit(
+        self, entries: dict[bytes, bytes | None], header: BlockHeaderAPI, txs: Sequence[TxRow], logs: Sequence[LogRow]
+    ) -> None:
+        older, parent = dict[bytes, bytes](), self.store.head()
+        if self.form == FORM:
+            entries.pop(bytes(header.hash), None)  # the header: `_Database` reads it from its block
+            if parent is not None:
+                before = bytes(decode_header(parent).state_root)
+                older = nodes.older(before, bytes(header.state_root), entries, self.store.get)
+        self.store.commit(entries, older, block_row(header), txs, logs)
 
 
 def same_genesis(store: Store, begun: Genesis) -> None:
@@ -268,7 +285,11 @@ class _Database(BaseAtomicDB):  # type: ignore[misc]
 
     def _find(self, key: bytes) -> bytes | None:
         key = bytes(key)
-        return self._waiting[key] if key in self._waiting else self._store.get(key)
+        if key in self._waiting:
+            return self._waiting[key]
+        if (value := self._store.get(key)) is None and (block := self._store.block_by_hash(key)) is not None:
+            return block.header
+        return value
 
     def __getitem__(self, key: bytes) -> bytes:
         if (value := self._find(key)) is None:

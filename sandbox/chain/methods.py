@@ -15,8 +15,8 @@ from sandbox.chain import answers, checkpoint
 from sandbox.chain.errors import ReadOnly, TestClockOff
 from sandbox.chain.evm import CALL_GAS
 from sandbox.chain.hexes import BadParameters, data, parse_data, parse_quantity, quantity
+from sandbox.chain.rows import BlockRow
 from sandbox.chain.sequencer import Sequencer
-from sandbox.chain.store import BlockRow
 
 LOGS_MAX = 10_000
 LISTED_MAX = 100  # addresses, topics of one place, slots, percentiles: of each a request may name so many

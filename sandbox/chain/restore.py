@@ -17,9 +17,10 @@ from sandbox.chain.errors import (
     LedgerAltered,
 )
 from sandbox.chain.evm import Ledger
+from sandbox.chain.rows import BlockRow, LogRow, TxRow
 from sandbox.chain.sequencer import CLOCK_OFFSET
 from sandbox.chain.serve import GENESIS, IMPORT, LEDGER, broken, locked
-from sandbox.chain.store import BlockRow, LogRow, Store, TxRow
+from sandbox.chain.store import Store
 from sandbox.chain.verify import seal_again
 
 
@@ -29,7 +30,12 @@ class Expecting(Store):
     expected: SealedBlock | None = None
 
     def commit(
-        self, entries: Mapping[bytes, bytes | None], block: BlockRow, txs: Sequence[TxRow], logs: Sequence[LogRow]
+        self,
+        entries: Mapping[bytes, bytes | None],
+        older: Mapping[bytes, bytes],
+        block: BlockRow,
+        txs: Sequence[TxRow],
+        logs: Sequence[LogRow],
     ) -> None:
         wanted = self.expected
         if wanted is None or block.number != wanted.number:
@@ -38,7 +44,7 @@ class Expecting(Store):
             raise ExportNotReproduced(number=block.number, what="receipts")
         if block.header != wanted.header:
             raise ExportNotReproduced(number=block.number, what="header, its state root with it")
-        super().commit(entries, block, txs, logs)
+        super().commit(entries, older, block, txs, logs)
 
 
 def restore(

@@ -6,83 +6,41 @@ is there or nothing. One connection behind one lock; nothing here knows the EVM.
 
 import sqlite3
 import threading
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from sandbox.chain.errors import LedgerFull, LedgerLocked
+from sandbox.chain import rows
+from sandbox.chain.errors import LedgerBroken, LedgerFull, LedgerLocked
+from sandbox.chain.logs import IndexedLogs, Logs
+from sandbox.chain.rows import BlockRow, LogRow, TxRow
+from sandbox.chain.states import Nodes, Values
 
 _SCHEMA = """
 create table if not exists meta(key text primary key, value text not null) strict, without rowid;
-create table if not exists kv(key blob primary key, value blob not null) strict, without rowid;
 create table if not exists block(
     number integer primary key, hash blob not null unique, timestamp integer not null, header blob not null) strict;
 create table if not exists tx(
     hash blob not null unique, number integer not null references block(number), position integer not null,
     sender blob not null, recipient blob, status integer not null, gas_used integer not null, contract blob,
     raw blob not null, receipt blob not null, unique(number, position)) strict;
-create table if not exists log(
-    number integer not null references block(number), log_index integer not null, position integer not null,
-    address blob not null, topic0 blob, topics blob not null, data blob not null, tx blob not null,
-    primary key(number, log_index)) strict, without rowid;
-create index if not exists log_by_address on log(address, topic0, number);
-create index if not exists log_by_tx on log(tx);
 """
+FORM_WHOLE, FORM_ONCE, FORM = "1", "2", "3"
+"""What a ledger's file holds of the EVM's data: all that it writes; without what the tx table has already; and in the
+present form without what block and receipts have, trie nodes as differences. A ledger stays in the form it began in."""
+_FORMS: Mapping[str, tuple[type[Values], type[Logs]]] = {
+    FORM_WHOLE: (Values, Logs),
+    FORM_ONCE: (Values, Logs),
+    FORM: (Nodes, IndexedLogs),
+}
+_FORM = "form"
+_DATA = ("kv", "node", "place", "log")
 _CACHE_ENTRIES_MAX = 200_000
 _LOCK_SECONDS = 5.0
-_PAGE = 1_000
-_ZLIB = b"\x78"
-_UNPACKED_BYTES_MAX = 64 << 20
 TABLES = ("block", "tx", "log")
 _COUNTS = {table: f"select count(*) from {table}" for table in TABLES}  # noqa: S608 - names of our own
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BlockRow:
-    """A sealed block: `header` is its RLP."""
-
-    number: int
-    hash: bytes
-    timestamp: int
-    header: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TxRow:
-    """A sealed transaction: `raw` as it was sent, `receipt` its RLP."""
-
-    hash: bytes
-    number: int
-    position: int
-    sender: bytes
-    recipient: bytes | None
-    status: int
-    gas_used: int
-    contract: bytes | None
-    raw: bytes
-    receipt: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogRow:
-    """One log; log_index counts within the block. `topics` are 32 bytes each, joined."""
-
-    number: int
-    log_index: int
-    position: int
-    address: bytes
-    topic0: bytes | None
-    topics: bytes
-    data: bytes
-    tx: bytes
-
-
 _BLOCK = "select number, hash, timestamp, header from block "
 _TX = "select hash, number, position, sender, recipient, status, gas_used, contract, raw, receipt from tx "
-_LOG = "select number, log_index, position, address, topic0, topics, data, tx from log "
 
 
 class Store:
@@ -94,6 +52,8 @@ class Store:
 
     def __init__(self, path: Path | None, *, durable: bool = True, read_only: bool = False) -> None:
         self.lock = threading.RLock()
+        self.form = ""  # of the ledger; none before it is begun
+        self._parts: tuple[Values, Logs] | None = None
         self._cache: dict[bytes, bytes] = {}
         name = ":memory:" if path is None else f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
         with _named():
@@ -104,10 +64,30 @@ class Store:
                 for pragma in ("journal_mode=WAL", f"synchronous={'FULL' if durable else 'OFF'}", "foreign_keys=ON"):
                     self._connection.execute(f"pragma {pragma}")
                 self._connection.executescript(_SCHEMA)
+            if self.head() is not None:
+                self._take(self.meta(_FORM) or FORM_WHOLE)
 
     def close(self) -> None:
         with self.lock:
             self._connection.close()
+
+    def begin(self, form: str) -> None:
+        """Make the tables of a new ledger's form, in place of the empty ones of a start that was interrupted.
+
+        Raises LedgerBroken where there is data without a block.
+        """
+        assert self.head() is None, "a ledger stays in its form"
+        with self.lock, self._writing() as run:
+            for (table,) in run.execute("select name from sqlite_master where type = 'table'").fetchall():
+                if table in _DATA:
+                    if run.execute(f"select exists(select * from {table})").fetchone()[0]:  # noqa: S608 - our own name
+                        raise LedgerBroken(why=f"table {table} has rows and there is no block")
+                    run.execute(f"drop table {table}")
+            for part in _FORMS[form]:
+                for statement in part.schema:
+                    run.execute(statement)
+            run.execute("insert or replace into meta values(?,?)", (_FORM, form))
+        self._take(form)
 
     def get(self, key: bytes) -> bytes | None:
         """A value of the EVM's key-value data."""
@@ -118,17 +98,23 @@ class Store:
         return value
 
     def commit(
-        self, entries: Mapping[bytes, bytes | None], block: BlockRow, txs: Sequence[TxRow], logs: Sequence[LogRow]
+        self,
+        entries: Mapping[bytes, bytes | None],
+        older: Mapping[bytes, bytes],
+        block: BlockRow,
+        txs: Sequence[TxRow],
+        logs: Sequence[LogRow],
     ) -> None:
-        """Everything a block changes, in one SQL transaction. An entry of None deletes its key."""
+        """Everything a block changes, in one SQL transaction.
+
+        An entry of None deletes its key. older: for written nodes the keys of those before them, see `nodes.older`.
+        """
         with self.lock:
             with self._writing() as run:
-                kept = [(key, value) for key, value in entries.items() if value is not None]
-                run.executemany("insert or replace into kv values(?,?)", kept)
-                run.executemany("delete from kv where key=?", [(k,) for k, v in entries.items() if v is None])
-                run.execute("insert into block values(?,?,?,?)", _values(block))
-                run.executemany("insert into tx values(?,?,?,?,?,?,?,?,?,?)", map(_packed_values, txs))
-                run.executemany("insert into log values(?,?,?,?,?,?,?,?)", map(_values, logs))
+                self._values.write(entries, older)
+                run.execute("insert into block values(?,?,?,?)", rows.values(block))
+                run.executemany("insert into tx values(?,?,?,?,?,?,?,?,?,?)", map(rows.packed_values, txs))
+                self._logs.write(logs)
             for key, value in entries.items():
                 self._cache.pop(key, None)
                 if value is not None:
@@ -167,44 +153,37 @@ class Store:
     def tx(self, tx_hash: bytes) -> TxRow | None:
         with self.lock:
             row = self._connection.execute(_TX + "where hash=?", (tx_hash,)).fetchone()
-        return None if row is None else _tx(row)
+        return None if row is None else rows.unpacked_tx(row)
 
     def txs(self, number: int) -> list[TxRow]:
         """A block's transactions in order."""
         with self.lock:
-            return [_tx(row) for row in self._connection.execute(_TX + "where number=? order by position", (number,))]
+            found = self._connection.execute(_TX + "where number=? order by position", (number,))
+            return [rows.unpacked_tx(row) for row in found]
 
     def tx_logs(self, tx_hash: bytes) -> list[LogRow]:
-        return self._logs("where tx=? order by log_index", (tx_hash,))
+        return self._logs.of_tx(tx_hash)
 
     def block_logs(self, number: int) -> list[LogRow]:
-        return self._logs("where number=? order by log_index", (number,))
+        return self._logs.of_block(number)
+
+    def log_rows(self, number: int) -> list[tuple[object, ...]]:
+        """A block's rows of table log, as this ledger's form has them."""
+        return self._logs.stored(number)
 
     def logs(
         self, first: int, last: int, addresses: Sequence[bytes], topics0: Sequence[bytes], limit: int
     ) -> list[LogRow]:
         """Logs of blocks first..last, of these addresses and first topics (empty: any), at most `limit`."""
-        clauses, values = ["number between ? and ?"], [first, last]
-        for column, wanted in (("address", addresses), ("topic0", topics0)):
-            if wanted:
-                clauses.append(f"{column} in ({','.join('?' * len(wanted))})")
-                values += list(wanted)  # type: ignore[arg-type]
-        return self._logs(f"where {' and '.join(clauses)} order by number, log_index limit ?", (*values, limit))
+        return self._logs.found(first, last, addresses, topics0, limit)
 
     def on_disk(self, key: bytes) -> bytes | None:
         """A value as the file holds it now, past the cache."""
-        with self.lock:
-            row = self._connection.execute("select value from kv where key=?", (key,)).fetchone()
-        return None if row is None else bytes(row[0])
+        return self._values.find(key)
 
-    def entries(self) -> Iterator[tuple[bytes, bytes]]:
-        """All of the key-value data in the order of its keys, a page at a time."""
-        page: list[tuple[bytes, bytes]] = [(b"", b"")]
-        sql = "select key, value from kv where key>? order by key limit ?"
-        while page:
-            with self.lock:
-                page = self._connection.execute(sql, (page[-1][0], _PAGE)).fetchall()
-            yield from page
+    def data_rows(self) -> Iterator[tuple[object, ...]]:
+        """Every row of the key-value data as it is stored, its table before it, a page at a time."""
+        return self._values.rows()
 
     def count(self, table: str) -> int:
         """Number of rows of one of TABLES."""
@@ -230,11 +209,21 @@ class Store:
             row = self._connection.execute(_BLOCK + clause, values).fetchone()
         return None if row is None else BlockRow(number=row[0], hash=row[1], timestamp=row[2], header=row[3])
 
-    def _logs(self, clause: str, values: tuple[object, ...]) -> list[LogRow]:
-        with self.lock:
-            names = LogRow.__slots__
-            found = self._connection.execute(_LOG + clause, values).fetchall()
-            return [LogRow(**dict(zip(names, row, strict=True))) for row in found]
+    def _take(self, form: str) -> None:
+        if form not in _FORMS:
+            raise LedgerBroken(why=f"form {form[:16]} is not known")
+        values, logs = _FORMS[form]
+        self.form, self._parts = form, (values(self._connection, self.lock), logs(self._connection, self.lock))
+
+    @property
+    def _values(self) -> Values:
+        assert self._parts is not None, "a ledger is begun first"
+        return self._parts[0]
+
+    @property
+    def _logs(self) -> Logs:
+        assert self._parts is not None, "a ledger is begun first"
+        return self._parts[1]
 
     def _remember(self, key: bytes, value: bytes) -> None:
         if len(self._cache) >= _CACHE_ENTRIES_MAX:
@@ -254,33 +243,3 @@ def _named() -> Iterator[None]:
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise LedgerLocked from None
         raise
-
-
-def _values(row: BlockRow | TxRow | LogRow) -> tuple[object, ...]:
-    return tuple(getattr(row, name) for name in row.__slots__)
-
-
-def _packed_values(row: TxRow) -> tuple[object, ...]:
-    return (*_values(row)[:-2], _packed(row.raw), _packed(row.receipt))
-
-
-def _tx(row: tuple[object, ...]) -> TxRow:
-    found = dict(zip(TxRow.__slots__, row, strict=True))
-    unpacked = {name: _unpacked(found[name]) for name in ("raw", "receipt")}
-    return TxRow(**{**found, **unpacked})
-
-
-def _packed(data: bytes) -> bytes:
-    """A list in RLP, compressed where that is shorter: a receipt's bloom is mostly zeros."""
-    shorter = zlib.compress(data)
-    return shorter if len(shorter) < len(data) else data
-
-
-def _unpacked(data: Any) -> Any:
-    """What `_packed` was given. The first byte tells: a list in RLP begins at 0xc0, zlib's form with 0x78."""
-    if not isinstance(data, bytes) or data[:1] != _ZLIB:
-        return data
-    try:
-        return zlib.decompressobj().decompress(data, _UNPACKED_BYTES_MAX)
-    except zlib.error:
-        return data  # altered by hand: it equals nothing that is expected

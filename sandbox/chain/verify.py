@@ -26,12 +26,13 @@ from sandbox.chain import admission
 from sandbox.chain.errors import EnginesDisagree, LedgerAltered
 from sandbox.chain.evm import Ledger
 from sandbox.chain.genesis import Genesis
-from sandbox.chain.store import TABLES, BlockRow, LogRow, Store, TxRow
+from sandbox.chain.rows import BlockRow, LogRow, TxRow
+from sandbox.chain.store import TABLES, Store
 
 if TYPE_CHECKING:
     from sandbox.chain.replay import Replay
 
-Row = BlockRow | TxRow | LogRow
+Row = BlockRow | TxRow | tuple[object, ...] | None
 Progress = Callable[[int], None]
 
 
@@ -50,9 +51,14 @@ class Recording(Store):
     written: Mapping[bytes, bytes | None]
 
     def commit(
-        self, entries: Mapping[bytes, bytes | None], block: BlockRow, txs: Sequence[TxRow], logs: Sequence[LogRow]
+        self,
+        entries: Mapping[bytes, bytes | None],
+        older: Mapping[bytes, bytes],
+        block: BlockRow,
+        txs: Sequence[TxRow],
+        logs: Sequence[LogRow],
     ) -> None:
-        super().commit(entries, block, txs, logs)
+        super().commit(entries, older, block, txs, logs)
         self.written = entries
 
 
@@ -151,9 +157,9 @@ def compare_engines(second: "Replay", first: Store, number: int) -> None:
 
 def _compare(again: Store, stored: Store, number: int) -> None:
     assert isinstance(again, Recording)
-    found: Sequence[tuple[str, Sequence[Row | None], Sequence[Row | None]]] = [
+    found: Sequence[tuple[str, Sequence[Row], Sequence[Row]]] = [
         ("transactions", again.txs(number), stored.txs(number)),
-        ("logs", again.block_logs(number), stored.block_logs(number)),
+        ("logs", again.log_rows(number), stored.log_rows(number)),
         ("hash, time or header", [again.block(number)], [stored.block(number)]),
     ]
     for what, expected, actual in found:
@@ -165,7 +171,7 @@ def _compare(again: Store, stored: Store, number: int) -> None:
 
 
 def _compare_rest(again: Store, stored: Store, end: int) -> None:
-    for expected, actual in zip_longest(again.entries(), stored.entries()):
+    for expected, actual in zip_longest(again.data_rows(), stored.data_rows()):
         if expected != actual:
             raise LedgerAltered(what="state data up to the end", number=end)
     for table in TABLES:

@@ -74,7 +74,7 @@ def rows(folder: Path) -> object:
         assert head is not None
         numbers = range(head.number + 1)
         blocks = [(store.block(n), store.txs(n), store.block_logs(n)) for n in numbers]
-        return blocks, list(store.entries()), store.meta(CLOCK_OFFSET), store.meta("genesis")
+        return blocks, list(store.data_rows()), store.meta(CLOCK_OFFSET), store.meta("genesis")
     finally:
         store.close()
 

@@ -260,14 +260,14 @@ def test_any_call_may_name_any_block(ledger: Ledger) -> None:
 
 def test_a_call_leaves_no_trace(ledger: Ledger) -> None:
     contract = deployed(ledger)
-    head, entries = ledger.head(), list(ledger.store.entries())
+    head, entries = ledger.head(), list(ledger.store.data_rows())
     for _ in range(2):
         result = ledger.call(
             contract, settlement.pause_data(), raw_address(GOVERNOR.address), ledger.header(1), 10**6, 0
         )
         assert result.error == ""
     assert ledger.head() == head
-    assert list(ledger.store.entries()) == entries
+    assert list(ledger.store.data_rows()) == entries
 
 
 def test_the_estimate_is_enough_and_one_less_is_not(ledger: Ledger) -> None:
@@ -305,7 +305,7 @@ def test_account_and_storage_are_proved_from_the_state_root(ledger: Ledger) -> N
 
 def test_a_block_whose_write_fails_never_was(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     seal(ledger, raw())
-    before = (ledger.head(), list(ledger.store.entries()))
+    before = (ledger.head(), list(ledger.store.data_rows()))
 
     def full(*_: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
@@ -314,18 +314,18 @@ def test_a_block_whose_write_fails_never_was(ledger: Ledger, monkeypatch: pytest
         patch.setattr(ledger.store, "commit", full)
         with pytest.raises(sqlite3.OperationalError):
             seal(ledger, raw(nonce=1))
-    assert (ledger.head(), list(ledger.store.entries())) == before
+    assert (ledger.head(), list(ledger.store.data_rows())) == before
     assert seal(ledger, raw(nonce=1)) == [None]
     assert ledger.state(ledger.header(2)).get_nonce(raw_address(SUBMITTER.address)) == 2
 
 
 def test_a_failing_row_takes_the_whole_block_back(ledger: Ledger) -> None:
     seal(ledger, raw())
-    before = list(ledger.store.entries())
+    before = list(ledger.store.data_rows())
     ledger.store._connection.execute("create trigger stop before insert on tx begin select raise(abort, 'no'); end")
     with pytest.raises(sqlite3.IntegrityError):
         seal(ledger, raw(nonce=1))
-    assert list(ledger.store.entries()) == before
+    assert list(ledger.store.data_rows()) == before
     assert ledger.head().number == 1
     ledger.store._connection.execute("drop trigger stop")
     assert seal(ledger, raw(nonce=1)) == [None]

@@ -55,17 +55,24 @@ def test_a_change_by_hand_is_found(ledger: Ledger, name: str) -> None:
     assert caught.value.facts["number"] == number
 
 
+ROOT_ROW = "id in (select id from place where prefix = {})"
+
+
+def row_of(root: bytes) -> str:
+    return ROOT_ROW.format(int.from_bytes(root[:4], "big", signed=True))
+
+
 @pytest.mark.parametrize("value", ["x'00'", "x'c0'", "zeroblob(32)"])
 def test_state_that_cannot_be_read_is_found(ledger: Ledger, value: str) -> None:
-    root = ledger.header(5).state_root.hex()  # type: ignore[union-attr]
+    root = ledger.header(5).state_root  # type: ignore[union-attr]
     with pytest.raises(LedgerAltered, match="state data of block 5"):
-        startup.check(again(ledger, f"update kv set value = {value} where key = x'{root}'"))
+        startup.check(again(ledger, f"update node set stored = {value} where {row_of(root)}"))
 
 
 def test_state_that_is_gone_is_found(ledger: Ledger) -> None:
-    root = ledger.header(5).state_root.hex()  # type: ignore[union-attr]
+    root = ledger.header(5).state_root  # type: ignore[union-attr]
     with pytest.raises(LedgerAltered, match="state data"):
-        startup.check(again(ledger, f"delete from kv where key = x'{root}'"))
+        startup.check(again(ledger, f"delete from node where {row_of(root)}"))
 
 
 def test_only_the_newest_blocks_are_read(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:

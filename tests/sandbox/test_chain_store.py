@@ -39,7 +39,7 @@ def one(path: Path) -> Iterator[Sequencer]:
 
 def whole(one: Sequencer) -> object:
     kept = one.ledger.store
-    return kept.head(), list(kept.entries()), list(map(kept.count, TABLES))
+    return kept.head(), list(kept.data_rows()), list(map(kept.count, TABLES))
 
 
 @contextmanager
