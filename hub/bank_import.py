@@ -60,7 +60,7 @@ def take(services: Services, tx: Transaction, caller: Caller, now: datetime, hea
     books.add_bank_file(file, data, fresh)
     facts: Head = {"account": _masked(account), "entries": count, "taken": len(fresh)}
     facts |= {"alike": alike} if alike else {}
-    services.log.append(tx, now, "bank.file", digest, digest=digest, facts=facts)
+    services.log.append(tx, now, "bank.file", digest, facts=facts)
     return Reply(head={**value(file), "new": True, "taken": len(fresh), "repeated": count - len(fresh)})
 
 

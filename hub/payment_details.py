@@ -62,7 +62,7 @@ def propose(services: Services, tx: Transaction, caller: Caller, now: datetime, 
     if (known := books.find_details(made.digest)) is not None:
         return Reply(head=value(known))
     books.add_details(made)
-    services.log.append(tx, now, "payment.details", made.digest, digest=made.digest, facts={"state": PROPOSED})
+    services.log.append(tx, now, "payment.details", made.digest, facts={"state": PROPOSED})
     return Reply(head=value(made))
 
 
@@ -84,9 +84,7 @@ def decide(services: Services, tx: Transaction, caller: Caller, now: datetime, h
         raise PaymentDetailsInvalid(field="decision", why="approve or refuse is expected")
     state = ACTIVE if decision == "approve" else REFUSED
     books.decide_details(made, state, caller.name, now)
-    services.log.append(
-        tx, now, "payment.details", made.digest, digest=made.digest, facts={"state": state, **by(caller)}
-    )
+    services.log.append(tx, now, "payment.details", made.digest, facts={"state": state, **by(caller)})
     decided = books.find_details(made.digest)
     assert decided is not None, "details that were decided are there"
     return Reply(head=value(decided))

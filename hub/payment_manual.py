@@ -57,7 +57,7 @@ def propose(services: Services, tx: Transaction, caller: Caller, now: datetime, 
         _require_unbooked(tx, orders)
     made = payment_matching.record_of(tx, kind, MANUAL, names, ids, caller, now, reason, account, charge)
     facts: Head = {"kind": kind, "orders": [*names], "entries": [*ids], "state": PROPOSED}
-    services.log.append(tx, now, "bank.match", made.id, digest=made.id, facts=facts)
+    services.log.append(tx, now, "bank.match", made.id, facts=facts)
     return Reply(head=payment_matching.value(made))
 
 
@@ -76,9 +76,7 @@ def decide(services: Services, tx: Transaction, caller: Caller, now: datetime, h
         raise MatchInvalid(why="approve or refuse is expected")
     state = APPROVED if decision == "approve" else REFUSED
     books.decide_match(made, state, caller.name, now)
-    services.log.append(
-        tx, now, "bank.match", made.id, digest=made.id, facts={"kind": made.kind, "state": state, **by(caller)}
-    )
+    services.log.append(tx, now, "bank.match", made.id, facts={"kind": made.kind, "state": state, **by(caller)})
     if state == APPROVED:
         _carry_out(services, tx, made, now)
     decided = books.match(made.id)
