@@ -1,4 +1,5 @@
-"""kill -9 between any two steps of a close, and two hubs at once: exactly one settlement, books and chain agree.
+"""kill -9 between any two steps of a close, a payment's mark, its acknowledgement and a dispute, and two hubs at once:
+exactly one of each, books and chain agree.
 
 A hub's commands run in processes of their own on one database and one chain. The places are named functions: just
 before or after a commit, after a transaction was sent. Nobody asks a second time where the step was decided: a hub
@@ -14,15 +15,22 @@ from typing import Any
 import pytest
 
 from contracts import settlement as chain_settlement
-from hub import settlement_chain
+from contracts import transactions
+from ecowire.stream import Message
+from hub import payment_chain, settlement_acknowledge, settlement_chain, settlement_dispute_chain, tasks
+from hub.records import Head
 from hub.store_ledger import LedgerStore
+from hub.store_payments import PaymentStore
 from hub.store_settlement import StatementRecord
+from hub.store_tasks import OPEN
 from revenue_share.ledger import EntryState
 from tests.hub.ledgers import POSTGRES, empty
+from tests.hub.paying import Paying, booked
 from tests.hub.settling import AFTER_OCTOBER, OCTOBER, PAYER, REFERRER, Settling, settling
 from tests.support import hub_process
 from tests.support.hub_process import RESUME, Call, Running
 from tests.support.launch import Fault
+from tests.support.sandbox_chain import CHAIN_ID, KEYS
 
 pytestmark = [pytest.mark.flow, pytest.mark.slow_flow]
 COMMIT, SEND = "hub.store:Store.run", "contracts.chain:Chain.send"
@@ -96,7 +104,7 @@ def on_chain(month: Settling) -> Counter[str]:
     chain = month.chain.chain
     logs = chain.logs(month.contract, 0, chain.head())
     names = [event.name for event in chain_settlement.events(logs, month.contract)]
-    return Counter(name for name in names if name in ("Proposed", "Finalised"))
+    return Counter(name for name in names if name != "PartnerSet")
 
 
 def assert_settled_once(month: Settling) -> None:
@@ -143,6 +151,96 @@ def test_a_close_over_sixteen_deaths_settles_once(month: Settling) -> None:
         hubs.done(RESUME)
         month.pass_window()
     assert_settled_once(month)
+
+
+KEY_OF = {PAYER: KEYS["broker"], REFERRER: KEYS["referrer"]}
+
+
+def sign_for(month: Settling, name: str, kind: str, data: bytes) -> None:
+    """A party's node answers what it was asked for: the call, signed with the number that the hub named."""
+    (task,) = [task for task in month.hub.open_tasks(name) if (task.kind, task.state) == (kind, OPEN)]
+    asked = {field: int(str(task.head[field])) for field in ("nonce", "gas", "gas_price")}
+    raw, _ = transactions.sign(to=month.contract, data=data, chain_id=CHAIN_ID, key=KEY_OF[name], **asked)
+    reply = Message(id=f"{task.id}.r", kind="ok", head={"raw": raw.hex()}, reply_to=task.id)
+    month.hub.store.run("tasks.answer", lambda tx: tasks.answer(tx, month.hub.now(), name, reply))
+
+
+def dies_at_every_step(
+    hubs: Hubs, record: StatementRecord, name: str, task: str, kind: str, data: bytes, *, ask: str = "settle"
+) -> None:
+    """A call that a party's node signs: the hub dies before and after it asked, decided, sent and noted the outcome."""
+    month, given = hubs.month, {} if ask == RESUME else {"statement": record.id}
+    before, key = only(month).state, KEY_OF[name]
+    for when, asked in (("before", 0), ("after", 1)):
+        hubs.dies(ask, COMMIT, f"{task}.ask", when, **given)
+        assert [item.kind for item in month.hub.open_tasks(name)].count(task) == asked
+    sign_for(month, name, task, data)
+    hubs.dies(ask, COMMIT, "chain.intent", "before", **given)
+    assert kind not in dict(intents(month)), "nothing was decided"
+    hubs.dies(ask, COMMIT, "chain.intent", "after", **given)
+    assert dict(intents(month))[kind] == "OPEN"
+    hubs.dies(RESUME, SEND, None, "before")
+    assert month.chain.chain.nonce(key.address) == 0, "nothing was sent"
+    hubs.dies(RESUME, SEND, None, "after")
+    hubs.dies(RESUME, COMMIT, "chain.outcome", "before")
+    assert only(month).state == before and dict(intents(month))[kind] == "OPEN"
+    hubs.dies(RESUME, COMMIT, "chain.outcome", "after")
+    assert dict(intents(month))[kind] == "DONE"
+    hubs.done(RESUME)
+    assert month.chain.chain.nonce(key.address) == 1, "the account sent one transaction"
+
+
+def assert_agreed(month: Settling, state: str, *events: str) -> chain_settlement.Record:
+    """Books and chain hold the statement in this state, and each of these happened once and nothing else did."""
+    record = only(month)
+    found = chain_settlement.state(month.chain.chain, month.contract, bytes.fromhex(record.anchor))
+    assert (record.state, found.state) == (state, state)
+    assert on_chain(month) == Counter(events)
+    moves = [kind for kind, subject in month.hub.leaves() if subject == record.id and kind.startswith("statement.")]
+    assert max(Counter(moves).values()) == 1
+    assert not settlement_chain.unfinished(month.services)
+    return found
+
+
+def test_a_payment_is_marked_and_acknowledged_once_over_every_death_between(month: Settling) -> None:
+    hubs, books = Hubs(month), Paying(month=month)
+    record = month.confirmed()
+    month.settle(record)
+    month.pass_window()
+    month.settle(record)
+    books.approve_details()
+    books.do("pay", period=OCTOBER, format="pain.001")
+    books.bank(booked(books.order(record)))
+    books.do("reconcile")
+    anchor, (order,) = bytes.fromhex(record.anchor), books.read(lambda tx: PaymentStore(tx.session).orders())
+    data = chain_settlement.mark_paid_data(anchor, bytes.fromhex(order.payout))
+    dies_at_every_step(hubs, record, PAYER, payment_chain.TASK, payment_chain.PAY, data)
+    found = assert_agreed(month, "PAID", "Proposed", "Finalised", "Paid")
+    assert found.payout.hex() == order.payout
+
+    body: Head = {"statement": record.id, "person": "somebody", "time": "2026-11-12T08:00:00+00:00"}
+    word = month.hub.parties[REFERRER].sign(settlement_acknowledge.KIND, body)
+    month.bring("statement.acknowledge", REFERRER, {"acknowledgement": word.to_value()})
+    data = chain_settlement.acknowledge_paid_data(anchor)
+    dies_at_every_step(hubs, record, REFERRER, settlement_acknowledge.TASK, settlement_acknowledge.ACKNOWLEDGE, data)
+    assert_agreed(month, "ACKED", "Proposed", "Finalised", "Paid", "Acknowledged")
+    steps = [("propose", "DONE"), ("finalise", "DONE"), ("pay", "DONE"), ("acknowledge", "DONE")]
+    assert intents(month) == steps
+    assert books.owed() == 0
+
+
+def test_a_dispute_reaches_the_contract_once_over_every_death_and_nobody_settles(month: Settling) -> None:
+    hubs, record = Hubs(month), month.confirmed()
+    month.settle(record)
+    month.dispute(record, REFERRER)
+    (said,) = month.command("statement", statement=record.id).head["disputes"]
+    data = chain_settlement.dispute_data(bytes.fromhex(record.anchor), bytes.fromhex(said["dispute"]))
+    task, kind = settlement_dispute_chain.TASK, settlement_dispute_chain.DISPUTE
+    dies_at_every_step(hubs, record, REFERRER, task, kind, data, ask=RESUME)
+    assert_agreed(month, "DISPUTED", "Proposed", "Disputed")
+    held = chain_settlement.dispute(month.chain.chain, month.contract, bytes.fromhex(record.anchor))
+    assert held == chain_settlement.Dispute(party=KEYS["referrer"].address, reason=bytes.fromhex(said["dispute"]))
+    assert intents(month) == [("propose", "DONE"), ("dispute", "DONE")]
 
 
 @pytest.mark.parametrize("month", BOTH, ids=["sqlite", "postgresql"], indirect=True)

@@ -13,7 +13,7 @@ import pytest
 from contracts import settlement as chain_settlement
 from contracts.chain import Chain
 from contracts.errors import ChainRefused, ChainUnavailable, CodeDiffers, ReceiptTimeout, TransactionReverted
-from hub import settlement, settlement_chain
+from hub import settlement, settlement_case, settlement_chain
 from hub.chain_errors import ChainNonceStuck, ChainNonceTaken, ChainSetBack
 from hub.services import Services
 from hub.settlement_errors import StatementNotOpen

@@ -20,7 +20,7 @@ from hub.settlement_errors import NotAcknowledged, SettleDone
 from hub.store_ledger import LedgerStore
 from hub.store_payments import PaymentStore
 from partner_node import settlement_payout
-from partner_node.settlement_errors import OtherRole, PaidMarkRefused
+from partner_node.settlement_errors import FeeRefused, OtherRole, PaidMarkRefused
 from partner_node.settlement_transactions import GAS_PRICE_MAX
 from tests.hub.paying import OURS, THEIRS, booked
 from tests.hub.settling import CAI, FEI, PAYER, REFERRER
@@ -197,7 +197,7 @@ def test_the_node_marks_only_what_it_can_check(month: Month, change: str) -> Non
         "salt": {"salt": ""},
     }.get(change, {})
     head |= {"payout": payout} | {"price": {"gas_price": GAS_PRICE_MAX + 1}, "gas": {"gas": 10**9}}.get(change, {})
-    with pytest.raises(PaidMarkRefused):
+    with pytest.raises(FeeRefused if change in ("price", "gas") else PaidMarkRefused):
         settlement_payout.sign(month.nodes[PAYER].parts.node, Message(id="lie", kind=TASK, head=head))
 
 
