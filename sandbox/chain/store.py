@@ -52,7 +52,6 @@ class Store:
 
     def __init__(self, path: Path | None, *, durable: bool = True, read_only: bool = False) -> None:
         self.lock = threading.RLock()
-        self.form = ""  # of the ledger; none before it is begun
         self._parts: tuple[Values, Logs] | None = None
         self._cache: dict[bytes, bytes] = {}
         name = ":memory:" if path is None else f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
@@ -64,12 +63,15 @@ class Store:
                 for pragma in ("journal_mode=WAL", f"synchronous={'FULL' if durable else 'OFF'}", "foreign_keys=ON"):
                     self._connection.execute(f"pragma {pragma}")
                 self._connection.executescript(_SCHEMA)
-            if self.head() is not None:
-                self._take(self.meta(_FORM) or FORM_WHOLE)
 
     def close(self) -> None:
         with self.lock:
             self._connection.close()
+
+    @property
+    def form(self) -> str:
+        """The ledger's form; one that began before there were several does not say."""
+        return self.meta(_FORM) or FORM_WHOLE
 
     def begin(self, form: str) -> None:
         """Make the tables of a new ledger's form, in place of the empty ones of a start that was interrupted.
@@ -87,7 +89,7 @@ class Store:
                 for statement in part.schema:
                     run.execute(statement)
             run.execute("insert or replace into meta values(?,?)", (_FORM, form))
-        self._take(form)
+        self._parts = None
 
     def get(self, key: bytes) -> bytes | None:
         """A value of the EVM's key-value data."""
@@ -109,12 +111,13 @@ class Store:
 
         An entry of None deletes its key. older: for written nodes the keys of those before them, see `nodes.older`.
         """
+        values, indexed = self._kept()
         with self.lock:
             with self._writing() as run:
-                self._values.write(entries, older)
+                values.write(entries, older)
                 run.execute("insert into block values(?,?,?,?)", rows.values(block))
                 run.executemany("insert into tx values(?,?,?,?,?,?,?,?,?,?)", map(rows.packed_values, txs))
-                self._logs.write(logs)
+                indexed.write(logs)
             for key, value in entries.items():
                 self._cache.pop(key, None)
                 if value is not None:
@@ -162,28 +165,28 @@ class Store:
             return [rows.unpacked_tx(row) for row in found]
 
     def tx_logs(self, tx_hash: bytes) -> list[LogRow]:
-        return self._logs.of_tx(tx_hash)
+        return self._kept()[1].of_tx(tx_hash)
 
     def block_logs(self, number: int) -> list[LogRow]:
-        return self._logs.of_block(number)
+        return self._kept()[1].of_block(number)
 
     def log_rows(self, number: int) -> list[tuple[object, ...]]:
         """A block's rows of table log, as this ledger's form has them."""
-        return self._logs.stored(number)
+        return self._kept()[1].stored(number)
 
     def logs(
         self, first: int, last: int, addresses: Sequence[bytes], topics0: Sequence[bytes], limit: int
     ) -> list[LogRow]:
         """Logs of blocks first..last, of these addresses and first topics (empty: any), at most `limit`."""
-        return self._logs.found(first, last, addresses, topics0, limit)
+        return self._kept()[1].found(first, last, addresses, topics0, limit)
 
     def on_disk(self, key: bytes) -> bytes | None:
         """A value as the file holds it now, past the cache."""
-        return self._values.find(key)
+        return self._kept()[0].find(key)
 
     def data_rows(self) -> Iterator[tuple[object, ...]]:
         """Every row of the key-value data as it is stored, its table before it, a page at a time."""
-        return self._values.rows()
+        return self._kept()[0].rows()
 
     def count(self, table: str) -> int:
         """Number of rows of one of TABLES."""
@@ -209,21 +212,14 @@ class Store:
             row = self._connection.execute(_BLOCK + clause, values).fetchone()
         return None if row is None else BlockRow(number=row[0], hash=row[1], timestamp=row[2], header=row[3])
 
-    def _take(self, form: str) -> None:
-        if form not in _FORMS:
-            raise LedgerBroken(why=f"form {form[:16]} is not known")
-        values, logs = _FORMS[form]
-        self.form, self._parts = form, (values(self._connection, self.lock), logs(self._connection, self.lock))
-
-    @property
-    def _values(self) -> Values:
-        assert self._parts is not None, "a ledger is begun first"
-        return self._parts[0]
-
-    @property
-    def _logs(self) -> Logs:
-        assert self._parts is not None, "a ledger is begun first"
-        return self._parts[1]
+    def _kept(self) -> tuple[Values, Logs]:
+        """The tables of the ledger's form. Raises LedgerBroken for a form of a later version."""
+        if self._parts is None:
+            if (form := self.form) not in _FORMS:
+                raise LedgerBroken(why=f"form {form[:16]} is not known")
+            values, logs = _FORMS[form]
+            self._parts = values(self._connection, self.lock), logs(self._connection, self.lock)
+        return self._parts
 
     def _remember(self, key: bytes, value: bytes) -> None:
         if len(self._cache) >= _CACHE_ENTRIES_MAX:

@@ -147,8 +147,10 @@ def test_a_form_that_is_not_known_is_not_opened(tmp_path: Path) -> None:
     Ledger(first, GENESIS)
     first.set_meta("form", "99")
     first.close()
+    again = Store(tmp_path / LEDGER)
     with pytest.raises(LedgerBroken, match="form 99"):
-        Store(tmp_path / LEDGER)
+        Ledger(again, GENESIS)
+    again.close()
 
 
 def test_a_start_that_was_interrupted_in_an_older_form_begins_in_the_present_one() -> None:
