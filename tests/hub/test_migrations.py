@@ -162,3 +162,49 @@ def test_a_state_that_no_command_leads_to_is_refused_by_databases_of_before_too(
             raw.execute("UPDATE statement SET state = 'VOID'")
         assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     store.close()
+
+
+def test_bank_entries_of_before_keep_their_content_and_stand_in_no_suspense(tmp_path: Path) -> None:
+    path = tmp_path / "hub.db"
+    store = Store(f"sqlite:///{path}")
+    with store.engine.begin() as connection:
+        command.upgrade(_alembic(connection), "0011")
+    with closing(sqlite3.connect(path)) as raw, raw:
+        raw.execute("INSERT INTO bank_file VALUES ('f', 1, 'csv', 'A', '{}', x'00', 'fei', '2026-11-12')")
+        raw.execute(
+            "INSERT INTO bank_match (id, number, kind, rule, state, body, proposed_by, proposed_at) "
+            "VALUES ('m', 1, 'PAID', 'REFERENCE', 'APPROVED', '{}', 'fei', '2026-11-12')"
+        )
+        for number, match in ((1, "m"), (2, None)):
+            raw.execute("INSERT INTO bank_entry VALUES (?, ?, 'f', ?, 'A', '{}', ?)", (f"e{number}", number, 1, match))
+        raw.execute("INSERT INTO account VALUES ('liability:payable:p', 'CNY')")
+        raw.execute("INSERT INTO account VALUES ('asset:bank:transfer', 'CNY')")
+        entry = "('j', 1, 'm', 'm', '2026-11', 'PENDING', NULL, '2026-11-12', NULL)"
+        raw.execute(
+            "INSERT INTO journal_entry (id, number, subject, memo, period, state, reverses, created_at, decided_at) "
+            f"VALUES {entry}"
+        )
+        raw.execute(
+            "INSERT INTO journal_transfer VALUES ('j', 0, 'liability:payable:p', 'asset:bank:transfer', 'CNY', 5)"
+        )
+        raw.execute("UPDATE journal_entry SET state = 'POSTED', decided_at = '2026-11-12'")
+
+    def rows(table: str, columns: str = "*") -> list[object]:
+        with closing(sqlite3.connect(path)) as raw:
+            return raw.execute(f"SELECT {columns} FROM {table} ORDER BY 1").fetchall()
+
+    before = {name: rows(name) for name in ("bank_entry", "account", "journal_transfer", "journal_entry")}
+    migrate(store.url)
+    kept = "id, number, file, row, account, body, settled_by"
+    assert rows("bank_entry", kept) == before["bank_entry"]
+    assert rows("bank_entry", "suspended_by, cleared_by") == [(None, None)] * 2
+    with store.engine.begin() as connection:
+        command.downgrade(_alembic(connection), "0011")
+    assert {name: rows(name) for name in before} == before
+    migrate(store.url)
+    with closing(sqlite3.connect(path)) as raw, raw:
+        raw.execute("INSERT INTO account VALUES ('expense:bank_charges', 'CNY')")
+    with pytest.raises(AssertionError, match="can't go back"), store.engine.begin() as connection:
+        command.downgrade(_alembic(connection), "0011")
+    assert len(rows("account")) == 3
+    store.close()

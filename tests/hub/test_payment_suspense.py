@@ -10,17 +10,21 @@ import pytest
 from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
 
-from ecowire import evidence
-from hub import payment_evidence, settlement_evidence
+from ecowire import codec_payout, evidence
+from hub import payment_evidence, payment_manual, payment_suspense, settlement_evidence
 from hub.payment_errors import MatchInvalid
 from hub.payment_suspense import PLACES, signed
 from hub.store_bank import BankStore
 from hub.store_ledger import LedgerStore
+from privacy import canonical
 from revenue_share import accounts
-from revenue_share.ledger import EntryState
+from revenue_share.ledger import EntryState, JournalEntry
+from sandbox.examine import bank, payments
+from sandbox.examine.case import Case
+from sandbox.examine.findings import Sheet
 from tests.hub.ledgers import POSTGRES, empty
 from tests.hub.paying import OCTOBER, PAYABLE, Booked, Paying, booked, paying
-from tests.hub.settling import CAI
+from tests.hub.settling import CAI, REFERRER
 
 BOTH = ["", pytest.param(POSTGRES, marks=pytest.mark.skipif(not POSTGRES, reason="ECOHUB_TEST_POSTGRES names none"))]
 FEE = Booked(minor=250, bank_reference="FEE", account="", name="Bank")
@@ -125,6 +129,24 @@ def test_each_month_has_at_the_bank_what_the_bank_booked_in_it(books: Paying) ->
     periods = {one.id.split("-")[0]: one.period for one in books.month.entries()}
     assert periods == {"suspense": "2026-11", "cleared": "2026-12", "explained": "2026-12"}
     assert (books.at_bank(), books.in_suspense(), books.balance(accounts.OUTSIDE)) == (-250, 0, 250)
+
+
+def test_what_was_explained_before_it_had_a_place_gets_one_once(books: Paying, monkeypatch: pytest.MonkeyPatch) -> None:
+    books.bank(FEE)
+    (entry,) = open_entries(books)
+
+    def settle_alone(tx: Any, match: Any, entries: Any, now: Any) -> None:
+        BankStore(tx.session).settle_entries(match.entries, match.id, {})
+
+    with monkeypatch.context() as before:
+        before.setattr(payment_manual, "_account", lambda kind, place: "")
+        before.setattr(payment_suspense, "explain", settle_alone)
+        books.run(CAI, "match.decide", match=explain(books, "charges", entry), decision="approve")
+    assert (books.at_bank(), books.booked_by_bank()) == (0, -250)
+    for _ in range(2):
+        books.do("reconcile")
+        assert (books.at_bank(), books.balance(accounts.OUTSIDE), books.in_suspense()) == (-250, 250, 0)
+    assert not recomputed(books)[0].findings
 
 
 # --- the database itself
@@ -261,6 +283,30 @@ class Months:
         assert sum(one.net_minor for one in found) == 0
 
 
+def recomputed(books: Paying) -> tuple[Sheet, dict[str, JournalEntry], int]:
+    """The examiner's findings on these books' bundle, the journal entries it expects, how many bank entries held."""
+    found = books.read(settlement_evidence.entries)
+    bundle = evidence.Bundle(alliance="", period=OCTOBER, entries=found, damages=(), exact=True)
+    trust: Any = None  # of no part in these checks
+    case, paid = Case(bundle=bundle, trust=trust, sheet=Sheet()), payments.Paid()
+    for line in evidence.lines(found.get(payments.NAME, b"")):
+        record: Any = canonical.decode(line)
+        signs = {True: -1, False: 1}
+        told = {one["entry"]: (record["match"], signs[one["debit"]] * one["amount_minor"]) for one in record["entries"]}
+        paid.entries |= told
+        payments._journal(paid, record, codec_payout.from_value(record["payout"]), REFERRER)
+    told_balances = bank.check(case, paid)
+    stood = {
+        (one.account, one.asset): one.net_minor for one in books.read(lambda tx: LedgerStore(tx.session).balances())
+    }
+    bank.compare(case, stood, told_balances)
+    return case.sheet, paid.journal, case.sheet.held["bank entries"]
+
+
+def moves(entry: JournalEntry) -> list[tuple[str, str, int]]:
+    return sorted((one.account, one.asset, one.signed_minor) for one in entry.postings)
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_suspense_is_what_is_open_and_the_bank_is_what_it_says(books: Paying, seed: int) -> None:
     months = Months(books, seed)
@@ -269,6 +315,16 @@ def test_suspense_is_what_is_open_and_the_bank_is_what_it_says(books: Paying, se
     months.reconcile()
     months.check()
     assert months.books.booked_by_bank() != 0
+    sheet, expected, held = recomputed(books)
+    assert not sheet.findings and held == len(everything(books)[1])
+    kept = {one.id: one for one in books.month.entries() if not one.id.startswith("accrual-")}
+    assert kept.keys() == expected.keys()
+    for name, made in expected.items():
+        assert (moves(kept[name]), kept[name].subject, kept[name].reverses) == (
+            moves(made),
+            made.subject,
+            made.reverses,
+        )
 
 
 # --- evidence
