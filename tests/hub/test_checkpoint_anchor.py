@@ -23,11 +23,14 @@ from hub.services import Services
 from hub.store_ledger import DONE, OPEN, LedgerStore
 from privacy import merkle
 from privacy.errors import Failure
+from tests.hub.ledgers import POSTGRES, empty
 from tests.hub.settling import Settling, settling
 from tests.hub.test_chain_outbox import Cut, PowerCut, failing, intents
 from tests.support.sandbox_chain import KEYS, until
 
 ROOT = b"\x11" * 32
+SERVER = pytest.mark.skipif(not POSTGRES, reason="ECOHUB_TEST_POSTGRES names no server")
+BOTH = pytest.mark.parametrize("one", ["", pytest.param(POSTGRES, marks=SERVER)], indirect=True, ids=["file", "server"])
 
 
 @dataclass
@@ -89,14 +92,19 @@ def deploy(month: Settling, submitter: Address = KEYS["submitter"].address) -> A
 
 
 @pytest.fixture
-def one(tmp_path: Path) -> Iterator[Anchored]:
-    with settling(tmp_path) as month:
+def one(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Anchored]:
+    """On SQLite, or in the server's emptied database where a test asks for that too."""
+    url = getattr(request, "param", "")
+    if url:
+        empty(url)
+    with settling(tmp_path, **({"database": url} if url else {})) as month:
         month.report_october()
         made = Anchored(month=month, contract=deploy(month))
         made.point_to(made.contract)
         yield made
 
 
+@BOTH
 def test_the_whole_log_is_handed_in_once_and_again_when_it_grew(one: Anchored) -> None:
     first = one.size
     assert bring_up(one.services) == first
@@ -148,6 +156,7 @@ def test_a_crash_anywhere_anchors_each_size_once(one: Anchored, name: str, when:
     assert [i.raw for i in intents(one.month)][: len(decided)] == decided
 
 
+@BOTH
 def test_settlement_goes_on_over_a_checkpoint_on_its_way(one: Anchored) -> None:
     record = one.month.confirmed()
     chain = Cut(one.month.chain.chain, "send", "after")
@@ -322,6 +331,7 @@ def test_status_tells_of_the_anchor_where_there_is_one(one: Anchored) -> None:
     assert "anchor" not in one.month.hub.run(partners.whoami, caller, one.month.hub.now(), {}).head
 
 
+@BOTH
 @pytest.mark.parametrize(
     "fields",
     [
