@@ -22,7 +22,6 @@ from partner_node.errors import AlignmentMissing
 from partner_node.grants import Grant
 from partner_node.match_errors import ResultMissing, ResultWithoutRows
 from partner_node.match_rows import FOREIGN, NO_ROWS, Kept
-from partner_node.match_session import Result
 from partner_node.node import Node
 from partner_node.readings import Clients, Identifiers
 from partner_node.sessions import Aligned
@@ -30,9 +29,9 @@ from partner_node.store import Proposal
 from privacy import psi
 from privacy.ids import ClientToken, Digest
 from privacy.psi.job import MatchJob
-from privacy.psi.oprf import RowsResult, labels_text
+from privacy.psi.oprf import labels_text
 from privacy.psi.oprf.labels_sessions import LabelsResult
-from privacy.psi.values import Rows
+from privacy.psi.values import Result, Rows
 
 LABEL = "label"
 ReadClients: TypeAlias = Callable[[Grant, Sequence[bytes], datetime], Clients]  # `Vault.clients`, and no more of it
@@ -67,7 +66,7 @@ def of(result: Result, found: Identifiers, counts: Mapping[str, int]) -> Finishe
             kept = _kept(result.rows, found)
             rows = replace(kept, labels=tuple(label.tobytes() for label in result.labels))
             return Finished(outcome=outcome, count=len(rows.row_keys), rows=rows)
-        case RowsResult():
+        case psi.RowsResult():
             rows = _kept(result.rows, found)
             return Finished(outcome=outcome, count=len(rows.row_keys), rows=rows)
         case psi.AlignResult():

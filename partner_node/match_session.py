@@ -2,18 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 from partner_node.executors import Executor
 from partner_node.times import Entropy
 from privacy import psi
-from privacy.psi import rows, values
-from privacy.psi.job import LEADER, ROWS, MatchJob
-from privacy.psi.oprf import RowsResult, labels_factory
+from privacy.psi import rows
+from privacy.psi.job import LEADER, OPRF, ROWS, MatchJob
+from privacy.psi.oprf import labels_factory
 from privacy.psi.oprf.bucket import Bytes
-from privacy.psi.values import Outgoing
-
-Result: TypeAlias = RowsResult | values.Result
+from privacy.psi.values import Outgoing, Result
 
 
 class Session(Protocol):
@@ -56,7 +54,7 @@ class Agreed:
 def create(job: MatchJob, me: str, entered: Entered, agreed: Agreed, entropy: Entropy, executor: Executor) -> Session:
     """A fresh session of the job's mode for this side. Raises BadSetup, BadIdentifiers, BadValues, BadLabels."""
     role, peers = job.party(me).role, job.peers(me)
-    if job.mode == ROWS:
+    if _by_oprf(job):
         return rows.create(
             id_type=job.id_type,
             role=role,
@@ -103,21 +101,27 @@ def create(job: MatchJob, me: str, entered: Entered, agreed: Agreed, entropy: En
         bits=job.values.bits if job.values else 0,
         values=entered.values,
         noise=job.noise,
+        both=job.both,
         map=executor.threads,
     )
 
 
 def load(job: MatchJob, data: bytes, entered: Entered, executor: Executor) -> Session:
     """The session of this job that was dumped. Raises BadState, BadLabels, IdentifiersChanged."""
-    if job.mode == ROWS:
+    if _by_oprf(job):
         return rows.load(data, entered.ids, executor.begin)
     if job.labels is not None:
         return labels_factory.load(data, entered.ids, entered.labels, executor.begin)
     return psi.load(data, entered.ids, executor.threads, entered.values)
 
 
+def _by_oprf(job: MatchJob) -> bool:
+    """Rows by the engine that runs once for each receiver."""
+    return job.mode == ROWS and job.engine == OPRF
+
+
 def committed(session: Session) -> Mapping[str, int]:
-    """The committed counts that a session is bound to since it was made; none of rows and labels, which need none.
+    """The committed counts that a session is bound to since it was made; none by engine oprf, which needs none.
 
     Not those of a later request: a party can sign a second commitment, and the hub hand it over at the end.
     """

@@ -12,6 +12,7 @@ from privacy.psi.values import (
     Outcome,
     Outgoing,
     Role,
+    RowsResult,
     SpineResult,
     SumResult,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "Outcome",
     "Outgoing",
     "Role",
+    "RowsResult",
     "Session",
     "SpineResult",
     "SumResult",

@@ -94,7 +94,7 @@ class _Party(Session):
         return Listing(phase="store", count=store_slots(self.setup.counts[follower]), record_bytes=SHARE_BYTES)
 
     def _rows_listing(self) -> Listing:
-        return row_list.listing(self.setup.counts, TAG_BYTES)
+        return row_list.listing(self.setup.counts, TAG_BYTES + row_list.TOKEN_BYTES)
 
     def _shares(self, ids: Sequence[bytes]) -> Words:
         """This party's share of zero at every identifier: n × 2 words."""
@@ -176,7 +176,8 @@ class AlignAllLeader(_Party):
 
     def _tell(self, known: dict[str, list[bytes]], tokens: Sequence[bytes], *, below: bool = False) -> list[Outgoing]:
         listing = self._rows_listing()
-        lists = {peer: row_list.pack(listing, each, tokens, below=below) for peer, each in known.items()}
+        rows = {peer: row_list.with_tokens(each, tokens) for peer, each in known.items()}
+        lists = {peer: row_list.pack(listing, each, below=below) for peer, each in rows.items()}
         return [item for peer, records in lists.items() for item in self._send(peer, listing, records)]
 
 

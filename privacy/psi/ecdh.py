@@ -48,10 +48,12 @@ class Party(Session):
         return Listing(phase=phase, count=self.setup.counts[owner], record_bytes=group.POINT_BYTES)
 
     def _rows_listing(self) -> Listing:
-        return row_list.listing(self.setup.counts, _POSITION_BYTES)
+        return row_list.listing(self.setup.counts, _POSITION_BYTES + row_list.TOKEN_BYTES)
 
 
-class _Leader(Party):
+class Leader(Party):
+    """Takes both lists of each follower, and concludes when it has all."""
+
     @property
     def _peer_role(self) -> Role:
         return Role.FOLLOWER
@@ -83,18 +85,33 @@ class _Leader(Party):
         theirs, own = self._listings(peer)
         return self._list(peer, theirs), self._list(peer, own)
 
+    def _positions(self, peer: str) -> Rows:
+        """For each own identifier its position in the follower's list, or -1, if what came back is in order."""
+        theirs, own = self._both(peer)
+        where = {point: position for position, point in enumerate(theirs)}
+        found = np.full(len(own), -1, np.int64)
+        found[self._order(peer)] = [where.get(point, -1) for point in own]
+        return found
+
     @abstractmethod
     def _conclude(self) -> list[Outgoing]:
         """Every list of every follower is here: set the result, tell the followers."""
 
 
-class _Follower(Party):
+class Follower(Party):
+    """Raises the leader's list to its own key, and sends its own."""
+
     @property
     def _peer_role(self) -> Role:
         return Role.LEADER
 
     def _opening(self) -> list[Outgoing]:
         return []
+
+    def _absorb(self, peer: str, listing: Listing, records: Sequence[bytes]) -> Sequence[bytes]:
+        if listing.phase == "leader-masked":
+            return group.multiply_all(self._key(peer), records, self._map)
+        return records
 
     def _answer(self, leader: str, doubled: Sequence[bytes]) -> list[Outgoing]:
         masked = self._masked(leader, self._hashed())
@@ -104,7 +121,7 @@ class _Follower(Party):
         ]
 
 
-class CountLeader(_Leader):
+class CountLeader(Leader):
     """Learns how many clients are shared. Below the minimum its own software withholds the figure."""
 
     def _conclude(self) -> list[Outgoing]:
@@ -121,14 +138,11 @@ class CountLeader(_Leader):
         return matches
 
 
-class CountFollower(_Follower):
+class CountFollower(Follower):
     """Answers the leader and learns nothing."""
 
     def _listings(self, peer: str) -> tuple[Listing, ...]:
         return (self._points("leader-masked", peer),)
-
-    def _absorb(self, peer: str, listing: Listing, records: Sequence[bytes]) -> Sequence[bytes]:
-        return group.multiply_all(self._key(peer), records, self._map)
 
     def _advance(self, peer: str, listing: Listing) -> list[Outgoing]:
         self._distinct(peer, listing)
@@ -139,7 +153,7 @@ class CountFollower(_Follower):
         return out
 
 
-class AlignLeader(_Leader):
+class AlignLeader(Leader):
     """Learns which of its clients each follower has (every pairwise overlap), and gives all the common order."""
 
     def _conclude(self) -> list[Outgoing]:
@@ -158,30 +172,18 @@ class AlignLeader(_Leader):
         known = {peer: [place.to_bytes(_POSITION_BYTES, "big") for place in each] for peer, each in places.items()}
         return self._tell(known, tokens)
 
-    def _positions(self, peer: str) -> Rows:
-        """For each own identifier its position in the follower's list, or -1."""
-        theirs, own = self._both(peer)
-        where = {point: position for position, point in enumerate(theirs)}
-        found = np.full(len(own), -1, np.int64)
-        found[self._order(peer)] = [where.get(point, -1) for point in own]
-        return found
-
     def _tell(self, known: dict[str, list[bytes]], tokens: Sequence[bytes], *, below: bool = False) -> list[Outgoing]:
         listing = self._rows_listing()
-        lists = {peer: row_list.pack(listing, each, tokens, below=below) for peer, each in known.items()}
+        rows = {peer: row_list.with_tokens(each, tokens) for peer, each in known.items()}
+        lists = {peer: row_list.pack(listing, each, below=below) for peer, each in rows.items()}
         return [item for peer, records in lists.items() for item in self._send(peer, listing, records)]
 
 
-class AlignFollower(_Follower):
+class AlignFollower(Follower):
     """Learns which of its clients all parties share, and their common order."""
 
     def _listings(self, peer: str) -> tuple[Listing, ...]:
         return (self._points("leader-masked", peer), self._rows_listing())
-
-    def _absorb(self, peer: str, listing: Listing, records: Sequence[bytes]) -> Sequence[bytes]:
-        if listing.phase == "leader-masked":
-            return group.multiply_all(self._key(peer), records, self._map)
-        return records
 
     def _advance(self, peer: str, listing: Listing) -> list[Outgoing]:
         if listing.phase == "leader-masked":

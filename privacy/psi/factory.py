@@ -8,6 +8,7 @@ from privacy.psi.align_hidden import AlignHiddenFollower, AlignHiddenLeader
 from privacy.psi.allparty import AlignAllFollower, AlignAllLeader
 from privacy.psi.count_then_rows import CountThenRowsFollower, CountThenRowsLeader
 from privacy.psi.ecdh import AlignFollower, AlignLeader, CountFollower, CountLeader
+from privacy.psi.ecdh_rows import RowsFollower, RowsLeader
 from privacy.psi.errors import BadSetup, IdentifiersChanged
 from privacy.psi.group import Entropy, Map
 from privacy.psi.noisy_count import NoisyCountFollower, NoisyCountLeader
@@ -18,6 +19,8 @@ from privacy.psi.values import POINTS_PER_MESSAGE, Mode, Role, Setup, State, unp
 _KINDS: dict[tuple[Mode, Role], type[Session]] = {
     (Mode.COUNT, Role.LEADER): CountLeader,
     (Mode.COUNT, Role.FOLLOWER): CountFollower,
+    (Mode.ROWS, Role.LEADER): RowsLeader,
+    (Mode.ROWS, Role.FOLLOWER): RowsFollower,
     (Mode.COUNT_THEN_ROWS, Role.LEADER): CountThenRowsLeader,
     (Mode.COUNT_THEN_ROWS, Role.FOLLOWER): CountThenRowsFollower,
     (Mode.ALIGN, Role.LEADER): AlignLeader,
@@ -52,18 +55,20 @@ def create(
     bits: int = 0,
     values: Sequence[int] = (),
     noise: CountNoise | None = None,
+    both: bool = False,
     map: Map = map,
 ) -> Session:
     """A fresh session with a fresh key.
 
-    mode: a value of `Mode`; role: "leader" or "follower". peers: the leader names its followers (one in count and
-    align-hidden), a follower its leader, in align-all first its leader and then the other followers. ids: this side's
+    mode: a value of `Mode`; role: "leader" or "follower". peers: the leader names its followers (one, but in align and
+    align-all), a follower its leader, in align-all first its leader and then the other followers. ids: this side's
     distinct normalised identifiers, 1-256 bytes each; results speak of their positions. counts: the committed number
     of identifiers of every party of the job. context: at least 16 bytes, the digest of the job and all commitments; it
     enters the hash to the group, so lists of two jobs never compare. minimum: fewer shared clients give the outcome
     BELOW_MINIMUM. value_side, bits: in mode sum, the party whose values are added up, whole numbers below 2^bits (the
     sum stays below 2^40); values: at that party, one for each identifier. noise: of mode count, where it is agreed on.
-    map: an executor's map runs the arithmetic in threads. Raises BadSetup, BadIdentifiers, BadValues.
+    both: in mode rows, the follower gets its rows too. map: an executor's map runs the arithmetic in threads. Raises
+    BadSetup, BadIdentifiers, BadValues.
     """
     try:
         kind = Mode(mode), Role(role)
@@ -81,6 +86,7 @@ def create(
         value_side=value_side,
         bits=bits,
         noise=noise,
+        both=both,
     )
     # a follower has nothing to send first, but in align-all, where followers talk to one another
     state = State(started=kind[1] is Role.FOLLOWER and kind[0] is not Mode.ALIGN_ALL)

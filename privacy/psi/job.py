@@ -54,7 +54,7 @@ class Rule:
 MODES: Mapping[str, Rule] = {
     COUNT: Rule(since=1, engines=(ECDH,), parties_max=2, option="noise"),
     ALIGN: Rule(since=1, engines=(ECDH,)),
-    ROWS: Rule(since=2, engines=(OPRF,), parties_max=2, option="both"),
+    ROWS: Rule(since=2, engines=(OPRF, ECDH), parties_max=2, option="both"),
     LABELS: Rule(since=2, engines=(OPRF,), parties_max=2, option="labels", needed=True),
     CACHED: Rule(since=2, engines=(ECDH,), parties_max=2, option="cached", needed=True),
     COUNT_THEN_ROWS: Rule(since=2, engines=(ECDH,), parties_max=2),

@@ -10,6 +10,7 @@ from privacy.psi.job import (
     CACHED,
     COUNT,
     COUNT_THEN_ROWS,
+    ECDH,
     LABELS,
     ROWS,
     SUM,
@@ -93,14 +94,38 @@ def _align(job: MatchJob) -> list[Pair]:
 
 def _rows(job: MatchJob) -> list[Pair]:
     (follower,) = job.followers
-    said = [_row_line(job.leader, follower, job.minimum)]
-    if job.both:
+    said, by_ecdh = [_row_line(job.leader, follower, job.minimum)], job.mode == ROWS and job.engine == ECDH
+    if by_ecdh and job.both:
+        said.append(_told_line(job.leader, follower, job.minimum))
+    elif job.both:
         said.append(_row_line(follower, job.leader, job.minimum))
     else:
         told = f"{follower} learns no client; its people can read the number at the hub"
         said.append((told, f"{follower} 不获知任何客户；其人员可在枢纽读取共同客户数量"))
     hub = ("the hub learns the number of common clients, as it is reported", "枢纽获知所上报的共同客户数量")
-    return [*said, hub]
+    return [*said, *([_unchanged_line(job)] if by_ecdh else []), hub]
+
+
+def _told_line(leader: str, follower: str, minimum: int) -> Pair:
+    return (
+        f"{follower} LEARNS WHICH of its own clients {leader} has too, as {leader}'s software tells it; that tells "
+        f"none if they are fewer than {minimum}",
+        f"{follower} 由 {leader} 的软件告知自己的哪些客户也是 {leader} 的客户；少于 {minimum} 人时不予告知",
+    )
+
+
+def _unchanged_line(job: MatchJob) -> Pair:
+    """What engine ecdh does not catch, and engine oprf leaves no room for."""
+    (follower,) = job.followers
+    en, zh = (
+        f"engine ecdh: neither side can enter more clients than it committed to, but {follower}'s software, if "
+        f"changed, can unseen give {job.leader} other clients than the shared ones",
+        f"引擎 ecdh：任何一方均不能提交多于其承诺的客户；但 {follower} 的软件若被改动，"
+        f"可在不被察觉的情况下使 {job.leader} 得到并非共同的客户",
+    )
+    if not job.both:
+        return en, zh
+    return f"{en}, and {job.leader}'s so {follower}", f"{zh}，{job.leader} 的软件若被改动，对 {follower} 亦然"
 
 
 def _row_line(receiver: str, other: str, minimum: int) -> Pair:

@@ -1,7 +1,8 @@
-"""The list of rows that ends an alignment: of each common client what the recipient knows it by, and its token.
+"""The list of rows by which a leader tells who is shared: of each client what the recipient knows it by.
 
-A head (status, number of rows), the rows in the order of their random tokens, and empty rows up to what the smallest
-party could share. So the length tells nothing, and the order nothing of the leader's own.
+A head (status, number of rows), the rows, and empty rows up to what the smallest party could share: so the length tells
+nothing. In an alignment a row ends with the client's random token, and rows stand in the order of tokens; in mode
+`rows` they ascend. So the order tells nothing of the leader's own.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,12 +16,14 @@ from privacy.psi.values import AlignResult, Outcome
 from privacy.psi.wire import Listing
 
 TOKEN_BYTES = 16
+HEAD_BYTES = 8
 _SHARED, _BELOW_MINIMUM = 0, 1
 
 
-def listing(counts: Mapping[str, int], known_bytes: int) -> Listing:
-    """One header row and as many rows as the smallest party could share; known_bytes: of what a client is known by."""
-    return Listing(phase="rows", count=1 + min(counts.values()), record_bytes=known_bytes + TOKEN_BYTES)
+def listing(counts: Mapping[str, int], row_bytes: int) -> Listing:
+    """One header row and as many rows as the smallest party could share."""
+    assert row_bytes >= HEAD_BYTES, "the head takes a row"
+    return Listing(phase="rows", count=1 + min(counts.values()), record_bytes=row_bytes)
 
 
 def draw_tokens(read: Callable[[int], bytes], count: int) -> tuple[list[int], list[bytes]]:
@@ -31,12 +34,16 @@ def draw_tokens(read: Callable[[int], bytes], count: int) -> tuple[list[int], li
     return ranks, [tokens[i] for i in ranks]
 
 
-def pack(form: Listing, known: Sequence[bytes], tokens: Sequence[bytes], *, below: bool = False) -> list[bytes]:
-    """The records of a list of this form. known: in the order of the tokens. below: fewer are shared than agreed."""
-    size = form.record_bytes
-    head = (_BELOW_MINIMUM if below else _SHARED).to_bytes(4, "big") + len(tokens).to_bytes(4, "big") + bytes(size - 8)
-    rows = [one + token for one, token in zip(known, tokens, strict=True)]
+def pack(form: Listing, rows: Sequence[bytes], *, below: bool = False) -> list[bytes]:
+    """The records of a list of this form. below: fewer are shared than agreed."""
+    status, size = _BELOW_MINIMUM if below else _SHARED, form.record_bytes
+    head = status.to_bytes(4, "big") + len(rows).to_bytes(4, "big") + bytes(size - HEAD_BYTES)
     return [head, *rows, *[bytes(size)] * (form.count - 1 - len(rows))]
+
+
+def with_tokens(known: Sequence[bytes], tokens: Sequence[bytes]) -> list[bytes]:
+    """Rows of an alignment. known: in the order of the tokens."""
+    return [one + token for one, token in zip(known, tokens, strict=True)]
 
 
 def unpack(records: Sequence[bytes], minimum: int, sender: str) -> list[bytes] | None:
@@ -44,7 +51,7 @@ def unpack(records: Sequence[bytes], minimum: int, sender: str) -> list[bytes] |
     head, *rows = records
     status, length = int.from_bytes(head[:4], "big"), int.from_bytes(head[4:8], "big")
     empty = bytes(len(head))
-    if head[8:] != empty[8:] or status not in (_SHARED, _BELOW_MINIMUM) or length > len(rows):
+    if head[HEAD_BYTES:] != empty[HEAD_BYTES:] or status not in (_SHARED, _BELOW_MINIMUM) or length > len(rows):
         raise BadRows(sender=sender, why="its head is malformed")
     if any(row != empty for row in rows[length:]):
         raise BadRows(sender=sender, why="its padding is not empty")

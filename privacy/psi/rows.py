@@ -18,8 +18,7 @@ from privacy.psi.errors import BadSetup, BadState, MalformedMessage
 from privacy.psi.group import Entropy
 from privacy.psi.oprf.ahead import Begin, Later
 from privacy.psi.oprf.options import CHECKED_LISTED, CHECKED_UNLISTED, Option
-from privacy.psi.oprf.state import RowsResult
-from privacy.psi.values import Outcome, Outgoing, Role
+from privacy.psi.values import Outcome, Outgoing, Role, RowsResult
 
 RUNS_MAX = 2
 BUCKET_KEYS = 1 << 15  # of a job through a relay: some 2.5 MB a message, and as many checkpoints

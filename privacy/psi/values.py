@@ -25,6 +25,7 @@ Rows: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 
 class Mode(StrEnum):
     COUNT = "count"  # the leader learns how many clients are shared
+    ROWS = "rows"  # the leader learns which of its clients are shared, with `both` the follower too
     COUNT_THEN_ROWS = "count-then-rows"  # both count; the leader learns which, if both then agree
     SUM = "sum"  # both count; the leader learns the sum of one side's values over the shared clients
     ALIGN = "align"  # everybody learns the clients that all share, in one order
@@ -60,6 +61,12 @@ class CountResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RowsResult:
+    outcome: Outcome
+    rows: Rows  # positions of the shared identifiers, as passed to create, ascending; empty unless SHARED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CountedRowsResult:
     outcome: Outcome
     count: int | None  # None below the minimum
@@ -89,7 +96,7 @@ class SpineResult:
     tokens: tuple[str, ...]  # of the whole union, 32 hex digits each, ascending; the same at both parties
 
 
-Result: TypeAlias = CountResult | CountedRowsResult | SumResult | AlignResult | SpineResult
+Result: TypeAlias = CountResult | RowsResult | CountedRowsResult | SumResult | AlignResult | SpineResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +115,7 @@ class Setup:
     value_side: str = ""  # mode sum: whose values are added up, whole numbers below 2^bits
     bits: int = 0
     noise: CountNoise | None = None  # mode count: what the follower's dummies add to the number
+    both: bool = False  # mode rows: the follower gets its rows too
 
     def __post_init__(self) -> None:
         if self.me in self.peers or len(set(self.peers)) != len(self.peers) or not self.peers:
@@ -139,6 +147,8 @@ class Setup:
             raise BadSetup(why=f"mode {self.mode} adds up no values")
         if self.noise is not None and self.mode is not Mode.COUNT:
             raise BadSetup(why=f"noise goes with mode {Mode.COUNT} alone")
+        if type(self.both) is not bool or (self.both and self.mode is not Mode.ROWS):
+            raise BadSetup(why=f"both goes with mode {Mode.ROWS} alone")
 
 
 @dataclass(slots=True)
@@ -170,6 +180,7 @@ def pack(setup: Setup, state: State, seed: bytes, identifiers: bytes) -> bytes:
                 "points_per_message": setup.points_per_message,
                 "value_side": setup.value_side,
                 "bits": setup.bits,
+                "both": setup.both,
                 "noise": [setup.noise.epsilon_milli, setup.noise.delta_log10] if setup.noise else None,
             },
             "seed": seed,
@@ -190,7 +201,7 @@ def unpack(data: bytes) -> tuple[Setup, State, bytes, bytes]:
         if value["version"] != VERSION:
             raise BadState(why="another version wrote it")
         agreed = value["setup"]
-        noise = agreed.get("noise")  # dumps from before there was noise lack it
+        noise = agreed.get("noise")  # dumps from before there was noise lack it; older ones `both` too
         kinds = {name: kind(agreed[name]) for name, kind in _SETUP_TYPES.items()}
         setup = Setup(**agreed | kinds | {"noise": _noise(*noise) if noise else None})
         state = State(
@@ -212,9 +223,10 @@ def _noise(epsilon_milli: int, delta_log10: int) -> CountNoise:
 
 
 _SETUP_TYPES: dict[str, Any] = {"mode": Mode, "role": Role, "peers": tuple}
-_OF_TWO = frozenset({Mode.COUNT, Mode.COUNT_THEN_ROWS, Mode.SUM, Mode.ALIGN_HIDDEN})
+_OF_TWO = frozenset({Mode.COUNT, Mode.ROWS, Mode.COUNT_THEN_ROWS, Mode.SUM, Mode.ALIGN_HIDDEN})
 _RESULTS: dict[Mode, type[Result]] = {
     Mode.COUNT: CountResult,
+    Mode.ROWS: RowsResult,
     Mode.COUNT_THEN_ROWS: CountedRowsResult,
     Mode.SUM: SumResult,
     Mode.ALIGN: AlignResult,

@@ -292,9 +292,10 @@ def test_by_oprf_the_sizes_are_booked_and_not_the_claims(
     assert found["bank"] > 5000
 
 
-def test_by_ecdh_each_point_is_one_id() -> None:
+@pytest.mark.parametrize("mode", ["align", "rows"])
+def test_by_ecdh_each_point_is_one_id(mode: str) -> None:
     body: Any = {
-        "mode": "align",
+        "mode": mode,
         "engine": "ecdh",
         "parties": [{"partner": name, "role": "x"} for name in ("me", "bank", "platform")],
     }

@@ -206,7 +206,9 @@ def test_three_parties_align_what_all_share(nodes: dict[str, TestNode], restart:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"mode": "rows", "engine": "ecdh"},
+        {"mode": "rows", "engine": "spu"},
+        {"mode": "rows", "engine": "ecdh", "version": 1},
+        {"mode": "rows", "engine": "ecdh", "both": "yes"},
         {"mode": "count", "engine": "oprf"},
         {"mode": "count", "both": True},
         {"mode": "rows", "engine": "oprf", "both": False},

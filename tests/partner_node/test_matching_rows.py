@@ -1,6 +1,7 @@
-"""Rows by the OPRF engine at the nodes: one side or both, resumed from any step, nothing for who is not entitled."""
+"""Rows at the nodes by both engines: one side or both, resumed from any step, nothing for who is not entitled."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,18 @@ import pytest
 
 from partner_node import match_rows
 from privacy import packing
+from privacy.errors import Failure
+from privacy.psi import factory
+from privacy.psi import job as terms
 from privacy.psi import rows as engine
+from tests.hostile.matching import CLIENTS, RULES, Scene
 from tests.partner_node import alliance
 from tests.partner_node.alliance import MovableClock, TestAuthority, TestNode
 from tests.partner_node.relay import MatchRelay
 
 SETS = {"broker": range(300), "bank": range(150, 500)}
 SHARED = [n for n in range(150, 300) if n % 10]
+by_either_engine = pytest.mark.parametrize("by", terms.MODES["rows"].engines)
 
 
 @pytest.fixture
@@ -40,7 +46,8 @@ def small_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def body(pair: list[TestNode], **changes: Any) -> Any:
-    return alliance.match_body(pair, mode="rows", engine="oprf", version=2, **{"minimum": 50, **changes})
+    fields = {"engine": "oprf", "minimum": 50, **changes}
+    return alliance.match_body(pair, mode="rows", version=2, **fields)
 
 
 def run(pair: list[TestNode], *, restart: bool = False, **changes: Any) -> tuple[str, MatchRelay]:
@@ -66,8 +73,9 @@ def expected(node: TestNode) -> list[tuple[int, str]]:
     return [(n - first, alliance.resident_id(n)) for n in SHARED]
 
 
-def test_the_leader_gets_its_rows_and_nobody_else_anything(pair: list[TestNode]) -> None:
-    job, relay = run(pair)
+@by_either_engine
+def test_the_leader_gets_its_rows_and_nobody_else_anything(pair: list[TestNode], by: str) -> None:
+    job, relay = run(pair, engine=by)
     broker, bank = pair
     assert row_map(broker, job) == row_map(broker, job, ".parquet") == expected(broker)
     told = {name: (result["body"]["outcome"], result["body"]["count"]) for name, result in relay.results.items()}
@@ -87,8 +95,84 @@ def test_both_get_their_rows_over_many_steps(pair: list[TestNode], restart: bool
         assert row_map(node, job) == expected(node)
 
 
-def test_below_the_minimum_no_rows_are_kept(pair: list[TestNode]) -> None:
-    job, relay = run(pair, minimum=len(SHARED) + 1, both=True)
+@pytest.mark.parametrize("restart", [False, True])
+def test_by_ecdh_both_get_their_rows(pair: list[TestNode], monkeypatch: pytest.MonkeyPatch, restart: bool) -> None:
+    monkeypatch.setitem(factory.create.__kwdefaults__, "points_per_message", 64)
+    job, relay = run(pair, restart=restart, engine="ecdh", both=True)
+    for node in relay.nodes.values():
+        assert row_map(node, job) == expected(node)
+    told = {name: (result["body"]["outcome"], result["body"]["count"]) for name, result in relay.results.items()}
+    assert told == dict.fromkeys(SETS, ("shared", len(SHARED)))
+
+
+def test_by_ecdh_the_same_messages_leave_a_node_that_died_before_its_commit(pair: list[TestNode]) -> None:
+    job = alliance.propose(pair, "match", body(pair, engine="ecdh", both=True))
+    relay = MatchRelay(pair, job, alliance.approve(pair, job))
+    for name in ("broker", "bank"):
+        relay.step(name)
+    request = relay.request("broker", list(relay.boxes["broker"]))
+    relay.nodes["broker"].parts.handlers["match.step"](request)  # computed, and dead before its commit
+    relay.nodes["broker"] = relay.nodes["broker"].reopened()
+    relay.step("broker")
+    _, first, again = [plain for kind, plain in pair[0].seen if kind == "envelope/match"]
+    assert first == again, "a repeated step shows the peer nothing new"
+    relay.run()
+    for node in relay.nodes.values():
+        assert row_map(node, job) == expected(node)
+
+
+@by_either_engine
+def test_an_engine_that_a_node_does_not_know_yet_is_refused_by_name(
+    pair: list[TestNode], monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """A node of another version has another table of engines: nobody can approve there, and it says why."""
+    other = tuple(name for name in terms.MODES["rows"].engines if name != by)
+    monkeypatch.setitem(terms.MODES, "rows", replace(terms.MODES["rows"], engines=other))  # type: ignore[arg-type]
+    job = alliance.propose(pair, "match", body(pair, engine=by))
+    with pytest.raises(Failure, match=f"mode rows runs by engine {other[0]}") as refused:
+        alliance.approve(pair, job)
+    assert refused.value.code == "PROPOSAL_MALFORMED"
+
+
+# --- the guards, by either engine
+
+
+@by_either_engine
+def test_a_person_looked_up_by_name_and_a_number_less_names_are_refused(tmp_path: Path, by: str) -> None:
+    scene = Scene(tmp_path, CLIENTS[1:200], CLIENTS[:100])
+    asked = {"mode": "rows", "engine": by, "version": 2}
+    assert scene.match(**asked) == 99
+    scene.enter(scene.broker, CLIENTS[:200])
+    assert scene.match(**asked) == "MATCH_SETS_TOO_ALIKE"
+    assert scene.match() == "MATCH_SETS_TOO_ALIKE"
+
+
+@by_either_engine
+def test_minimum_alarm_and_jobs_of_a_month_hold(tmp_path: Path, by: str) -> None:
+    rules = {"bank": "minimum = 5", "broker": "minimum = 5\njobs_per_month = 1"}
+    scene = Scene(tmp_path, CLIENTS[:200], CLIENTS[:100], rules)
+    asked = {"mode": "rows", "engine": by, "version": 2}
+    assert scene.match(**asked, minimum=4) == "MATCH_MINIMUM_TOO_SMALL"
+    assert scene.match(**asked) == 100
+    (line,) = scene.bank.command("matching.records")["matches"]
+    assert line["slots"] == 200 if by == "ecdh" else line["slots"] > 200
+    (alarm,) = scene.broker.command("matching.records")["alarms"]
+    assert (alarm["kind"], alarm["percent"]) == ("high", 100)
+    assert scene.match(**asked) == "MATCH_ALARM_STANDS"
+    scene.broker.command("matching.clear", partner="bank", person="officer", reason="the same clients, as agreed")
+    assert scene.match(**asked) == "MATCH_JOBS_SPENT"
+
+
+def test_by_ecdh_the_identifiers_of_a_month_are_the_committed_ones(tmp_path: Path) -> None:
+    rules = {"bank": f"{RULES}\npeer_identifiers_per_month = 400"}
+    scene = Scene(tmp_path, CLIENTS[:200], CLIENTS[:100], rules)
+    asked = {"mode": "rows", "engine": "ecdh", "version": 2}
+    assert [scene.match(**asked) for _ in range(3)] == [100, 100, "MATCH_IDENTIFIERS_SPENT"]
+
+
+@by_either_engine
+def test_below_the_minimum_no_rows_are_kept(pair: list[TestNode], by: str) -> None:
+    job, relay = run(pair, minimum=len(SHARED) + 1, both=True, engine=by)
     for node in pair:
         assert relay.results[node.partner]["body"]["outcome"] == "below minimum"
         assert node.parts.node.database.read(lambda s: match_rows.of_job(s, job)) == match_rows.NO_ROWS

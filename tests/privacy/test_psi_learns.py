@@ -24,7 +24,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 NOISE = {"noise": {"epsilon_milli": 1000, "delta_log10": -9}}
 CASES: list[tuple[str, dict[str, Any]]] = [(mode, OPTIONS.get(mode, {})) for mode in MODES]
-CASES += [("rows", {"both": True}), ("count", NOISE)]
+BY_ECDH = {"engine": "ecdh"}
+CASES += [("rows", {"both": True}), ("count", NOISE), ("rows", BY_ECDH), ("rows", {"both": True, **BY_ECDH})]
 
 
 def job(mode: str, changes: dict[str, Any]) -> MatchJob:
@@ -72,6 +73,22 @@ def test_a_follower_of_one_sided_rows_is_not_said_to_learn_nothing() -> None:
     assert "bank learns no client; its people can read the number at the hub" in text
     both = " ".join(en for en, _ in learns.sentences(job("rows", {"both": True})))
     assert "learns no client" not in both
+
+
+def test_rows_by_ecdh_say_what_changed_software_could_do_and_who_tells_the_follower() -> None:
+    def said(changes: dict[str, Any]) -> tuple[str, str]:
+        en, zh = zip(*learns.sentences(job("rows", changes)), strict=True)
+        return " ".join(en), " ".join(zh)
+
+    for changes in ({}, {"both": True}):
+        assert "ecdh" not in " ".join(said(changes)), "the sentences of engine oprf are what they were"
+    en, zh = said(BY_ECDH)
+    assert "broker LEARNS WHICH of its own clients bank has too" in en and "bank learns no client" in en
+    assert "bank's software, if changed, can unseen give broker other clients" in en
+    assert "bank 的软件若被改动" in zh and "broker's so bank" not in en
+    en, zh = said({"both": True, **BY_ECDH})
+    assert "bank LEARNS WHICH of its own clients broker has too, as broker's software tells it" in en
+    assert "broker's so bank" in en and "由 broker 的软件告知" in zh and "broker 的软件若被改动，对 bank 亦然" in zh
 
 
 def test_an_epochs_price_stands_before_the_approval() -> None:

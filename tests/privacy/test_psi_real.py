@@ -1,4 +1,6 @@
-"""Real lists in the modes that count: febrl4 by its number, the households of scf2022 with a real column added up."""
+"""Real lists in the modes that count and in rows by Diffie-Hellman: febrl4 by its number, the households of scf2022
+with a real column added up.
+"""
 
 import csv
 import gzip
@@ -33,12 +35,17 @@ def balances(party: str, column: str) -> dict[bytes, int]:
 
 
 @pytest.mark.real_data
-@pytest.mark.parametrize("mode", ["count", "count-then-rows", "sum"])
+@pytest.mark.parametrize("mode", ["count", "rows", "count-then-rows", "sum"])
 def test_febrl4_finds_all_pairs_that_exact_matching_can(mode: str) -> None:
     people = {"broker": numbers("dataset4a.csv.gz"), "bank": numbers("dataset4b.csv.gz")}
     sets = {name: list(found) for name, found in people.items()}
     options = {"value_side": "bank", "bits": 1, "values": [1] * len(sets["bank"])} if mode == "sum" else {}
-    run = finish(Alliance(mode, sets, minimum=100, **options))  # type: ignore[arg-type]
+    run = finish(Alliance(mode, sets, minimum=100, both=mode == "rows", **options))  # type: ignore[arg-type]
+    if mode == "rows":
+        found = [[people[name][sets[name][row]] for row in run.sessions[name].result().rows] for name in sets]  # type: ignore[union-attr]
+        assert len(found[0]) == len(set(found[0])) == FEBRL_PAIRS
+        assert set(found[0]) == set(found[1]), "the same people"
+        return
     result = run.sessions["broker"].result()
     assert getattr(result, "count", None) == FEBRL_PAIRS
     if mode == "sum":

@@ -95,7 +95,10 @@ def session(role: str = "leader", **changes: object) -> psi.Session:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"mode": "rows"},
+        {"mode": "labels"},
+        {"both": True},
+        {"mode": "rows", "both": 1},
+        {"mode": "rows", "peers": ["bank", "platform"], "counts": {"broker": 1, "bank": 0, "platform": 0}},
         {"role": "hub"},
         {"peers": []},
         {"peers": ["broker"]},

@@ -39,6 +39,7 @@ class Alliance:
     bits: int = 0
     values: Sequence[int] = ()  # one for each of its identifiers
     noise: CountNoise | None = None  # mode count
+    both: bool = False  # mode rows
     map: Map = map
     sessions: dict[str, psi.Session] = field(default_factory=dict)
     delivered: list[Delivered] = field(default_factory=list)
@@ -63,6 +64,7 @@ class Alliance:
                 bits=self.bits,
                 values=self.values_of(name),
                 noise=self.noise,
+                both=self.both,
                 map=self.map,
             )
         for name, session in self.sessions.items():

@@ -13,10 +13,9 @@ from privacy.psi.cached.session import EVALUATIONS, MASKS, POINTS, Session, spli
 from privacy.psi.cached.state import START, Job, Side, State
 from privacy.psi.errors import WrongPhase
 from privacy.psi.group import POINT_BYTES, Map
-from privacy.psi.oprf.state import RowsResult
 from privacy.psi.oprf.wire import Part
 from privacy.psi.randomness import keyed_stream
-from privacy.psi.values import Outcome, Outgoing
+from privacy.psi.values import Outcome, Outgoing, RowsResult
 
 WINDOW = 4  # messages of points that may be under way: bounds memory
 

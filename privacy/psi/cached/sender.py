@@ -12,9 +12,8 @@ from privacy.psi.cached.session import EVALUATIONS, MASKS, POINTS, Session, spli
 from privacy.psi.cached.state import START, Job, Side, State
 from privacy.psi.errors import WrongPhase
 from privacy.psi.group import Map, check_all
-from privacy.psi.oprf.state import RowsResult
 from privacy.psi.oprf.wire import Part
-from privacy.psi.values import Outcome, Outgoing
+from privacy.psi.values import Outcome, Outgoing, RowsResult
 
 
 class Sender(Session):

@@ -16,9 +16,8 @@ from privacy.psi.cached.epoch import ReceiverEpoch, SenderEpoch
 from privacy.psi.cached.state import Job, Side, State, pack
 from privacy.psi.errors import ForeignMessage, NotFinished
 from privacy.psi.oprf import wire
-from privacy.psi.oprf.state import RowsResult
 from privacy.psi.oprf.wire import Link, Part
-from privacy.psi.values import Outgoing
+from privacy.psi.values import Outgoing, RowsResult
 
 Epoch: TypeAlias = SenderEpoch | ReceiverEpoch
 POINTS, EVALUATIONS, MASKS = "points", "evaluations", "masks"

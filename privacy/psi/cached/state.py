@@ -10,8 +10,7 @@ from privacy import canonical, packing
 from privacy.errors import Failure
 from privacy.psi.cached.terms import ADDITIONS_MAX, Terms
 from privacy.psi.errors import BadSetup, BadState
-from privacy.psi.oprf.state import RowsResult
-from privacy.psi.values import CONTEXT_BYTES_MIN, Outcome
+from privacy.psi.values import CONTEXT_BYTES_MIN, Outcome, RowsResult
 
 VERSION = 1
 START = bytes(32)  # of running digests

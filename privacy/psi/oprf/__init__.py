@@ -7,6 +7,6 @@ semi-honest form). `session` has the limits.
 from privacy.psi.oprf.factory import create, load
 from privacy.psi.oprf.packed import PackedIdentifiers
 from privacy.psi.oprf.session import Session
-from privacy.psi.oprf.state import RowsResult
+from privacy.psi.values import RowsResult
 
 __all__ = ["PackedIdentifiers", "RowsResult", "Session", "create", "load"]

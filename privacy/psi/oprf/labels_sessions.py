@@ -27,7 +27,8 @@ from privacy.psi.oprf.options import OPTIONS
 from privacy.psi.oprf.receiver import Receiver
 from privacy.psi.oprf.sender import Sender, opened
 from privacy.psi.oprf.session import Session
-from privacy.psi.oprf.state import RowsResult, Setup, State
+from privacy.psi.oprf.state import Setup, State
+from privacy.psi.values import RowsResult
 
 VERSION = 1
 

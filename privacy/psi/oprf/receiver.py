@@ -9,9 +9,8 @@ from privacy.psi.oprf.base_ot import PairSeeds
 from privacy.psi.oprf.bucket import Bucket, Bytes, Prepared, prepare, shared
 from privacy.psi.oprf.digests import NONCE_BYTES, Rows
 from privacy.psi.oprf.session import START, Session
-from privacy.psi.oprf.state import RowsResult
 from privacy.psi.oprf.wire import Part
-from privacy.psi.values import Outcome, Outgoing
+from privacy.psi.values import Outcome, Outgoing, RowsResult
 
 ATTEMPT_BYTES = 4  # big-endian, before the matrix
 

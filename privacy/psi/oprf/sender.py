@@ -12,9 +12,8 @@ from privacy.psi.oprf.digests import NONCE_BYTES
 from privacy.psi.oprf.errors import ExtensionInconsistent
 from privacy.psi.oprf.receiver import ATTEMPT_BYTES
 from privacy.psi.oprf.session import START, Session
-from privacy.psi.oprf.state import RowsResult
 from privacy.psi.oprf.wire import Part
-from privacy.psi.values import Outcome, Outgoing
+from privacy.psi.values import Outcome, Outgoing, RowsResult
 
 
 class Sender(Session):

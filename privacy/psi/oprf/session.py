@@ -30,10 +30,10 @@ from privacy.psi.oprf.aes import SEED_BYTES as BLOCK_SEED_BYTES
 from privacy.psi.oprf.ahead import Ahead, Begin, Later
 from privacy.psi.oprf.bucket import Bucket
 from privacy.psi.oprf.digests import WORDS, WORDS_LONG, Bucketed, hash_into_buckets
-from privacy.psi.oprf.state import Role, RowsResult, Setup, State
+from privacy.psi.oprf.state import Role, Setup, State
 from privacy.psi.oprf.wire import Link, Part
 from privacy.psi.randomness import keyed_stream
-from privacy.psi.values import Outgoing
+from privacy.psi.values import Outgoing, RowsResult
 
 SEED_BYTES = 32
 START = bytes(32)  # of running digests

@@ -13,7 +13,7 @@ from privacy.psi.errors import BadSetup, BadState
 from privacy.psi.oprf.digests import Rows
 from privacy.psi.oprf.options import OPTIONS
 from privacy.psi.oprf.parameters import Parameters, parameters
-from privacy.psi.values import CONTEXT_BYTES_MIN, Outcome
+from privacy.psi.values import CONTEXT_BYTES_MIN, Outcome, RowsResult
 
 VERSION = 1
 MODE = "rows"
@@ -23,12 +23,6 @@ PARALLEL_MAX = 256
 class Role(StrEnum):
     RECEIVER = "receiver"  # learns which of its identifiers are shared
     SENDER = "sender"  # learns nothing
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowsResult:
-    outcome: Outcome
-    rows: Rows  # positions of the shared identifiers, as passed to create, ascending; empty unless SHARED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
