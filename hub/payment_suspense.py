@@ -13,10 +13,10 @@ from zoneinfo import ZoneInfo
 from hub.records import Head
 from hub.store import Transaction
 from hub.store_bank import APPROVED, EXPLAINED, BankStore, Entry, MatchRecord
-from hub.store_ledger import LedgerStore
+from hub.store_ledger import LedgerStore, View
 from privacy.ids import Period
 from revenue_share import accounts, ledger
-from revenue_share.ledger import EntryState, JournalEntry
+from revenue_share.ledger import JournalEntry
 
 RAIL = "transfer"
 ZONE = ZoneInfo("Asia/Shanghai")  # of our bank days
@@ -32,12 +32,11 @@ MEMOS = {
 def suspend(tx: Transaction, now: datetime) -> None:
     """Every entry that is in no match goes between the bank and suspense, once. One for each bank entry."""
     _explain_older(tx, now)
-    books, bank = LedgerStore(tx.session), BankStore(tx.session)
+    bank = BankStore(tx.session)
     found = [entry for entry in bank.entries(unsettled=True) if entry.suspended_by is None]
-    made = [_suspense(entry, month_of(tx, booked(entry), now)) for entry in found]
-    books.add_entries(made, now)
-    for one in made:
-        books.decide_entry(one, EntryState.POSTED, now)
+    months = {day: month_of(tx, day, now) for day in set(map(booked, found))}
+    made = [_suspense(entry, months[booked(entry)]) for entry in found]
+    LedgerStore(tx.session).post_all(made, now)
     bank.suspend_entries({entry.id: one.id for entry, one in zip(found, made, strict=True)})
 
 
@@ -62,12 +61,8 @@ def explain(tx: Transaction, match: MatchRecord, entries: Iterable[Entry], now: 
 
 def open_minor(tx: Transaction) -> Head:
     """What stands in suspense, by currency: signed minor units, less than zero where more left the account."""
-    sums: dict[str, int] = {}
-    for entry in BankStore(tx.session).entries(unsettled=True):
-        if entry.suspended_by is not None:
-            currency = str(entry.value["currency"])
-            sums[currency] = sums.get(currency, 0) + signed(entry)
-    return {currency: sums[currency] for currency in sorted(sums)}
+    found = LedgerStore(tx.session).balances(View(account=accounts.SUSPENSE))
+    return {one.asset: -one.net_minor for one in found if one.net_minor}
 
 
 def signed(entry: Entry) -> int:

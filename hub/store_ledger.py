@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, insert, or_, select, true, union_all, update
+from sqlalchemy import ColumnElement, and_, bindparam, func, insert, or_, select, true, union_all, update
 from sqlalchemy.orm import Session
 
 from hub.ledger_errors import PeriodLocked, PeriodPending
@@ -99,6 +99,14 @@ class LedgerStore:
         """Keep an entry and post it at once. Raises PeriodLocked."""
         self.add_entry(entry, now)
         return self.decide_entry(entry, EntryState.POSTED, now)
+
+    def post_all(self, entries: Sequence[JournalEntry], now: datetime) -> None:
+        """Keep entries and post them at once, by one statement a table and step. Raises PeriodLocked."""
+        self.add_entries(entries, now)
+        if entries:
+            where = ENTRY.c.id == bindparam("entry")
+            posted = update(ENTRY).where(where).values(state=EntryState.POSTED.value, decided_at=now)
+            self._session.execute(posted, [{"entry": entry.id} for entry in entries])
 
     def decide(self, subject: str, state: EntryState, now: datetime) -> tuple[JournalEntry, ...]:
         """Post or void every pending entry of a subject; gives them as they are now. Raises PeriodLocked."""
