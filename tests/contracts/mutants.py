@@ -8,6 +8,8 @@ contract then run on the altered one; generated sequences take no part, they wou
 """
 
 import ast
+import gc
+import importlib
 import os
 import re
 import sys
@@ -17,7 +19,6 @@ from pathlib import Path
 import pytest
 
 from contracts import artifacts, build
-from tests.contracts import alliance  # noqa: F401 - loaded once, for all children
 from tests.contracts.mutant_lines import EFFECTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,6 +28,7 @@ SUITES = {
     "CheckpointAnchor": ("test_anchor",),
     "Governor": ("test_governor",),
 }
+CONFTESTS = ("tests.conftest", "tests.contracts.conftest")
 _HALVES = re.compile(r"assert (?P<left>.+?) (?P<join>or|and) (?P<right>.+?)(?P<reason>, \"[^\"]+\".*)")
 
 
@@ -118,8 +120,9 @@ def passes(name: str, mutant: str = "", only: list[str] | None = None) -> bool:
             for stream in (1, 2):
                 os.dup2(silent.fileno(), stream)
         os.environ["ECOHUB_MUTANT"] = mutant
-        tests = only or list(map(str, _suites(name)))
-        os._exit(pytest.main(["-q", "-x", "-n", "0", "-p", "no:cacheprovider", f"--rootdir={ROOT}", *tests]))
+        os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # looking for plugins takes longer than most tests
+        options = ["-q", "-x", "-p", "pytest_timeout", "-p", "no:cacheprovider", f"--rootdir={ROOT}"]
+        os._exit(pytest.main([*options, *(only or map(str, _suites(name)))]))
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     assert status in (0, 1), f"the tests of {mutant or name} ended with {status}"
     return status == 0
@@ -129,6 +132,9 @@ def main(arguments: list[str]) -> int:
     names = [one for one in arguments if "/" not in one] or list(SUITES)
     part, parts = next((map(int, one.split("/")) for one in arguments if "/" in one), (0, 1))
     left = total = 0
+    for module in (*CONFTESTS, *(f"tests.contracts.{suite}" for name in names for suite in SUITES[name])):
+        importlib.import_module(module)  # once, for all children
+    gc.freeze()
     for name in names:
         assert passes(name), f"the tests of {name} fail on the contract as it is"
     for mutant in [one for name in names for one in mutants(name)][part::parts]:
