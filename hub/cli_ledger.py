@@ -54,7 +54,7 @@ def points(cli: Cli, body: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _show(cli: Cli, found: Mapping[str, Any]) -> None:
-    columns = ("account", "asset", "opening", "debit", "credit", "closing")
+    columns = ("account", "unit", "opening", "debit", "credit", "closing")
     for name in ("balances", "pending"):
         rows = [(b["account"], b["asset"], *_amounts(b)) for b in found[name]]
         cli.table(columns, rows, title=cli.value(name))

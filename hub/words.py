@@ -147,6 +147,7 @@ HEADS = {
     "top-decile precision": "前 10% 精确率",
     "train rows": "训练行数",
     "true positives": "真正例",
+    "unit": "单位",
     "unknown levels": "未知类别值",
     "valid": "有效期",
     "valid until": "有效期至",
