@@ -19,7 +19,7 @@ from privacy.errors import Failure, Kind
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 5.0
-STOP_SECONDS = 30.0
+STOP_SECONDS = 5.0
 
 
 class Courier:

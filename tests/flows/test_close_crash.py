@@ -202,6 +202,7 @@ def assert_agreed(month: Settling, state: str, *events: str) -> chain_settlement
     return found
 
 
+@pytest.mark.parametrize("month", BOTH, ids=["sqlite", "postgresql"], indirect=True)
 def test_a_payment_is_marked_and_acknowledged_once_over_every_death_between(month: Settling) -> None:
     hubs, books = Hubs(month), Paying(month=month)
     record = month.confirmed()
@@ -229,6 +230,7 @@ def test_a_payment_is_marked_and_acknowledged_once_over_every_death_between(mont
     assert books.owed() == 0
 
 
+@pytest.mark.parametrize("month", BOTH, ids=["sqlite", "postgresql"], indirect=True)
 def test_a_dispute_reaches_the_contract_once_over_every_death_and_nobody_settles(month: Settling) -> None:
     hubs, record = Hubs(month), month.confirmed()
     month.settle(record)
