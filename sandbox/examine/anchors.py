@@ -7,7 +7,7 @@ section 2.1), and the log must reach to each anchored size.
 Which contracts count? Those with our code to which the hub handed in, whatever the bundle names, so that naming another
 contract or none hides nothing. The hub's accounts are those that handed statements to the contract pinned by the
 parties, or checkpoints to the anchor that the bundle names. Another account may deploy an anchor of its own and put
-anything in: that is told and not compared.
+anything in: that is told, with how many of its roots are not the bundle's, and is no error.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -51,10 +51,7 @@ def check(case: Case, evm: Replay, ran: Ran, trees: Mapping[str, merkle.Tree]) -
     named = _named(case, evm)
     found = list(_all(case, evm, ran))
     own = _accounts(case, ran) | {one.account for one in found if one.contract == named}
-    for one in found:
-        if one.account not in own:
-            facts = {"account": one.account, "contract": one.contract, "log": one.log}
-            case.sheet.add("ANCHOR_OF_OTHER", f"contract {one.contract}", **facts)
+    _tell_of_others(case, [one for one in found if one.account not in own], trees)
     last: dict[str, Anchored] = {}
     for log in LOGS:
         mine = [one for one in found if one.log == log and one.account in own]
@@ -120,6 +117,19 @@ def _accounts(case: Case, ran: Ran) -> set[Address]:
         for _, one in ran
         if any(event.name == "Proposed" for event in settlement.events(one.logs, case.trust.contract))
     }
+
+
+def _tell_of_others(case: Case, anchored: Sequence[Anchored], trees: Mapping[str, merkle.Tree]) -> None:
+    """One warning for each account, contract and log: who can't be told for the hub may be anybody."""
+    groups: dict[tuple[Address, Address, str], list[Anchored]] = {}
+    for one in anchored:
+        groups.setdefault((one.account, one.contract, one.log), []).append(one)
+    for (account, contract, log), group in groups.items():
+        tree = trees[log]
+        differing = sum(one.size > tree.size or tree.root(one.size) != one.root for one in group)
+        facts: dict[str, str | int] = {"account": account, "contract": contract, "log": log}
+        facts |= {"count": len(group), "differing": differing}
+        case.sheet.add("ANCHOR_OF_OTHER", group[0].where, **facts)
 
 
 def _check_order(case: Case, anchored: Sequence[Anchored]) -> None:

@@ -255,9 +255,10 @@ CATALOGUE: dict[str, tuple[str, str, str]] = {
     ),
     "ANCHOR_OF_OTHER": (
         WARNING,
-        "{account}, no account of the hub's, handed in checkpoints of the {log} log to {contract}: they say nothing of "
-        "the hub and were not compared",
-        "非枢纽账户 {account} 向 {contract} 提交了 {log} 日志的检查点：与枢纽无关，未作比对",
+        "{account}, which nothing shows to be the hub's, handed in {count} checkpoints of the {log} log to {contract}; "
+        "the roots of {differing} are not the bundle's",
+        "账户 {account}（无迹象表明属于枢纽）向 {contract} 提交了 {log} 日志的 {count} 个检查点，"
+        "其中 {differing} 个的根与证据包不符",
     ),
     "LOG_NOT_ANCHORED": (
         WARNING,

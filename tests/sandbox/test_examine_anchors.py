@@ -228,17 +228,19 @@ def test_a_named_address_without_our_code_is_found(one: Anchors) -> None:
         assert codes(report) == {"ANCHOR_NOT_FOUND"} and contract in sentence(report, "ANCHOR_NOT_FOUND")
 
 
-def test_what_another_account_anchors_is_told_and_says_nothing_of_the_hub(one: Anchors) -> None:
+def test_what_another_account_anchors_is_told_and_is_no_error(one: Anchors) -> None:
     one.named = one.deploy()
     one.put(one.named, 7)
     mallory = small.PAYER.chain
     foreign = one.deploy(submitter=mallory, governor=mallory)
+    one.put(foreign, 2, by=mallory)
     for size in (3, 100):
         one.put(foreign, size, root=OTHER_ROOT, by=mallory)
     report = one.report()
     assert codes(report) == {"ANCHOR_OF_OTHER"} and report.clean
     told = sentence(report, "ANCHOR_OF_OTHER")  # once for all of that account's
-    assert mallory.address in told and foreign in told
+    assert f"{mallory.address}, which nothing shows to be the hub's, handed in 3 checkpoints" in told
+    assert f"to {foreign}; the roots of 2 are not the bundle's" in told
     assert report.anchored["audit"]["contract"] == one.named
 
 
