@@ -118,9 +118,9 @@ def _unchanged_line(job: MatchJob) -> Pair:
     """What engine ecdh does not catch, and engine oprf leaves no room for."""
     (follower,) = job.followers
     en, zh = (
-        f"engine ecdh: neither side can enter more clients than it committed to, but {follower}'s software, if "
+        f"engine ecdh: neither side can make more entries than it committed to, but {follower}'s software, if "
         f"changed, can unseen give {job.leader} other clients than the shared ones",
-        f"引擎 ecdh：任何一方均不能提交多于其承诺的客户；但 {follower} 的软件若被改动，"
+        f"引擎 ecdh：任何一方的条目数均不能多于其承诺；但 {follower} 的软件若被改动，"
         f"可在不被察觉的情况下使 {job.leader} 得到并非共同的客户",
     )
     if not job.both:
