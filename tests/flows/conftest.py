@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import launch_fixtures
+from tests.support import launch_fixtures, launch_once
 from tests.support.launch_alliance import Alliance
 
 
 @pytest.fixture(scope="session")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The session's folder, in which the one alliance is set up that all flows copy."""
-    return tmp_path_factory.getbasetemp()
+    """The run's folder, in which the one alliance is set up that all flows copy."""
+    return launch_once.shared_folder(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")

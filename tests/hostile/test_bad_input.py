@@ -12,7 +12,7 @@ import pytest
 
 from privacy.errors import Failure
 from sandbox import party_files, world
-from tests.support import launch_alliance, launch_bad_sources, launch_fixtures
+from tests.support import launch_alliance, launch_bad_sources, launch_fixtures, launch_once
 from tests.support.launch import Plan
 from tests.support.launch_alliance import Alliance, match_body, wait
 from tests.support.launch_refusals import (
@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.flow, pytest.mark.slow_flow]
 
 @pytest.fixture(scope="module")
 def alliance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alliance]:
-    base = tmp_path_factory.getbasetemp()
+    base = launch_once.shared_folder(tmp_path_factory)
     with launch_alliance.copy(launch_fixtures.founded(base), tmp_path_factory.mktemp("b") / "w") as made:
         launch_bad_sources.add_assets(made)
         made.start("hub", *RUNNING)

@@ -16,7 +16,7 @@ from ecowire.stream import FAILURE, Message
 from ecowire.v1 import alliance_pb2 as pb
 from hub import client
 from tests.hub.streams import Stream
-from tests.support import launch_alliance, launch_fixtures
+from tests.support import launch_alliance, launch_fixtures, launch_once
 from tests.support.launch_alliance import Alliance, match_body
 from tests.support.launch_refusals import CHINESE, RUNNING, audit_size
 
@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.flow, pytest.mark.slow_flow]
 
 @pytest.fixture(scope="module")
 def alliance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alliance]:
-    base = tmp_path_factory.getbasetemp()
+    base = launch_once.shared_folder(tmp_path_factory)
     with launch_alliance.copy(launch_fixtures.founded(base), tmp_path_factory.mktemp("f") / "w") as made:
         made.start("hub", *RUNNING)
         yield made

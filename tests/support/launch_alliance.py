@@ -1,6 +1,6 @@
 """A small alliance over real processes for flows: chain, hub and four nodes, set up by people's commands, then driven.
 
-Setting one up takes many command lines, so it is done once a session, stopped, and copied: an institution's folder is
+Setting one up takes many command lines, so it is done once a run, stopped, and copied: an institution's folder is
 all it has, and a copy with other ports is that alliance restored from a backup. People's calls are made over the real
 port and sockets from the test's own process, which saves an interpreter for each.
 """
@@ -229,10 +229,14 @@ def later() -> str:
 def make_data(folder: Path) -> dict[str, Path]:
     """Party files of a small synthetic alliance, and a consent file that grants the demo's 97 % of all clients."""
     synthetic.generate(folder, households=HOUSEHOLDS)
-    sources = {name: folder / f"party_{name}.csv.gz" for name in PARTNERS}
-    for name, source in sources.items():
+    for name, source in sources(folder).items():
         write_consents(folder / f"consent-{name}", [client for client in rows(source) if world.consents(client)])
-    return sources
+    return sources(folder)
+
+
+def sources(folder: Path) -> dict[str, Path]:
+    """The party files in a folder of data."""
+    return {name: folder / f"party_{name}.csv.gz" for name in PARTNERS}
 
 
 def write_consents(place: Path, granted: Iterable[str]) -> Path:
@@ -250,10 +254,10 @@ def rows(source: Path) -> dict[str, dict[str, str]]:
         return {row["client_id"]: row for row in csv.DictReader(lines)}
 
 
-def partners(sources: Mapping[str, Path]) -> list[Partner]:
+def partners(files: Mapping[str, Path]) -> list[Partner]:
     """The four partners with every column classified."""
     made = []
-    for name, source in sources.items():
+    for name, source in files.items():
         columns = (*party_files.COLUMNS[name], *party_files.EXTRA[name])
         made.append(Partner(id=name, name=name.title(), source=source, classes=dict.fromkeys(columns, "C2")))
     return made

@@ -1,6 +1,6 @@
 """Banks over real processes for flows: a hub and N nodes with the same columns and other clients, no chain.
 
-Set up once a session for each size, stopped, copied for each use, as `launch_fixtures` does for the alliance of four.
+Set up once a run for each size, stopped, copied for each use, as `launch_fixtures` does for the alliance of four.
 """
 
 import os
@@ -18,30 +18,26 @@ from sandbox.banks.files import Banks, read
 from sandbox.world import Partner, World
 from tests.support import launch_alliance
 from tests.support.launch_alliance import Alliance, wait
+from tests.support.launch_once import once
 
 BANKS = 4
 HOUSEHOLDS = 1600
 SALT = "5a" * 16
 DATA = "data"
-_founded: dict[Path, Alliance | None] = {}
 
 
 def founded(base: Path, banks: int = BANKS, households: int = HOUSEHOLDS) -> Alliance:
-    """A founded and enrolled alliance of synthetic banks below a session's folder; its processes are stopped."""
-    folder = base / f"b{banks}-{households}"
-    if folder not in _founded:
-        _founded[folder] = None  # a failure is told once in full, and then only as such
-        made = found(folder, sources.generate(folder / DATA, banks=banks, households=households))
-        made.stop_all()
-        _founded[folder] = made
-    known = _founded[folder]
-    assert known is not None, "setting up these banks failed before in this session: see the first error"
-    return known
+    """A founded and enrolled alliance of synthetic banks below a run's folder; its processes are stopped."""
+
+    def generate_and_found(folder: Path) -> Alliance:
+        return found(folder, sources.generate(folder / DATA, banks=banks, households=households))
+
+    return once(base / f"b{banks}-{households}", generate_and_found, lambda folder: _world(folder, read(folder / DATA)))
 
 
 @contextmanager
 def copied(base: Path, folder: Path, banks: int = BANKS, households: int = HOUSEHOLDS) -> Iterator[Alliance]:
-    """A copy of the session's alliance of so many banks, with its data; nothing of it is started, all is stopped."""
+    """A copy of the run's alliance of so many banks, with its data; nothing of it is started, all is stopped."""
     with launch_alliance.copy(founded(base, banks, households), folder) as alliance:
         yield alliance
 
@@ -53,9 +49,7 @@ def data_of(alliance: Alliance) -> Banks:
 
 def found(folder: Path, data: Banks) -> Alliance:
     """A founded, enrolled, running alliance: cards pinned, consent imported, assets published."""
-    classes = {column.name: "C2" for column in data.columns} | {data.label: "C2"}
-    partners = [Partner(id=name, name=name.title(), source=data.file(name), classes=classes) for name in data.names]
-    made = Alliance(World(folder, partners, entropy=os.urandom, broker=None))
+    made = Alliance(_world(folder, data))
     try:
         made.world.found()
         made.world.start()
@@ -69,6 +63,12 @@ def found(folder: Path, data: Banks) -> Alliance:
         made.stop_all()
         raise
     return made
+
+
+def _world(folder: Path, data: Banks) -> World:
+    classes = {column.name: "C2" for column in data.columns} | {data.label: "C2"}
+    partners = [Partner(id=name, name=name.title(), source=data.file(name), classes=classes) for name in data.names]
+    return World(folder, partners, entropy=os.urandom, broker=None)
 
 
 def body(data: Banks, **changes: Any) -> dict[str, Any]:
