@@ -3,7 +3,9 @@
     details    where partners are paid, by four eyes                    hub.payment_details
     pay        the payment file, pain.001 or CSV                        hub.payment_file, hub.payment_pain
     bank       camt.053 and CSV come in                                 hub.bank_import, hub.bank_camt, hub.bank_csv
+               what two files hold alike                                hub.bank_repeats
     reconcile  rules, exceptions, what a match does                     hub.payment_matching, revenue_share.reconcile
+               what nothing matches yet, or two people explain          hub.payment_suspense
     match      by hand, by four eyes                                    hub.payment_manual
     export     statement, ledger, exceptions as CSV and XLSX            hub.payment_export
 

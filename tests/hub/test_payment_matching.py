@@ -14,8 +14,6 @@ from hub.settlement_errors import NothingToPay
 from hub.store_bank import BankStore
 from hub.store_ledger import LedgerStore
 from privacy import canonical
-from revenue_share import accounts
-from revenue_share.errors import AmountMalformed
 from revenue_share.ledger import EntryState
 from sandbox.examine import payments
 from tests.hub.paying import CREDITOR, IBAN, OCTOBER, PAYABLE, Booked, Paying, booked, paying
@@ -207,68 +205,6 @@ def test_a_return_that_the_bank_does_not_mark_waits_for_two_people(books: Paying
     books.run(CAI, "match.decide", match=match, decision="approve")
     assert (books.owed(), books.at_bank()) == (PAYABLE, 0)
     assert books.kinds() == []
-
-
-# --- returned less a charge
-
-
-def paid_and_back(books: Paying, minor: int, **changes: Any) -> Any:
-    """An order that was paid, and what came back of it."""
-    order = books.ordered()
-    books.bank(booked(order))
-    books.do("reconcile")
-    told = {"side": "CRDT", "return_reason": "AC04", "bank_reference": "BANKREF-9", "minor": minor}
-    books.bank(booked(order, **told | changes), opening=2_000_000)
-    return order
-
-
-def assert_owed_again_less_the_charge(books: Paying, order: Any, kept: int) -> None:
-    assert (books.owed(), books.balance(accounts.BANK_CHARGES)) == (PAYABLE, kept)
-    assert (books.at_bank(), books.in_suspense()) == (-kept, 0) == (books.booked_by_bank(), 0)
-    assert books.do("pay", period=OCTOBER, format="pain.001")["new"] is True
-    second = books.order(books.month.record(order.statement))
-    assert (second.attempt, second.amount_minor) == (2, PAYABLE)
-
-
-def test_a_charge_that_the_bank_states_is_kept_by_rule_and_the_order_owed_in_full(books: Paying) -> None:
-    order = paid_and_back(books, PAYABLE - 500, charge=500)
-    (match,) = books.do("reconcile")["matched"]  # type: ignore[misc]
-    assert (match["kind"], match["charge"]) == ("RETURNED", {"currency": "CNY", "minor": 500})  # type: ignore[call-overload, index]
-    assert_owed_again_less_the_charge(books, order, 500)
-
-
-@pytest.mark.parametrize("reconciled", [False, True], ids=["never-in-suspense", "in-suspense"])
-def test_a_charge_that_the_bank_does_not_state_is_named_by_two_people(books: Paying, reconciled: bool) -> None:
-    order = paid_and_back(books, PAYABLE - 500)
-    if reconciled:
-        books.do("reconcile")
-        assert (books.kinds(), books.in_suspense(), books.owed()) == (["AMOUNT_DIFFERS"], PAYABLE - 500, 0)
-    named = {"kind": "RETURNED", "orders": [order.end_to_end_id], "entries": [entry_ids(books)[-1]], "reason": "fee"}
-    for wrong in ("4.99", "5.01", "0", "-5.00"):
-        with pytest.raises(MatchInvalid):
-            books.do("match.propose", **named, charge=wrong)
-    with pytest.raises(AmountMalformed):
-        books.do("match.propose", **named, charge="5.001")
-    with pytest.raises(MatchInvalid):
-        books.do("match.propose", **named)
-    made = books.do("match.propose", **named, charge="5.00")
-    assert books.owed() == 0  # one person alone takes nothing back
-    books.run(CAI, "match.decide", match=made["match"], decision="approve")
-    assert_owed_again_less_the_charge(books, order, 500)
-
-
-def test_a_payment_names_no_charge(books: Paying) -> None:
-    order = books.ordered()
-    books.bank(booked(order, account=IBAN))
-    with pytest.raises(MatchInvalid, match="no other kind"):
-        books.do(
-            "match.propose",
-            kind="PAID",
-            orders=[order.end_to_end_id],
-            entries=entry_ids(books),
-            reason="x",
-            charge="1.00",
-        )
 
 
 # --- by hand
