@@ -15,7 +15,6 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
-import scipy.fft
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -113,11 +112,15 @@ class Ring:
         values.real = polynomials[..., : self._half]
         values.imag = polynomials[..., self._half :]
         values *= self._twist
-        return scipy.fft.fft(values, axis=-1, overwrite_x=True)  # type: ignore[no-any-return]
+        from scipy import fft  # every process and command loads this module, few transform
+
+        return fft.fft(values, axis=-1, overwrite_x=True)  # type: ignore[no-any-return]
 
     def inverse(self, values: Complexes) -> Ints:
         """Integer polynomials (..., N) of a transform (..., N/2). AssertionError when a value is no integer by 1/4."""
-        folded = scipy.fft.ifft(values, axis=-1)
+        from scipy import fft
+
+        folded = fft.ifft(values, axis=-1)
         folded *= self._untwist
         exact = np.empty((*values.shape[:-1], self.degree))
         exact[..., : self._half], exact[..., self._half :] = folded.real, folded.imag
