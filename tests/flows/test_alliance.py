@@ -162,8 +162,11 @@ def test_one_month_is_settled_as_worked_out_by_hand(alliance: Alliance, story: d
     identifier = launch_settle.close(alliance, month)
     launch_settle.confirm(alliance, identifier)
     assert launch_settle.settle(alliance, identifier) == "PROPOSED"
-    launch_settle.pass_window(alliance)
-    assert launch_settle.settle(alliance, identifier) == "FINAL"
+    launch_settle.dispute(alliance, identifier)
+    decided = launch_settle.dismiss(alliance, identifier)
+    assert (decided["words"]["signer"], decided["state"]) == ("platform", "PROPOSED")
+    assert launch_settle.settle(alliance, identifier) == "PROPOSED", "what the arbiter decided"
+    assert launch_settle.settle(alliance, identifier) == "FINAL", "at once: its window is over"
     found, body = alliance.call_body("finance", "statement", {"statement": identifier})
     lines = {line["event"]: line for line in json.loads(body)}
     assert {name: line["verdict"] for name, line in lines.items()} == launch_settle.VERDICTS

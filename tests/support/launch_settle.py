@@ -4,6 +4,7 @@ The events are few, each there for one rule: in the window, in its last second, 
 another kind, a reversal. What 5 % of them is, is written down here by hand (`TOTAL_FEN`), not computed.
 """
 
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -138,6 +139,25 @@ def confirm(alliance: Alliance, identifier: str) -> None:
 def settle(alliance: Alliance, identifier: str, *, key: str = "") -> str:
     """The next chain step; the statement's state after it."""
     return str(alliance.call("finance", "settle", {"statement": identifier}, key=key)["state"])
+
+
+def dispute(alliance: Alliance, identifier: str) -> None:
+    """The referrer's person disputes what is on the chain; node and hub take it to the contract by themselves."""
+    wait(lambda: _listed(alliance, REFERRER, identifier)["state"] == "PROPOSED", "the referrer's node to be told")
+    given = {"statement": identifier, "reason": "the window is not theirs", "lines": [0], "person": "Li Na"}
+    alliance.node(REFERRER, "statement.dispute", **given)
+    wait(lambda: line(alliance, identifier)["state"] == "DISPUTED", "the dispute at the contract")
+
+
+def dismiss(alliance: Alliance, identifier: str) -> Any:
+    """The arbiter decides with its own key over the statement's file; what its command shows."""
+    file, decision = alliance.folder / "disputed.json", alliance.folder / "decision.txt"
+    file.write_text(json.dumps(alliance.node(REFERRER, "statement.show", statement=identifier)))
+    decision.write_text("the window is that of the agreement")
+    return alliance.world.chain(
+        "resolve", "--key", str(alliance.world.key_file("arbiter")), "--contract", alliance.world.contract,
+        "--dismissed", "--reason", str(decision), "--yes", "--json", str(file),
+    ).check().json  # fmt: skip
 
 
 def pass_window(alliance: Alliance) -> None:
