@@ -10,8 +10,10 @@ from pathlib import Path
 from sqlalchemy import create_engine, text
 
 from hub.store import Store, migrate
+from tests.support import compiled
 from tests.support.scratch import scratch
 
+compiled.share()
 POSTGRES = os.environ.get("ECOHUB_TEST_POSTGRES", "")
 DIALECTS = ("sqlite", "postgresql") if POSTGRES else ("sqlite",)
 

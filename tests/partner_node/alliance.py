@@ -22,9 +22,11 @@ from partner_node import settings as node_settings
 from partner_node.database import Database
 from partner_node.outbound import Tap
 from privacy import canonical, seal
+from tests.support import compiled
 from tests.support.entropy import SeededEntropy
 from tests.support.scratch import scratch
 
+compiled.share()
 START = datetime(2026, 10, 1, 8, 0, tzinfo=UTC)
 PURPOSE = "joint profile"
 LOG_KEY = seal.SigningKey(b"\x11" * 32)
