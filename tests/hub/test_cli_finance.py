@@ -113,7 +113,11 @@ def terms(folder: Path, **changes: str) -> str:
 
 def test_a_month_from_terms_to_payment_file(finance: Finance, tmp_path: Path) -> None:
     month = finance.month
-    assert finance.run("contract")["window_seconds"] == WINDOW
+    shown = finance.run("contract")
+    accounts = (KEYS[role].address for role in ("governor", "broker", "arbiter"))
+    assert [shown[name] for name in ("governor", "broker", "arbiter")] == [*accounts]
+    assert (shown["registrar"], shown["window_seconds"]) == (KEYS["governor"].address, WINDOW)
+    assert f"伙伴登记合约: {shown['registrar']}" in finance.text("contract", "--lang", "zh")
     made = finance.run("agreement", "add", terms(tmp_path), "--key", "terms")
     assert finance.run("agreement", "add", terms(tmp_path), "--key", "terms") == made  # nonce and expiry are not new
     month.agreement = Agreement.from_body(made["body"])
@@ -125,6 +129,7 @@ def test_a_month_from_terms_to_payment_file(finance: Finance, tmp_path: Path) ->
     partner = bytes.fromhex(statement.partner_commitment(month.agreement))
     on_chain = finance.run("agreement", "show", made["digest"][:12])["chain"]
     assert (on_chain["partner"], on_chain["signer"]) == (partner.hex(), KEYS["referrer"].address)
+    assert on_chain["register"].endswith(f"--terms {made['digest']}")
     assert f"--partner {partner.hex()}" in finance.text("agreement", "show", made["digest"]).replace("\n", " ")
     data = chain_settlement.set_signer_data(partner, KEYS["referrer"].address)
     month.chain.chain.execute(month.contract, data, KEYS["governor"].secret)
