@@ -1,4 +1,4 @@
-"""Matching by the OPRF engine over real processes: chain, hub and nodes on loopback.
+"""Matching by name over real processes: chain, hub and nodes on loopback.
 
 Rows to one side and to both, and rows with labels, compared with the sets that were entered and with the source; the
 files that people get; a party that is not entitled has nothing.
@@ -32,8 +32,8 @@ def shared(alliance: Alliance) -> set[str]:
     return {client for client in set.intersection(*known) if world.consents(client)}
 
 
-def rows_body(**changes: Any) -> dict[str, Any]:
-    return launch_alliance.match_body("rows", *PAIR, engine="oprf", version=2, **changes)
+def rows_body(engine: str, **changes: Any) -> dict[str, Any]:
+    return launch_alliance.match_body("rows", *PAIR, engine=engine, version=2, **changes)
 
 
 def result(alliance: Alliance, partner: str, job: str, file: Path) -> list[dict[str, str]]:
@@ -43,8 +43,9 @@ def result(alliance: Alliance, partner: str, job: str, file: Path) -> list[dict[
         return list(csv.DictReader(lines))
 
 
-def test_rows_for_one_side(alliance: Alliance, tmp_path: Path) -> None:
-    job = alliance.run_job("data", "match", rows_body())
+@pytest.mark.parametrize("engine", ["oprf", pytest.param("ecdh", marks=pytest.mark.slow_flow)])
+def test_rows_for_one_side(alliance: Alliance, tmp_path: Path, engine: str) -> None:
+    job = alliance.run_job("data", "match", rows_body(engine))
     found = result(alliance, "broker", job["digest"], tmp_path / "rows.csv")
     assert {line["client_id"] for line in found} == shared(alliance)
     source = [*launch_alliance.rows(alliance.world.partners["broker"].source)]
@@ -59,8 +60,9 @@ def test_rows_for_one_side(alliance: Alliance, tmp_path: Path) -> None:
     assert status.code_of(refused.value) == "RESULT_WITHOUT_ROWS"
 
 
-def test_rows_for_both_sides(alliance: Alliance, tmp_path: Path) -> None:
-    job = alliance.run_job("data", "match", rows_body(both=True))
+@pytest.mark.parametrize("engine", ["oprf", pytest.param("ecdh", marks=pytest.mark.slow_flow)])
+def test_rows_for_both_sides(alliance: Alliance, tmp_path: Path, engine: str) -> None:
+    job = alliance.run_job("data", "match", rows_body(engine, both=True))
     for name in PAIR:
         found = result(alliance, name, job["digest"], tmp_path / f"{name}.csv")
         assert {line["client_id"] for line in found} == shared(alliance)

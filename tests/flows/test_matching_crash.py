@@ -5,7 +5,8 @@ The places are calls of named functions inside the processes (`launch.Fault`), a
 """
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,16 +30,28 @@ SMALL_NODE = Plan(
     }
 )
 SMALL = {"hub": Plan(), **dict.fromkeys(PAIR, SMALL_NODE)}
+# the same for lists of points: a few in a message, a few messages in a request
+LISTS = {
+    "hub": Plan(settings={"hub.match_envelopes:STEP_BYTES_MAX": 10_000}),
+    **dict.fromkeys(PAIR, Plan(mutants=("small messages",))),
+}
 NODE_COMMIT, HUB_COMMIT = "partner_node.database:Database.write", "hub.store:Store.run"
 
 
-def node_dies(when: str, call: int) -> Plan:
+def node_dies(when: str, call: int) -> Fault:
     """At a step: before its commit nothing has left the house; after it the reply is stored and not yet sent."""
-    return Plan(settings=SMALL_NODE.settings, faults=(Fault(at=NODE_COMMIT, first="match.step", when=when, call=call),))
+    return Fault(at=NODE_COMMIT, first="match.step", when=when, call=call)
 
 
-def hub_dies(use_case: str, call: int) -> Plan:
-    return Plan(faults=(Fault(at=HUB_COMMIT, first=use_case, when="after", call=call),))
+def hub_dies(use_case: str, call: int) -> Fault:
+    return Fault(at=HUB_COMMIT, first=use_case, when="after", call=call)
+
+
+DEATHS: Mapping[str, Sequence[Fault]] = {
+    "hub": (hub_dies("tasks.answer", 12), hub_dies("tasks.answer", 9)),
+    "broker": (node_dies("after", 6), node_dies("before", 3)),
+    "bank": (node_dies("before", 5), node_dies("after", 4)),
+}
 
 
 @pytest.fixture
@@ -48,17 +61,20 @@ def alliance(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[A
         yield made
 
 
-def survived(alliance: Alliance, body: dict[str, Any], *, buckets: int) -> str:
+def survived(
+    alliance: Alliance,
+    body: dict[str, Any],
+    *,
+    buckets: int,
+    plans: Mapping[str, Plan] = SMALL,
+    deaths: Mapping[str, Sequence[Fault]] = DEATHS,
+) -> str:
     """The digest of a job that completed although both nodes and the hub died in its middle, each of them twice.
 
     buckets: each party had more of them to do.
     """
     digest = alliance.propose("data", "match", body)
-    lives = {
-        "hub": [hub_dies("tasks.answer", 12), hub_dies("tasks.answer", 9)],
-        "broker": [node_dies("after", 6), node_dies("before", 3)],
-        "bank": [node_dies("before", 5), node_dies("after", 4)],
-    }
+    lives = {name: [replace(plans[name], faults=(fault,)) for fault in deaths[name]] for name in deaths}
     for name in lives:
         alliance.restart(name, lives[name].pop(0))
     alliance.approve(digest, PAIR)
@@ -70,7 +86,7 @@ def survived(alliance: Alliance, body: dict[str, Any], *, buckets: int) -> str:
             parties = alliance.job(digest)["progress"].get("parties", {})
             done.append(sum(value["parts"][0] for value in parties.values()))
 
-    job = alliance.nurse(digest, lives, SMALL, look)
+    job = alliance.nurse(digest, lives, plans, look)
     parts = {name: value["parts"] for name, value in job["progress"]["parties"].items()}
     assert all(finished == total > buckets for finished, total in parts.values()), "there was a middle"
     assert any(0 < count < sum(total for _, total in parts.values()) for count in done), "and somebody died in it"
@@ -91,6 +107,18 @@ def shared(alliance: Alliance) -> set[str]:
 
 def test_rows_are_found_where_both_parties_and_the_hub_died(alliance: Alliance, tmp_path: Path) -> None:
     job = survived(alliance, launch_alliance.match_body("rows", *PAIR, engine="oprf", version=2, both=True), buckets=16)
+    for name in PAIR:
+        assert {line["client_id"] for line in found(alliance, name, job, tmp_path)} == shared(alliance)
+
+
+def test_rows_by_ecdh_are_found_where_both_parties_and_the_hub_died(alliance: Alliance, tmp_path: Path) -> None:
+    body = launch_alliance.match_body("rows", *PAIR, engine="ecdh", version=2, both=True)
+    deaths = {
+        "hub": (hub_dies("tasks.answer", 8), hub_dies("tasks.answer", 5)),
+        "broker": (node_dies("after", 4), node_dies("before", 3)),
+        "bank": (node_dies("before", 3), node_dies("after", 2)),
+    }
+    job = survived(alliance, body, buckets=10, plans=LISTS, deaths=deaths)
     for name in PAIR:
         assert {line["client_id"] for line in found(alliance, name, job, tmp_path)} == shared(alliance)
 

@@ -89,8 +89,11 @@ def pairs_of(alliance: Alliance, name: str, found: list[dict[str, str]]) -> set[
     return {records[int(line["row"])] for line in found}
 
 
-def test_febrl_rows_for_both_sides_are_exactly_the_pairs_that_can_be_found(alliance: Alliance, tmp_path: Path) -> None:
-    job = alliance.run_job("data", "match", body(alliance, "rows", *FEBRL, both=True))
+@pytest.mark.parametrize("engine", ["oprf", "ecdh"])
+def test_febrl_rows_for_both_sides_are_exactly_the_pairs_that_can_be_found(
+    alliance: Alliance, tmp_path: Path, engine: str
+) -> None:
+    job = alliance.run_job("data", "match", body(alliance, "rows", *FEBRL, both=True, engine=engine))
     assert counted(job) == {FEBRL_PAIRS}
     people = [pairs_of(alliance, name, row_map(alliance, name, job["digest"], tmp_path)) for name in FEBRL]
     assert people[0] == people[1] and len(people[0]) == FEBRL_PAIRS
