@@ -108,20 +108,23 @@ def _settle(services: Services, chain: Chain, found: StatementRecord, step: Step
     outbox.resume()
     case = services.store.read("settle.case", lambda tx: case_of(tx, terms.get(tx, found.id)))
     case = _follow(services, chain, case)
-    agree(chain, case)
-    if case.record.state == found.state:
-        try:
-            step(services, outbox, chain, case)
-        except TransactionReverted:
-            _told_of_another(services, case)
-            raise
-        case = services.store.read("settle.case", lambda tx: case_of(tx, terms.get(tx, found.id)))
+    try:
         agree(chain, case)
+        if case.record.state == found.state:
+            step(services, outbox, chain, case)
+            case = services.store.read("settle.case", lambda tx: case_of(tx, terms.get(tx, found.id)))
+            agree(chain, case)
+    except (ChainDisagrees, TransactionReverted):
+        _told_of_another(services, case)
+        raise
     return case
 
 
 def _told_of_another(services: Services, case: Case) -> None:
-    """Raises ChainStepUnderWay where the contract refused this step because another hub on these books had done it."""
+    """Raises ChainStepUnderWay where another hub on these books has done a step since they were read.
+
+    Then the chain is further than what was read, or the contract refused the same step a second time.
+    """
 
     def done(tx: Transaction) -> bool:
         moved = terms.get(tx, case.record.id).state != case.record.state

@@ -11,14 +11,16 @@ from pathlib import Path
 import pytest
 
 from contracts import settlement as chain_settlement
+from contracts.chain import Chain
 from contracts.errors import BadChainSignature, WindowOpen
 from contracts.keys import ZERO_ADDRESS
 from ecowire import codec_settlement
 from ecowire.status import MalformedMessage
 from ecowire.stream import Message, to_frames
-from hub import settlement, settlement_release
-from hub.chain_errors import ChainSetBack
+from hub import settlement, settlement_chain, settlement_release
+from hub.chain_errors import ChainSetBack, ChainStepUnderWay
 from hub.records import Head
+from hub.settlement_case import Case
 from hub.settlement_errors import (
     AgreementNotActive,
     AgreementOtherContract,
@@ -397,6 +399,24 @@ def test_a_chain_that_knows_a_statement_the_books_call_a_draft_stops_settlement(
     assert month.record(record.id).state == "DRAFT"
 
 
+def test_books_that_another_hub_moved_since_they_were_read_are_no_disagreement(
+    month: Settling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    month.report_october()
+    record = month.confirmed()
+    agree = settlement_chain.agree
+
+    def late(chain: Chain, case: Case) -> None:
+        monkeypatch.undo()
+        month.settle(record)
+        agree(chain, case)
+
+    monkeypatch.setattr(settlement_chain, "agree", late)
+    with pytest.raises(ChainStepUnderWay):
+        month.settle(record)
+    assert month.record(record.id).state == "PROPOSED"
+
+
 def test_a_statement_that_somebody_else_finalised_is_posted_once(month: Settling) -> None:
     month.report_october()
     record = month.confirmed()
@@ -576,7 +596,8 @@ def test_an_account_that_the_governor_has_not_named_is_asked_for_with_the_comman
     with pytest.raises(SignerNotRegistered) as caught:
         month.settle(record)
     account = KEYS["referrer"].address
-    assert f"--contract {month.contract} --partner {partner.hex()} --signer {account}" in caught.value.message()
+    where = f"--contract {month.contract} --partner {partner.hex()} --signer {account} --terms {month.agreement.digest}"
+    assert where in caught.value.message("en") and where in caught.value.message("zh")
     named = chain_settlement.set_signer_data(partner, account)
     month.chain.chain.execute(month.contract, named, KEYS["governor"].secret)
     assert month.settle(record) == "PROPOSED"
