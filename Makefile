@@ -30,10 +30,10 @@ demo: setup  ## the main job, end to end; SCENE=banks: banks train one model; DA
 	@$(BIN)/ecohub demo $(if $(SCENE),--scene $(SCENE)) $(if $(DATA),--data $(DATA))
 
 test: setup  ## the fast suite and one flow over real processes
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not full and not slow_flow"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not full and not slow_flow"
 
 flows: setup  ## the flows that CI runs besides: canary, kill -9, identities
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow_flow" $$(grep -rl --include="test_*.py" slow_flow tests)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "slow_flow" $$(grep -rl --include="test_*.py" slow_flow tests)
 
 full: setup  ## everything, with the long tests (PostgreSQL where ECOHUB_TEST_POSTGRES names a server)
 	@$(BIN)/python -m pytest

@@ -3,6 +3,8 @@
 import gc
 import os
 import socket
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +28,20 @@ def _only_loopback(self: socket.socket, address: Any) -> None:
     if self.family != socket.AF_UNIX and not str(address[0]).startswith(_LOOPBACK):
         raise AssertionError(f"a test reached for {address}")
     _connect(self, address)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first, as one that is begun last leaves the other worker idle: those that say so in their mark, those
+    that start processes, those of many tests."""
+    seconds, flows, tests = Counter[Path](), set[Path](), Counter[Path]()
+    for item in items:
+        tests[item.path] += 1
+        if item.get_closest_marker("flow"):
+            flows.add(item.path)
+        if slow := item.get_closest_marker("slow_flow"):
+            seconds[item.path] += slow.kwargs.get("seconds", 0)
+    items.sort(key=lambda item: (-seconds[item.path], item.path not in flows, -tests[item.path]))
 
 
 @pytest.hookimpl(trylast=True)

@@ -84,7 +84,7 @@ def test_both_ends_fit_each_other() -> None:
         assert end["grpc.keepalive_timeout_ms"] < end[KEEPALIVE]
 
 
-@pytest.mark.slow_flow
+@pytest.mark.slow_flow(seconds=55)
 def test_an_idle_stream_lives_at_its_real_pace() -> None:
     with stream(channel.SERVER_OPTIONS, channel.CLIENT_OPTIONS) as call:
         assert ended(call, 5.5 * channel.KEEPALIVE_MILLISECONDS / 1000) == ""

@@ -13,7 +13,7 @@ import pytest
 from sandbox.processes import Done, Process, free_ports, port_open, run
 from tests.partner_node.alliance import clients_csv
 
-pytestmark = [pytest.mark.flow, pytest.mark.slow_flow]
+pytestmark = [pytest.mark.flow, pytest.mark.slow_flow(seconds=30)]
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "deploy.md"
 PARTNERS = ("broker", "platform")
 PEOPLE = {"the operator": "operator", "the governor": "governor", "the arbiter": "arbiter"}

@@ -14,7 +14,7 @@ from tests.support.launch_flower import APP, ROOT
 
 pytestmark = [
     pytest.mark.flow,
-    pytest.mark.slow_flow,
+    pytest.mark.slow_flow(seconds=30),
     pytest.mark.skipif(
         not (Path(sys.executable).parent / "flower-superlink").exists(), reason="Flower's commands are not installed"
     ),
