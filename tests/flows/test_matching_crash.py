@@ -1,4 +1,4 @@
-"""kill -9 of both nodes and of the hub in the middle of a match by OPRF, then a restart: buckets that were done stay
+"""kill -9 of both nodes and of the hub in the middle of a match, then a restart: buckets (or lists) that were done stay
 done, and both parties end with exactly the shared clients.
 
 The places are calls of named functions inside the processes (`launch.Fault`), as in `test_crash`.
