@@ -22,17 +22,35 @@ CLIENTS = range(0, 2000, 61)
 Ran = tuple[Tables, LabelResult, dict[str, TreePart], dict[str, Role]]
 
 
-@pytest.fixture(scope="module")
-def ran() -> Ran:
+def run(*, restart: bool) -> Ran:
     tables, columns = synthetic()
     tables = with_gaps(tables)
     plan = TrainingPlan.from_body(tree_body(columns, trees={"trees": 6, "depth": 4, "patience": 2}, bootstrap=100))
-    parties, parts = pump(plan, tables, restart=True), dict[str, TreePart]()
+    parties, parts = pump(plan, tables, restart=restart), dict[str, TreePart]()
     for name in plan.partners:
         part = parties[name].result().part
         assert isinstance(part, TreePart)
         parts[name] = part
     return tables, label_result(parties), parts, parties
+
+
+@pytest.fixture(scope="module")
+def ran() -> Ran:
+    return run(restart=False)
+
+
+@pytest.mark.slow_flow
+def test_all_that_explains_is_the_same_over_restarts_after_every_message(ran: Ran) -> None:
+    _, result, parts, parties = ran
+    _, again, same_parts, same_parties = run(restart=True)
+    assert {name: part.encode() for name, part in same_parts.items()} == {n: p.encode() for n, p in parts.items()}
+    assert (again.matrix.scores == result.matrix.scores).all()
+    assert again.record() == result.record()
+    assert again.paths is not None and result.paths is not None
+    assert (again.paths.rows == result.paths.rows).all() and (again.paths.reached == result.paths.reached).all()
+    one, other = parties["broker"], same_parties["broker"]
+    assert isinstance(one, TreeLabelHolder) and isinstance(other, TreeLabelHolder)
+    assert (one._full.fitted == other._full.fitted).all()
 
 
 def ways_of(ran: Ran) -> Ways:
