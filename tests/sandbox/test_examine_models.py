@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,27 @@ MINE = {"MODEL_LINEAGE_DIFFERS", "MODEL_STEP_DIFFERS"}
 Change = Callable[[Any], None]
 
 
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Hub]:
+@contextmanager
+def two_models(folder: Path) -> Iterator[Hub]:
     """Two models of a name: the first released, the second tried and rolled back."""
-    with hub_without_ports(tmp_path, *registry.NAMES) as made:
+    with hub_without_ports(folder, *registry.NAMES) as made:
         first, second = completed(made, 1, groups=0.05), completed(made, 2, auc_uplift=NO_UPLIFT)
         release(made, first)
         release(made, second, 50_000, accept_no_uplift=True)
         rollback(made)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    """One for all tests that only read it."""
+    with two_models(tmp_path_factory.mktemp("models")) as made:
+        yield made
+
+
+@pytest.fixture
+def own_hub(tmp_path: Path) -> Iterator[Hub]:
+    with two_models(tmp_path) as made:
         yield made
 
 
@@ -194,16 +208,16 @@ def test_a_step_that_is_left_out_is_a_finding(hub: Hub) -> None:
     assert "MODEL_STEP_DIFFERS" in codes(report(hub, given))
 
 
-def test_a_hub_that_released_a_model_above_its_limits_is_found_out(hub: Hub) -> None:
+def test_a_hub_that_released_a_model_above_its_limits_is_found_out(own_hub: Hub) -> None:
     """A hub whose own gate is gone: everything is signed and logged, and the examiner sees it all the same."""
     from hub import model_gates
 
-    job = completed(hub, 3, groups=0.2)
+    job = completed(own_hub, 3, groups=0.2)
     kept, model_gates._fairness = model_gates._fairness, lambda _: []
     try:
-        release(hub, job, 50_000)
+        release(own_hub, job, 50_000)
     finally:
         model_gates._fairness = kept
-    found = report(hub, entries(hub))
+    found = report(own_hub, entries(own_hub))
     (finding,) = [one for one in found.findings if one.code in MINE]
     assert "above the plan's fairness limits" in finding.en
