@@ -23,7 +23,7 @@ def node(make_node: MakeNode) -> Iterator[TestNode]:
     made = make_node("broker", labels.source(), labels.COLUMNS)
     alliance.consent(made, range(labels.CLIENTS))
     server = LocalServer(made.parts.node.settings.socket, made.parts.commands, made.parts.node.entropy, lambda: None)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.005,), daemon=True)
     thread.start()
     yield made
     server.shutdown()

@@ -26,7 +26,7 @@ def serving(node: TestNode, commands: Commands, after: Callable[[], None]) -> It
     """A node's socket while it serves these commands."""
     path = node.folder / "n.sock"
     server = LocalServer(path, commands, node.parts.node.entropy, after)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.005,), daemon=True)
     thread.start()
     yield path
     server.shutdown()

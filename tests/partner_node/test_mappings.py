@@ -218,7 +218,7 @@ def config(node: TestNode) -> Iterator[Path]:
     """node.toml of a node whose commands are served on its socket."""
     socket = node.parts.node.settings.socket
     server = LocalServer(socket, node.parts.commands, node.parts.node.entropy, lambda: None)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.005,), daemon=True)
     thread.start()
     yield node.folder / "node.toml"
     server.shutdown()
