@@ -55,6 +55,7 @@ def measured(chances: np.ndarray, plan: TrainingPlan, tables: Tables, truth: np.
     return multiclass.measure(multiclass.join(chances[test]), truth[test], rule, 100, b"households")
 
 
+@pytest.mark.slow_flow  # twelve whole runs
 @pytest.mark.real_data
 def test_joined_classes_rank_as_well_as_multinomial_regression_on_pooled_rows() -> None:
     tables, columns = households(data_folder("scf2022"))
