@@ -7,7 +7,7 @@ reference, which banks give twice. What fits in two ways, or in none, is never g
 """
 
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -57,6 +57,8 @@ def repeated(new: Course, others: Iterable[Course], spans: Iterable[tuple[int, i
         ways, apart = _ways(other, new), _apart(other, new, hops)
         if len(ways) > 1 or (ways and ways[0] and apart):
             raise _alike(new, other, "the balances let them be the same bookings and others")
+        if _shuffled(other, new):
+            raise _alike(new, other, "the balances let them be the same bookings in another order")
         if ways:
             found.update(ways[0])
         elif not apart or _one_in_the_other(other, new):
@@ -71,16 +73,30 @@ def repeated(new: Course, others: Iterable[Course], spans: Iterable[tuple[int, i
 def _ways(old: Course, new: Course) -> list[range]:
     """The ways in which one course goes on in the other, at most two: the places in `new` that both hold, or none."""
     found: list[range] = []
-    for offset in range(-len(new.contents), len(old.contents) + 1):
-        start, first = max(0, offset), max(0, -offset)
-        length = min(len(old.contents) - start, len(new.contents) - first)
-        if old.balances[start] == new.balances[first] and all(
-            old.contents[start + step] == new.contents[first + step] for step in range(length)
-        ):
+    for start, first, length in _overlaps(old, new):
+        if all(old.contents[start + step] == new.contents[first + step] for step in range(length)):
             found.append(range(first, first + length))
             if len(found) == 2:
                 break
     return found
+
+
+def _shuffled(old: Course, new: Course) -> bool:
+    """Whether one goes on in the other with the same bookings, between the same balances, in another order."""
+    for start, first, length in _overlaps(old, new):
+        held, told = old.contents[start : start + length], new.contents[first : first + length]
+        ends = old.balances[start + length] == new.balances[first + length]
+        if ends and held != told and Counter(held) == Counter(told):
+            return True
+    return False
+
+
+def _overlaps(old: Course, new: Course) -> Iterator[tuple[int, int, int]]:
+    """(place in old, place in new, bookings) of each way to lay them over one another where their balances meet."""
+    for offset in range(-len(new.contents), len(old.contents) + 1):
+        start, first = max(0, offset), max(0, -offset)
+        if old.balances[start] == new.balances[first]:
+            yield start, first, min(len(old.contents) - start, len(new.contents) - first)
 
 
 def _apart(old: Course, new: Course, hops: Sequence[tuple[int, int]]) -> bool:

@@ -21,6 +21,7 @@ from tests.support.bank_files import camt, units
 FEE = Booked(minor=500, bank_reference="FEE", account="", name="Bank")
 RENT = Booked(minor=2000, bank_reference="RENT", account="", name="Landlord")
 BACK = Booked(minor=500, bank_reference="FEE", account="", name="Bank", side="CRDT")
+SWEPT = Booked(minor=2500, bank_reference="SWEEP", account="", name="Pool", side="CRDT")
 PROFILE: dict[str, Any] = {
     "name": "portal",
     "currency": "CNY",
@@ -115,6 +116,7 @@ def test_what_overlaps_is_counted_once(books: Paying, entries: list[Booked], ope
         pytest.param([FEE], [BACK, FEE], 9_500, id="it-begins-where-the-other-closed-and-goes-back"),
         pytest.param([FEE], [FEE], 7_000, id="a-statement-between-is-missing"),
         pytest.param([FEE, RENT], [RENT, FEE], 10_000, id="another-order"),
+        pytest.param([FEE, RENT, SWEPT], [RENT, FEE, SWEPT, FEE], 10_000, id="another-order-on-a-swept-account"),
     ],
 )
 def test_what_the_balances_do_not_say_is_refused(
