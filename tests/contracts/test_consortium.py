@@ -145,7 +145,10 @@ def step(one: Consortium, entered: list[bytes], data: st.DataObject) -> bool:
             one.send(data.draw(st.sampled_from([entitled, entitled, entitled, role]), label="caller"), call)
         elif kind == "decision":
             target, call = data.draw(calls(one), label="decision")
-            one.executed(call, target=target)
+            number = one.approved(call, target=target)
+            if (ready := one.operation(number).ready) > one.time:  # 0 where the members and k are others by now
+                one.wait_until(ready)
+            one.carry_out(number)
         elif kind == "wait":
             one.ledger.seal((), one.time + data.draw(st.sampled_from([1, 1_000, DELAY]), label="seconds"))
         else:
