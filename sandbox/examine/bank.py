@@ -2,6 +2,7 @@
 
 The account at the bank holds what the bank's entries sum to, and suspense what of them is open, by currency. An entry
 that is neither in suspense nor in a match came in after the books were last reconciled: it stands on no account yet.
+How many came in is in the audit log, which the nodes co-sign: one left out of bundle and books is missed.
 """
 
 from collections import defaultdict
@@ -15,6 +16,7 @@ from sandbox.examine.case import Case, Object, records
 from sandbox.examine.payments import RAIL, Paid
 
 NAME = "payments/bank.jsonl"
+IMPORTED = "bank.file"  # leaves of the bank's files; `taken`: the entries that each brought
 FIELDS = {"entry", "currency", "amount_minor", "debit", "suspended", "match", "kind", "account"}
 KINDS = ("PAID", "RETURNED", "EXPLAINED")
 MEMOS = {
@@ -53,6 +55,16 @@ def check(case: Case, paid: Paid) -> Balances:
     for entry in payments:
         case.sheet.add("BANK_ENTRY_DIFFERS", NAME, entry=entry[:16], what="its place among the bank's entries")
     return balances
+
+
+def check_number(case: Case) -> None:
+    """The bundle has as many of the bank's entries as the audit log says were imported."""
+    imports = [leaf.value.get("facts") for leaf in case.leaves if leaf.value and leaf.text("kind") == IMPORTED]
+    taken = [facts.get("taken") for facts in imports if isinstance(facts, dict)]
+    logged = sum(number for number in taken if type(number) is int)
+    found = len({str(record.get("entry")) for _, _, record in records(case, NAME) if record is not None})
+    if logged != found:
+        case.sheet.add("BANK_ENTRIES_MISSING", NAME, logged=logged, found=found)
 
 
 def compare(case: Case, stood: Mapping[tuple[str, str], int], told: Balances) -> None:

@@ -287,6 +287,11 @@ CATALOGUE: dict[str, tuple[str, str, str]] = {
     ),
     "PAYMENT_DIFFERS": (ERROR, "payment {order}: {what} does not hold", "付款 {order}：{what} 不成立"),
     "BANK_ENTRY_DIFFERS": (ERROR, "bank entry {entry}: {what} does not hold", "银行流水 {entry}：{what} 不成立"),
+    "BANK_ENTRIES_MISSING": (
+        ERROR,
+        "the audit log says that {logged} entries of the bank were imported, the bundle has {found}",
+        "存证日志记录已导入 {logged} 条银行流水，证据包中有 {found} 条",
+    ),
     "BANK_BOOKS_DIFFER": (
         ERROR,
         "{account} holds {held} minor units of {asset}, the bank's entries give {given}",

@@ -112,8 +112,13 @@ def booked(record: dict[str, Any]) -> list[Any]:
     return [held.to_value(), back.to_value(), made.to_value()]
 
 
-def examined(books: Books, records: list[Any], entries: list[Any], bank: list[Any] | None = None) -> Report:
+def examined(
+    books: Books, records: list[Any], entries: list[Any], bank: list[Any] | None = None, imported: int | None = None
+) -> Report:
+    """imported: how many of the bank's entries the audit log says; as many as there are where not given."""
     told = [one for record in records for one in at_bank(record)] if bank is None else bank
+    taken = len({one["entry"] for one in told}) if imported is None else imported
+    small.log(books, "bank.file", {"account": "…3000", "entries": taken, "taken": taken})
     given = {
         **books.entries(),
         NAME: evidence.jsonl(records),
@@ -279,6 +284,22 @@ def test_what_the_bank_booked_besides_payments_is_in_the_books(changes: dict[str
     report = examined(books, [record], [*journal(books, record), *booked(fee)], [*at_bank(record), fee])
     assert codes(report) == set()
     assert report.held["bank entries"] == 2
+
+
+@pytest.mark.parametrize("imported", [1, 3])
+def test_a_booking_left_out_of_bundle_and_books_is_missed_by_the_log(imported: int) -> None:
+    """Both say the same of two bookings; the log says that another number came in."""
+    books = small.settled_month()
+    record, fee = payment(books), booking()
+    entries, bank = [*journal(books, record), *booked(fee)], [*at_bank(record), fee]
+    assert codes(examined(books, [record], entries, bank, imported)) == {"BANK_ENTRIES_MISSING"}
+
+
+def test_a_booking_in_the_log_alone_is_missed() -> None:
+    books = small.settled_month()
+    small.log(books, "bank.file", {"account": "…3000", "entries": 1, "taken": 1})
+    report = examine(evidence.write(books.entries(), alliance=small.ALLIANCE, period=small.PERIOD), small.trust(books))
+    assert codes(report) == {"BANK_ENTRIES_MISSING"}
 
 
 BankLie = Callable[[list[Any], list[Any]], None]
