@@ -90,20 +90,12 @@ def checked(services: Services, tx: Transaction, now: datetime, task: Task) -> N
 
 
 def resume_at_start(services: Services) -> None:
-    """Go on with chain transactions that a crash interrupted, and with disputes that wait for the contract.
-
-    Where that fails now, the next `settle` goes on.
-    """
+    """Go on with chain transactions that a crash interrupted. Where that fails now, the next `settle` goes on."""
     try:
         if count := settlement_chain.resume(services):
             log.info("resumed %d chain transactions", count)
     except Failure as failure:
         log.warning("chain transactions are still open: %s", failure)
-    for record in services.store.read("disputes.waiting", settlement_dispute_chain.all_waiting):
-        try:
-            settlement_chain.hand_in_dispute(services, record.id)
-        except Failure as failure:
-            log.warning("the dispute of statement %s is not at the contract: %s", record.id[:16], failure)
 
 
 def _line(tx: Transaction, record: StatementRecord) -> Head:

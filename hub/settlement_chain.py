@@ -6,6 +6,7 @@ proposed statement (dispute, resolve, finalise, mark paid, acknowledge), which t
 marked paid there gets into no payment file here. The journal entry is posted in the transaction that writes FINAL.
 """
 
+import logging
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
@@ -45,6 +46,8 @@ from hub.store_settlement import StatementRecord
 from revenue_share import ledger
 from revenue_share.ledger import EntryState
 from revenue_share.statement import State
+
+log = logging.getLogger(__name__)
 
 FINALISE = "finalise"
 # what the contract logs when a step is sealed, and the state that the books then have
@@ -271,7 +274,10 @@ def _dispute(services: Services, outbox: ChainOutbox, chain: Chain, case: Case) 
     """Hand in a party's dispute; False where none waits, or the contract takes none: its window is over."""
     waiting = services.store.read("dispute.waiting", lambda tx: settlement_dispute_chain.waiting(tx, case.record))
     closes = chain_settlement.state(chain, case.contract, case.digest).closes if waiting else 0
-    if not waiting or chain.head_time().timestamp() >= closes:
+    if not waiting:
+        return False
+    if chain.head_time().timestamp() >= closes:
+        log.warning("the dispute of statement %s is too late for the contract: its window is over", case.record.id[:16])
         return False
 
     def check(tx: Transaction) -> None:

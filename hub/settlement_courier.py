@@ -1,14 +1,15 @@
 """The thread that takes disputes to the contract as they come, and as their nodes sign: a window ends by the chain's
 clock, and whoever objects must not depend on somebody's next `settle`.
 
-What it does is a function of the database, so at its start it goes on with what a crash or an absent chain left.
+What it does is a function of the database, so at its start it goes on with what a crash or an absent chain left, and as
+long as that chain stays away.
 """
 
 import logging
 import queue
 import threading
 
-from hub import settlement, settlement_chain
+from hub import settlement, settlement_chain, settlement_dispute_chain
 from hub.chain_errors import ChainStepUnderWay
 from hub.services import Services
 from hub.settlement_dispute_chain import SIGNAL
@@ -29,6 +30,7 @@ class Courier:
         self._services = services
         self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
+        self._told: dict[str, str] = {}  # why a dispute waits, as it was logged last
         services.store.subscribe(self._signal)
 
     def start(self) -> None:
@@ -45,27 +47,48 @@ class Courier:
             self._queue.put(signal[1])
 
     def _run(self) -> None:
-        settlement.resume_at_start(self._services)
-        waiting: set[str] = set()
+        waiting = self._found()
         while True:
+            waiting = {one for one in waiting if not self._carried(one)}
             try:
                 statement = self._queue.get(timeout=RETRY_SECONDS if waiting else None)
             except queue.Empty:
-                statement = ""
+                continue
             if statement is None:
                 return
-            waiting = {one for one in waiting | {statement} - {""} if not self._carried(one)}
+            waiting.add(statement)
+
+    def _found(self) -> set[str]:
+        """What waits at the start, after the chain transactions that were under way."""
+        try:
+            settlement.resume_at_start(self._services)
+        except Exception:
+            log.exception("chain transactions that were under way were not gone on with")
+        try:
+            found = self._services.store.read("disputes.waiting", settlement_dispute_chain.all_waiting)
+        except Exception:
+            log.exception("disputes of before the start wait for the next `settle`")
+            return set()
+        return {record.id for record in found}
 
     def _carried(self, statement: str) -> bool:
-        """Whether nothing more is to be done now; False where a passing reason was in the way."""
+        """Whether nothing more is to be done now; False where a passing reason was in the way, told once."""
         try:
             settlement_chain.hand_in_dispute(self._services, statement)
         except DisputeNotSigned as failure:
             log.info("%s", failure)  # the node's answer is a signal of its own
         except Failure as failure:
-            log.warning("the dispute of statement %s is not at the contract: %s", statement[:16], failure)
-            return failure.kind is not Kind.UNAVAILABLE and not isinstance(failure, ChainStepUnderWay)
-        except Exception:
-            # a bug here must not stop the others' disputes; nothing is half done
-            log.exception("the dispute of statement %s was not handed in", statement[:16])
+            self._tell(statement, str(failure))
+            if failure.kind is Kind.UNAVAILABLE or isinstance(failure, ChainStepUnderWay):
+                return False
+        except Exception as error:
+            # a bug here must not stop the others' disputes, nor a database that was away for a moment this one
+            self._tell(statement, type(error).__name__, error)
+            return False
+        self._told.pop(statement, None)
         return True
+
+    def _tell(self, statement: str, why: str, error: Exception | None = None) -> None:
+        if self._told.get(statement) != why:
+            self._told[statement] = why
+            log.warning("the dispute of statement %s is not at the contract: %s", statement[:16], why, exc_info=error)
