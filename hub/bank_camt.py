@@ -77,8 +77,12 @@ def _statement(source: Element, rows: Rows, before: int, *, coded: bool) -> Bank
         state = entry.value("Sts", "Cd") if coded else entry.value("Sts")
         if state in ("PDNG", "INFO"):  # pending, or for information: not in the balance
             skipped += 1
-        elif (made := rows.take(row, partial(_entry, entry, row, state, currency))) is not None:
+        elif (made := rows.take(row, partial(_entry, entry, row, state, currency))) is None:
+            continue
+        elif made.amount_minor:
             entries.append(made)
+        else:  # it moves nothing: a note of the bank's
+            skipped += 1
     return BankStatement(
         id=plain(source.value("Id"), REFERENCE_MAX),
         account=_account(source, "Acct"),

@@ -97,7 +97,7 @@ class BankStatement:
     opening_minor: int | None
     closing_minor: int | None
     entries: tuple[BankEntry, ...]
-    skipped: int = 0  # entries that are not booked yet
+    skipped: int = 0  # entries that are not booked yet, or of an amount of zero
 
     def to_value(self) -> dict[str, canonical.Value]:
         """What is kept of a statement beside its entries."""

@@ -30,10 +30,13 @@ MEMOS = {
 
 
 def suspend(tx: Transaction, now: datetime) -> None:
-    """Every entry that is in no match goes between the bank and suspense, once. One for each bank entry."""
+    """Every entry that is in no match goes between the bank and suspense, once. One for each bank entry.
+
+    But for entries of zero, which older imports kept: they move nothing, and no journal entry says nothing.
+    """
     _explain_older(tx, now)
     bank = BankStore(tx.session)
-    found = [entry for entry in bank.entries(unsettled=True) if entry.suspended_by is None]
+    found = [entry for entry in bank.entries(unsettled=True) if entry.suspended_by is None and signed(entry)]
     months = {day: month_of(tx, day, now) for day in set(map(booked, found))}
     made = [_suspense(entry, months[booked(entry)]) for entry in found]
     LedgerStore(tx.session).post_all(made, now)
@@ -56,7 +59,8 @@ def explain(tx: Transaction, match: MatchRecord, entries: Iterable[Entry], now: 
     """Entries of no payment go from the bank to the account that two people named, each in its own month."""
     for entry in entries:
         settle(tx, match, [entry], month_of(tx, booked(entry), now), now)
-        _book(tx, match, entry, now)
+        if signed(entry):
+            _book(tx, match, entry, now)
 
 
 def open_minor(tx: Transaction) -> Head:
@@ -126,5 +130,5 @@ def _explain_older(tx: Transaction, now: datetime) -> None:
     books, bank = LedgerStore(tx.session), BankStore(tx.session)
     for match in bank.matches(states=(APPROVED,)):
         if match.kind == EXPLAINED and not match.account and not books.entries(match.id):
-            for entry in bank.entries(match=match.id):
+            for entry in filter(signed, bank.entries(match=match.id)):
                 _book(tx, match, entry, now)

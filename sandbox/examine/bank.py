@@ -85,7 +85,8 @@ def _reads(record: Object) -> bool:
     named = explained if record["kind"] == "EXPLAINED" else account is None
     flags = isinstance(record["debit"], bool) and isinstance(record["suspended"], bool)
     asset = isinstance(record["currency"], str) and accounts.holds(accounts.SUSPENSE, record["currency"])
-    return type(minor) is int and minor > 0 and isinstance(record["entry"], str) and place and named and flags and asset
+    amount = type(minor) is int and minor >= (1 if record["suspended"] else 0)  # imports of before kept zeros
+    return amount and isinstance(record["entry"], str) and place and named and flags and asset
 
 
 def _signed(record: Object) -> int:
@@ -104,7 +105,7 @@ def _journal(record: Object, minor: int) -> list[JournalEntry]:
         found.append(made.become(EntryState.POSTED))
         if record["match"] is not None:
             found.append(found[0].reversing(f"cleared-{entry}", "", _ANY).become(EntryState.POSTED))
-    if record["kind"] == "EXPLAINED":
+    if record["kind"] == "EXPLAINED" and minor:
         account = str(record["account"])
         name, memo = f"explained-{entry}", MEMOS[account]
         made = ledger.transfer(name, str(record["match"]), memo, _ANY, bank, account, asset, minor)

@@ -81,6 +81,14 @@ def test_pending_entries_are_not_in_the_balance() -> None:
     assert (len(statement.entries), statement.skipped) == (1, 1)
 
 
+def test_a_booking_of_zero_moves_nothing_and_is_no_entry() -> None:
+    """Banks write such notes; the balances tie without it, and what is wrong in it is still refused."""
+    (statement,) = bank_camt.read(camt([PAID, Booked(minor=0, bank_reference="NOTE")]))
+    assert (len(statement.entries), statement.skipped) == (1, 1)
+    with pytest.raises(BankRowsRefused):
+        bank_camt.read(camt([PAID, Booked(minor=0, booked="yesterday")]))
+
+
 def test_an_entry_that_stands_there_twice_counts_once_where_the_balance_says_so() -> None:
     twice = camt([PAID, PAID], closing=1_000_000 - 106528, summary=False)
     (statement,) = bank_camt.read(twice)

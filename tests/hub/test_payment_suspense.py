@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,33 @@ def test_what_was_explained_before_it_had_a_place_gets_one_once(books: Paying, m
         books.do("reconcile")
         assert (books.at_bank(), books.balance(accounts.OUTSIDE), books.in_suspense()) == (-250, 250, 0)
     assert not recomputed(books)[0].findings
+
+
+@pytest.mark.parametrize("explained", [False, True])
+def test_a_zero_that_an_older_import_kept_stops_nothing(tmp_path: Path, explained: bool) -> None:
+    """A note of the bank's: the others are booked, it never is, and whoever explains it does."""
+    with paying(tmp_path) as books:
+        with pytest.MonkeyPatch.context() as before:
+            before.setattr(BankStore, "add_bank_file", with_a_zero(BankStore.add_bank_file))
+            books.bank(FEE)
+        zero = next(one.id for one in books.read(lambda tx: BankStore(tx.session).entries()) if not signed(one))
+        if explained:
+            books.run(CAI, "match.decide", match=explain(books, "charges", zero), decision="approve")
+        assert books.do("reconcile")["suspense"] == {"CNY": -250}
+        if not explained:
+            books.run(CAI, "match.decide", match=explain(books, "charges", zero), decision="approve")
+        assert (books.at_bank(), books.in_suspense(), books.balance(accounts.BANK_CHARGES)) == (-250, -250, 0)
+        assert not recomputed(books)[0].findings
+
+
+def with_a_zero(add: Any) -> Any:
+    """Keep one more entry of the file, of nothing."""
+
+    def added(self: BankStore, file: Any, data: bytes, entries: Any) -> None:
+        (one,) = entries
+        add(self, file, data, [one, replace(one, id="0" * 64, row=2, value={**one.value, "amount_minor": 0})])
+
+    return added
 
 
 # --- the database itself
