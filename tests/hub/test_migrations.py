@@ -203,6 +203,11 @@ def test_bank_entries_of_before_keep_their_content_and_stand_in_no_suspense(tmp_
     assert {name: rows(name) for name in before} == before
     migrate(store.url)
     with closing(sqlite3.connect(path)) as raw, raw:
+        raw.execute("UPDATE bank_entry SET suspended_by = 'j' WHERE id = 'e2'")
+    with pytest.raises(AssertionError, match="stood in suspense"), store.engine.begin() as connection:
+        command.downgrade(_alembic(connection), "0011")
+    assert rows("bank_entry", "suspended_by") == [(None,), ("j",)]
+    with closing(sqlite3.connect(path)) as raw, raw:
         raw.execute("INSERT INTO account VALUES ('expense:bank_charges', 'CNY')")
     with pytest.raises(AssertionError, match="can't go back"), store.engine.begin() as connection:
         command.downgrade(_alembic(connection), "0011")

@@ -141,8 +141,11 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """What was booked on the new accounts has no place in the chart before: then it is refused."""
+    """What was booked has no place before: accounts of the chart, or who is in suspense. Then it is refused."""
     named = ", ".join(NEW)
-    found = op.get_bind().execute(sa.text(f"SELECT count(*) FROM account WHERE name IN ({named})"))  # noqa: S608
-    assert not found.scalar(), f"the books have entries on {named}: they can't go back to the chart before"
+    for what, query in (
+        (f"entries on {named}", f"SELECT count(*) FROM account WHERE name IN ({named})"),  # noqa: S608
+        ("bank entries that stood in suspense", "SELECT count(*) FROM bank_entry WHERE suspended_by IS NOT NULL"),
+    ):
+        assert not op.get_bind().execute(sa.text(query)).scalar(), f"the books have {what}: they can't go back"
     _rebuild(OLD_CHART, OLD_GUARD)
