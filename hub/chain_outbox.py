@@ -131,6 +131,8 @@ class ChainOutbox:
             newest = books.newest_done(intent.sender)
             if newest is not None and newest.nonce >= intent.nonce:
                 raise ChainSetBack(sender=intent.sender, nonce=newest.nonce, block=str(newest.block))
+            if (refused := books.again(intent)) is not None:
+                return refused
             made = replace(intent, number=books.next_intent_number())
             books.add_intent(made, now)
             return made

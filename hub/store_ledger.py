@@ -232,6 +232,20 @@ class LedgerStore:
         )
         self._session.flush()
 
+    def again(self, intent: Intent) -> Intent | None:
+        """Open the failed intent of the very same bytes again, and give it; None where there is none.
+
+        What a chain did not admit, for want of a fee or of a place, it may admit later: the same call under the same
+        number and key is the same transaction.
+        """
+        ours = (IntentRow.transaction == intent.transaction) & (IntentRow.state == FAILED)
+        opened = update(IntentRow).where(ours).values(state=OPEN, error="", ended_at=None)
+        done: Any = self._session.execute(opened)
+        if not done.rowcount:
+            return None
+        known = IntentRow.transaction == intent.transaction
+        return _intent(self._session.scalars(select(IntentRow).where(known)).one())
+
     def next_intent_number(self) -> int:
         return next_number(self._session, IntentRow)
 

@@ -266,6 +266,21 @@ def test_a_sender_the_chain_does_not_admit_can_be_replaced(month: Settling) -> N
     assert [i.state for i in intents(month)] == [FAILED, DONE]
 
 
+def test_what_the_chain_did_not_admit_is_sent_again_as_the_same_transaction(month: Settling) -> None:
+    """The account had no fee, or the endpoint no place: later the same call is the very same bytes."""
+    record = month.confirmed()
+    refused = failing(month, "send", ChainRefused(why="insufficient funds for gas * price + value"))
+    for _ in range(2):
+        with pytest.raises(ChainRefused):
+            settlement_chain.settle(refused, None, month.hub.now(), {"statement": record.id})  # type: ignore[arg-type]
+        assert [(i.state, i.nonce) for i in intents(month)] == [(FAILED, 0)]
+    assert month.settle(record) == "PROPOSED"
+    assert [i.state for i in intents(month)] == [DONE]
+    month.pass_window()
+    assert month.settle(record) == "FINAL"
+    check_done_once(month, record)
+
+
 def test_a_transaction_that_the_contract_reverts_after_the_rehearsal(month: Settling) -> None:
     """Between rehearsal and sealing somebody else submits the same statement: ours is reverted and closed as failed."""
     record = month.confirmed()
