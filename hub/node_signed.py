@@ -64,7 +64,7 @@ def obtain(
     raw, why = ask(services, call, kind, name, facts)
     if raw is None:
         raise unsigned(why)
-    if what := fault(raw, call):
+    if what := fault(raw, call, services.settings.chain.gas_price):
         raise otherwise(what)
     return raw
 
@@ -72,10 +72,12 @@ def obtain(
 def ask(services: Services, call: Call, kind: str, name: str, facts: Head) -> tuple[bytes | None, str]:
     """What the party's node signed, or None and why there is nothing; it is asked where it has not been yet.
 
-    kind: of the task; name: the task's id but for the account's number; facts: what the node is shown of the call.
+    kind: of the task; name: the task's id but for the account's number, and the fee where there is one: another fee is
+    another transaction; facts: what the node is shown of the call.
     """
-    head: Head = {**facts, "nonce": call.nonce, "gas": GAS, "gas_price": services.settings.chain.gas_price}
-    task_id = f"{name}-{call.nonce}"
+    price = services.settings.chain.gas_price
+    head: Head = {**facts, "nonce": call.nonce, "gas": GAS, "gas_price": price}
+    task_id = f"{name}-{call.nonce}" + (f"-{price}" if price else "")
     task = services.store.run(f"{kind}.ask", lambda tx: _post(tx, task_id, call, kind, head, services.clock()))
     reply = task.reply_head or {}
     if task.state == ANSWERED and "raw" in reply:
@@ -83,14 +85,18 @@ def ask(services: Services, call: Call, kind: str, name: str, facts: Head) -> tu
     return None, "no answer yet" if task.state == OPEN else str(reply.get("code", "?"))
 
 
-def fault(raw: bytes, call: Call) -> str:
-    """Why these bytes are not the signed call; empty where they are."""
+def fault(raw: bytes, call: Call, gas_price: int) -> str:
+    """Why these bytes are not the signed call; empty where they are. gas_price: wei, as asked for.
+
+    With less gas, or a smaller fee, a chain may leave it waiting for ever, and all that comes after it.
+    """
     try:
         made = transactions.decode(raw)
     except MalformedTransaction as failure:
         return str(failure.facts["why"])
-    wanted = (call.account, call.chain_id, call.nonce, call.contract, call.data, 0)
-    same = (made.sender, made.chain_id, made.nonce, made.to, made.data, made.value) == wanted
+    wanted = (call.account, call.chain_id, call.nonce, call.contract, call.data, 0, GAS, gas_price)
+    found = (made.sender, made.chain_id, made.nonce, made.to, made.data, made.value, made.gas, made.gas_price)
+    same = found == wanted
     return "" if same else "another transaction than the one asked for"
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from contracts import settlement as chain_settlement
 from contracts.chain import Chain
-from contracts.errors import WindowClosed
+from contracts.errors import ChainRefused, TransactionReverted, WindowClosed
 from contracts.keys import parse_address
 from ecowire import documents
 from ecowire.stream import Message
@@ -25,6 +25,7 @@ from hub.settlement_errors import DisputeNotSigned, DisputeSignedOtherwise, Stat
 from hub.store import Transaction
 from hub.store_ledger import FAILED, LedgerStore
 from hub.store_settlement import Dispute, SettlementStore, StatementRecord
+from privacy.errors import Failure
 from privacy.ids import Digest
 from revenue_share.agreement import Agreement
 from revenue_share.statement import State
@@ -87,11 +88,12 @@ def hand_in(
     disputes: Sequence[Dispute],
     check: Check,
 ) -> None:
-    """Hand in the first dispute that its party's node has signed; ask each node that has not been asked yet.
+    """Hand in the first dispute that the chain takes as its party's node signed it; ask each node not asked yet.
 
-    Raises DisputeNotSigned, DisputeSignedOtherwise, and what the outbox raises.
+    What is wrong with one party's transaction, or with its account, does not hold up the other's. Raises
+    DisputeNotSigned, DisputeSignedOtherwise, and what the outbox raises.
     """
-    missing: list[DisputeNotSigned] = []
+    failures: list[Failure] = []
     for item in disputes:
         party = agreement.party(item.partner)
         assert party is not None, "a dispute is taken from a party only"
@@ -99,12 +101,11 @@ def hand_in(
         data = chain_settlement.dispute_data(bytes.fromhex(record.anchor), bytes.fromhex(digest))
         try:
             raw = _signed(services, node_signed.next_call(chain, agreement, party, data), record, digest)
-        except DisputeNotSigned as failure:
-            missing.append(failure)
-            continue
-        outbox.submit_signed(DISPUTE, record.id, raw, check)
-        return
-    raise missing[0]
+            outbox.submit_signed(DISPUTE, record.id, raw, check)
+            return
+        except (DisputeNotSigned, DisputeSignedOtherwise, ChainRefused, TransactionReverted) as failure:
+            failures.append(failure)
+    raise next((one for one in failures if not isinstance(one, DisputeNotSigned)), failures[0])
 
 
 def _signed(services: Services, call: Call, record: StatementRecord, digest: Digest) -> bytes:

@@ -15,11 +15,11 @@ from click.testing import CliRunner
 from contracts import settlement as chain_settlement
 from contracts import transactions
 from contracts.chain import Chain
-from contracts.errors import WindowClosed
+from contracts.errors import ChainRefused, WindowClosed
 from ecowire import evidence as bundles
 from ecowire.status import RemoteFailure
 from ecowire.stream import Message
-from hub import dispatch, evidence, wiring
+from hub import dispatch, evidence, settlement_chain, wiring
 from hub.payment_errors import PayoutNotSigned
 from hub.settlement_courier import Courier
 from hub.settlement_dispute_chain import TASK
@@ -27,6 +27,7 @@ from hub.settlement_errors import DisputeNotSigned, DisputeSignedOtherwise, Stat
 from hub.store_ledger import LedgerStore
 from partner_node import cli_settlement, local_client
 from partner_node.settlement_errors import NotDisputed, StatementDecided
+from privacy.errors import Failure
 from revenue_share.ledger import EntryState
 from sandbox.examine.run import Report, examine
 from sandbox.examine.trust import Signer, Trust
@@ -223,6 +224,84 @@ def test_another_transaction_than_was_asked_for_is_not_sent(month: Month) -> Non
     with pytest.raises(DisputeSignedOtherwise):
         settle(month, identifier)
     assert on_chain(month, identifier).state == "PROPOSED"
+
+
+def answered(month: Month, task: Any, data: bytes, **changes: int) -> None:
+    """The referrer's node answers what it was asked to sign with something of its own."""
+    key = month.nodes[REFERRER].parts.node.keys.chain
+    asked = {name: int(str(task.head[name])) for name in ("nonce", "gas", "gas_price")} | changes
+    raw, _ = transactions.sign(to=month.contract, data=data, chain_id=CHAIN_ID, key=key, **asked)
+    reply = Message(id=f"{task.id}.r", kind="ok", head={"raw": raw.hex()}, reply_to=task.id)
+    dispatch.take_answer(month.hub.services, wiring.ANSWERS, month.callers[REFERRER], reply)
+
+
+SPOILT: dict[str, dict[str, int]] = {
+    "another call": {},
+    "gas that no chain takes": {"gas": 20_000},
+    "gas that runs out": {"gas": 40_000},
+    "another fee": {"gas_price": 1},
+}
+
+
+@pytest.mark.parametrize("spoilt", SPOILT)
+def test_a_party_that_spoils_its_own_dispute_does_not_hold_up_the_others(month: Month, spoilt: str) -> None:
+    """The referrer objects first and its node signs something else: the payer's objection goes to the contract."""
+    identifier = proposed(month)
+    say(month, identifier, REFERRER)
+    with pytest.raises(DisputeNotSigned):
+        settle(month, identifier)
+    (task,) = [t for t in month.hub.open_tasks(REFERRER) if t.kind == TASK]
+    reason = bytes(32) if spoilt == "another call" else bytes.fromhex(str(task.head["dispute"]))
+    data = chain_settlement.dispute_data(bytes.fromhex(record(month, identifier).anchor), reason)
+    answered(month, task, data, **SPOILT[spoilt])
+    say(month, identifier, PAYER)
+    for _ in range(3):
+        try:
+            settle(month, identifier)
+        except Failure:
+            month.deliver()
+    assert on_chain(month, identifier).state == "DISPUTED"
+    assert dispute_at(month, identifier).party == month.nodes[PAYER].parts.node.keys.chain.address
+    assert month.chain.chain.nonce(month.nodes[REFERRER].parts.node.keys.chain.address) == 0
+
+
+def test_an_account_that_the_chain_does_not_admit_does_not_hold_up_the_others(month: Month) -> None:
+    """The referrer's account has no fee: both objected and signed, the payer's is taken."""
+    identifier = proposed(month)
+    for by in (REFERRER, PAYER):
+        say(month, identifier, by)
+    with pytest.raises(DisputeNotSigned):
+        settle(month, identifier)
+    month.deliver()
+    chain, account = month.chain.chain, month.nodes[REFERRER].parts.node.keys.chain.address
+
+    class Poor:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(chain, name)
+
+        def send(self, raw: bytes) -> str:
+            if transactions.decode(raw).sender == account:
+                raise ChainRefused(why="insufficient funds for gas * price + value")
+            return chain.send(raw)
+
+    services: Any = replace(month.hub.services, chain=Poor)
+    settlement_chain.settle(services, month.callers[PAYER], month.hub.clock(), {"statement": identifier})
+    assert dispute_at(month, identifier).party == month.nodes[PAYER].parts.node.keys.chain.address
+
+
+def test_another_fee_is_another_transaction_to_sign(month: Month) -> None:
+    """The hub's people raise the fee while a node has the old one before it."""
+    identifier = proposed(month)
+    say(month, identifier)
+    with pytest.raises(DisputeNotSigned):
+        settle(month, identifier)
+    settings = month.hub.services.settings
+    dearer = replace(settings, chain=replace(settings.chain, gas_price=7))
+    services: Any = replace(month.hub.services, settings=dearer)
+    with pytest.raises(DisputeNotSigned):
+        settlement_chain.settle(services, month.callers[PAYER], month.hub.clock(), {"statement": identifier})
+    asked = [task.head["gas_price"] for task in month.hub.open_tasks(REFERRER) if task.kind == TASK]
+    assert asked == [0, 7]
 
 
 @pytest.mark.parametrize("by", [PAYER, REFERRER])
