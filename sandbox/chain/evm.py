@@ -5,7 +5,6 @@ py-evm's repository is archived: it is pinned, wrapped here, and every ledger ca
 whatever must stay together.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,13 +33,14 @@ from contracts.transactions import Transaction
 from privacy import canonical
 from privacy.errors import Failure
 from sandbox.chain import admission, genesis, nodes
-from sandbox.chain.errors import GenesisDiffers, LedgerAltered, NotAdmitted
+from sandbox.chain.errors import GenesisDiffers, GenesisInvalid, LedgerAltered, LedgerBroken, NotAdmitted
 from sandbox.chain.genesis import Genesis
 from sandbox.chain.rows import BlockRow, LogRow, TxRow
 from sandbox.chain.store import FORM, FORM_WHOLE, Store
 
 CALL_GAS = 10_000_000  # of a call or estimate: under two seconds of this EVM; a deployment takes half of it
 _ZERO_ADDRESS = bytes(20)
+_DEPTH_MAX = 8  # of a genesis as JSON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,10 +242,13 @@ class Ledger:
 
 
 def same_genesis(store: Store, begun: Genesis) -> None:
-    """Raises GenesisDiffers unless a store's ledger was begun with this genesis."""
+    """Raises GenesisDiffers unless a store's ledger was begun with this genesis; LedgerBroken where it names none."""
     stored = store.meta("genesis")
     if stored != _canonical(begun):
-        found = genesis.from_body(json.loads(stored or "null")).digest
+        try:
+            found = genesis.from_body(canonical.parse_json((stored or "null").encode(), _DEPTH_MAX)).digest
+        except (ValueError, GenesisInvalid):
+            raise LedgerBroken(why="its genesis is not readable") from None
         raise GenesisDiffers(stored=found[:16], given=begun.digest[:16])
 
 

@@ -74,7 +74,9 @@ def unpacked(data: Any) -> Any:
     """What `packed` was given. The first byte tells: a list in RLP begins at 0xc0, zlib's form with 0x78."""
     if not isinstance(data, bytes) or data[:1] != _ZLIB:
         return data
+    stream = zlib.decompressobj()
     try:
-        return zlib.decompressobj().decompress(data, _UNPACKED_BYTES_MAX)
+        found = stream.decompress(data, _UNPACKED_BYTES_MAX)
     except zlib.error:
         return data  # altered by hand: it equals nothing that is expected
+    return found if stream.eof and not stream.unused_data else data  # cut, or something stands behind it

@@ -193,6 +193,12 @@ class Store:
         with self.lock:
             return int(self._connection.execute(_COUNTS[table]).fetchone()[0])
 
+    def unsound(self) -> str:
+        """What SQLite finds wrong in the file's pages and indexes first; empty where nothing is."""
+        with self.lock:
+            found = str(self._connection.execute("pragma integrity_check(1)").fetchone()[0])
+        return "" if found == "ok" else found
+
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """One SQL transaction: all of it or nothing."""
