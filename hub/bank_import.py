@@ -15,7 +15,7 @@ from hub import bank_camt, bank_csv, bank_repeats, bank_values, times
 from hub.bank_repeats import Course
 from hub.bank_values import BankStatement
 from hub.identity import Caller
-from hub.payment_errors import BankAccountDiffers
+from hub.payment_errors import BankAccountDiffers, BankEntriesAlike
 from hub.records import Head
 from hub.services import HeadInvalid, Reply, Services, only, text
 from hub.store import Transaction
@@ -143,14 +143,17 @@ class _Intake:
         return made
 
     def _repeated(self, told: Course, known: Mapping[str, int]) -> frozenset[int]:
-        """The places of the bookings that are in the books."""
+        """The places of the bookings that are in the books. A person's word counts where the balances say nothing."""
         alike = {content for content, count in known.items() if count}
-        if not alike or self._alike == NEW:
+        if not alike:
             return frozenset()
-        if self._alike == SAME:
-            return _first(told.contents, known)
         others = [other for other in self._others(alike, known) if alike & set(other.contents)]
-        return bank_repeats.repeated(told, others, self._spans())
+        try:
+            return bank_repeats.repeated(told, others, self._spans())
+        except BankEntriesAlike:
+            if self._alike is None:
+                raise
+        return _first(told.contents, known) if self._alike == SAME else frozenset()
 
     def _others(self, alike: set[str], known: Mapping[str, int]) -> list[Course]:
         """The statements of the files that first held these bookings."""

@@ -148,6 +148,13 @@ def test_a_person_says_what_the_balances_do_not(books: Paying, word: str, taken:
     assert kept(books) == 2 + taken
 
 
+@pytest.mark.parametrize(("word", "opening", "taken"), [("same", 9_500, 1), ("new", 10_000, 0)])
+def test_nobody_says_otherwise_than_the_balances(books: Paying, word: str, opening: int, taken: int) -> None:
+    """A second debit like the first is not hidden by a word, nor one debit made two."""
+    books.bank(FEE, opening=10_000)
+    assert books.file(camt([FEE], opening=opening, name="STMT-2"), alike=word)["taken"] == taken
+
+
 @pytest.mark.parametrize("word", ["", "both", 1, ["same"]])
 def test_a_person_says_one_of_two_words(shared: Paying, word: Any) -> None:
     with pytest.raises(HeadInvalid):
