@@ -32,7 +32,7 @@ def check(case: Case, paid: Paid) -> Balances:
     """What the entries give on the account at the bank and in suspense; their journal entries join those of `paid`."""
     balances: Balances = defaultdict(int)
     seen: set[str] = set()
-    payments = dict(paid.entries)
+    payments, back = dict(paid.entries), defaultdict[str, int](int)
     for where, _, record in records(case, NAME):
         if record is None or not forms.exact(case, where, record, FIELDS):
             continue
@@ -45,6 +45,10 @@ def check(case: Case, paid: Paid) -> Balances:
         given = payments.pop(entry, None)
         if given != ((str(record["match"]), minor) if record["kind"] == "PAID" else None):
             case.sheet.add("BANK_ENTRY_DIFFERS", where, entry=entry[:16], what="the payment that it made")
+        if record["kind"] == "RETURNED":
+            back[str(record["match"])] += minor
+            if minor < 0:
+                case.sheet.add("BANK_ENTRY_DIFFERS", where, entry=entry[:16], what="that money came back")
         paid.journal |= {one.id: one for one in _journal(record, minor)}
         asset = str(record["currency"])
         if record["suspended"] or record["match"] is not None:
@@ -54,6 +58,9 @@ def check(case: Case, paid: Paid) -> Balances:
         case.sheet.holds("bank entries")
     for entry in payments:
         case.sheet.add("BANK_ENTRY_DIFFERS", NAME, entry=entry[:16], what="its place among the bank's entries")
+    for match in sorted(set(back) | set(paid.returned)):
+        if back.get(match) != paid.returned.get(match):
+            case.sheet.add("BANK_ENTRY_DIFFERS", NAME, entry=match[:16], what="the payment that came back by its match")
     return balances
 
 

@@ -29,12 +29,14 @@ _ANY = Period("2000-01")  # the month of a booking is the bank's: it is compared
 class Paid:
     """`journal`: the entries that payments give, by id, of any period; `commitments` by statement.
 
-    `entries`: of each bank entry that paid, its match and what it adds to the balance, minor units.
+    `entries`: of each bank entry that paid, its match and what it adds to the balance, minor units; `returned`: of each
+    match that took a payment back, what came in for it.
     """
 
     journal: dict[str, JournalEntry] = field(default_factory=dict)
     commitments: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     entries: dict[str, tuple[str, int]] = field(default_factory=dict)
+    returned: dict[str, int] = field(default_factory=dict)
 
 
 def check(case: Case, settled: tuple[Recomputed, ...], due: dict[str, int]) -> Paid:
@@ -130,6 +132,9 @@ def _journal(found: Paid, record: Object, payout: Payout, partner: PartnerId) ->
     if record["state"] == "RETURNED":
         back = made.reversing(f"return-{payout.end_to_end_id}", "", _ANY).become(EntryState.POSTED)
         found.journal[back.id] = back
+        match, kept = str(record["returned_by"]), record["charge_minor"]
+        assert isinstance(kept, int), "its form was checked"
+        found.returned[match] = found.returned.get(match, 0) + payout.amount_minor - kept
     if kept := record["charge_minor"]:
         assert isinstance(kept, int), "its form was checked"
         name, memo = f"charge-{payout.end_to_end_id}", "kept by the bank of a return"

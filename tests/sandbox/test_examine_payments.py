@@ -286,6 +286,17 @@ def test_what_the_bank_booked_besides_payments_is_in_the_books(changes: dict[str
     assert report.held["bank entries"] == 2
 
 
+@pytest.mark.parametrize("match", ["dd" * 32, "ab" * 32], ids=["of-the-return", "of-nothing"])
+def test_money_that_left_is_no_part_of_a_return(match: str) -> None:
+    """Whoever took 5 calls it the bank's charge on a payment that came back whole: the account's sum is right."""
+    books = small.settled_month()
+    record = {**payment(books, 1, "RETURNED"), "charge_minor": 5}
+    bank = at_bank({**record, "charge_minor": 0})
+    taken = {**bank[1], "entry": "ee" * 32, "amount_minor": 5, "debit": True, "match": match}
+    report = examined(books, [record], journal(books, record), [*bank, taken])
+    assert codes(report) == {"BANK_ENTRY_DIFFERS"}
+
+
 @pytest.mark.parametrize("imported", [1, 3])
 def test_a_booking_left_out_of_bundle_and_books_is_missed_by_the_log(imported: int) -> None:
     """Both say the same of two bookings; the log says that another number came in."""
