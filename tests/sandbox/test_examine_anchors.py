@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import pytest
 from click.testing import CliRunner
 
-from contracts import anchor, artifacts, keys, transactions
+from contracts import anchor, artifacts, keys, settlement, transactions
 from contracts.anchor import Checkpoint
-from contracts.keys import Address
+from contracts.chain import Log
+from contracts.keys import Address, raw_address
 from ecowire import evidence
 from privacy import canonical, merkle
 from sandbox.chain import admission
@@ -292,3 +293,53 @@ def test_people_read_which_size_is_the_last_anchored_one(one: Anchors, lang: str
     report = one.report()
     shown = CliRunner().invoke(examiner.click.command()(lambda: examiner.show(report, lang)))
     assert told in shown.output and one.named in shown.output
+
+
+def test_what_a_constructor_logged_before_our_code_stood_there_stops_nothing(one: Anchors) -> None:
+    """Anybody can deploy our code by a constructor that first logs what our code never would."""
+    ours = one.deploy()
+    runtime = one.chain.ledger.state(one.chain.ledger.pending(2_000_000_000)).get_code(raw_address(ours))
+    topics = ((3).to_bytes(32, "big"), origin("audit"), anchor.ANCHORED)
+    log = b"".join(b"\x7f" + topic for topic in topics) + bytes.fromhex("60006000a3")  # LOG3 of no data
+    size = len(runtime).to_bytes(2, "big").hex()
+    at = (len(log) + 11).to_bytes(2, "big").hex()
+    init = log + bytes.fromhex(f"61{size}8061{at}5f395ff3")
+    made = one.chain.send(small.PAYER.chain, None, init + runtime)
+    assert made is not None
+    state = one.chain.ledger.state(one.chain.ledger.pending(2_000_000_000))
+    assert state.get_code(raw_address(made)) == runtime
+    assert one.report().findings == ()
+
+
+def test_a_party_that_hands_in_a_statement_itself_is_not_taken_for_the_hub(one: Anchors) -> None:
+    """Anybody may propose what both signed: roots that a party then puts into an anchor of its own accuse nobody."""
+    party = small.REFERRER.chain
+    before = one.books
+    (last,) = (
+        event["digest"]
+        for row in one.chain.ledger.store.logs(0, 99, (raw_address(before.contract),), (), 99)
+        for event in settlement.events(
+            [
+                Log(
+                    address=before.contract,
+                    topics=tuple(row.topics[i : i + 32] for i in range(0, len(row.topics), 32)),
+                    data=row.data,
+                )
+            ],
+            before.contract,
+        )
+        if event.name == "Proposed"
+    )
+    assert isinstance(last, bytes)
+    made = settlement.Anchor(
+        partner=bytes.fromhex(str(before.body["partner_commitment"])), sequence=2, period=202611, previous=last,
+        root=OTHER_ROOT, lines=1, total=OTHER_ROOT, terms=OTHER_ROOT,
+    )  # fmt: skip
+    signed = [
+        settlement.sign(made, small.CHAIN_ID, before.contract, p.chain.secret) for p in (small.PAYER, small.REFERRER)
+    ]
+    one.chain.send(party, before.contract, settlement.propose_data(made, *signed))
+    foreign = one.deploy(submitter=party, governor=party)
+    one.put(foreign, 3, root=OTHER_ROOT, by=party)
+    found = codes(one.report())
+    assert "ANCHOR_ROOT_DIFFERS" not in found and "ANCHOR_OF_OTHER" in found
