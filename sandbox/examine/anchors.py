@@ -122,7 +122,7 @@ def _accounts(case: Case, ran: Ran) -> set[Address]:
 
 
 def _parties(case: Case) -> set[Address]:
-    """The parties' own accounts: one may hand in what both signed, and no root of its own may accuse the hub by that."""
+    """The parties' own accounts: one may hand in what both signed, and none of its roots may accuse the hub by that."""
     return {signer.chain for signer in case.trust.signers.values()}
 
 
