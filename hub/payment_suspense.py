@@ -7,7 +7,7 @@ entries are named by the bank's, and the database clears no entry that is not se
 """
 
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from hub.records import Head
@@ -87,9 +87,15 @@ def today(now: datetime) -> date:
 
 
 def month_of(tx: Transaction, day: date, now: datetime) -> Period:
-    """The month of the bank's day; where its books are locked, the current one."""
+    """The month of the bank's day; where its books are locked, the current one, or the first that is open.
+
+    Months are locked by the clocks of the agreements, which may be ahead of our bank's.
+    """
     month, locked = Period(f"{day:%Y-%m}"), LedgerStore(tx.session).locked()
-    return month if locked is None or month > locked else Period(f"{today(now):%Y-%m}")
+    if locked is None or month > locked:
+        return month
+    following = date.fromisoformat(f"{locked}-01") + timedelta(days=31)
+    return Period(max(f"{today(now):%Y-%m}", f"{following:%Y-%m}"))
 
 
 def account_of(match: MatchRecord) -> str:

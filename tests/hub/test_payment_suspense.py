@@ -18,6 +18,7 @@ from hub.payment_suspense import PLACES, signed
 from hub.store_bank import BankStore
 from hub.store_ledger import LedgerStore
 from privacy import canonical
+from privacy.ids import Period
 from revenue_share import accounts
 from revenue_share.ledger import EntryState, JournalEntry
 from sandbox.examine import bank, payments
@@ -130,6 +131,15 @@ def test_each_month_has_at_the_bank_what_the_bank_booked_in_it(books: Paying) ->
     periods = {one.id.split("-")[0]: one.period for one in books.month.entries()}
     assert periods == {"suspense": "2026-11", "cleared": "2026-12", "explained": "2026-12"}
     assert (books.at_bank(), books.in_suspense(), books.balance(accounts.OUTSIDE)) == (-250, 0, 250)
+
+
+def test_a_month_that_is_locked_by_a_clock_ahead_of_the_banks_stops_nothing(books: Paying) -> None:
+    """It is over in Auckland; in Shanghai it is still the month of the bank's day."""
+    now = books.month.hub.clock.now
+    books.bank(FEE)
+    books.month.hub.store.run("test", lambda tx: LedgerStore(tx.session).lock(Period("2026-11"), "fei", now))
+    books.do("reconcile")
+    assert [one.period for one in books.month.entries()] == ["2026-12"]
 
 
 def test_what_was_explained_before_it_had_a_place_gets_one_once(books: Paying, monkeypatch: pytest.MonkeyPatch) -> None:
