@@ -109,7 +109,7 @@ def _disputed(client: Chain, contract: Address, found: settlement.Deployment, na
         "role": "broker" if dispute.party == found.broker else "partner",
         "reason": dispute.reason.hex(),
         "closes": datetime.fromtimestamp(record.closes, UTC).isoformat(),
-        "words": None if signed is None else {"signer": signed.signer, **signed.body},
+        "words": None if signed is None else dict(signed.body),  # who says it is `party`: the digest binds no signer
     }
 
 

@@ -164,7 +164,7 @@ def test_one_month_is_settled_as_worked_out_by_hand(alliance: Alliance, story: d
     assert launch_settle.settle(alliance, identifier) == "PROPOSED"
     launch_settle.dispute(alliance, identifier)
     decided = launch_settle.dismiss(alliance, identifier)
-    assert (decided["words"]["signer"], decided["state"]) == ("platform", "PROPOSED")
+    assert (decided["role"], decided["state"]) == ("partner", "PROPOSED")
     assert launch_settle.settle(alliance, identifier) == "PROPOSED", "what the arbiter decided"
     assert launch_settle.settle(alliance, identifier) == "FINAL", "at once: its window is over"
     found, body = alliance.call_body("finance", "statement", {"statement": identifier})

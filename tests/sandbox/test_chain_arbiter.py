@@ -46,11 +46,21 @@ def test_the_statements_own_file_gives_the_words_that_the_contract_holds_the_dig
     file = month.file("statement.json", json.dumps(month.state(REFERRER, identifier)))
     shown = json.loads(resolve(month, file, "--dismissed", "--json").stdout)
     assert shown["statement"] == record(month, identifier).anchor
-    assert (shown["words"]["signer"], shown["words"]["reason"]) == (REFERRER, REASON)
+    assert (shown["role"], shown["words"]["reason"]) == ("partner", REASON)
     at_hub = month.file("at-hub.json", json.dumps(month.command("statement", statement=identifier).head))
     done = resolve(month, at_hub, "--dismissed", "--json", "--yes")
     assert json.loads(done.stdout)["state"] == "PROPOSED" == on_chain(month, identifier).state
     assert json.loads(done.stdout)["words"] == shown["words"]
+
+
+def test_who_disputes_is_the_contracts_word_and_not_the_files(month: Month) -> None:
+    identifier = disputed(month)
+    given = month.state(REFERRER, identifier)
+    given["disputes"][0]["dispute"]["signer"] = "broker"
+    done = resolve(month, month.file("statement.json", json.dumps(given)), "--dismissed", "--json")
+    shown = json.loads(done.stdout)
+    assert (shown["role"], shown["words"]["reason"]) == ("partner", REASON)
+    assert "broker" not in done.stdout
 
 
 def test_people_read_it_in_their_language(month: Month, monkeypatch: pytest.MonkeyPatch) -> None:
