@@ -29,3 +29,10 @@ class AnchorOfAnother(Failure):
         "请由其治理者 {governor} 指定该账户（ecohub sandbox chain anchor submitter --anchor {contract} "
         "--origin {origin} --account {account}），然后重启枢纽"
     )
+
+
+class AnchoringStopped(Failure):
+    code = "ANCHOR_STOPPED_BY_ERROR"
+    kind = Kind.UNAVAILABLE
+    en = "the audit log was not anchored by an unforeseen error ({error}): the hub's log tells where; it is tried again"
+    zh = "审计日志因未预料的错误（{error}）未能锚定：详见枢纽日志；稍后会重试"

@@ -20,7 +20,7 @@ from contracts.chain import Chain
 from contracts.errors import CodeDiffers
 from contracts.keys import Address, parse_address
 from hub import settlement_chain, witness
-from hub.anchor_errors import AnchorNotOurs, AnchorOfAnother
+from hub.anchor_errors import AnchoringStopped, AnchorNotOurs, AnchorOfAnother
 from hub.audit import AUDIT, LogDamaged
 from hub.services import Services
 from hub.store import Transaction
@@ -56,8 +56,9 @@ class Anchoring:
         while True:
             try:
                 look(self._services)
-            except Exception:
-                # a bug here must neither end the thread nor anything else of the hub
+            except Exception as error:
+                # a bug here must neither end the thread nor anything else of the hub, nor look like success
+                self._services.anchoring.failure = AnchoringStopped(error=type(error).__name__)
                 log.exception("the audit log's checkpoint was not handed in")
             if self._stop.wait(self._services.settings.chain.anchor_seconds):
                 return

@@ -12,10 +12,11 @@ from sqlalchemy.exc import IntegrityError
 from contracts import anchor as contract_anchor
 from contracts import artifacts
 from contracts.anchor import Checkpoint
+from contracts.chain import Chain
 from contracts.errors import ChainUnavailable, MalformedAddress, ReceiptTimeout
 from contracts.keys import Address
 from hub import evidence, partners, settlement, times, witness
-from hub.anchor_errors import AnchorNotOurs, AnchorOfAnother
+from hub.anchor_errors import AnchoringStopped, AnchorNotOurs, AnchorOfAnother
 from hub.audit import AUDIT, LogDamaged
 from hub.checkpoint_anchor import Anchoring, bring_up, check_at_start, look
 from hub.identity import Caller
@@ -303,6 +304,26 @@ def test_the_thread_anchors_at_once_and_at_every_periods_end(one: Anchored) -> N
     finally:
         thread.stop()
     assert one.told()[-1][0] == one.size
+
+
+def test_an_error_that_nobody_foresaw_is_in_the_status_and_the_next_look_goes_on(one: Anchored) -> None:
+    one.point_to(one.contract, anchor_seconds=1)
+    away = [RuntimeError("a bug")]
+
+    def chain() -> Chain:
+        if away:
+            raise away[0]
+        return one.month.chain.chain
+
+    thread = Anchoring(replace(one.services, chain=chain))
+    thread.start()
+    try:
+        until(lambda: one.status()["failure"] == AnchoringStopped.code)
+        away.clear()
+        until(lambda: one.status()["failure"] is None)
+    finally:
+        thread.stop()
+    assert one.told() == [(one.size, one.root(one.size))]
 
 
 def test_without_an_anchor_nothing_is_different(one: Anchored) -> None:
