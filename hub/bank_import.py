@@ -16,11 +16,13 @@ from hub.bank_repeats import Course
 from hub.bank_values import BankStatement
 from hub.identity import Caller
 from hub.payment_errors import BankAccountDiffers, BankEntriesAlike
+from hub.payment_suspense import signed
 from hub.records import Head
 from hub.services import HeadInvalid, Reply, Services, only, text
 from hub.store import Transaction
 from hub.store_bank import BankFile, BankStore, Entry
 from privacy import canonical
+from revenue_share import movements
 
 CAMT, CSV = "camt.053", "csv"
 LABEL = "ecohub/bank-entry/v1"
@@ -58,7 +60,8 @@ def take(services: Services, tx: Transaction, caller: Caller, now: datetime, hea
         imported_at=now,
     )
     books.add_bank_file(file, data, fresh)
-    facts: Head = {"account": _masked(account), "entries": count, "taken": len(fresh)}
+    brought = movements.imported((one.id, str(one.value["currency"]), signed(one)) for one in fresh)
+    facts: Head = {"account": _masked(account), "entries": count, "taken": len(fresh), "brought": brought}
     facts |= {"alike": alike} if alike else {}
     services.log.append(tx, now, "bank.file", digest, facts=facts)
     return Reply(head={**value(file), "new": True, "taken": len(fresh), "repeated": count - len(fresh)})

@@ -1,10 +1,21 @@
 """What reconciliation is given and what it gives: orders, movements of the bank, matches, returns, exceptions."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
 
+from privacy import canonical
+from privacy.ids import Digest
 from revenue_share.ledger import Side
+
+
+def imported(entries: Iterable[tuple[str, str, int]]) -> Digest:
+    """The digest of what a bank's file brought: (id, currency, signed minor units) of each entry in its order.
+
+    The log keeps it, so that nobody tells of an entry otherwise later than it came in.
+    """
+    return Digest(canonical.digest("ecohub/bank-entries/v1", [[*entry] for entry in entries]).hex())
 
 
 class Rule(Enum):

@@ -2,21 +2,22 @@
 
 The account at the bank holds what the bank's entries sum to, and suspense what of them is open, by currency. An entry
 that is neither in suspense nor in a match came in after the books were last reconciled: it stands on no account yet.
-How many came in is in the audit log, which the nodes co-sign: one left out of bundle and books is missed.
+What came in is in the audit log, which the nodes co-sign: an entry left out of bundle and books, or told otherwise, is
+missed.
 """
 
 from collections import defaultdict
 from collections.abc import Mapping
 
 from privacy.ids import Period
-from revenue_share import accounts, ledger
+from revenue_share import accounts, ledger, movements
 from revenue_share.ledger import EntryState, JournalEntry
 from sandbox.examine import forms
 from sandbox.examine.case import Case, Object, records
 from sandbox.examine.payments import RAIL, Paid
 
 NAME = "payments/bank.jsonl"
-IMPORTED = "bank.file"  # leaves of the bank's files; `taken`: the entries that each brought
+IMPORTED = "bank.file"  # leaves of the bank's files; `taken`: how many entries each `brought`
 FIELDS = {"entry", "currency", "amount_minor", "debit", "suspended", "match", "kind", "account"}
 KINDS = ("PAID", "RETURNED", "EXPLAINED")
 MEMOS = {
@@ -64,14 +65,28 @@ def check(case: Case, paid: Paid) -> Balances:
     return balances
 
 
-def check_number(case: Case) -> None:
-    """The bundle has as many of the bank's entries as the audit log says were imported."""
-    imports = [leaf.value.get("facts") for leaf in case.leaves if leaf.value and leaf.text("kind") == IMPORTED]
-    taken = [facts.get("taken") for facts in imports if isinstance(facts, dict)]
-    logged = sum(number for number in taken if type(number) is int)
-    found = len({str(record.get("entry")) for _, _, record in records(case, NAME) if record is not None})
-    if logged != found:
-        case.sheet.add("BANK_ENTRIES_MISSING", NAME, logged=logged, found=found)
+def check_imports(case: Case) -> None:
+    """The bundle has the bank's entries that the audit log says were imported, file after file in the log's order.
+
+    Leaves of before say how many, later ones which.
+    """
+    told = [
+        (where, record)
+        for where, _, record in records(case, NAME)
+        if record and set(record) == FIELDS and _reads(record)
+    ]
+    leaves = [leaf for leaf in case.leaves if leaf.value is not None and leaf.text("kind") == IMPORTED]
+    place = 0
+    for leaf in leaves:
+        facts = leaf.value.get("facts") if leaf.value is not None else None
+        taken, brought = (facts.get("taken"), facts.get("brought")) if isinstance(facts, dict) else (0, None)
+        number = taken if type(taken) is int and taken > 0 else 0
+        own, place = told[place : place + number], place + number
+        found = movements.imported((str(one["entry"]), str(one["currency"]), _signed(one)) for _, one in own)
+        if brought not in (None, found) and len(own) == number:
+            case.sheet.add("BANK_ENTRIES_DIFFER", own[0][0] if own else NAME, count=number)
+    if place != len(told):
+        case.sheet.add("BANK_ENTRIES_MISSING", NAME, logged=place, found=len(told))
 
 
 def compare(case: Case, stood: Mapping[tuple[str, str], int], told: Balances) -> None:

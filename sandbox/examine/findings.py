@@ -292,6 +292,11 @@ CATALOGUE: dict[str, tuple[str, str, str]] = {
         "the audit log says that {logged} entries of the bank were imported, the bundle has {found}",
         "存证日志记录已导入 {logged} 条银行流水，证据包中有 {found} 条",
     ),
+    "BANK_ENTRIES_DIFFER": (
+        ERROR,
+        "the {count} bank entries that the bundle has of one file are not those that the audit log says it brought",
+        "证据包中某银行文件的 {count} 条流水，与存证日志所记该文件带来的流水不符",
+    ),
     "BANK_BOOKS_DIFFER": (
         ERROR,
         "{account} holds {held} minor units of {asset}, the bank's entries give {given}",

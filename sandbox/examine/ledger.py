@@ -50,7 +50,7 @@ def check(case: Case, settled: tuple[Recomputed, ...]) -> Paid:
             case.sheet.add("JOURNAL_DIFFERS", NAME, statement=one.id[:16], posted=0, total=one.total_minor)
     _check_points(case, settled, owed)
     bank.compare(case, stood, told)
-    bank.check_number(case)
+    bank.check_imports(case)
     for name in missing:
         case.sheet.add("PAYMENT_DIFFERS", NAME, order=name[:80], what="it is not in the journal")
     return paid

@@ -12,7 +12,7 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
 
 from ecowire import codec_payout, evidence
-from hub import payment_evidence, payment_manual, payment_suspense, settlement_evidence
+from hub import bank_import, payment_evidence, payment_manual, payment_suspense, settlement_evidence
 from hub.payment_errors import MatchInvalid
 from hub.payment_suspense import PLACES, signed
 from hub.store_bank import BankStore
@@ -22,7 +22,7 @@ from privacy.ids import Period
 from revenue_share import accounts
 from revenue_share.ledger import EntryState, JournalEntry
 from sandbox.examine import bank, payments
-from sandbox.examine.case import Case
+from sandbox.examine.case import Case, Leaf
 from sandbox.examine.findings import Sheet
 from tests.hub.ledgers import POSTGRES, empty
 from tests.hub.paying import OCTOBER, PAYABLE, Booked, Paying, booked, paying
@@ -165,7 +165,7 @@ def test_a_zero_that_an_older_import_kept_stops_nothing(tmp_path: Path, explaine
     """A note of the bank's: the others are booked, it never is, and whoever explains it does."""
     with paying(tmp_path) as books:
         with pytest.MonkeyPatch.context() as before:
-            before.setattr(BankStore, "add_bank_file", with_a_zero(BankStore.add_bank_file))
+            before.setattr(bank_import._Intake, "fresh", with_a_zero(bank_import._Intake.fresh))
             books.bank(FEE)
         zero = next(one.id for one in books.read(lambda tx: BankStore(tx.session).entries()) if not signed(one))
         if explained:
@@ -177,14 +177,14 @@ def test_a_zero_that_an_older_import_kept_stops_nothing(tmp_path: Path, explaine
         assert not recomputed(books)[0].findings
 
 
-def with_a_zero(add: Any) -> Any:
-    """Keep one more entry of the file, of nothing."""
+def with_a_zero(fresh: Any) -> Any:
+    """One more entry of the statement, of nothing."""
 
-    def added(self: BankStore, file: Any, data: bytes, entries: Any) -> None:
-        (one,) = entries
-        add(self, file, data, [one, replace(one, id="0" * 64, row=2, value={**one.value, "amount_minor": 0})])
+    def taken(self: Any, statement: Any) -> Any:
+        (one,) = fresh(self, statement)
+        return [one, replace(one, id="0" * 64, row=2, value={**one.value, "amount_minor": 0})]
 
-    return added
+    return taken
 
 
 # --- the database itself
@@ -326,7 +326,9 @@ def recomputed(books: Paying) -> tuple[Sheet, dict[str, JournalEntry], int]:
     found = books.read(settlement_evidence.entries)
     bundle = evidence.Bundle(alliance="", period=OCTOBER, entries=found, damages=(), exact=True)
     trust: Any = None  # of no part in these checks
-    case, paid = Case(bundle=bundle, trust=trust, sheet=Sheet()), payments.Paid()
+    kept = books.read(lambda tx: tx.evidence.leaves(kind=bank.IMPORTED))
+    leaves: Any = [Leaf(where="", data=one.data, value=canonical.decode(one.data)) for one in kept]
+    case, paid = Case(bundle=bundle, trust=trust, sheet=Sheet(), leaves=leaves), payments.Paid()
     for line in evidence.lines(found.get(payments.NAME, b"")):
         record: Any = canonical.decode(line)
         signs = {True: -1, False: 1}
@@ -338,6 +340,7 @@ def recomputed(books: Paying) -> tuple[Sheet, dict[str, JournalEntry], int]:
         (one.account, one.asset): one.net_minor for one in books.read(lambda tx: LedgerStore(tx.session).balances())
     }
     bank.compare(case, stood, told_balances)
+    bank.check_imports(case)
     return case.sheet, paid.journal, case.sheet.held["bank entries"]
 
 

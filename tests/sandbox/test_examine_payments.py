@@ -7,7 +7,7 @@ import pytest
 
 from ecowire import codec_payout, evidence
 from privacy.ids import Period
-from revenue_share import accounts, ledger
+from revenue_share import accounts, ledger, movements
 from revenue_share.ledger import EntryState
 from sandbox.examine.bank import NAME as BANK
 from sandbox.examine.payments import NAME
@@ -113,12 +113,17 @@ def booked(record: dict[str, Any]) -> list[Any]:
 
 
 def examined(
-    books: Books, records: list[Any], entries: list[Any], bank: list[Any] | None = None, imported: int | None = None
+    books: Books,
+    records: list[Any],
+    entries: list[Any],
+    bank: list[Any] | None = None,
+    imported: int | None = None,
+    **log: str,
 ) -> Report:
     """imported: how many of the bank's entries the audit log says; as many as there are where not given."""
     told = [one for record in records for one in at_bank(record)] if bank is None else bank
     taken = len({one["entry"] for one in told}) if imported is None else imported
-    small.log(books, "bank.file", {"account": "…3000", "entries": taken, "taken": taken})
+    small.log(books, "bank.file", {"account": "…3000", "entries": taken, "taken": taken, **log})
     given = {
         **books.entries(),
         NAME: evidence.jsonl(records),
@@ -304,6 +309,27 @@ def test_a_booking_left_out_of_bundle_and_books_is_missed_by_the_log(imported: i
     record, fee = payment(books), booking()
     entries, bank = [*journal(books, record), *booked(fee)], [*at_bank(record), fee]
     assert codes(examined(books, [record], entries, bank, imported)) == {"BANK_ENTRIES_MISSING"}
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({}, set()),
+        ({"amount_minor": 50}, {"BANK_ENTRIES_DIFFER"}),
+        ({"debit": False}, {"BANK_ENTRIES_DIFFER"}),
+        ({"entry": "b1" * 32}, {"BANK_ENTRIES_DIFFER"}),
+    ],
+)
+def test_a_booking_told_otherwise_in_bundle_and_books_is_found_by_the_log(change: Any, found: set[str]) -> None:
+    books = small.settled_month()
+    record, fee = payment(books), booking()
+    came = [(one["entry"], "CNY", -one["amount_minor"]) for one in (*at_bank(record), fee)]
+    told = {**fee, **change}
+    kept = booked(told) if told["debit"] else booked({**told, "amount_minor": -told["amount_minor"]})
+    report = examined(
+        books, [record], [*journal(books, record), *kept], [*at_bank(record), told], brought=movements.imported(came)
+    )
+    assert codes(report) == found
 
 
 def test_a_booking_in_the_log_alone_is_missed() -> None:
