@@ -22,7 +22,7 @@ from sandbox.chain import genesis
 from sandbox.chain.errors import ExportAltered, ExportInvalid, ExportTruncated
 from sandbox.chain.genesis import Genesis
 from sandbox.chain.hexes import BadParameters, data, parse_data
-from sandbox.chain.sequencer import CLOCK_OFFSET
+from sandbox.chain.sequencer import clock_offset
 from sandbox.chain.store import Store
 
 KIND, END, VERSION = "chain-export", "end", 1
@@ -70,7 +70,7 @@ def _write(store: Store, begun: Genesis, file: BinaryIO, progress: Callable[[int
     sha256, parent = hashlib.sha256(), None
     head = store.head()
     assert head is not None, "a ledger has a genesis block"
-    offset = int(store.meta(CLOCK_OFFSET) or "0")
+    offset = clock_offset(store)
 
     def line(value: canonical.Value) -> None:
         text = canonical.encode(value) + b"\n"

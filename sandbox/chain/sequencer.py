@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from contracts.transactions import Transaction
 from privacy.errors import Failure
 from sandbox.chain import admission
-from sandbox.chain.errors import AlreadyKnown, ChainStopping, LedgerFull, LedgerLocked
+from sandbox.chain.errors import AlreadyKnown, ChainStopping, LedgerBroken, LedgerFull, LedgerLocked
 from sandbox.chain.evm import Ledger
+from sandbox.chain.store import Store
 
 TIME_AHEAD_SECONDS_MAX = 900
 """Block times grow by at least a second, so a burst of single-transaction blocks runs ahead of the clock; beyond this
@@ -26,6 +27,15 @@ class _Waiting:
         self.raw, self.found = raw, found
         self.done = threading.Event()
         self.failure: Failure | None = None
+
+
+def clock_offset(store: Store) -> int:
+    """Seconds by which the chain's time was moved forward. Raises LedgerBroken where the ledger says no number."""
+    found = store.meta(CLOCK_OFFSET) or "0"
+    try:
+        return int(found)
+    except ValueError:
+        raise LedgerBroken(why=f"setting {CLOCK_OFFSET} is no number") from None
 
 
 class Sequencer:
@@ -98,7 +108,7 @@ class Sequencer:
         return at
 
     def _offset(self) -> int:
-        return int(self.ledger.store.meta(CLOCK_OFFSET) or "0")
+        return clock_offset(self.ledger.store)
 
     def _now(self) -> int:
         return int(self._clock()) + self._offset()

@@ -10,12 +10,14 @@ from contracts.keys import raw_address
 from sandbox.chain import archive
 from sandbox.chain.errors import LedgerAltered
 from sandbox.chain.evm import Ledger
+from sandbox.chain.sequencer import clock_offset
 
 BLOCKS = 128
 
 
 def check(ledger: Ledger) -> None:
-    """Raises LedgerAltered, which names the block."""
+    """Raises LedgerAltered, which names the block; LedgerBroken for a clock that is no number."""
+    clock_offset(ledger.store)
     store, head = ledger.store, ledger.head()
     if store.count("block") != head.number + 1:
         raise LedgerAltered(what="row (one before it is missing)", number=head.number)

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from sandbox.chain import genesis, rows, verify
+from sandbox.chain import archive, genesis, rows, startup, verify
 from sandbox.chain.admission import admit
 from sandbox.chain.errors import LedgerAltered, LedgerBroken
 from sandbox.chain.evm import Ledger
+from sandbox.chain.sequencer import CLOCK_OFFSET
 from sandbox.chain.serve import GENESIS as GENESIS_FILE
-from sandbox.chain.serve import LEDGER, opened
+from sandbox.chain.serve import LEDGER, opened, reading
 from sandbox.chain.store import FORM, FORM_ONCE, FORM_WHOLE, Store
 from tests.support.sandbox_chain import GENESIS, START, keeper_story
 
@@ -133,6 +134,17 @@ def test_a_genesis_in_the_ledger_that_is_no_document_is_a_broken_ledger(folder: 
     store.close()
     with pytest.raises(LedgerBroken, match="genesis"), opened(folder):
         raise AssertionError("it was opened")
+
+
+def test_a_clock_that_is_no_number_is_a_broken_ledger(folder: Path) -> None:
+    store = Store(folder / LEDGER)
+    store.set_meta(CLOCK_OFFSET, "soon")
+    store.close()
+    with opened(folder) as ledger, pytest.raises(LedgerBroken, match=CLOCK_OFFSET):
+        startup.check(ledger)
+    with reading(folder) as (store, begun_with), pytest.raises(LedgerBroken, match=CLOCK_OFFSET):
+        archive.write(store, begun_with, folder / "chain.jsonl")
+    assert not (folder / "chain.jsonl").exists()
 
 
 def test_a_file_cut_anywhere_is_refused_or_found(folder: Path) -> None:
