@@ -46,17 +46,23 @@ class Courier:
         if signal[0] == SIGNAL:
             self._queue.put(signal[1])
 
+    def resume(self) -> set[str]:
+        """Go on with what was under way or waits, once; gives the statements whose disputes still wait."""
+        return self._left(self._found())
+
     def _run(self) -> None:
-        waiting = self._found()
+        waiting = self.resume()
         while True:
-            waiting = {one for one in waiting if not self._carried(one)}
             try:
                 statement = self._queue.get(timeout=RETRY_SECONDS if waiting else None)
             except queue.Empty:
-                continue
+                statement = ""
             if statement is None:
                 return
-            waiting.add(statement)
+            waiting = self._left(waiting | {statement} - {""})
+
+    def _left(self, waiting: set[str]) -> set[str]:
+        return {one for one in waiting if not self._carried(one)}
 
     def _found(self) -> set[str]:
         """What waits at the start, after the chain transactions that were under way."""

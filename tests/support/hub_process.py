@@ -21,6 +21,7 @@ from hub import settlement
 from hub.identity import Caller
 from hub.services import Services
 from hub.settings import ChainSettings, load
+from hub.settlement_courier import Courier
 from privacy.errors import Failure
 from tests.hub import alliance
 from tests.support import launch_entry
@@ -101,7 +102,7 @@ def main(spec: dict[str, Any]) -> None:
 
 def _carry_out(services: Services, call: Call) -> Any:
     if call.command == RESUME:
-        settlement.resume_at_start(services)
+        Courier(services).resume()
         return {}
     command, now = settlement.COMMANDS[call.command], services.clock()
     caller = Caller(name=call.person, role="finance", fingerprint=call.person.encode().hex().rjust(64, "0"))
