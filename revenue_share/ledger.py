@@ -101,10 +101,8 @@ class JournalEntry:
         """
         if self.state is not EntryState.POSTED:
             raise EntryTransition(entry=self.id, state=self.state.value, target="REVERSED")
-        postings = tuple(replace(posting, side=posting.side.other) for posting in self.postings)
-        return JournalEntry(
-            id=entry_id, subject=self.subject, memo=memo, period=period, postings=postings, reverses=self.id
-        )
+        postings = (replace(posting, side=posting.side.other) for posting in self.postings)
+        return replace(entry(entry_id, self.subject, memo, period, postings), reverses=self.id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -232,3 +232,16 @@ def test_an_entry_of_many_postings_is_kept_as_transfers_with_the_same_balances(d
         state=EntryState.POSTED,
     )
     assert trial_balance([again]) == trial_balance([entry])
+
+
+@pytest.mark.parametrize(
+    "points",
+    [None, Moves(opened=0, brought_forward=0, earned=9, redeemed=3, taken_back=2, expired=1, carried_forward=3)],
+)
+@pytest.mark.parametrize(("vat", "tax"), [(0, 0), (6, 0), (6, 4)])
+def test_an_entry_and_what_takes_it_back_are_kept_as_they_are(points, vat, tax):
+    taxes = {"gross_minor": 100, "vat_minor": vat, "withheld_minor": tax, "paid_minor": 100 + vat - tax}
+    made = accrual_of("00" * 32, OCTOBER, "platform-a", "CNY", 130, points=points, **taxes)
+    back = made.become(EntryState.POSTED).reversing("back", "taken back", OCTOBER)
+    for entry in (made, back):
+        assert from_transfers(transfers(entry)) == entry.postings
