@@ -30,13 +30,13 @@ from partner_node.settlement_errors import NotDisputed, StatementDecided
 from privacy.errors import Failure
 from revenue_share.ledger import EntryState
 from sandbox.examine.run import Report, examine
-from sandbox.examine.trust import Signer, Trust
 from tests.hub.alliance import ALLIANCE
 from tests.hub.paying import OURS, THEIRS, booked
 from tests.hub.settling import PAYER, REFERRER
 from tests.hub.test_payment_chain import bank, on_chain, order_of, propose, record, settle
 from tests.support.sandbox_chain import CHAIN_ID, KEYS, WINDOW, run, until
 from tests.support.settling_nodes import PERSON, Month, month_of_nodes, refused
+from tests.support.trusting import trust_of
 
 REASON = "client 3 traded"
 # what an examination without co-signed checkpoints can't say
@@ -106,25 +106,8 @@ def examined(month: Month) -> Report:
     """The whole bundle with its chain, under the parties' own keys, without co-signed checkpoints."""
     chain = month.chain.chain
     entries = evidence.collect(month.hub.store, chain, month.hub.services.settings.chain)
-    signers = {}
-    for name, node in month.nodes.items():
-        own = node.parts.node.keys
-        signers[name] = Signer(
-            partner=month.hub.partner(name).id,
-            signing=own.signing.public,
-            sealing=own.sealing.public,
-            chain=own.chain.address,
-        )
-    trust = Trust(
-        authority_sha256="",
-        log_key=month.hub.services.log.key.public,
-        origin=f"ecohub/{ALLIANCE}/audit",
-        genesis=month.chain.ledger.genesis.digest,
-        chain_id=CHAIN_ID,
-        contract=month.contract,
-        signers=signers,
-        cosigned=(),
-    )
+    keys = {name: node.parts.node.keys for name, node in month.nodes.items()}
+    trust = trust_of(month, keys, genesis=month.chain.ledger.genesis.digest)
     return examine(bundles.write(entries, alliance=ALLIANCE, period="2026-10"), trust)
 
 

@@ -22,12 +22,11 @@ from sandbox.examine import ledger as examined
 from sandbox.examine import places, statements
 from sandbox.examine.case import open_case
 from sandbox.examine.findings import Sheet
-from sandbox.examine.trust import Signer, Trust
 from tests.hub.alliance import ALLIANCE
 from tests.hub.settling import NOVEMBER, OCTOBER, PAYER, REFERRER, Settling, settling
 from tests.hub.test_cli_ledger import finance
 from tests.support.revenue import event, referral, rule
-from tests.support.sandbox_chain import CHAIN_ID
+from tests.support.trusting import trust_of
 
 BACK = {"window_days": 60, "mode": "full"}
 RULES = [
@@ -195,26 +194,7 @@ def test_a_statement_shows_what_it_did_to_points(month: Settling, lang: str, tol
 
 def found(month: Settling, entries: dict[str, bytes]) -> list[str]:
     """The codes of what the examiner finds in statements and journal."""
-    own = month.hub.parties
-    signers = {
-        name: Signer(
-            partner=own[name].id,
-            signing=own[name].signing.public,
-            sealing=own[name].sealing.public,
-            chain=own[name].chain.address,
-        )
-        for name in (PAYER, REFERRER)
-    }
-    trust = Trust(
-        authority_sha256="",
-        log_key=month.hub.services.log.key.public,
-        origin=f"ecohub/{ALLIANCE}/audit",
-        genesis="",
-        chain_id=CHAIN_ID,
-        contract=month.contract,
-        signers=signers,
-        cosigned=(),
-    )
+    trust = trust_of(month, {name: month.hub.parties[name] for name in (PAYER, REFERRER)})
     sheet = Sheet()
     case = open_case(bundles.read(bundles.write(entries, alliance=ALLIANCE, period=NOVEMBER)), trust, sheet)
     settled = statements.check(case)

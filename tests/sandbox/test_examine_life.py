@@ -15,12 +15,11 @@ from privacy import canonical
 from sandbox.examine import places, statements
 from sandbox.examine.case import open_case
 from sandbox.examine.findings import Sheet
-from sandbox.examine.trust import Signer, Trust
 from tests.hub.alliance import ALLIANCE
 from tests.partner_node.test_settlement_disputes import adjust, dispute
 from tests.partner_node.test_settlement_terms import HALF, amended, settle
-from tests.support.sandbox_chain import CHAIN_ID
 from tests.support.settling_nodes import Month, month_of_nodes
+from tests.support.trusting import trust_of
 
 Entries = dict[str, bytes]
 
@@ -49,26 +48,7 @@ def entries(month: Month) -> Entries:
 
 def found(month: Month, entries: Entries) -> list[tuple[str, str]]:
     """(code, field) of the findings of the statements' checks."""
-    own = {name: node.parts.node.keys for name, node in month.nodes.items()}
-    signers = {
-        name: Signer(
-            partner=month.hub.partner(name).id,
-            signing=keys.signing.public,
-            sealing=keys.sealing.public,
-            chain=keys.chain.address,
-        )
-        for name, keys in own.items()
-    }
-    trust = Trust(
-        authority_sha256="",
-        log_key=month.hub.services.log.key.public,
-        origin=f"ecohub/{ALLIANCE}/audit",
-        genesis="",
-        chain_id=CHAIN_ID,
-        contract=month.contract,
-        signers=signers,
-        cosigned=(),
-    )
+    trust = trust_of(month, {name: node.parts.node.keys for name, node in month.nodes.items()})
     sheet = Sheet()
     case = open_case(bundles.read(bundles.write(entries, alliance=ALLIANCE, period="2026-11")), trust, sheet)
     settled = statements.check(case)
