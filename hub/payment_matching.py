@@ -13,7 +13,7 @@ from typing import Any
 from hub import bank_import, payment_chain, payment_suspense, times
 from hub.identity import Caller
 from hub.payment_errors import JournalEntryMissing
-from hub.payment_suspense import RAIL, booked, signed, today
+from hub.payment_suspense import booked, signed, today
 from hub.records import Head
 from hub.services import Reply, Services, only
 from hub.store import Transaction
@@ -27,6 +27,7 @@ from revenue_share import accounts, ledger, reconcile
 from revenue_share.ledger import JournalEntry, Side
 from revenue_share.money import Money
 from revenue_share.movements import ExceptionItem, Movement, Order, OrderState, Reconciliation
+from revenue_share.suspense import RAIL
 
 MATCH_LABEL = "ecohub/bank-match/v1"
 PARTS = ("exceptions", "entries", "matched", "returned")  # of a currency's totals

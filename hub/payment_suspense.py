@@ -15,18 +15,11 @@ from hub.store import Transaction
 from hub.store_bank import APPROVED, EXPLAINED, BankStore, Entry, MatchRecord
 from hub.store_ledger import LedgerStore, View
 from privacy.ids import Period
-from revenue_share import accounts, ledger
-from revenue_share.ledger import JournalEntry
+from revenue_share import accounts, suspense
 
-RAIL = "transfer"
 ZONE = ZoneInfo("Asia/Shanghai")  # of our bank days
-# where an entry of no payment goes: what a person names, the account, the memo of its journal entry
+# where an entry of no payment goes: what a person names, and the account
 PLACES = {"charges": accounts.BANK_CHARGES, "interest": accounts.INTEREST, "outside": accounts.OUTSIDE}
-MEMOS = {
-    accounts.BANK_CHARGES: "bank charges",
-    accounts.INTEREST: "interest",
-    accounts.OUTSIDE: "outside these books",
-}
 
 
 def suspend(tx: Transaction, now: datetime) -> None:
@@ -38,7 +31,10 @@ def suspend(tx: Transaction, now: datetime) -> None:
     bank = BankStore(tx.session)
     found = [entry for entry in bank.entries(unsettled=True) if entry.suspended_by is None and signed(entry)]
     months = {day: month_of(tx, day, now) for day in set(map(booked, found))}
-    made = [_suspense(entry, months[booked(entry)]) for entry in found]
+    made = [
+        suspense.suspended(entry.id, str(entry.value["currency"]), signed(entry), months[booked(entry)])
+        for entry in found
+    ]
     LedgerStore(tx.session).post_all(made, now)
     bank.suspend_entries({entry.id: one.id for entry, one in zip(found, made, strict=True)})
 
@@ -50,7 +46,7 @@ def settle(tx: Transaction, match: MatchRecord, entries: Iterable[Entry], month:
         names.append(entry.id)
         if entry.suspended_by is not None:
             (held,) = (one for one in books.entries(entry.id) if one.id == entry.suspended_by)
-            back = held.reversing(f"cleared-{entry.id}", f"matched by {match.id[:16]}", month)
+            back = suspense.cleared(held, entry.id, f"matched by {match.id[:16]}", month)
             cleared[entry.id] = books.post(back, now).id
     BankStore(tx.session).settle_entries(names, match.id, cleared)
 
@@ -103,31 +99,9 @@ def account_of(match: MatchRecord) -> str:
     return match.account or accounts.OUTSIDE
 
 
-def _suspense(entry: Entry, month: Period) -> JournalEntry:
-    return ledger.transfer(
-        f"suspense-{entry.id}",
-        entry.id,
-        "not matched yet",
-        month,
-        accounts.bank(RAIL),
-        accounts.SUSPENSE,
-        str(entry.value["currency"]),
-        signed(entry),
-    )
-
-
 def _book(tx: Transaction, match: MatchRecord, entry: Entry, now: datetime) -> None:
-    account = account_of(match)
-    made = ledger.transfer(
-        f"explained-{entry.id}",
-        match.id,
-        MEMOS[account],
-        month_of(tx, booked(entry), now),
-        accounts.bank(RAIL),
-        account,
-        str(entry.value["currency"]),
-        signed(entry),
-    )
+    month, currency = month_of(tx, booked(entry), now), str(entry.value["currency"])
+    made = suspense.explained(entry.id, match.id, account_of(match), currency, signed(entry), month)
     LedgerStore(tx.session).post(made, now)
 
 

@@ -10,21 +10,17 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from privacy.ids import Period
-from revenue_share import accounts, ledger, movements
+from revenue_share import accounts, movements, suspense
 from revenue_share.ledger import EntryState, JournalEntry
+from revenue_share.suspense import RAIL
 from sandbox.examine import forms
 from sandbox.examine.case import Case, Object, records
-from sandbox.examine.payments import RAIL, Paid
+from sandbox.examine.payments import Paid
 
 NAME = "payments/bank.jsonl"
 IMPORTED = "bank.file"  # leaves of the bank's files; `taken`: how many entries each `brought`
 FIELDS = {"entry", "currency", "amount_minor", "debit", "suspended", "match", "kind", "account"}
 KINDS = ("PAID", "RETURNED", "EXPLAINED")
-MEMOS = {
-    accounts.BANK_CHARGES: "bank charges",
-    accounts.INTEREST: "interest",
-    accounts.OUTSIDE: "outside these books",
-}
 _ANY = Period("2000-01")  # the month of a booking is the bank's: it is compared with nothing
 Balances = dict[tuple[str, str], int]  # (account, asset) to debits less credits, minor units
 
@@ -103,7 +99,7 @@ def _reads(record: Object) -> bool:
     minor, match = record["amount_minor"], record["match"]
     place = isinstance(match, str) and record["kind"] in KINDS if match is not None else record["kind"] is None
     account = record["account"]
-    explained = isinstance(account, str) and account in MEMOS
+    explained = isinstance(account, str) and account in suspense.MEMOS
     named = explained if record["kind"] == "EXPLAINED" else account is None
     flags = isinstance(record["debit"], bool) and isinstance(record["suspended"], bool)
     asset = isinstance(record["currency"], str) and accounts.holds(accounts.SUSPENSE, record["currency"])
@@ -119,17 +115,13 @@ def _signed(record: Object) -> int:
 
 def _journal(record: Object, minor: int) -> list[JournalEntry]:
     """The journal entries of suspense, of its clearing, and of what was explained."""
-    entry, asset, bank = str(record["entry"]), str(record["currency"]), accounts.bank(RAIL)
+    entry, asset = str(record["entry"]), str(record["currency"])
     found = []
     if record["suspended"]:
-        name, memo = f"suspense-{entry}", "not matched yet"
-        made = ledger.transfer(name, entry, memo, _ANY, bank, accounts.SUSPENSE, asset, minor)
-        found.append(made.become(EntryState.POSTED))
+        found.append(suspense.suspended(entry, asset, minor, _ANY).become(EntryState.POSTED))
         if record["match"] is not None:
-            found.append(found[0].reversing(f"cleared-{entry}", "", _ANY).become(EntryState.POSTED))
+            found.append(suspense.cleared(found[0], entry, "", _ANY).become(EntryState.POSTED))
     if record["kind"] == "EXPLAINED" and minor:
-        account = str(record["account"])
-        name, memo = f"explained-{entry}", MEMOS[account]
-        made = ledger.transfer(name, str(record["match"]), memo, _ANY, bank, account, asset, minor)
-        found.append(made.become(EntryState.POSTED))
+        match, account = str(record["match"]), str(record["account"])
+        found.append(suspense.explained(entry, match, account, asset, minor, _ANY).become(EntryState.POSTED))
     return found

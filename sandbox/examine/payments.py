@@ -10,6 +10,7 @@ from privacy.errors import Failure
 from privacy.ids import PartnerId, Period
 from revenue_share import accounts, ledger
 from revenue_share.ledger import EntryState, JournalEntry
+from revenue_share.suspense import RAIL
 from sandbox.examine import forms
 from sandbox.examine.case import Case, Object, records
 from sandbox.examine.statements import Recomputed
@@ -20,7 +21,6 @@ FIELDS = {
     *("returned_by", "charge_minor"),
 }
 ENTRY_FIELDS = {"entry", "currency", "amount_minor", "debit"}
-RAIL = "transfer"
 _PREFIX = 32  # digits of the statement that its orders begin with
 _ANY = Period("2000-01")  # the month of a booking is the bank's: it is compared with nothing
 
