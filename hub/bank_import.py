@@ -168,10 +168,10 @@ class _Intake:
         file = self._books.bank_file(digest)
         assert file is not None, "an entry's file is there"
         if file.format == CSV and file.profile is None:  # came in before profiles were kept: its order is not known
-            found = [canonical.encode(_content(entry)).decode() for entry in self._books.entries(file=digest)]
-            rows = tuple(entry.row for entry in self._books.entries(file=digest))
-            name = str(file.statements[0]["id"])
-            return [Course(file=digest, statement=name, rows=rows, contents=tuple(found), balances=())]
+            entries = self._books.entries(file=digest)
+            contents = tuple(canonical.encode(_content(entry)).decode() for entry in entries)
+            rows, name = tuple(entry.row for entry in entries), str(file.statements[0]["id"])
+            return [Course(file=digest, statement=name, rows=rows, contents=contents, balances=())]
         statements = _read(file.format, file.profile, self._books.bank_data(digest), self._account)
         return [bank_repeats.course(digest, statement) for statement in statements]
 
