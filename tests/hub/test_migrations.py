@@ -61,11 +61,17 @@ def test_migrating_twice_changes_nothing_and_downgrading_leaves_nothing(tmp_path
     store.close()
 
 
-def test_entries_of_before_get_the_period_of_their_statement_and_the_account_of_the_chart(tmp_path: Path) -> None:
-    path = tmp_path / "hub.db"
+def standing_at(path: Path, revision: str) -> Store:
+    """A database as the program of this revision left it."""
     store = Store(f"sqlite:///{path}")
     with store.engine.begin() as connection:
-        command.upgrade(_alembic(connection), "0006")
+        command.upgrade(_alembic(connection), revision)
+    return store
+
+
+def test_entries_of_before_get_the_period_of_their_statement_and_the_account_of_the_chart(tmp_path: Path) -> None:
+    path = tmp_path / "hub.db"
+    store = standing_at(path, "0006")
     with closing(sqlite3.connect(path)) as raw, raw:
         raw.execute(
             "INSERT INTO statement (id, number, agreement, period, state, body, total_salt, anchor, created_at, "
@@ -108,9 +114,7 @@ def test_entries_of_before_get_the_period_of_their_statement_and_the_account_of_
 
 def test_payments_of_before_are_the_first_orders_of_their_statements(tmp_path: Path) -> None:
     path = tmp_path / "hub.db"
-    store = Store(f"sqlite:///{path}")
-    with store.engine.begin() as connection:
-        command.upgrade(_alembic(connection), "0007")
+    store = standing_at(path, "0007")
     body = '{"currency":"HKD","referrer":"platform-a"}'
     with closing(sqlite3.connect(path)) as raw, raw:
         raw.execute("INSERT INTO partner VALUES ('platform-a', 'A', '', '', '', '', 'ACTIVE', '2026-10-01')")
@@ -144,9 +148,7 @@ def test_payments_of_before_are_the_first_orders_of_their_statements(tmp_path: P
 
 def test_a_state_that_no_command_leads_to_is_refused_by_databases_of_before_too(tmp_path: Path) -> None:
     path = tmp_path / "hub.db"
-    store = Store(f"sqlite:///{path}")
-    with store.engine.begin() as connection:
-        command.upgrade(_alembic(connection), "0009")
+    store = standing_at(path, "0009")
     insert = (
         "INSERT INTO statement (id, number, agreement, period, state, body, total_salt, anchor, created_at, "
         "changed_at) VALUES ('s{0}', {0}, 'a{0}', '2026-10', '{1}', '{{}}', '', 'x{0}', '2026-11-01', '2026-11-01')"
@@ -166,9 +168,7 @@ def test_a_state_that_no_command_leads_to_is_refused_by_databases_of_before_too(
 
 def test_bank_entries_of_before_keep_their_content_and_stand_in_no_suspense(tmp_path: Path) -> None:
     path = tmp_path / "hub.db"
-    store = Store(f"sqlite:///{path}")
-    with store.engine.begin() as connection:
-        command.upgrade(_alembic(connection), "0011")
+    store = standing_at(path, "0011")
     with closing(sqlite3.connect(path)) as raw, raw:
         raw.execute("INSERT INTO bank_file VALUES ('f', 1, 'csv', 'A', '{}', x'00', 'fei', '2026-11-12')")
         raw.execute(
